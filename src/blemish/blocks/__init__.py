@@ -1,0 +1,1 @@
+"""The product: pure functions and small modules that every method is composed of."""

@@ -1,0 +1,39 @@
+"""Which patches belong to the part: AnomalyDINO's mask from the first principal component."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def foreground(patches: Tensor, *, threshold: float = 10.0, border: float = 0.2, least: float = 0.35) -> Tensor:
+    """True on the part: (N, h, w, C) raw features -> (N, h, w) bool, per image.
+
+    The first component of the image's own patches, above `threshold`; its negative where the central box (without a
+    margin of `border`) holds at most `least` of foreground. Dilated and closed with a 3 x 3 box (AnomalyDINO, 3.2).
+    """
+    return torch.stack([_one(grid, threshold, border, least) for grid in patches])
+
+
+def _one(grid: Tensor, threshold: float, border: float, least: float) -> Tensor:
+    height, width = grid.shape[:2]
+    rows = grid.flatten(0, 1)
+    centred = rows - rows.mean(0)
+    direction = torch.linalg.eigh(centred.T @ centred).eigenvectors[:, -1]
+    # The sign of a principal direction is arbitrary; fixed so that the result is the same everywhere.
+    direction = direction * direction[direction.abs().argmax()].sign()
+    component = (centred @ direction).view(height, width)
+    mask = component > threshold
+    inner = mask[int(height * border) : int(height * (1 - border)), int(width * border) : int(width * (1 - border))]
+    if inner.float().mean() <= least:
+        mask = -component > threshold
+    return _erode(_dilate(_dilate(mask)))
+
+
+def _dilate(mask: Tensor) -> Tensor:
+    return F.max_pool2d(mask.float()[None, None], 3, 1, 1)[0, 0] > 0
+
+
+def _erode(mask: Tensor) -> Tensor:
+    return ~_dilate(~mask)

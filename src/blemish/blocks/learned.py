@@ -1,0 +1,44 @@
+"""Tensors that exist only after fit()."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from blemish.errors import NotFitted
+
+
+class Learned(nn.Module):
+    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size."""
+
+    def __init__(self, *names: str) -> None:
+        super().__init__()
+        for name in names:
+            self.register_buffer(name, torch.empty(0))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether every tensor has been stored."""
+        return all(tensor.numel() for tensor in self.buffers(recurse=False))
+
+    def store(self, **tensors: Tensor) -> None:
+        """Replace what was learned before."""
+        for name, tensor in tensors.items():
+            setattr(self, name, tensor.detach().clone())
+
+    def forget(self) -> None:
+        """Back to the state before fit()."""
+        self.store(**{name: torch.empty(0, device=tensor.device) for name, tensor in self.named_buffers(recurse=False)})
+
+    def require(self) -> None:
+        """Raises NotFitted when there is nothing to compare with."""
+        if not self.fitted:
+            raise NotFitted("nothing has been learned yet: call fit() with images of good parts first")
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
+        for name, _ in self.named_buffers(recurse=False):
+            if prefix + name in state:
+                setattr(self, name, torch.empty_like(state[prefix + name]))
+        super()._load_from_state_dict(state, prefix, *args)

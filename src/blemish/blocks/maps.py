@@ -1,0 +1,54 @@
+"""Patch-grid scores -> anomaly maps -> image scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def upsample(grid: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear: (N, h, w) -> (N, *size)."""
+    return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=False).squeeze(1)
+
+
+def smooth(maps: Tensor, sigma: float, *, truncate: float = 4.0) -> Tensor:
+    """Gaussian blur of (N, H, W) with deviation `sigma` in pixels; scipy's `gaussian_filter`, border `reflect`."""
+    if not sigma:
+        return maps
+    radius = int(truncate * sigma + 0.5)
+    offsets = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
+    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
+    kernel = kernel / kernel.sum()
+    out = _pad_mirrored(_pad_mirrored(maps, radius).mT, radius).mT.unsqueeze(1)
+    return F.conv2d(F.conv2d(out, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1)).squeeze(1)
+
+
+def fuse_mean(*maps: Tensor) -> Tensor:
+    """Arithmetic mean of equally shaped maps."""
+    return torch.stack(maps).mean(0)
+
+
+def fuse_harmonic(*maps: Tensor) -> Tensor:
+    """Harmonic mean of equally shaped non-negative maps; 0 where any of them is 0."""
+    return len(maps) / torch.stack([1 / scores.clamp_min(0) for scores in maps]).sum(0)
+
+
+def top_mean(maps: Tensor, fraction: float) -> Tensor:
+    """Mean of the highest `fraction` of scores, at least one: (N, ...) -> (N,)."""
+    flat = maps.flatten(1)
+    return flat.topk(max(1, int(flat.shape[1] * fraction)), dim=1).values.mean(1)
+
+
+def maximum(maps: Tensor) -> Tensor:
+    """The highest score: (N, ...) -> (N,)."""
+    return maps.flatten(1).amax(1)
+
+
+def _pad_mirrored(maps: Tensor, radius: int) -> Tensor:
+    """Mirror the last axis about its edges, edge pixels repeated, as often as the radius asks: scipy's `reflect`."""
+    length = maps.shape[-1]
+    position = torch.arange(-radius, length + radius, device=maps.device) % (2 * length)
+    return maps[..., torch.minimum(position, 2 * length - 1 - position)]

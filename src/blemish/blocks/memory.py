@@ -1,0 +1,143 @@
+"""A bank of normal features, searched exactly, and the coreset that keeps it small."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from blemish.blocks.learned import Learned
+from blemish.errors import BadInput, MissingExtra
+
+BLOCK = 1 << 22
+"""Distances held at once: 16 MiB, whatever the bank's and the query's size."""
+
+Metric = Literal["cosine", "euclidean"]
+Search = Literal["torch", "faiss"]
+
+
+class MemoryBank(Learned):
+    """Rows (M, D) of normal features; with the cosine metric they are stored as unit vectors."""
+
+    rows: Tensor
+
+    def __init__(self, metric: Metric = "cosine", *, search: Search = "torch") -> None:
+        super().__init__("rows")
+        if metric not in ("cosine", "euclidean") or search not in ("torch", "faiss"):
+            raise BadInput(f"metric {metric!r}, search {search!r}: choose cosine or euclidean, torch or faiss")
+        self.metric: Metric = metric
+        self.search: Search = search
+
+    def remember(self, rows: Tensor) -> None:
+        """Replace the bank by (M, D) features."""
+        if not len(rows):
+            raise BadInput("there is no normal feature to remember: fit() received no images")
+        self.store(rows=F.normalize(rows, dim=-1) if self.metric == "cosine" else rows)
+
+    def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
+        """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).
+
+        Cosine: 1 - cos, in [0, 2]. Euclidean: in feature units. Raises NotFitted when the bank is empty.
+        """
+        self.require()
+        k = min(k, len(self.rows))
+        flat = query.flatten(0, -2)
+        flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
+        numbers = _search_faiss(flat, self.rows, k) if self.search == "faiss" else _search(flat, self.rows, k)
+        # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; the distance itself is taken from differences.
+        distances = torch.stack([_distance(flat, self.rows[number]) for number in numbers.T], -1)
+        distances = distances.square() / 2 if self.metric == "cosine" else distances
+        return distances.unflatten(0, query.shape[:-1]), numbers.unflatten(0, query.shape[:-1])
+
+    def distance(self, query: Tensor) -> Tensor:
+        """Distance to the nearest row: (..., D) -> (...)."""
+        return self.nearest(query)[0].squeeze(-1)
+
+
+def coreset(rows: Tensor, count: int, *, generator: torch.Generator, width: int = 128, starts: int = 10) -> Tensor:
+    """Numbers of `count` rows of (M, D), greedily each the farthest from those chosen before (PatchCore, Alg. 1).
+
+    Distances are taken after a random projection to `width` dimensions, and at first to the mean of `starts` random
+    rows, as the authors' approximate sampler does.
+    """
+    if rows.shape[1] > width:
+        projection = torch.randn(rows.shape[1], width, generator=generator).to(rows)
+        rows = rows @ (projection * width**-0.5)
+    chosen = torch.randint(len(rows), (min(starts, len(rows)),), generator=generator)
+    first = torch.stack([_distance(rows, rows[number]) for number in chosen.tolist()]).mean(0)
+    return greedy_k_center(rows, min(count, len(rows)), first)
+
+
+def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, pool: int = 4096) -> Tensor:
+    """Numbers of `count` rows, each the one whose `gap` (distance to the chosen) is largest; `gap` (M,) is the start.
+
+    Exact, in few passes: among the `pool` rows of largest gap, greedy choice is the choice among all rows as long as
+    the chosen gap is not below that of the rows left out. Then all rows are updated by one matrix product.
+    """
+    chosen: list[Tensor] = []
+    gap = gap.square()
+    while (missing := count - sum(map(len, chosen))) > 0:
+        candidates = gap.topk(min(pool, len(rows)))
+        picks = _greedy(rows[candidates.indices], candidates.values, float(candidates.values[-1]), missing)
+        chosen.append(candidates.indices[picks])
+        _shrink(gap, rows, rows[chosen[-1]])
+    return torch.cat(chosen)
+
+
+def _greedy(rows: Tensor, gap: Tensor, floor: float, count: int) -> Tensor:
+    """Greedy choice among (m, D) rows with squared gaps, while the largest gap is not below the floor."""
+    picks, gap = [], gap.clone()
+    for _ in range(count):
+        value, pick = gap.max(0)
+        if picks and value < floor:
+            break
+        picks.append(pick)
+        gap = torch.minimum(gap, (rows - rows[pick]).square().sum(1))
+        gap[pick] = -1.0  # never twice, also among identical rows
+    return torch.stack(picks)
+
+
+def _shrink(gap: Tensor, rows: Tensor, centres: Tensor) -> None:
+    """gap <- min(gap, squared distance to the nearest new centre), in place; a centre's own gap becomes -1."""
+    step = max(1, BLOCK // len(centres))
+    offset = centres.square().sum(1)
+    for start in range(0, len(rows), step):
+        block = rows[start : start + step]
+        nearest = torch.addmm(offset, block, centres.T, alpha=-2).amin(1) + block.square().sum(1)
+        gap[start : start + step] = torch.minimum(gap[start : start + step], nearest)
+
+
+def _search(query: Tensor, rows: Tensor, k: int) -> Tensor:
+    """Numbers of the k nearest rows: (Q, D) x (M, D) -> (Q, k), over blocks of both."""
+    height = max(1, min(len(query), 1024))
+    width = max(k, BLOCK // height)
+    offset = rows.square().sum(1)
+    return torch.cat([_search_block(part, rows, offset, k, width) for part in query.split(height)])
+
+
+def _search_block(query: Tensor, rows: Tensor, offset: Tensor, k: int, width: int) -> Tensor:
+    best = torch.empty(len(query), 0, device=query.device)
+    numbers = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
+    for start in range(0, len(rows), width):
+        ranks = torch.addmm(offset[start : start + width], query, rows[start : start + width].T, alpha=-2)
+        values, found = ranks.min(1, keepdim=True) if k == 1 else ranks.topk(min(k, ranks.shape[1]), largest=False)
+        best, order = torch.cat([best, values], 1).topk(min(k, best.shape[1] + values.shape[1]), largest=False)
+        numbers = torch.cat([numbers, found + start], 1).gather(1, order)
+    return numbers
+
+
+def _search_faiss(query: Tensor, rows: Tensor, k: int) -> Tensor:
+    """The same by faiss's exact index."""
+    try:
+        import faiss
+    except ImportError as error:
+        raise MissingExtra("search='faiss' needs faiss: pip install 'blemish[faiss]'") from error
+    index: Any = faiss.IndexFlatL2(rows.shape[1])
+    index.add(rows.cpu().numpy())
+    return torch.from_numpy(index.search(query.cpu().numpy(), k)[1]).to(query.device)
+
+
+def _distance(a: Tensor, b: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(a - b, dim=-1)

@@ -1,0 +1,123 @@
+"""Prompt ensembles: words -> sentences -> prototypes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from blemish.errors import BadInput, UnknownName
+from blemish.types import TextEncoder
+
+
+class Wording(NamedTuple):
+    """State phrases with {} for the product, and sentence templates with {} for the phrase."""
+
+    normal: tuple[str, ...]
+    anomalous: tuple[str, ...]
+    templates: tuple[str, ...]
+
+
+NORMAL_STATES = (
+    "{}",
+    "flawless {}",
+    "perfect {}",
+    "unblemished {}",
+    "{} without flaw",
+    "{} without defect",
+    "{} without damage",
+)
+
+WINCLIP = Wording(
+    NORMAL_STATES,
+    ("damaged {}", "{} with flaw", "{} with defect", "{} with damage"),
+    (
+        "a cropped photo of the {}.",
+        "a cropped photo of a {}.",
+        "a close-up photo of a {}.",
+        "a close-up photo of the {}.",
+        "a bright photo of a {}.",
+        "a bright photo of the {}.",
+        "a dark photo of the {}.",
+        "a dark photo of a {}.",
+        "a jpeg corrupted photo of a {}.",
+        "a jpeg corrupted photo of the {}.",
+        "a blurry photo of the {}.",
+        "a blurry photo of a {}.",
+        "a photo of a {}.",
+        "a photo of the {}.",
+        "a photo of a small {}.",
+        "a photo of the small {}.",
+        "a photo of a large {}.",
+        "a photo of the large {}.",
+        "a photo of the {} for visual inspection.",
+        "a photo of a {} for visual inspection.",
+        "a photo of the {} for anomaly detection.",
+        "a photo of a {} for anomaly detection.",
+    ),
+)
+"""WinCLIP's compositional ensemble, 7 + 4 states x 22 templates (Jeong et al., arXiv:2303.14814, appendix)."""
+
+_LOOKS = (
+    "bad",
+    "low resolution",
+    "cropped",
+    "bright",
+    "dark",
+    "close-up",
+    "black and white",
+    "jpeg corrupted",
+    "blurry",
+    "good",
+)
+_KINDS = ("my {}", "the cool {}", "a cool {}", "one {}", "the {}", "a {}", "a large {}", "the large {}", "a small {}")
+
+APRIL_GAN = Wording(
+    NORMAL_STATES,
+    ("damaged {}", "broken {}", "{} with flaw", "{} with defect", "{} with damage"),
+    (
+        *(f"a {look} photo of {article} {{}}." for look in _LOOKS for article in ("a", "the")),
+        *(f"a photo of {kind}." for kind in (*_KINDS, "the small {}")),
+        "there is a {} in the scene.",
+        "there is the {} in the scene.",
+        "this is a {} in the scene.",
+        "this is the {} in the scene.",
+        "this is one {} in the scene.",
+    ),
+)
+"""APRIL-GAN's ensemble, 7 + 5 states x 35 templates (Chen et al., arXiv:2305.17382)."""
+
+WORDINGS = {"april-gan": APRIL_GAN, "winclip": WINCLIP}
+
+
+def wording(name: str) -> Wording:
+    """A published ensemble by name; raises UnknownName."""
+    if name not in WORDINGS:
+        raise UnknownName(f"no wording {name!r}: choose from {', '.join(WORDINGS)}")
+    return WORDINGS[name]
+
+
+def sentences(states: Sequence[str], templates: Sequence[str], product: str) -> list[str]:
+    """Every template filled with every state of the product."""
+    return [template.format(state.format(product)) for template in templates for state in states]
+
+
+def prototypes(
+    encoder: TextEncoder, product: str, words: Wording = WINCLIP, *, normalize_sentences: bool = False
+) -> Tensor:
+    """Unit text embeddings of the normal (row 0) and the anomalous (row 1) product: (2, D).
+
+    The mean over all sentences of a class, of unit vectors when `normalize_sentences` (as in APRIL-GAN and one
+    public WinCLIP), of embeddings as they are otherwise (as in the other WinCLIPs, anomalib's among them).
+    """
+    if not product.strip():
+        raise BadInput("the product's name is empty: say what the part is, for example 'metal bottle cap'")
+    groups = [sentences(states, words.templates, product) for states in (words.normal, words.anomalous)]
+    embedded = encoder.encode_text([sentence for group in groups for sentence in group])
+    if normalize_sentences:
+        embedded = F.normalize(embedded, dim=-1)
+    means = torch.stack([group.mean(0) for group in embedded.split([len(group) for group in groups])])
+    return F.normalize(means, dim=-1)

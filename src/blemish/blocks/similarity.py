@@ -1,0 +1,19 @@
+"""Comparing embeddings: one kernel, cosine against a matrix."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def cosine(embeddings: Tensor, rows: Tensor) -> Tensor:
+    """Cosine of each embedding with each row: (..., D) x (C, D) -> (..., C), in [-1, 1]."""
+    return F.normalize(embeddings, dim=-1) @ F.normalize(rows, dim=-1).T
+
+
+def anomaly_probability(embeddings: Tensor, prototypes: Tensor, temperature: float = 0.07) -> Tensor:
+    """Softmax probability that the text is not row 0, the normal one: (..., D) x (C, D) -> (...), in [0, 1].
+
+    The sum over the anomalous rows, computed directly: 1 - p(normal) would lose its digits near 0.
+    """
+    return (cosine(embeddings, prototypes) / temperature).softmax(-1)[..., 1:].sum(-1)

@@ -1,0 +1,303 @@
+"""The command line: parse -> one call -> print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from blemish import __version__
+from blemish.errors import BadInput, BlemishError
+
+if TYPE_CHECKING:
+    from blemish.evaluation import Report
+    from blemish.inspection import Unreadable, View, Watch
+    from blemish.recording import Record
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+SOME_UNREADABLE = 3
+"""Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
+
+
+def method_options(command: F) -> F:
+    """What `inspect` and `evaluate` share."""
+    options = [
+        click.option("--method", metavar="NAME", help="See `blemish list methods`; chosen by what there is if left out."),
+        click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file or folder of weights."),
+        click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method; repeatable."),
+        click.option("--tile", type=click.IntRange(16), metavar="PIXELS", help="Inspect square tiles at native resolution."),
+        click.option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="Shared by neighbouring tiles [tile / 4]."),
+        click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+class _Group(click.Group):
+    """Turns what blemish refuses into one line on stderr and exit status 1."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(context)
+        except BlemishError as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__)
+def main() -> None:
+    """Visual inspection with words and a few good parts."""
+
+
+@main.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.option("--product", default="object", show_default=True, help="What the part is, in words.")
+@click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="blemish-out", show_default=True)
+@click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
+@click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
+@click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+@method_options
+@click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
+@click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
+def inspect(
+    images: tuple[str, ...],
+    product: str,
+    normal: tuple[str, ...],
+    out: Path,
+    resume: bool,
+    region: tuple[int, int, int, int] | None,
+    mask: str | None,
+    method: str | None,
+    encoder: str | None,
+    arguments: tuple[str, ...],
+    tile: int | None,
+    overlap: int | None,
+    batch_size: int,
+    overlays: bool,
+    as_json: bool,
+) -> None:
+    """Score pictures and show where they are anomalous.
+
+    IMAGES are files, folders or globs. Without --normal the words alone decide; with it, good parts are learned first.
+    The folder --out gets a line a picture in results.jsonl, and its heat map. Exit status: 0 all inspected, 3 some
+    unreadable, 1 failure, 2 wrong usage.
+    """
+    from blemish import encoders, inspection
+    from blemish.images import find
+    from blemish.recording import Record
+
+    paths, good = find(images), find(normal) if normal else []
+    method = method or _usual(bool(good))
+    view, loaded = _view(region, mask, tile, overlap), encoders.load(encoder or encoders.DEFAULT)
+    given = _arguments(arguments)
+    settings = {"method": method, "arguments": given, "encoder": loaded.name, "product": product, "normal": map(str, good)}
+    settings |= {"region": region, "mask": mask, "tile": tile, "overlap": view.overlap}
+    with Record(out, settings, resume=resume, overlays=overlays) as record, _watching() as watch:
+        detector = inspection.ready(
+            method,
+            loaded,
+            product=product,
+            good=good,
+            arguments=given,
+            view=view,
+            batch_size=batch_size,
+            watch=watch,
+            unreadable=record.unreadable,
+        )
+        todo = [path for path in paths if str(path) not in record.done]
+        advance = watch("inspecting", len(todo))
+        for result in inspection.inspect(detector, todo, view=view, batch_size=batch_size):
+            _print_lines(record.add(result), as_json)
+            advance()
+        _print_lines(record.finish(), as_json)
+    if not as_json:
+        _print_worst(record)
+    _leave(record.unreadable, record.inspected, encoders.note(loaded))
+
+
+@main.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
+@click.option("--category", metavar="NAME", help="One category; each of them on its own if left out.")
+@click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all there are if left out.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
+@click.option("--product", help="What the part is, in words; the category's name if left out.")
+@method_options
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+def evaluate(
+    root: Path,
+    layout: str | None,
+    category: str | None,
+    shots: int | None,
+    seed: int,
+    product: str | None,
+    method: str | None,
+    encoder: str | None,
+    arguments: tuple[str, ...],
+    tile: int | None,
+    overlap: int | None,
+    batch_size: int,
+    as_json: bool,
+) -> None:
+    """Measure a method on a labelled data set.
+
+    Good parts are drawn from the training split; everything is measured on the test split, each metric with its 95 %
+    bootstrap interval. Exit status as for inspect.
+    """
+    from blemish import data, encoders, evaluation
+
+    method = method or _usual(shots != 0)
+    loaded = encoders.load(encoder or encoders.DEFAULT)
+    categories: Sequence[str | None] = [category] if category else data.categories(root, layout=layout) or [None]
+    reports = {}
+    with _watching() as watch:
+        for name in categories:
+            trial = evaluation.Trial(
+                root,
+                layout,
+                name,
+                method,
+                loaded,
+                shots=shots,
+                seed=seed,
+                product=product,
+                arguments=_arguments(arguments),
+                view=_view(None, None, tile, overlap),
+                batch_size=batch_size,
+            )
+            reports[name or root.resolve().name] = evaluation.run(trial, watch=watch)
+    about = {"method": method, "encoder": loaded.name, "seed": seed}
+    if as_json:
+        rows = {name: report.as_json() | about for name, report in reports.items()}
+        click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows} | about))
+    else:
+        _print_reports(reports, about)
+    inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
+    _leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(loaded))
+
+
+@main.command("list")
+@click.argument("what", type=click.Choice(["methods", "encoders", "layouts"]), default="methods")
+def list_(what: str) -> None:
+    """Show the methods, encoders or data-set layouts there are."""
+    from blemish import catalog, data
+    from blemish.encoders import names
+
+    if what == "methods":
+        rows = [(name, c.learns_from, c.paper, c.essence) for name, c in catalog.METHODS.items()]
+        _print_table(("method", "learns from", "paper", "essence"), rows)
+    elif what == "layouts":
+        _print_table(("layout", "looked for"), list(data.described()))
+    else:
+        _print_table(("encoder", "kind", "from", "licence"), names.rows())
+
+
+def _usual(good: bool) -> str:
+    """The method for what there is: good parts, or words alone."""
+    return "anomaly-dino" if good else "winclip"
+
+
+def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE with VALUE as JSON where it is JSON, else as text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set {pair}: write NAME=VALUE, for example --set neighbours=9")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def _view(region: Sequence[int] | None, mask: str | None, tile: int | None, overlap: int | None) -> View:
+    from blemish.images import Region, read_mask
+    from blemish.inspection import View
+
+    if tile is None and overlap is not None:
+        raise click.UsageError("--overlap goes with --tile")
+    if tile is not None and overlap is not None and overlap >= tile:
+        raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
+    return View(
+        Region(*region) if region else None,
+        read_mask(mask) if mask else None,
+        tile,
+        (tile // 4 if overlap is None else overlap) if tile else 0,
+    )
+
+
+@contextmanager
+def _watching() -> Iterator[Watch]:
+    """Progress with an estimate on stderr, for as long as it lasts."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def watch(stage: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(stage, total=total)
+            return lambda: progress.advance(task)
+
+        yield watch
+
+
+def _print_lines(lines: Sequence[dict[str, Any]], as_json: bool) -> None:
+    for line in lines if as_json else ():
+        click.echo(json.dumps(line))
+
+
+def _print_worst(record: Record) -> None:
+    rows = [(f"{score:.4g}", path) for score, path in sorted(record.worst, reverse=True)]
+    _print_table(("score", f"picture, worst first ({len(rows)} of {record.inspected})"), rows)
+    click.echo(f"\nresults: {record.folder / 'results.jsonl'}")
+    if record.overlays:
+        click.echo(f"heat maps: {record.folder / 'overlays'}")
+
+
+def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:
+    click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
+    for name, report in reports.items():
+        values = report.as_json()
+        rows = [
+            (key, *(f"{value[part]:.4f}" for part in ("value", "low", "high")))
+            for key, value in values.items()
+            if isinstance(value, dict)
+        ]
+        click.echo(f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned")
+        _print_table(("metric", "value", "low", "high"), rows)
+        click.echo(f"{report.seconds_per_image:.3f} s an image")
+
+
+def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    # A pipe has no width: whole lines there, so that paths are never cut.
+    (console if console.is_terminal else Console(width=400)).print(table)
+
+
+def _leave(unreadable: Sequence[Unreadable], inspected: int, note: str) -> None:
+    """Say what was not inspected, and end with the exit status that tells."""
+    if note:
+        click.echo(f"note: {note}", err=True)
+    for bad in unreadable:
+        click.echo(f"not inspected: {bad.reason}", err=True)
+    if unreadable and not inspected:
+        raise BadInput("no picture could be read")
+    if unreadable:
+        raise SystemExit(SOME_UNREADABLE)

@@ -1,0 +1,94 @@
+"""Data sets on disk as lists of `Sample`: `samples(root, layout=...)` is the door, one file a published layout.
+
+The train split is what the publisher calls so: in KolektorSDD2 and DAGM it holds labelled defects too, and
+`sampling.normals` picks what a detector of anomalies may learn from. A list is empty where a layout has nothing to
+give, for example to train on in a folder of defects alone. The order is that of the file names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Literal, Protocol, cast
+
+from blemish.errors import BadData, UnknownName
+from blemish.types import Sample
+
+Split = Literal["train", "test"]
+
+LAYOUTS = {  # tried in this order by `detect`: a layout comes before those whose folders it would also satisfy
+    "visa": "blemish.data.visa",
+    "realiad": "blemish.data.realiad",
+    "kolektorsdd2": "blemish.data.kolektorsdd2",
+    "kolektorsdd": "blemish.data.kolektorsdd",
+    "dagm": "blemish.data.dagm",
+    "mtd": "blemish.data.mtd",
+    "btad": "blemish.data.btad",
+    "mvtec": "blemish.data.mvtec",
+    "mpdd": "blemish.data.mvtec",  # published in MVTec's layout
+    "table": "blemish.data.table",
+    "folder": "blemish.data.folder",
+}
+
+
+class Layout(Protocol):
+    """What the file of a layout provides."""
+
+    LOOKED_FOR: str  # the files and folders that make the layout, for messages
+
+    def matches(self, root: Path) -> bool:
+        """Whether root has this layout; looks at names only."""
+        ...
+
+    def categories(self, root: Path) -> list[str]:
+        """Names of the objects, sorted; none where the layout has no such level."""
+        ...
+
+    def samples(self, root: Path, category: str | None, split: Split) -> list[Sample]:
+        """Samples of one category, or of all of them when it is None; root must match."""
+        ...
+
+
+def samples(
+    root: str | Path, *, layout: str | None = None, category: str | None = None, split: Split = "test"
+) -> list[Sample]:
+    """The samples of a split, of every category unless one is named; a layout that is not named is detected.
+
+    UnknownName lists the choices when a layout, category or split does not exist. BadData says what is missing when
+    root lacks the layout, names a picture that is not there, or has masks for some defects only.
+    """
+    if split not in ("train", "test"):
+        raise UnknownName(f"split {split!r} does not exist: choose train or test")
+    return _reader(Path(root), layout).samples(Path(root), category, split)
+
+
+def categories(root: str | Path, *, layout: str | None = None) -> list[str]:
+    """Names that `samples` takes as category, sorted; none when the data set is of one object only."""
+    return _reader(Path(root), layout).categories(Path(root))
+
+
+def detect(root: str | Path) -> str:
+    """Name of the layout that root has, or BadData; looks at names of files and folders only."""
+    for name in LAYOUTS:
+        if _load(name).matches(Path(root)):
+            return name
+    wanted = "; ".join(f"{name}: {_load(name).LOOKED_FOR}" for name in LAYOUTS)
+    raise BadData(f"{root} has none of the known layouts: {wanted}")
+
+
+def _reader(root: Path, layout: str | None) -> Layout:
+    if not root.exists():
+        raise BadData(f"{root} does not exist: give the folder, or the table, of a data set")
+    reader = _load(layout or detect(root))
+    if not reader.matches(root):
+        raise BadData(
+            f"{root} does not have the layout {layout!r}: looked for {reader.LOOKED_FOR}; "
+            f"the layouts are {', '.join(LAYOUTS)}"
+        )
+    return reader
+
+
+def _load(layout: str) -> Layout:
+    if layout not in LAYOUTS:
+        raise UnknownName(f"layout {layout!r} does not exist: choose one of {', '.join(LAYOUTS)}")
+    return cast(Layout, import_module(LAYOUTS[layout]))

@@ -1,0 +1,63 @@
+"""PaDiM. Defard et al., "PaDiM: a Patch Distribution Modeling Framework for Anomaly Detection and Localization",
+ICPR 2020, arXiv:2011.08785.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from blemish import encoders
+from blemish.blocks.density import PositionGaussian
+from blemish.blocks.maps import maximum, smooth, upsample
+from blemish.blocks.patches import join_layers
+from blemish.types import Encoder, Geometry, Prediction
+
+
+class PaDiM(nn.Module):
+    """Mahalanobis distance of each patch to the Gaussian of the normal patches at the same place.
+
+    image_score: the highest value of the smoothed map. Parts must stand at the same place in every picture.
+    layers: by default at one, two and three quarters of the depth: 1, 2 and 3 of a network of four stages, the paper's.
+    channels: drawn at random by `seed` from the joined layers; 100 for ResNet-18, 550 for Wide ResNet-50 in the paper.
+    """
+
+    def __init__(
+        self,
+        encoder: str | Encoder = encoders.DEFAULT,
+        *,
+        layers: Sequence[int] | None = None,
+        channels: int = 100,
+        ridge: float = 0.01,
+        sigma: float = 4.0,
+        image_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoders.load(encoder)
+        self.layers, self.channels, self.ridge, self.sigma = layers, channels, ridge, sigma
+        self.image_size, self.seed = image_size, seed
+        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.gaussian = PositionGaussian()
+
+    @torch.inference_mode()
+    def fit(self, batches: Iterable[Tensor]) -> Self:
+        """Estimate mean and covariance at every place; one pass, in constant memory."""
+        self.gaussian.learn((self._patches(images) for images in batches), self.ridge)
+        return self
+
+    def forward(self, images: Tensor) -> Prediction:
+        grid = self.gaussian.distance(self._patches(images))  # (N, h, w)
+        anomaly_map = smooth(upsample(grid, images.shape[-2:]), self.sigma)
+        return Prediction(maximum(anomaly_map), anomaly_map)
+
+    def _patches(self, images: Tensor) -> Tensor:
+        depth = self.encoder.depth
+        layers = self.layers or (depth // 4, depth // 2, depth * 3 // 4)
+        joined = join_layers(self.encoder(images, layers=layers).patches)
+        generator = torch.Generator().manual_seed(self.seed)
+        drawn = torch.randperm(joined.shape[-1], generator=generator)[: self.channels]
+        return joined[..., drawn.to(joined.device)]

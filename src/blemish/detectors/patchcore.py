@@ -1,0 +1,81 @@
+"""PatchCore. Roth et al., "Towards Total Recall in Industrial Anomaly Detection", CVPR 2022, arXiv:2106.08265."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blemish import encoders
+from blemish.blocks.maps import maximum, smooth, upsample
+from blemish.blocks.memory import MemoryBank, Search, coreset
+from blemish.blocks.patches import describe_neighbours, join_layers
+from blemish.types import Encoder, Geometry, Prediction
+
+
+class PatchCore(nn.Module):
+    """Distance of each patch to the nearest one in a coreset of normal patches.
+
+    image_score: the highest patch score; with `neighbours` > 1 discounted as in Eq. 7, which the authors' code leaves
+        out and anomalib applies with 9.
+    anomaly_map: squared Euclidean distance, as in the authors' code (the paper and anomalib: `squared=False`).
+    layers: by default those at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
+    """
+
+    def __init__(
+        self,
+        encoder: str | Encoder = encoders.DEFAULT,
+        *,
+        layers: Sequence[int] | None = None,
+        width: int = 1024,
+        ratio: float = 0.1,
+        neighbours: int = 1,
+        squared: bool = True,
+        sigma: float = 4.0,
+        image_size: int | None = None,
+        search: Search = "torch",
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoders.load(encoder)
+        self.layers, self.width, self.ratio, self.neighbours = layers, width, ratio, neighbours
+        self.squared, self.sigma, self.image_size, self.search, self.seed = squared, sigma, image_size, search, seed
+        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.bank = MemoryBank("euclidean", search=search)
+
+    @torch.inference_mode()
+    def fit(self, batches: Iterable[Tensor]) -> Self:
+        """Remember a coreset of the patches of good parts."""
+        rows = torch.cat([self._patches(images).flatten(0, 2) for images in batches])
+        generator = torch.Generator().manual_seed(self.seed)
+        self.bank.remember(rows[coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)])
+        return self
+
+    def forward(self, images: Tensor) -> Prediction:
+        patches = self._patches(images)  # (N, h, w, D)
+        distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
+        score = maximum(distance) * self._trust(patches, distance, row)
+        power = 2 if self.squared else 1
+        anomaly_map = smooth(upsample(distance**power, images.shape[-2:]), self.sigma)
+        return Prediction(score**power, anomaly_map)
+
+    def _patches(self, images: Tensor) -> Tensor:
+        depth = self.encoder.depth
+        layers = self.layers or (depth // 2, depth * 3 // 4)
+        found = [describe_neighbours(patches, self.width) for patches in self.encoder(images, layers=layers).patches]
+        joined = join_layers(found)
+        return F.adaptive_avg_pool1d(joined.flatten(1, 2), self.width).unflatten(1, joined.shape[1:3])
+
+    def _trust(self, patches: Tensor, distance: Tensor, row: Tensor) -> Tensor:
+        """Eq. 7's weight: low where the worst patch is as far from its nearest row as from that row's neighbours."""
+        if self.neighbours == 1:
+            return torch.ones_like(distance[:, 0, 0])
+        worst, at = distance.flatten(1).max(1)
+        patch = patches.flatten(1, 2)[torch.arange(len(at), device=at.device), at]  # (N, D)
+        nearest = self.bank.rows[row.flatten(1).gather(1, at[:, None]).squeeze(1)]
+        around = self.bank.rows[self.bank.nearest(nearest, self.neighbours)[1]]  # (N, b, D)
+        others = torch.linalg.vector_norm(patch[:, None] - around, dim=-1)  # (N, b)
+        return 1 - (worst - others.logsumexp(1)).exp()

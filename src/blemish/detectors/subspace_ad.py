@@ -1,0 +1,63 @@
+"""SubspaceAD. Lendering et al., "SubspaceAD: Training-Free Few-Shot Anomaly Detection via Subspace Modeling", CVPR 2026."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from blemish import encoders
+from blemish.blocks.density import Subspace
+from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
+from blemish.blocks.patches import relative_layers, rotate
+from blemish.types import Encoder, Geometry, Prediction
+
+
+class SubspaceAD(nn.Module):
+    """Squared distance of each patch to the principal subspace of normal patches.
+
+    image_score: mean of the highest 1 % of patch distances.
+    layers: averaged; by default the same share of the depth as the paper's 22 to 28 of 40.
+    turns: random rotations of each good part beside itself, drawn by `seed`.
+    """
+
+    def __init__(
+        self,
+        encoder: str | Encoder = encoders.DEFAULT,
+        *,
+        layers: Sequence[int] | None = None,
+        variance: float = 0.99,
+        turns: int = 30,
+        sigma: float = 4.0,
+        image_size: int = 672,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoders.load(encoder)
+        self.layers, self.variance, self.turns, self.sigma = layers, variance, turns, sigma
+        self.image_size, self.seed = image_size, seed
+        self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
+        self.subspace = Subspace()
+
+    @torch.inference_mode()
+    def fit(self, batches: Iterable[Tensor]) -> Self:
+        """Find the directions in which the patches of good parts vary; one pass, in constant memory."""
+        self.subspace.learn(self._turned(batches), self.variance)
+        return self
+
+    def forward(self, images: Tensor) -> Prediction:
+        grid = self.subspace.residual(self._patches(images))  # (N, h, w)
+        return Prediction(top_mean(grid, 0.01), smooth(upsample(grid, images.shape[-2:]), self.sigma))
+
+    def _turned(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
+        generator = torch.Generator().manual_seed(self.seed)
+        for images in batches:
+            angles = (torch.rand(self.turns, generator=generator) * 360).tolist()
+            for angle in (0.0, *angles):
+                yield self._patches(rotate(images, angle)).flatten(0, 2)
+
+    def _patches(self, images: Tensor) -> Tensor:
+        layers = self.layers or relative_layers(self.encoder.depth, 0.55, 0.7)
+        return fuse_mean(*self.encoder(images, layers=layers).patches)

@@ -1,0 +1,176 @@
+"""Residual networks: CLIP's modified one and the plain ones. Batch norms are frozen and folded into the convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blemish.encoders.inputs import IMAGENET_MEAN, IMAGENET_STD, check_images, check_layers
+from blemish.errors import BadInput
+from blemish.types import Features
+
+STRIDE = 32
+
+
+@dataclass(frozen=True, slots=True)
+class ResNetConfig:
+    """The shape of a residual network; `blemish.encoders.residual` infers it from the tensors of a checkpoint."""
+
+    image_size: int = 224
+    stem: tuple[int, ...] = (64,)  # channels of the convolutions before the first pooling
+    depths: tuple[int, ...] = (3, 4, 6, 3)
+    hidden: tuple[int, ...] = (64, 128, 256, 512)
+    widths: tuple[int, ...] = (256, 512, 1024, 2048)
+    basic: bool = False  # two 3 x 3 convolutions a block, not 1 x 1, 3 x 3, 1 x 1
+    output: int = 0  # CLIP's: width of the joint space
+    heads: int = 0  # CLIP's: of the attention pool
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+
+
+class _Tower(nn.Module):
+    """What both networks are: a stem, four stages, and pixel statistics."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ResNetConfig, *, smooth: bool) -> None:
+        super().__init__()
+        self.config = c = config
+        self.name, self.sha256 = "", ""
+        self.image_size, self.patch_size, self.depth = c.image_size, STRIDE, len(c.depths)
+        self.width = c.output or c.widths[-1]  # of the image embedding
+        inputs = (c.stem[-1], *c.widths)
+        self.stages = nn.ModuleList(
+            nn.Sequential(*(
+                Residual(
+                    inputs[stage] if number == 0 else c.widths[stage], c.hidden[stage], c.widths[stage],
+                    stride=2 if stage and not number else 1, basic=c.basic, smooth=smooth,
+                )
+                for number in range(c.depths[stage])
+            ))
+            for stage in range(self.depth)
+        )  # fmt: skip
+        self.register_buffer("mean", torch.tensor(c.mean, device="cpu").view(3, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(c.std, device="cpu").view(3, 1, 1), persistent=False)
+
+    def run(self, x: Tensor, layers: Sequence[int]) -> tuple[Tensor, dict[int, Tensor]]:
+        """The last stage's map (N, C, h, w), and those of the named stages as (N, h, w, C)."""
+        kept = {}
+        for number, stage in enumerate(self.stages, start=1):
+            x = stage(x)
+            if number in layers:
+                kept[number] = x.permute(0, 2, 3, 1).float()
+        return x, kept
+
+    def normalised(self, images: Tensor, layers: Sequence[int]) -> Tensor:
+        """Images ready for the stem, in the precision of the weights; raises BadInput for unusable arguments."""
+        check_images(images, STRIDE)
+        check_layers(layers, self.depth)
+        return ((images - self.mean) / self.std).to(next(self.parameters()).dtype)
+
+
+class Residual(nn.Module):
+    """One residual block; `smooth` halves the grid by averaging (CLIP), otherwise by a stride in the 3 x 3 convolution."""
+
+    def __init__(
+        self, inputs: int, hidden: int, outputs: int, *, stride: int, basic: bool = False, smooth: bool = False
+    ) -> None:
+        super().__init__()
+        step = 1 if smooth else stride
+        self.pool = nn.AvgPool2d(stride) if smooth and stride > 1 else nn.Identity()
+        if basic:
+            convolutions = [nn.Conv2d(inputs, hidden, 3, step, 1), nn.Conv2d(hidden, outputs, 3, 1, 1)]
+        else:
+            convolutions = [nn.Conv2d(inputs, hidden, 1), nn.Conv2d(hidden, hidden, 3, step, 1), nn.Conv2d(hidden, outputs, 1)]
+        self.convolutions = nn.ModuleList(convolutions)
+        changes = stride > 1 or inputs != outputs
+        self.shortcut = nn.Conv2d(inputs, outputs, 1, step) if changes else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, C', h / stride, w / stride)."""
+        *first, last = list(self.convolutions)
+        y = x
+        for convolution in first:
+            y = F.relu(convolution(y))
+        return F.relu(last(self.pool(y)) + self.shortcut(self.pool(x)))
+
+
+class ResNet(_Tower):
+    """A plain residual network of torchvision's and timm's layout; layers are its four stages."""
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__(config, smooth=False)
+        self.stem = nn.Conv2d(3, config.stem[0], 7, 2, 3)
+
+    def forward(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
+        """Mean of the last stage (N, D), and the named stages' maps (N, h, w, C), as float32."""
+        x = F.relu(self.stem(self.normalised(images, layers)))
+        x, kept = self.run(F.max_pool2d(x, 3, 2, 1), layers)
+        return Features(x.mean((2, 3)).float(), tuple(kept[n] for n in layers))
+
+
+class ModifiedResNet(_Tower):
+    """CLIP's residual network (arXiv:2103.00020, section 2.4): three-convolution stem, smooth strides, attention pool."""
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__(config, smooth=True)
+        first, second, third = config.stem
+        self.stem = nn.ModuleList(
+            [nn.Conv2d(3, first, 3, 2, 1), nn.Conv2d(first, second, 3, 1, 1), nn.Conv2d(second, third, 3, 1, 1)]
+        )
+        self.attention = AttentionPool(config)
+
+    def forward(self, images: Tensor, *, layers: Sequence[int] = (), projected: bool = False) -> Features:
+        """Image embedding (N, D), and the named stages' maps (N, h, w, C), as float32.
+
+        projected: the last stage's map in the space of the image embedding, through the value and output projections
+            of the attention pool at each place (MaskCLIP, arXiv:2112.01071, Eq. 2).
+        """
+        x = self.normalised(images, layers)
+        if projected and set(layers) - {self.depth}:
+            raise BadInput(f"only layer {self.depth} of a residual CLIP can be projected into the joint space")
+        for convolution in self.stem:
+            x = F.relu(convolution(x))
+        x, kept = self.run(F.avg_pool2d(x, 2), layers)
+        if projected and layers:
+            kept[self.depth] = self.attention.dense(x).float()
+        return Features(self.attention(x).float(), tuple(kept[n] for n in layers))
+
+
+class AttentionPool(nn.Module):
+    """One attention layer whose query is the mean of all places."""
+
+    def __init__(self, config: ResNetConfig) -> None:
+        super().__init__()
+        width, self.side = config.widths[-1], config.image_size // STRIDE
+        self.heads = config.heads
+        self.positions = nn.Parameter(torch.zeros(1 + self.side**2, width))
+        self.q, self.k, self.v = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
+        self.out = nn.Linear(width, config.output)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, h, w) -> (N, D)."""
+        places = x.flatten(2).transpose(1, 2)
+        tokens = torch.cat([places.mean(1, keepdim=True), places], 1) + self.position_table(*x.shape[2:])
+        roles = (self.q(tokens[:, :1]), self.k(tokens), self.v(tokens))
+        q, k, v = (role.unflatten(-1, (self.heads, -1)).transpose(1, 2) for role in roles)
+        mixed = F.scaled_dot_product_attention(q, k, v)  # (N, heads, 1, c)
+        return cast(Tensor, self.out(mixed.flatten(1)))
+
+    def dense(self, x: Tensor) -> Tensor:
+        """Each place as if it were all that is attended to: (N, C, h, w) -> (N, h, w, D)."""
+        return cast(Tensor, self.out(self.v(x.permute(0, 2, 3, 1))))
+
+    def position_table(self, height: int, width: int) -> Tensor:
+        """The position table resized to height x width places; the mean's row is kept as it is."""
+        if (height, width) == (self.side, self.side):
+            return self.positions
+        grid = self.positions[1:].T.unflatten(1, (self.side, self.side))[None].float()
+        resized = F.interpolate(grid, (height, width), mode="bicubic", align_corners=False, antialias=True)
+        return torch.cat([self.positions[:1], resized[0].flatten(1).T.to(self.positions.dtype)])

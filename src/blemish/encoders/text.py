@@ -1,0 +1,124 @@
+"""One text transformer: sentences in, or learned context; a whole prompt ensemble costs little more than its words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from blemish.encoders.transformer import Activation, Block
+from blemish.encoders.vit import Between
+
+
+@dataclass(frozen=True, slots=True)
+class TextConfig:
+    """The shape of a text transformer."""
+
+    vocabulary: int = 49408
+    context: int = 77
+    width: int = 512
+    depth: int = 12
+    heads: int = 8
+    hidden: int = 2048
+    output: int = 512
+    activation: Activation = "gelu"
+    epsilon: float = 1e-5
+
+
+class TextTransformer(nn.Module):
+    """Causal transformer over sub-word tokens; a sentence's embedding is read at its end token."""
+
+    def __init__(self, config: TextConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.tokens = nn.Embedding(c.vocabulary, c.width)
+        self.positions = nn.Parameter(torch.zeros(c.context, c.width))
+        self.blocks = nn.ModuleList(
+            Block(c.width, c.heads, c.hidden, activation=c.activation, epsilon=c.epsilon) for _ in range(c.depth)
+        )
+        self.norm = nn.LayerNorm(c.width, c.epsilon)
+        self.projection = nn.Linear(c.width, c.output, bias=False)
+
+    def forward(
+        self,
+        embedded: Tensor,
+        ends: Tensor,
+        *,
+        deep: Mapping[int, Tensor] | None = None,
+        between: Between | None = None,
+    ) -> Tensor:
+        """Word vectors (N, T, C) without positions, and the number of each sentence's end token (N,) -> (N, D) float32.
+
+        deep: depth -> (n, C) learned tokens that replace tokens 1 .. n on entering that block (AnomalyCLIP, AdaCLIP).
+        between: called as `between(tokens, depth)` after every block; its result goes on.
+        """
+        length = embedded.shape[1]
+        x = embedded.to(self.positions.dtype) + self.positions[:length]
+        causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
+        for number, block in enumerate(self.blocks, start=1):
+            if deep and number in deep:
+                context = deep[number].to(x.dtype).expand(len(x), -1, -1)
+                x = torch.cat([x[:, :1], context, x[:, 1 + context.shape[1] :]], 1)
+            x = block(x, causal)
+            x = x if between is None else between(x, number)
+        return self.project(x[torch.arange(len(x), device=x.device), ends.to(x.device)])
+
+    def embed(self, tokens: Tensor) -> Tensor:
+        """Word vectors of token numbers: (N, T) -> (N, T, C)."""
+        vectors: Tensor = self.tokens(tokens)
+        return vectors
+
+    def encode(self, sentences: Sequence[Sequence[int]]) -> Tensor:
+        """Token numbers of each sentence, from start to end token -> (N, D) float32.
+
+        Exact under causal attention: a token depends only on those before it, so what sentences have in common at
+        their beginning is computed once. All beginnings form a tree, and every token attends to its ancestors.
+        """
+        tree = _Tree(sentences)
+        device = self.positions.device
+        x = self.tokens(torch.tensor(tree.tokens, device=device)) + self.positions[torch.tensor(tree.depths, device=device)]
+        ancestors = tree.ancestors().to(device)
+        *blocks, last = cast("list[Block]", list(self.blocks))
+        for block in blocks:
+            x = x + block.attend(*block.split(x), ancestors)
+            x = x + block.mlp(x)
+        ends = torch.tensor(tree.ends, device=device)
+        q, k, v = last.split(x)
+        x = x[ends] + last.attend(q[:, ends], k, v, ancestors[ends])
+        return self.project(x + last.mlp(x))
+
+    def project(self, x: Tensor) -> Tensor:
+        """Last norm and projection of end tokens: (N, C) -> (N, D) float32."""
+        return cast(Tensor, self.projection(self.norm(x))).float()
+
+
+class _Tree:
+    """The distinct beginnings of some sentences: a token, its depth and its parent per node."""
+
+    def __init__(self, sentences: Sequence[Sequence[int]]) -> None:
+        self.tokens: list[int] = []
+        self.depths: list[int] = []
+        self.parents: list[int] = []
+        numbers: dict[tuple[int, int], int] = {}
+        self.ends = [self._add(sentence, numbers) for sentence in sentences]
+
+    def _add(self, sentence: Sequence[int], numbers: dict[tuple[int, int], int]) -> int:
+        node = -1
+        for depth, token in enumerate(sentence):
+            parent, node = node, numbers.setdefault((node, token), len(self.tokens))
+            if node == len(self.tokens):
+                self.tokens.append(token)
+                self.depths.append(depth)
+                self.parents.append(parent)
+        return node
+
+    def ancestors(self) -> Tensor:
+        """(nodes, nodes), True where the column is the row's ancestor or the row itself."""
+        mask = torch.eye(len(self.tokens), dtype=torch.bool)
+        for node, parent in enumerate(self.parents):
+            if parent >= 0:
+                mask[node] |= mask[parent]
+        return mask

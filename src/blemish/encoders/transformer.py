@@ -1,0 +1,79 @@
+"""The pre-norm transformer block that every tower is built from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+Activation = Literal["gelu", "quick_gelu", "swiglu"]
+Attention = Literal["qkv", "vv", "qq+kk+vv"]
+ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
+
+
+class Block(nn.Module):
+    """x + attention(norm(x)), then x + mlp(norm(x)); a layer scale is folded into the two output projections."""
+
+    def __init__(
+        self, width: int, heads: int, hidden: int, *, activation: Activation = "gelu", epsilon: float = 1e-5
+    ) -> None:
+        super().__init__()
+        self.heads = heads
+        self.activation: Activation = activation
+        self.norm1 = nn.LayerNorm(width, epsilon)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.norm2 = nn.LayerNorm(width, epsilon)
+        self.fc1 = nn.Linear(width, hidden * (2 if activation == "swiglu" else 1))
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+        """(N, T, C) -> (N, T, C); `mask` is True, or 0 when additive, where a query may look at a key."""
+        x = x + self.attend(*self.split(x), mask)
+        return x + self.mlp(x)
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Queries, keys and values of the normed tokens: each (N, heads, T, C / heads)."""
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
+        return q, k, v
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Projected attention: (N, heads, T, c) -> (N, T, C)."""
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        return self.project(mixed)
+
+    def attend_self(self, x: Tensor, mode: Attention) -> Tensor:
+        """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653, Eq. 5)."""
+        q, k, v = self.split(x)
+        roles = {"qq": q, "kk": k, "vv": v}
+        return self.project(torch.stack([
+            F.scaled_dot_product_attention(roles[name], roles[name], v) for name in mode.split("+")
+        ]).mean(0))  # fmt: skip
+
+    def project(self, mixed: Tensor) -> Tensor:
+        """Heads joined and projected: (N, heads, T, c) -> (N, T, C)."""
+        joined: Tensor = self.out(mixed.transpose(-2, -3).flatten(-2))
+        return joined
+
+    def mlp(self, x: Tensor) -> Tensor:
+        """The normed tokens through the two-layer perceptron: (..., C) -> (..., C)."""
+        hidden = ACTIVATIONS[self.activation](self.fc1(self.norm2(x)))
+        result: Tensor = self.fc2(hidden)
+        return result
+
+
+def quick_gelu(x: Tensor) -> Tensor:
+    """x * sigmoid(1.702 x): OpenAI's weights were trained with it."""
+    return x * torch.sigmoid(1.702 * x)
+
+
+def swiglu(x: Tensor) -> Tensor:
+    """silu(first half) * second half (Shazeer, arXiv:2002.05202)."""
+    gate, value = x.chunk(2, dim=-1)
+    return F.silu(gate) * value
+
+
+ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "quick_gelu": quick_gelu, "swiglu": swiglu}

@@ -1,0 +1,33 @@
+"""Every error a caller may want to catch; each message says what is wrong and what to do."""
+
+
+class BlemishError(Exception):
+    """The root: `except BlemishError` catches whatever blemish itself refuses."""
+
+
+class NotFitted(BlemishError):
+    """A detector that learns was asked for a prediction before `fit`."""
+
+
+class UnknownName(BlemishError):
+    """A method, encoder, layout, layer or template name that is not in its table."""
+
+
+class BadImage(BlemishError):
+    """A picture that cannot be inspected: the message names the file, the reason and the way out."""
+
+
+class BadWeights(BlemishError):
+    """A checkpoint that is unreadable, unsafe, incomplete or of another architecture."""
+
+
+class BadData(BlemishError):
+    """A data set or table that does not have the layout it was said to have."""
+
+
+class BadInput(BlemishError, ValueError):
+    """An argument or tensor of the wrong shape, type, range or device."""
+
+
+class MissingExtra(BlemishError, ImportError):
+    """An optional package is not installed; the message is the `pip install` that adds it."""

@@ -1,0 +1,185 @@
+"""A detector and labelled samples -> a report of how well it tells good from bad, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish import data
+from blemish.data.masks import read_mask
+from blemish.data.sampling import normals, shots
+from blemish.errors import BadData
+from blemish.inspection import WHOLE, Unreadable, View, Watch, inspect, ready, unwatched
+from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
+from blemish.types import GOOD, Detector, Encoder, Sample
+
+IN_MEMORY = 1 << 30
+"""Bytes of maps kept in memory; what comes after them waits on disk."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Metrics with 95 % bootstrap intervals over the images; None where the labels or masks are missing."""
+
+    image_auroc: Estimate | None
+    image_ap: Estimate | None
+    image_f1_max: Estimate | None
+    pixel_auroc: Estimate | None
+    pixel_ap: Estimate | None
+    pixel_f1_max: Estimate | None
+    aupro: Estimate | None
+    n_normal: int
+    n_anomalous: int
+    seconds_per_image: float  # reading, detector and placing, wall-clock
+    unreadable: tuple[Unreadable, ...] = ()
+    shots: int = 0  # good parts learned from
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; an estimate is {"value", "low", "high"}."""
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        plain = {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
+        return plain | {"unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable]}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One method on one category of a data set: everything that decides the outcome."""
+
+    root: Path
+    layout: str | None
+    category: str | None
+    method: str
+    encoder: str | Encoder
+    shots: int | None = None  # good parts to learn from; None: all of the training split
+    seed: int = 0  # which of them
+    product: str | None = None  # in words; None: the category's name, or the folder's
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    view: View = WHOLE
+    batch_size: int = 8
+
+
+def run(trial: Trial, *, watch: Watch = unwatched) -> Report:
+    """Learn from good parts of the training split only, measure on the test split."""
+    test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
+    good = _good(trial)
+    unreadable: list[Unreadable] = []
+    detector = ready(
+        trial.method,
+        trial.encoder,
+        product=trial.product or (trial.category or trial.root.resolve().name).replace("_", " "),
+        good=[sample.image for sample in good],
+        arguments=trial.arguments,
+        view=trial.view,
+        batch_size=trial.batch_size,
+        watch=watch,
+        unreadable=unreadable,
+    )
+    report = evaluate(detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch)
+    return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
+
+
+def _good(trial: Trial) -> list[Sample]:
+    if trial.shots == 0:
+        return []
+    train = data.samples(trial.root, layout=trial.layout, category=trial.category, split="train")
+    return normals(train) if trial.shots is None else shots(train, trial.shots, seed=trial.seed)
+
+
+def evaluate(
+    detector: Detector,
+    samples: Sequence[Sample],
+    *,
+    view: View = WHOLE,
+    batch_size: int = 8,
+    aupro_limit: float = 0.3,
+    seed: int = 0,
+    watch: Watch = unwatched,
+) -> Report:
+    """Inspect every sample and compare with its label and mask, at the picture's own size.
+
+    Samples of unknown label are left out. Raises BadData when none is left.
+    """
+    labelled = [sample for sample in samples if sample.label]
+    if not labelled:
+        raise BadData("none of the samples has a label: evaluation needs good parts and defects in the test split")
+    advance = watch("inspecting", len(labelled))
+    with _Maps() as maps:
+        start = time.perf_counter()
+        scores, kept, unreadable = [], [], []
+        results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
+        for sample, result in zip(labelled, results, strict=True):
+            advance()
+            if isinstance(result, Unreadable):
+                unreadable.append(result)
+                continue
+            scores.append(result.score)
+            maps.add(result.anomaly_map.numpy())
+            kept.append(sample)
+        seconds = (time.perf_counter() - start) / len(labelled)
+        anomalous = np.array([sample.label != GOOD for sample in kept])
+        images = image_estimates(np.array(scores), anomalous, seed=seed)
+        pixels = _pixels(maps, kept, aupro_limit, seed)
+    return Report(
+        *(images or (None,) * 3),
+        *(pixels or (None,) * 4),
+        n_normal=int((~anomalous).sum()),
+        n_anomalous=int(anomalous.sum()),
+        seconds_per_image=seconds,
+        unreadable=tuple(unreadable),
+    )
+
+
+def _pixels(maps: _Maps, samples: Sequence[Sample], limit: float, seed: int) -> PixelEstimates | None:
+    """Pixel metrics over good parts and the defects that have a mask; None when no defect has one."""
+    rows = [row for row, sample in enumerate(samples) if sample.mask or sample.label == GOOD]
+    chosen = [maps.items[row] for row in rows]
+    masks = _Masks([samples[row].mask for row in rows], [scores.shape for scores in chosen])
+    return pixel_estimates(chosen, masks, limit=limit, seed=seed) if any(masks.paths) else None
+
+
+class _Masks(Sequence[NDArray[np.bool_] | None]):
+    """Masks read when they are asked for: thousands of large ones need no memory."""
+
+    def __init__(self, paths: list[Path | None], sizes: list[tuple[int, ...]]) -> None:
+        self.paths, self.sizes = paths, sizes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: Any) -> Any:
+        path, (height, width) = self.paths[row], self.sizes[row]
+        return None if path is None else read_mask(path, size=(height, width))
+
+
+class _Maps:
+    """Maps as arrays: the first gibibyte in memory, the rest in a temporary file."""
+
+    def __init__(self) -> None:
+        self.items: list[NDArray[np.float32]] = []
+        self.bytes = 0
+
+    def __enter__(self) -> _Maps:
+        self.file = tempfile.TemporaryFile(prefix="blemish-maps-")  # noqa: SIM115
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.items.clear()
+        self.file.close()
+
+    def add(self, scores: NDArray[np.float32]) -> None:
+        self.bytes += scores.nbytes
+        self.items.append(scores if self.bytes <= IN_MEMORY else self._spilled(scores))
+
+    def _spilled(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        offset = self.file.seek(0, 2)
+        self.file.write(np.ascontiguousarray(scores).data)
+        self.file.flush()
+        return np.memmap(self.file, np.float32, "r", offset, scores.shape)

@@ -1,0 +1,76 @@
+"""What part of a picture is inspected: a rectangle, a mask, and the way back to a map of the whole picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from blemish.errors import BadImage, BadInput
+from blemish.images.reading import MAX_PIXELS, read, unit
+
+
+class Region(NamedTuple):
+    """A rectangle in pixels of the upright picture; (x, y) is its top left corner."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def fits(self, height: int, width: int) -> bool:
+        """True if it has an area and lies inside a picture of (height, width)."""
+        x, y = self.x + self.width, self.y + self.height
+        return min(self.x, self.y) >= 0 and min(self.width, self.height) > 0 and x <= width and y <= height
+
+    def __str__(self) -> str:
+        return f"{self.width} x {self.height} at ({self.x}, {self.y})"
+
+
+def crop(image: Tensor, region: Region) -> Tensor:
+    """The region of (..., H, W), a view."""
+    height, width = image.shape[-2:]
+    if not region.fits(height, width):
+        raise BadInput(f"the region {region} does not lie inside a picture of {width} x {height}: make it smaller")
+    return image[..., region.y : region.y + region.height, region.x : region.x + region.width]
+
+
+def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Tensor:
+    """bool (H, W): True, inspect, where the picture is at least half white; BadImage if that is nowhere."""
+    mask = unit(read(path, max_pixels=max_pixels)).mean(0) >= 0.5
+    if not mask.any():
+        raise BadImage(f"{path} is black everywhere, so nothing would be inspected: paint white what to inspect")
+    return mask
+
+
+def fill(image: Tensor, mask: Tensor) -> Tensor:
+    """(C, H, W) with the pixels outside the (H, W) mask in the mean colour of those inside, which raises no score."""
+    if mask.shape != image.shape[-2:]:
+        raise BadInput(f"the mask is {tuple(mask.shape)}, the picture {tuple(image.shape[-2:])}: give both one size")
+    if not mask.any():
+        raise BadInput("the mask has no pixel to inspect here: True (white) is where to inspect")
+    colour = (unit(image) * mask).sum((1, 2), dtype=torch.float64) / mask.sum()
+    colour = (colour * 255).round() if image.dtype == torch.uint8 else colour
+    return torch.where(mask, image, colour.to(image.dtype)[:, None, None])
+
+
+def place(
+    anomaly_map: Tensor, size: tuple[int, int], *, region: Region | None = None, mask: Tensor | None = None
+) -> Tensor:
+    """The map (h, w) of a region as a map of the whole picture, float32 of `size` (H, W); NaN is "not inspected".
+
+    The map is stretched bilinearly to the region, or to the picture if there is none; the bool mask is of `size`.
+    """
+    target = region or Region(0, 0, size[1], size[0])
+    whole = torch.full(size, torch.nan, device=anomaly_map.device)
+    inside = crop(whole, target)
+    scores = anomaly_map.float()
+    if scores.shape != inside.shape:
+        scores = interpolate(scores[None, None], size=inside.shape, mode="bilinear", align_corners=False)[0, 0]
+    inside.copy_(scores)
+    if mask is not None and mask.shape != whole.shape:
+        raise BadInput(f"the mask is {tuple(mask.shape)}, the picture {tuple(size)}: give both one size")
+    return whole if mask is None else whole.masked_fill_(~mask, torch.nan)

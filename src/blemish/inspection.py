@@ -1,0 +1,219 @@
+"""Pictures on disk through a detector, as a stream: one result a picture, in order, at the picture's own size."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from blemish import catalog
+from blemish.errors import BadImage, BadInput
+from blemish.images import MAX_PIXELS, Region, blend, crop, cut, decode, fill, keyed_batches, place, read, resize, tiles
+from blemish.types import Detector, Encoder, Geometry, Learner
+
+Watch = Callable[[str, int], Callable[[], None]]
+"""watch(stage, total) -> a function to call after each picture of that stage."""
+
+
+def unwatched(stage: str, total: int) -> Callable[[], None]:
+    """Show nothing."""
+    return lambda: None
+
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What part of each picture is inspected, and how finely."""
+
+    region: Region | None = None
+    mask: Tensor | None = None  # bool (H, W) of the whole picture, True where to inspect
+    tile: int | None = None  # side of square tiles in pixels of the picture; None: the whole region at once
+    overlap: int = 0  # pixels that neighbouring tiles share at least
+    max_pixels: int = MAX_PIXELS
+
+
+WHOLE = View()
+
+
+class Inspected(NamedTuple):
+    """A picture's prediction."""
+
+    path: Path
+    picture: Tensor  # (3, H, W), uint8 or float32 in [0, 1]
+    score: float  # raw, higher is more anomalous; of tiles, the highest
+    anomaly_map: Tensor  # float32 (H, W); NaN where nothing was inspected
+    read_seconds: float  # reading and resizing, in a thread of its own
+    seconds: float  # in the detector
+
+
+class Unreadable(NamedTuple):
+    """A picture that could not be inspected, and why."""
+
+    path: Path
+    reason: str
+
+
+class Prepared(NamedTuple):
+    """A picture and what the detector is to see of it: one input (3, h, w) a tile."""
+
+    picture: Tensor
+    boxes: list[Region]  # the tiles, in pixels of the region
+    inputs: Iterable[Tensor]
+    seconds: float
+
+
+def prepare(path: Path, geometry: Geometry, view: View = WHOLE) -> Prepared:
+    """Read, cut out and resize one picture; raises BadImage."""
+    start = time.perf_counter()
+    picture = read(path, max_pixels=view.max_pixels)
+    part = _visible(path, picture, view)
+    height, width = part.shape[-2:]
+    boxes, inputs = [Region(0, 0, width, height)], _resized([part], geometry.size(height, width))
+    if view.tile is None:
+        return Prepared(picture, boxes, list(inputs), time.perf_counter() - start)
+    boxes = tiles(height, width, view.tile, view.overlap)
+    inputs = _resized(cut(part, boxes, view.tile), geometry.size(view.tile, view.tile))
+    return Prepared(picture, boxes, inputs, time.perf_counter() - start)  # tiles are resized as they are asked for
+
+
+def _resized(pieces: Iterable[Tensor], size: tuple[int, int]) -> Iterator[Tensor]:
+    return (resize(piece, size) for piece in pieces)
+
+
+def _visible(path: Path, picture: Tensor, view: View) -> Tensor:
+    """The region of (3, H, W), blank where the mask is False; among many pictures, a misfit is that picture's fault."""
+    try:
+        part = picture if view.region is None else crop(picture, view.region)
+        if view.mask is None:
+            return part
+        if view.mask.shape != picture.shape[-2:]:
+            raise BadInput(f"the mask is {tuple(view.mask.shape)}, the picture {tuple(picture.shape[-2:])}")
+        return fill(part, view.mask if view.region is None else crop(view.mask, view.region))
+    except BadInput as error:
+        raise BadImage(f"{path}: {error}") from error
+
+
+def good_parts(
+    paths: Iterable[Path],
+    geometry: Geometry,
+    *,
+    view: View = WHOLE,
+    batch_size: int = 8,
+    unreadable: list[Unreadable] | None = None,
+) -> Iterator[Tensor]:
+    """Batches (N, 3, h, w) for `fit`; what cannot be read is added to `unreadable`, or raised without it."""
+
+    def inputs() -> Iterator[tuple[None, Tensor]]:
+        for path, found in decode(paths, lambda path: prepare(path, geometry, view)):
+            if not isinstance(found, BadImage):
+                yield from ((None, image) for image in found.inputs)
+            elif unreadable is None:
+                raise found
+            else:
+                unreadable.append(Unreadable(path, str(found)))
+
+    return (batch for _, batch in keyed_batches(inputs(), batch_size))
+
+
+def ready(
+    method: str,
+    encoder: str | Encoder,
+    *,
+    product: str = "object",
+    good: Sequence[Path] = (),
+    arguments: Mapping[str, Any] | None = None,
+    view: View = WHOLE,
+    batch_size: int = 8,
+    watch: Watch = unwatched,
+    unreadable: list[Unreadable] | None = None,
+) -> Detector:
+    """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
+    card = catalog.card(method)
+    words = {"product": product} if card.needs_text else {}
+    detector = catalog.detector(method, encoder, **words, **(arguments or {}))
+    if not good and card.learns_from == "good parts":
+        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    if good:
+        advance = watch("learning from good parts", len(good))
+        batches = good_parts(good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable)
+        cast(Learner, detector).fit(_watched(batches, advance))
+    return detector
+
+
+def _watched(batches: Iterable[Tensor], advance: Callable[[], None]) -> Iterator[Tensor]:
+    for batch in batches:
+        yield batch
+        for _ in batch:
+            advance()
+
+
+def inspect(
+    detector: Detector, paths: Iterable[Path], *, view: View = WHOLE, batch_size: int = 8
+) -> Iterator[Inspected | Unreadable]:
+    """One result a path, in their order; memory does not depend on how many there are.
+
+    Decoding runs ahead in threads. Inputs of one size are batched across pictures and tiles.
+    """
+    waiting: deque[_Open | Unreadable] = deque()
+
+    def inputs() -> Iterator[tuple[_Open, Tensor]]:
+        for path, found in decode(paths, lambda path: prepare(path, detector.geometry, view)):
+            if isinstance(found, BadImage):
+                waiting.append(Unreadable(path, str(found)))
+                continue
+            opened = _Open(path, found, view)
+            waiting.append(opened)
+            yield from ((opened, image) for image in found.inputs)
+
+    for owners, images in keyed_batches(inputs(), batch_size):
+        start = time.perf_counter()
+        with torch.inference_mode():
+            scores, maps = detector(images)
+        seconds = (time.perf_counter() - start) / len(owners)
+        for owner, score, anomaly_map in zip(owners, scores.tolist(), maps, strict=True):
+            owner.add(score, anomaly_map, seconds)
+        while waiting and (isinstance(waiting[0], Unreadable) or waiting[0].complete):
+            yield _closed(waiting.popleft())
+    yield from map(_closed, waiting)
+
+
+@dataclass
+class _Open:
+    """A picture some of whose tiles may still be on their way."""
+
+    path: Path
+    prepared: Prepared
+    view: View
+    scores: list[float] = field(default_factory=list)
+    maps: list[Tensor] = field(default_factory=list)
+    seconds: float = 0.0
+
+    @property
+    def complete(self) -> bool:
+        return len(self.scores) == len(self.prepared.boxes)
+
+    def add(self, score: float, anomaly_map: Tensor, seconds: float) -> None:
+        self.scores.append(score)
+        self.maps.append(anomaly_map)
+        self.seconds += seconds
+
+
+def _closed(entry: _Open | Unreadable) -> Inspected | Unreadable:
+    """One map of the whole picture from the maps of its tiles."""
+    if isinstance(entry, Unreadable):
+        return entry
+    picture, boxes, _, read_seconds = entry.prepared
+    height, width = picture.shape[-2:]
+    joined, tile = entry.maps[0], entry.view.tile
+    if tile is not None:
+        at_size = (F.interpolate(m[None, None], (tile, tile), mode="bilinear")[0, 0] for m in entry.maps)
+        joined = blend(at_size, boxes, (boxes[-1].y + boxes[-1].height, boxes[-1].x + boxes[-1].width))
+    anomaly_map = place(joined, (height, width), region=entry.view.region, mask=entry.view.mask)
+    return Inspected(entry.path, picture, max(entry.scores), anomaly_map, read_seconds, entry.seconds)
