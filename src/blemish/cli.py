@@ -26,12 +26,14 @@ SOME_UNREADABLE = 3
 
 def method_options(command: F) -> F:
     """What `inspect` and `evaluate` share."""
+    side = click.IntRange(16)
     options = [
-        click.option("--method", metavar="NAME", help="See `blemish list methods`; chosen by what there is if left out."),
-        click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file or folder of weights."),
-        click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method; repeatable."),
-        click.option("--tile", type=click.IntRange(16), metavar="PIXELS", help="Inspect square tiles at native resolution."),
-        click.option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="Shared by neighbouring tiles [tile / 4]."),
+        click.option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
+        click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
+        click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
+        click.option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
+        click.option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
+        click.option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
         click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
     ]
     for option in reversed(options):
@@ -80,6 +82,7 @@ def inspect(
     arguments: tuple[str, ...],
     tile: int | None,
     overlap: int | None,
+    white: float | None,
     batch_size: int,
     overlays: bool,
     as_json: bool,
@@ -96,10 +99,20 @@ def inspect(
 
     paths, good = find(images), find(normal) if normal else []
     method = method or _usual(bool(good))
-    view, loaded = _view(region, mask, tile, overlap), encoders.load(encoder or encoders.DEFAULT)
+    view, loaded = _view(region, mask, tile, overlap, white), encoders.load(encoder or encoders.DEFAULT)
     given = _arguments(arguments)
-    settings = {"method": method, "arguments": given, "encoder": loaded.name, "product": product, "normal": map(str, good)}
-    settings |= {"region": region, "mask": mask, "tile": tile, "overlap": view.overlap}
+    settings = {
+        "method": method,
+        "arguments": given,
+        "encoder": f"{loaded.name} {loaded.sha256}".strip(),
+        "product": product,
+        "normal": [str(path) for path in good],
+        "region": list(region) if region else None,
+        "mask": mask,
+        "tile": tile,
+        "overlap": view.overlap,
+        "white": white,
+    }
     with Record(out, settings, resume=resume, overlays=overlays) as record, _watching() as watch:
         detector = inspection.ready(
             method,
@@ -127,7 +140,7 @@ def inspect(
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
 @click.option("--category", metavar="NAME", help="One category; each of them on its own if left out.")
-@click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all there are if left out.")
+@click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
 @method_options
@@ -144,6 +157,7 @@ def evaluate(
     arguments: tuple[str, ...],
     tile: int | None,
     overlap: int | None,
+    white: float | None,
     batch_size: int,
     as_json: bool,
 ) -> None:
@@ -170,7 +184,7 @@ def evaluate(
                 seed=seed,
                 product=product,
                 arguments=_arguments(arguments),
-                view=_view(None, None, tile, overlap),
+                view=_view(None, None, tile, overlap, white),
                 batch_size=batch_size,
             )
             reports[name or root.resolve().name] = evaluation.run(trial, watch=watch)
@@ -188,16 +202,15 @@ def evaluate(
 @click.argument("what", type=click.Choice(["methods", "encoders", "layouts"]), default="methods")
 def list_(what: str) -> None:
     """Show the methods, encoders or data-set layouts there are."""
-    from blemish import catalog, data
-    from blemish.encoders import names
+    from blemish import catalog, data, encoders
 
     if what == "methods":
         rows = [(name, c.learns_from, c.paper, c.essence) for name, c in catalog.METHODS.items()]
         _print_table(("method", "learns from", "paper", "essence"), rows)
     elif what == "layouts":
-        _print_table(("layout", "looked for"), list(data.described()))
+        _print_table(("layout", "looked for"), data.described())
     else:
-        _print_table(("encoder", "kind", "from", "licence"), names.rows())
+        _print_table(encoders.Published._fields, encoders.names())
 
 
 def _usual(good: bool) -> str:
@@ -219,20 +232,21 @@ def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _view(region: Sequence[int] | None, mask: str | None, tile: int | None, overlap: int | None) -> View:
+def _view(
+    region: Sequence[int] | None, mask: str | None, tile: int | None, overlap: int | None, white: float | None
+) -> View:
     from blemish.images import Region, read_mask
     from blemish.inspection import View
 
     if tile is None and overlap is not None:
         raise click.UsageError("--overlap goes with --tile")
-    if tile is not None and overlap is not None and overlap >= tile:
-        raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    return View(
-        Region(*region) if region else None,
-        read_mask(mask) if mask else None,
-        tile,
-        (tile // 4 if overlap is None else overlap) if tile else 0,
-    )
+    if tile is None:
+        shared = 0
+    else:
+        shared = tile // 4 if overlap is None else overlap
+        if shared >= tile:
+            raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
+    return View(Region(*region) if region else None, read_mask(mask) if mask else None, tile, shared, white)
 
 
 @contextmanager
@@ -273,7 +287,9 @@ def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:
             for key, value in values.items()
             if isinstance(value, dict)
         ]
-        click.echo(f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned")
+        click.echo(
+            f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned"
+        )
         _print_table(("metric", "value", "low", "high"), rows)
         click.echo(f"{report.seconds_per_image:.3f} s an image")
 

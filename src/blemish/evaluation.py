@@ -128,8 +128,13 @@ def evaluate(
         images = image_estimates(np.array(scores), anomalous, seed=seed)
         pixels = _pixels(maps, kept, aupro_limit, seed)
     return Report(
-        *(images or (None,) * 3),
-        *(pixels or (None,) * 4),
+        image_auroc=images and images.auroc,
+        image_ap=images and images.average_precision,
+        image_f1_max=images and images.f1_max,
+        pixel_auroc=pixels and pixels.auroc,
+        pixel_ap=pixels and pixels.average_precision,
+        pixel_f1_max=pixels and pixels.f1_max,
+        aupro=pixels and pixels.aupro,
         n_normal=int((~anomalous).sum()),
         n_anomalous=int(anomalous.sum()),
         seconds_per_image=seconds,
@@ -167,7 +172,7 @@ class _Maps:
         self.bytes = 0
 
     def __enter__(self) -> _Maps:
-        self.file = tempfile.TemporaryFile(prefix="blemish-maps-")  # noqa: SIM115
+        self.file = tempfile.TemporaryFile(prefix="blemish-maps-")
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from blemish import catalog
 from blemish.errors import BadImage, BadInput
-from blemish.images import MAX_PIXELS, Region, blend, crop, cut, decode, fill, keyed_batches, place, read, resize, tiles
+from blemish.images import Region, blend, cut, decode, keyed_batches, place, read, resize, tiles, visible
 from blemish.types import Detector, Encoder, Geometry, Learner
 
 Watch = Callable[[str, int], Callable[[], None]]
@@ -27,7 +27,6 @@ def unwatched(stage: str, total: int) -> Callable[[], None]:
     return lambda: None
 
 
-
 @dataclass(frozen=True, slots=True)
 class View:
     """What part of each picture is inspected, and how finely."""
@@ -36,7 +35,7 @@ class View:
     mask: Tensor | None = None  # bool (H, W) of the whole picture, True where to inspect
     tile: int | None = None  # side of square tiles in pixels of the picture; None: the whole region at once
     overlap: int = 0  # pixels that neighbouring tiles share at least
-    max_pixels: int = MAX_PIXELS
+    white: float | None = None  # the sample value of full brightness, see `blemish.images.read`
 
 
 WHOLE = View()
@@ -72,8 +71,8 @@ class Prepared(NamedTuple):
 def prepare(path: Path, geometry: Geometry, view: View = WHOLE) -> Prepared:
     """Read, cut out and resize one picture; raises BadImage."""
     start = time.perf_counter()
-    picture = read(path, max_pixels=view.max_pixels)
-    part = _visible(path, picture, view)
+    picture = read(path, white=view.white)
+    part = visible(path, picture, region=view.region, mask=view.mask)
     height, width = part.shape[-2:]
     boxes, inputs = [Region(0, 0, width, height)], _resized([part], geometry.size(height, width))
     if view.tile is None:
@@ -85,19 +84,6 @@ def prepare(path: Path, geometry: Geometry, view: View = WHOLE) -> Prepared:
 
 def _resized(pieces: Iterable[Tensor], size: tuple[int, int]) -> Iterator[Tensor]:
     return (resize(piece, size) for piece in pieces)
-
-
-def _visible(path: Path, picture: Tensor, view: View) -> Tensor:
-    """The region of (3, H, W), blank where the mask is False; among many pictures, a misfit is that picture's fault."""
-    try:
-        part = picture if view.region is None else crop(picture, view.region)
-        if view.mask is None:
-            return part
-        if view.mask.shape != picture.shape[-2:]:
-            raise BadInput(f"the mask is {tuple(view.mask.shape)}, the picture {tuple(picture.shape[-2:])}")
-        return fill(part, view.mask if view.region is None else crop(view.mask, view.region))
-    except BadInput as error:
-        raise BadImage(f"{path}: {error}") from error
 
 
 def good_parts(

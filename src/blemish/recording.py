@@ -109,8 +109,8 @@ class Record:
             raise BadData(f"{self.folder / 'run.json'} is damaged: name another --out") from error
         if changed := [key for key, value in self.settings.items() if settings.get(key) != value]:
             raise BadInput(
-                f"{self.folder} was made with another {', '.join(changed)}: --resume goes on with the same settings only; "
-                "name another --out"
+                f"{self.folder} was made with another {', '.join(changed)}, and --resume goes on with the same "
+                "settings only: name another --out"
             )
         self._scale = (scale[0], scale[1]) if scale else None
         self._read_done(self.folder / "results.jsonl")
@@ -131,8 +131,8 @@ class Record:
 
 def display_range(maps: Sequence[Tensor]) -> tuple[float, float]:
     """Scores shown as untinted and as hottest: the median of some maps, and their highest but for 1 pixel in 1,000."""
-    scores = torch.cat([scores[scores.isfinite()][:: max(1, scores.numel() // 65536)] for scores in maps])
-    low, high = torch.quantile(scores.float()[: 1 << 24], torch.tensor([0.5, 0.999])).tolist() if len(scores) else (0, 1)
+    scores = torch.cat([shown[shown.isfinite()][:: 1 + shown.numel() // 65536] for shown in maps])
+    low, high = torch.quantile(scores, torch.tensor([0.5, 0.999])).tolist() if len(scores) else (0.0, 1.0)
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))
 
 

@@ -38,7 +38,7 @@ class Geometry:
     multiple: int = 1
 
     def size(self, height: int, width: int) -> tuple[int, int]:
-        """Input size in pixels of a picture of (height, width); both are multiples of `multiple`, at least one multiple."""
+        """Input size (height, width) of a picture of that size: whole multiples of `multiple`, at least one."""
         scale = self.side / min(height, width) if self.keep_aspect else 0.0
         sides = (height * scale, width * scale) if self.keep_aspect else (self.side, self.side)
         high, wide = (max(1, round(side / self.multiple)) * self.multiple for side in sides)
@@ -64,6 +64,7 @@ class Encoder(Protocol):
     """Images (N, 3, H, W) in [0, 1] -> Features; positions are resized and pixels normalised inside."""
 
     name: str
+    sha256: str  # of the file it was loaded from; "" when there is none
     image_size: int  # the side it was trained at, pixels
     patch_size: int  # both sides of an input must be multiples of it
     depth: int  # layers are numbered 1..depth

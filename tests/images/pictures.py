@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 def ramp(height: int = 40, width: int = 36, channels: int = 3) -> NDArray[np.uint8]:
     """uint8 (H, W, C) that differs at every pixel, from row to row, and from channel to channel."""
     y, x, c = np.mgrid[:height, :width, :channels]
-    return (3 * y + 2 * x + 40 * c).astype(np.uint8)
+    return np.asarray(3 * y + 2 * x + 40 * c, np.uint8)
 
 
 def deep(channels: int, seed: int = 0) -> NDArray[np.uint16]:
@@ -25,9 +25,10 @@ def _chunk(name: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
-def png(samples: NDArray[Any], colour_type: int, *chunks: tuple[bytes, bytes]) -> bytes:
-    """A PNG of 8 or 16 bits whose rows use all five filters in turn (here: none and up)."""
+def png(samples: NDArray[Any], colour_type: int, *chunks: tuple[bytes, bytes], has_pixels: bool = True) -> bytes:
+    """A PNG of 8 or 16 bits whose rows are filtered by turns, against the row above and not at all."""
     height, width = samples.shape[:2]
+    samples = samples if has_pixels else samples[:1]
     rows = samples.astype(samples.dtype.newbyteorder(">")).reshape(height, -1).view(np.uint8)
     above = np.concatenate([np.zeros_like(rows[:1]), rows[:-1]])
     filtered = b"".join(
@@ -53,10 +54,12 @@ def tiff(samples: NDArray[Any], photometric: int, *, order: str = "<", planar: i
     return page(strips, fields, order)
 
 
-def page(strips: list[bytes], fields: dict[int, list[int]], order: str = "<") -> bytes:
-    """A TIFF file of these strips and these tags."""
+def page(
+    strips: list[bytes], fields: dict[int, list[int]], order: str = "<", *, strip_tags: tuple[int, int] = (273, 279)
+) -> bytes:
+    """A TIFF file of these strips, or tiles by the other `strip_tags`, and these tags."""
     starts = [8 + sum(map(len, strips[:number])) for number in range(len(strips) + 1)]
-    fields = fields | {273: starts[:-1], 279: [len(strip) for strip in strips]}
+    fields = fields | {strip_tags[0]: starts[:-1], strip_tags[1]: [len(strip) for strip in strips]}
     after = starts[-1] + 2 + 12 * len(fields) + 4
     entries, values = struct.pack(f"{order}H", len(fields)), b""
     for tag, numbers in sorted(fields.items()):

@@ -27,7 +27,7 @@ class Subspace(Learned):
         values = values.flip(0).clamp_min(0)
         share = values.cumsum(0) / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
         kept = min(int((share < variance).sum()) + 1, len(values))
-        self.store(mean=mean.float(), axes=vectors.flip(1)[:, :kept].float())
+        self.store({"mean": mean.float(), "axes": vectors.flip(1)[:, :kept].float()})
 
     def residual(self, features: Tensor) -> Tensor:
         """Squared distance to the subspace: (..., D) -> (...), >= 0."""
@@ -52,33 +52,32 @@ class PositionGaussian(Learned):
         factor = torch.linalg.cholesky(covariance.float())
         identity = torch.eye(factor.shape[-1], device=factor.device)
         whitening = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
-        self.store(mean=mean.float(), whitening=whitening)
+        self.store({"mean": mean.float(), "whitening": whitening})
 
     def distance(self, patches: Tensor) -> Tensor:
         """Mahalanobis distance at each place: (N, h, w, C) -> (N, h, w); raises BadInput for another grid."""
         self.require()
         if patches.shape[1:] != self.mean.shape:
             raise BadInput(
-                f"patch grid {tuple(patches.shape[1:3])} differs from {tuple(self.mean.shape[:2])}, which was fitted: a "
-                "Gaussian per place needs pictures of one size and aspect"
+                f"patch grid {tuple(patches.shape[1:3])} differs from {tuple(self.mean.shape[:2])}, which was fitted: "
+                "a Gaussian per place needs pictures of one size and aspect"
             )
         white = torch.einsum("hwij,nhwj->nhwi", self.whitening, patches - self.mean)
-        return torch.linalg.vector_norm(white, dim=-1)
+        return white.square().sum(-1).sqrt()
 
 
 def mean_and_covariance(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
     """Mean (..., C) and unbiased covariance (..., C, C) over the first axis of all (n, ..., C) batches, in float64
     for vectors and float32 for grids; a single example has covariance 0. Raises BadInput without any.
     """
-    count, shift, first, second = 0, None, None, None
+    count, shift, first, second = 0, None, torch.zeros(()), torch.zeros(())
     for batch in batches:
         rows = batch.double() if batch.ndim == 2 else batch.float()
-        if shift is None:  # sums about a typical value keep their digits
-            shift, first, second = rows.mean(0), 0.0, 0.0
+        shift = rows.mean(0) if shift is None else shift  # sums about a typical value keep their digits
         off = rows - shift
         count, first = count + len(rows), first + off.sum(0)
         second = second + torch.einsum("n...i,n...j->...ij", off, off)
-    if shift is None or not isinstance(first, Tensor) or not isinstance(second, Tensor):
+    if shift is None:
         raise BadInput("there is nothing to learn from: fit() received no images")
     mean = first / count
     scatter = second - count * mean.unsqueeze(-1) * mean.unsqueeze(-2)

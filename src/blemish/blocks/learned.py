@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -23,14 +24,14 @@ class Learned(nn.Module):
         """Whether every tensor has been stored."""
         return all(tensor.numel() for tensor in self.buffers(recurse=False))
 
-    def store(self, **tensors: Tensor) -> None:
-        """Replace what was learned before."""
+    def store(self, tensors: Mapping[str, Tensor]) -> None:
+        """Replace what was learned before by copies of these."""
         for name, tensor in tensors.items():
-            setattr(self, name, tensor.detach().clone())
+            setattr(self, name, tensor.detach().clone(memory_format=torch.contiguous_format))
 
     def forget(self) -> None:
         """Back to the state before fit()."""
-        self.store(**{name: torch.empty(0, device=tensor.device) for name, tensor in self.named_buffers(recurse=False)})
+        self.store({name: torch.empty(0, device=tensor.device) for name, tensor in self.named_buffers(recurse=False)})
 
     def require(self) -> None:
         """Raises NotFitted when there is nothing to compare with."""
@@ -38,7 +39,7 @@ class Learned(nn.Module):
             raise NotFitted("nothing has been learned yet: call fit() with images of good parts first")
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
-        for name, _ in self.named_buffers(recurse=False):
+        for name, tensor in self.named_buffers(recurse=False):
             if prefix + name in state:
-                setattr(self, name, torch.empty_like(state[prefix + name]))
+                setattr(self, name, torch.empty_like(state[prefix + name], device=tensor.device))
         super()._load_from_state_dict(state, prefix, *args)

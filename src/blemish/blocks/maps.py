@@ -14,11 +14,14 @@ def upsample(grid: Tensor, size: Sequence[int]) -> Tensor:
     return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=False).squeeze(1)
 
 
-def smooth(maps: Tensor, sigma: float, *, truncate: float = 4.0) -> Tensor:
-    """Gaussian blur of (N, H, W) with deviation `sigma` in pixels; scipy's `gaussian_filter`, border `reflect`."""
+def smooth(maps: Tensor, sigma: float, *, radius: int | None = None) -> Tensor:
+    """Gaussian blur of (N, H, W) with deviation `sigma` in pixels; scipy's `gaussian_filter`, border `reflect`.
+
+    The window reaches `radius` pixels to each side, four deviations if left out.
+    """
     if not sigma:
         return maps
-    radius = int(truncate * sigma + 0.5)
+    radius = int(4 * sigma + 0.5) if radius is None else radius
     offsets = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()

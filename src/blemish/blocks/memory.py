@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -32,9 +33,7 @@ class MemoryBank(Learned):
 
     def remember(self, rows: Tensor) -> None:
         """Replace the bank by (M, D) features."""
-        if not len(rows):
-            raise BadInput("there is no normal feature to remember: fit() received no images")
-        self.store(rows=F.normalize(rows, dim=-1) if self.metric == "cosine" else rows)
+        self.store({"rows": F.normalize(rows, dim=-1) if self.metric == "cosine" else rows})
 
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).
@@ -46,14 +45,23 @@ class MemoryBank(Learned):
         flat = query.flatten(0, -2)
         flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
         numbers = _search_faiss(flat, self.rows, k) if self.search == "faiss" else _search(flat, self.rows, k)
-        # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; the distance itself is taken from differences.
+        # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.
         distances = torch.stack([_distance(flat, self.rows[number]) for number in numbers.T], -1)
         distances = distances.square() / 2 if self.metric == "cosine" else distances
-        return distances.unflatten(0, query.shape[:-1]), numbers.unflatten(0, query.shape[:-1])
+        shape = (*query.shape[:-1], k)
+        return distances.view(shape), numbers.view(shape)
 
     def distance(self, query: Tensor) -> Tensor:
         """Distance to the nearest row: (..., D) -> (...)."""
         return self.nearest(query)[0].squeeze(-1)
+
+
+def gathered(batches: Iterable[Tensor]) -> Tensor:
+    """All features of batches of (..., D), one below the other: (M, D). Raises BadInput when there are none."""
+    rows = [batch.flatten(0, -2) for batch in batches]
+    if not sum(map(len, rows)):
+        raise BadInput("there is no normal feature to remember: fit() received no images")
+    return torch.cat(rows)
 
 
 def coreset(rows: Tensor, count: int, *, generator: torch.Generator, width: int = 128, starts: int = 10) -> Tensor:
@@ -77,36 +85,40 @@ def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, pool: int = 4096) 
     the chosen gap is not below that of the rows left out. Then all rows are updated by one matrix product.
     """
     chosen: list[Tensor] = []
+    rows = rows - rows.mean(0)  # distances stay, and the products that they are taken from below keep their digits
     gap = gap.square()
     while (missing := count - sum(map(len, chosen))) > 0:
         candidates = gap.topk(min(pool, len(rows)))
         picks = _greedy(rows[candidates.indices], candidates.values, float(candidates.values[-1]), missing)
         chosen.append(candidates.indices[picks])
-        _shrink(gap, rows, rows[chosen[-1]])
+        _shrink(gap, rows, chosen[-1])
     return torch.cat(chosen)
 
 
 def _greedy(rows: Tensor, gap: Tensor, floor: float, count: int) -> Tensor:
     """Greedy choice among (m, D) rows with squared gaps, while the largest gap is not below the floor."""
-    picks, gap = [], gap.clone()
+    picks: list[Tensor] = []
+    gap = gap.clone()
     for _ in range(count):
         value, pick = gap.max(0)
         if picks and value < floor:
             break
         picks.append(pick)
         gap = torch.minimum(gap, (rows - rows[pick]).square().sum(1))
-        gap[pick] = -1.0  # never twice, also among identical rows
+        gap[pick] = -torch.inf  # never twice, also among identical rows
     return torch.stack(picks)
 
 
-def _shrink(gap: Tensor, rows: Tensor, centres: Tensor) -> None:
-    """gap <- min(gap, squared distance to the nearest new centre), in place; a centre's own gap becomes -1."""
+def _shrink(gap: Tensor, rows: Tensor, numbers: Tensor) -> None:
+    """gap <- min(gap, squared distance to the nearest new centre), in place; a centre's own gap becomes -infinite."""
+    centres = rows[numbers]
     step = max(1, BLOCK // len(centres))
     offset = centres.square().sum(1)
     for start in range(0, len(rows), step):
         block = rows[start : start + step]
         nearest = torch.addmm(offset, block, centres.T, alpha=-2).amin(1) + block.square().sum(1)
         gap[start : start + step] = torch.minimum(gap[start : start + step], nearest)
+    gap[numbers] = -torch.inf
 
 
 def _search(query: Tensor, rows: Tensor, k: int) -> Tensor:
@@ -114,7 +126,7 @@ def _search(query: Tensor, rows: Tensor, k: int) -> Tensor:
     height = max(1, min(len(query), 1024))
     width = max(k, BLOCK // height)
     offset = rows.square().sum(1)
-    return torch.cat([_search_block(part, rows, offset, k, width) for part in query.split(height)])
+    return torch.cat([_search_block(part, rows, offset, k, width) for part in torch.split(query, height)])
 
 
 def _search_block(query: Tensor, rows: Tensor, offset: Tensor, k: int, width: int) -> Tensor:
@@ -140,4 +152,5 @@ def _search_faiss(query: Tensor, rows: Tensor, k: int) -> Tensor:
 
 
 def _distance(a: Tensor, b: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(a - b, dim=-1)
+    distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1)
+    return distance

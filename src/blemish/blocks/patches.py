@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -22,21 +23,18 @@ def describe_neighbours(patches: Tensor, width: int, size: int = 3) -> Tensor:
     """
     h, w = patches.shape[1:3]
     values = F.unfold(patches.permute(0, 3, 1, 2), size, padding=size // 2)  # (N, C * size * size, h * w)
-    return F.adaptive_avg_pool1d(values.transpose(1, 2), width).unflatten(1, (h, w))
+    return F.adaptive_avg_pool1d(values.transpose(1, 2), width).view(-1, h, w, width)
 
 
-def resize_grid(patches: Tensor, height: int, width: int) -> Tensor:
-    """Bilinear: (N, h, w, C) -> (N, height, width, C)."""
-    if patches.shape[1:3] == (height, width):
-        return patches
-    resized = F.interpolate(patches.permute(0, 3, 1, 2), (height, width), mode="bilinear", align_corners=False)
-    return resized.permute(0, 2, 3, 1)
+def join_layers(layers: Sequence[Tensor], *, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
+    """Every layer at the first one's grid, channels side by side: (N, h, w, sum C).
 
-
-def join_layers(layers: Sequence[Tensor]) -> Tensor:
-    """Every layer at the first one's grid, channels side by side: (N, h, w, sum C)."""
-    height, width = layers[0].shape[1:3]
-    return torch.cat([resize_grid(layer, height, width) for layer in layers], -1)
+    mode: "bilinear" as in PatchCore; "nearest" repeats the coarser layers, as in PaDiM.
+    """
+    size = layers[0].shape[1:3]
+    straight = False if mode == "bilinear" else None
+    resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
+    return torch.cat(resized, 1).permute(0, 2, 3, 1)
 
 
 def rotate(images: Tensor, degrees: float) -> Tensor:

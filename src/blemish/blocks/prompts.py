@@ -119,5 +119,5 @@ def prototypes(
     embedded = encoder.encode_text([sentence for group in groups for sentence in group])
     if normalize_sentences:
         embedded = F.normalize(embedded, dim=-1)
-    means = torch.stack([group.mean(0) for group in embedded.split([len(group) for group in groups])])
+    means = torch.stack([group.mean(0) for group in torch.split(embedded, [len(group) for group in groups])])
     return F.normalize(means, dim=-1)

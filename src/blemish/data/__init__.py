@@ -67,6 +67,11 @@ def categories(root: str | Path, *, layout: str | None = None) -> list[str]:
     return _reader(Path(root), layout).categories(Path(root))
 
 
+def described() -> list[tuple[str, str]]:
+    """Every layout and what it is recognised by."""
+    return [(name, _load(name).LOOKED_FOR) for name in LAYOUTS]
+
+
 def detect(root: str | Path) -> str:
     """Name of the layout that root has, or BadData; looks at names of files and folders only."""
     for name in LAYOUTS:

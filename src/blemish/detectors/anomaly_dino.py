@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from blemish import encoders
 from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
-from blemish.blocks.memory import MemoryBank, Search
+from blemish.blocks.memory import MemoryBank, Search, gathered
 from blemish.blocks.patches import rotate
 from blemish.types import Encoder, Geometry, Prediction
 
@@ -49,11 +49,11 @@ class AnomalyDINO(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember every patch of the good parts at every rotation."""
         angles = [360 * turn / self.turns for turn in range(self.turns)]
-        seen = [self._patches(rotate(images, angle)) for images in batches for angle in angles]
-        self.bank.remember(torch.cat([patches.flatten(0, 2) for patches in seen]))
+        self.bank.remember(gathered(self._patches(rotate(images, angle)) for images in batches for angle in angles))
         return self
 
     def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction in cosine distances, both in [0, 2]."""
         patches = self._patches(images)
         grid = self.bank.distance(patches)  # (N, h, w)
         grid = grid * foreground(patches) if self.masked else grid

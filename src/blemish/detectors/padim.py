@@ -50,6 +50,7 @@ class PaDiM(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction in Mahalanobis distances; raises BadInput for a size not fitted."""
         grid = self.gaussian.distance(self._patches(images))  # (N, h, w)
         anomaly_map = smooth(upsample(grid, images.shape[-2:]), self.sigma)
         return Prediction(maximum(anomaly_map), anomaly_map)
@@ -57,7 +58,7 @@ class PaDiM(nn.Module):
     def _patches(self, images: Tensor) -> Tensor:
         depth = self.encoder.depth
         layers = self.layers or (depth // 4, depth // 2, depth * 3 // 4)
-        joined = join_layers(self.encoder(images, layers=layers).patches)
+        joined = join_layers(self.encoder(images, layers=layers).patches, mode="nearest")
         generator = torch.Generator().manual_seed(self.seed)
         drawn = torch.randperm(joined.shape[-1], generator=generator)[: self.channels]
         return joined[..., drawn.to(joined.device)]

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.maps import maximum, smooth, upsample
-from blemish.blocks.memory import MemoryBank, Search, coreset
+from blemish.blocks.memory import MemoryBank, Search, coreset, gathered
 from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.types import Encoder, Geometry, Prediction
 
@@ -22,7 +22,7 @@ class PatchCore(nn.Module):
     image_score: the highest patch score; with `neighbours` > 1 discounted as in Eq. 7, which the authors' code leaves
         out and anomalib applies with 9.
     anomaly_map: squared Euclidean distance, as in the authors' code (the paper and anomalib: `squared=False`).
-    layers: by default those at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
+    layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
     """
 
     def __init__(
@@ -49,12 +49,13 @@ class PatchCore(nn.Module):
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember a coreset of the patches of good parts."""
-        rows = torch.cat([self._patches(images).flatten(0, 2) for images in batches])
+        rows = gathered(self._patches(images) for images in batches)
         generator = torch.Generator().manual_seed(self.seed)
         self.bank.remember(rows[coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)])
         return self
 
     def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction, squared distances unless `squared` is off."""
         patches = self._patches(images)  # (N, h, w, D)
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
         score = maximum(distance) * self._trust(patches, distance, row)
@@ -67,7 +68,7 @@ class PatchCore(nn.Module):
         layers = self.layers or (depth // 2, depth * 3 // 4)
         found = [describe_neighbours(patches, self.width) for patches in self.encoder(images, layers=layers).patches]
         joined = join_layers(found)
-        return F.adaptive_avg_pool1d(joined.flatten(1, 2), self.width).unflatten(1, joined.shape[1:3])
+        return F.adaptive_avg_pool1d(joined.flatten(1, 2), self.width).view(*joined.shape[:3], self.width)
 
     def _trust(self, patches: Tensor, distance: Tensor, row: Tensor) -> Tensor:
         """Eq. 7's weight: low where the worst patch is as far from its nearest row as from that row's neighbours."""
@@ -77,5 +78,5 @@ class PatchCore(nn.Module):
         patch = patches.flatten(1, 2)[torch.arange(len(at), device=at.device), at]  # (N, D)
         nearest = self.bank.rows[row.flatten(1).gather(1, at[:, None]).squeeze(1)]
         around = self.bank.rows[self.bank.nearest(nearest, self.neighbours)[1]]  # (N, b, D)
-        others = torch.linalg.vector_norm(patch[:, None] - around, dim=-1)  # (N, b)
+        others = (patch[:, None] - around).square().sum(-1).sqrt()  # (N, b)
         return 1 - (worst - others.logsumexp(1)).exp()

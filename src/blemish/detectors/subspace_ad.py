@@ -1,4 +1,6 @@
-"""SubspaceAD. Lendering et al., "SubspaceAD: Training-Free Few-Shot Anomaly Detection via Subspace Modeling", CVPR 2026."""
+"""SubspaceAD. Lendering et al., "SubspaceAD: Training-Free Few-Shot Anomaly Detection via Subspace Modeling",
+CVPR 2026.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,7 @@ from blemish.types import Encoder, Geometry, Prediction
 class SubspaceAD(nn.Module):
     """Squared distance of each patch to the principal subspace of normal patches.
 
-    image_score: mean of the highest 1 % of patch distances.
+    image_score: mean of the highest 1 % of the map.
     layers: averaged; by default the same share of the depth as the paper's 22 to 28 of 40.
     turns: random rotations of each good part beside itself, drawn by `seed`.
     """
@@ -48,8 +50,11 @@ class SubspaceAD(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction in squared distances."""
         grid = self.subspace.residual(self._patches(images))  # (N, h, w)
-        return Prediction(top_mean(grid, 0.01), smooth(upsample(grid, images.shape[-2:]), self.sigma))
+        # The authors' blur is a 3 x 3 window of a Gaussian of this deviation.
+        anomaly_map = smooth(upsample(grid, images.shape[-2:]), self.sigma, radius=1)
+        return Prediction(top_mean(anomaly_map, 0.01), anomaly_map)
 
     def _turned(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)

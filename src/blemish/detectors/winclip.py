@@ -5,14 +5,14 @@ CVPR 2023, arXiv:2303.14814.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.maps import fuse_harmonic, fuse_mean, maximum, upsample
-from blemish.blocks.memory import MemoryBank
+from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.prompts import prototypes, wording
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import harmonic_aggregation, sliding_windows
@@ -31,6 +31,7 @@ class WinCLIP(nn.Module):
     """
 
     texts: Tensor
+    banks: Sequence[MemoryBank]
 
     def __init__(
         self,
@@ -50,17 +51,19 @@ class WinCLIP(nn.Module):
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         texts = prototypes(self.encoder, product, wording(words), normalize_sentences=normalize_sentences)
         self.register_buffer("texts", texts)
-        self.banks = nn.ModuleList(MemoryBank() for _ in (*scales, "patches"))
+        banks = nn.ModuleList(MemoryBank() for _ in (*scales, "patches"))
+        self.banks = cast("Sequence[MemoryBank]", banks)
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember the windows and patches of good parts."""
         seen = [self._look(images)[1] for images in batches]
-        for bank, grids in zip(self.banks, zip(*seen, strict=True), strict=True):
-            bank.remember(torch.cat([grid.flatten(0, 2) for grid in grids]))
+        for number, bank in enumerate(self.banks):
+            bank.remember(gathered(grids[number] for grids in seen))
         return self
 
     def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
         embedding, grids = self._look(images)
         *windows, patches = grids
         whole = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
@@ -82,7 +85,7 @@ class WinCLIP(nn.Module):
         windows = [sliding_windows(height, width, scale) for scale in self.scales]
         found = self.encoder.encode_windows(images, windows)
         grids = [
-            windowed.unflatten(1, (height - scale + 1, width - scale + 1))
+            windowed.view(len(images), height - scale + 1, width - scale + 1, -1)
             for windowed, scale in zip(found, self.scales, strict=True)
         ]
         return embedding, [*grids, patches]

@@ -42,7 +42,7 @@ def is_scripted(path: Path) -> bool:
 
 
 def read_scripted(path: Path) -> dict[str, Tensor]:
-    """Every tensor by its dotted name; raises BadWeights for a file that is damaged or asks for anything to be called."""
+    """Every tensor by its dotted name; raises BadWeights for a damaged file and for one that asks for a call."""
     try:
         with zipfile.ZipFile(path) as archive:
             root = _root(archive, path)
@@ -90,8 +90,8 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) in KNOWN:
             return KNOWN[module, name]
         raise BadWeights(
-            f"{self._path} asks for {module}.{name}, which no tensor needs: it was refused unread. Use the file its makers "
-            "published, or a .safetensors"
+            f"{self._path} asks for {module}.{name}, which no tensor needs: it was refused unread. Use the file its "
+            "makers published, or a .safetensors"
         )
 
     def persistent_load(self, pid: Sequence[object]) -> Tensor:

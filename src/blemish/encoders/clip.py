@@ -2,17 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from blemish.encoders.cnn import ModifiedResNet
+from blemish.encoders.hub import published_tokenizer
 from blemish.encoders.text import TextTransformer
 from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.transformer import Attention
 from blemish.encoders.vit import Between, VisionTransformer
 from blemish.errors import BadInput, BadWeights
 from blemish.types import Features
+
+PUBLISHED_VOCABULARY = 49408
+MOST_TOKENS = 256
+"""Distinct tokens in one pass of the text tower: its attention grows with their square."""
+
+
+class CLIP(nn.Module):
+    """Images and sentences -> one space; what the image tower can do beyond the Encoder protocol passes through."""
+
+    def __init__(
+        self,
+        visual: VisionTransformer | ModifiedResNet,
+        text: TextTransformer,
+        tokenizer: Tokenizer | None = None,
+        *,
+        logit_scale: float = 100.0,
+    ) -> None:
+        super().__init__()
+        self.name, self.sha256 = "", ""
+        self.visual, self.text, self.logit_scale = visual, text, logit_scale
+        self.image_size, self.patch_size, self.depth = visual.image_size, visual.patch_size, visual.depth
+        self.width = visual.width  # of the joint space
+        self.use(tokenizer)
+
+    def use(self, tokenizer: Tokenizer | None) -> None:
+        """Take this tokenizer; raises BadWeights when it numbers more tokens than the text tower has."""
+        self.tokenizer = tokenizer
+        if tokenizer is not None and tokenizer.get_vocab_size() > self.text.config.vocabulary:
+            raise BadWeights(
+                f"the tokenizer knows {tokenizer.get_vocab_size()} tokens, the text tower "
+                f"{self.text.config.vocabulary}: they are not of one model, pass the right one as tokenizer="
+            )
+
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        layers: Sequence[int] = (),
+        projected: bool = False,
+        attention: Attention = "qkv",
+        last: int = 0,
+        between: Between | None = None,
+        extra: Mapping[int, Tensor] | None = None,
+    ) -> Features:
+        """As `VisionTransformer.forward`; a residual network has only `layers` and `projected`."""
+        if isinstance(self.visual, VisionTransformer):
+            return self.visual.forward(
+                images, layers=layers, projected=projected, attention=attention, last=last, between=between, extra=extra
+            )
+        if attention != "qkv" or between is not None or extra:
+            raise BadInput(
+                f"{self.name or 'this encoder'} is a residual network: it has no attention, between or extra"
+            )
+        return self.visual.forward(images, layers=layers, projected=projected)
+
+    def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """As `VisionTransformer.encode_windows`."""
+        if isinstance(self.visual, VisionTransformer):
+            return self.visual.encode_windows(images, windows)
+        raise BadInput(f"{self.name or 'this encoder'} is a residual network: windows need a vision transformer")
+
+    def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
+        """Token numbers of each text from start to end token, unpadded, cut to the context the text tower has."""
+        if isinstance(texts, str):
+            raise BadInput("expected a list of texts, got one string: wrap it in a list")
+        if self.tokenizer is None:
+            if self.text.config.vocabulary != PUBLISHED_VOCABULARY:
+                raise BadWeights(
+                    f"{self.name or 'this encoder'} came without a tokenizer: put its tokenizer.json beside the "
+                    "checkpoint, or pass it as load(..., tokenizer=)"
+                )
+            self.use(published_tokenizer())
+        assert self.tokenizer is not None
+        return token_numbers(self.tokenizer, texts, self.text.config.context)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
+        numbers = self.tokenize(texts)
+        order = sorted(range(len(numbers)), key=numbers.__getitem__)
+        chunks = [self.text.encode([numbers[n] for n in chunk]) for chunk in _chunks(order, numbers)]
+        if not chunks:
+            return torch.zeros(0, self.width, device=self.text.positions.device)
+        places = torch.empty(len(order), dtype=torch.long)
+        places[order] = torch.arange(len(order))
+        return torch.cat(chunks)[places.to(chunks[0].device)]
+
+
+def _chunks(order: Sequence[int], numbers: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Runs of sorted sentences within the limit; neighbours share their beginnings, which count once."""
+    chunk: list[int] = []
+    tokens = 0
+    for place in order:
+        fresh = len(numbers[place]) - (_shared(numbers[chunk[-1]], numbers[place]) if chunk else 0)
+        if chunk and tokens + fresh > MOST_TOKENS:
+            yield chunk
+            chunk, tokens, fresh = [], 0, len(numbers[place])
+        chunk.append(place)
+        tokens += fresh
+    if chunk:
+        yield chunk
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two sentences have in common at their beginning."""
+    pairs = zip(first, second, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))

@@ -1,4 +1,4 @@
-"""Residual networks: CLIP's modified one and the plain ones. Batch norms are frozen and folded into the convolutions."""
+"""Residual networks: CLIP's modified one and the plain ones. Frozen batch norms are folded into the convolutions."""
 
 from __future__ import annotations
 
@@ -68,15 +68,15 @@ class _Tower(nn.Module):
                 kept[number] = x.permute(0, 2, 3, 1).float()
         return x, kept
 
-    def normalised(self, images: Tensor, layers: Sequence[int]) -> Tensor:
+    def normalised(self, images: Tensor, layers: Sequence[int], *, multiple: int = 1) -> Tensor:
         """Images ready for the stem, in the precision of the weights; raises BadInput for unusable arguments."""
-        check_images(images, STRIDE)
+        check_images(images, multiple)
         check_layers(layers, self.depth)
         return ((images - self.mean) / self.std).to(next(self.parameters()).dtype)
 
 
 class Residual(nn.Module):
-    """One residual block; `smooth` halves the grid by averaging (CLIP), otherwise by a stride in the 3 x 3 convolution."""
+    """One residual block; `smooth` halves the grid by averaging (CLIP), otherwise a 3 x 3 convolution strides."""
 
     def __init__(
         self, inputs: int, hidden: int, outputs: int, *, stride: int, basic: bool = False, smooth: bool = False
@@ -87,7 +87,11 @@ class Residual(nn.Module):
         if basic:
             convolutions = [nn.Conv2d(inputs, hidden, 3, step, 1), nn.Conv2d(hidden, outputs, 3, 1, 1)]
         else:
-            convolutions = [nn.Conv2d(inputs, hidden, 1), nn.Conv2d(hidden, hidden, 3, step, 1), nn.Conv2d(hidden, outputs, 1)]
+            convolutions = [
+                nn.Conv2d(inputs, hidden, 1),
+                nn.Conv2d(hidden, hidden, 3, step, 1),
+                nn.Conv2d(hidden, outputs, 1),
+            ]
         self.convolutions = nn.ModuleList(convolutions)
         changes = stride > 1 or inputs != outputs
         self.shortcut = nn.Conv2d(inputs, outputs, 1, step) if changes else nn.Identity()
@@ -116,7 +120,7 @@ class ResNet(_Tower):
 
 
 class ModifiedResNet(_Tower):
-    """CLIP's residual network (arXiv:2103.00020, section 2.4): three-convolution stem, smooth strides, attention pool."""
+    """CLIP's residual network (arXiv:2103.00020, section 2.3.1): deep stem, smooth strides, attention pool."""
 
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__(config, smooth=True)
@@ -132,7 +136,7 @@ class ModifiedResNet(_Tower):
         projected: the last stage's map in the space of the image embedding, through the value and output projections
             of the attention pool at each place (MaskCLIP, arXiv:2112.01071, Eq. 2).
         """
-        x = self.normalised(images, layers)
+        x = self.normalised(images, layers, multiple=STRIDE)
         if projected and set(layers) - {self.depth}:
             raise BadInput(f"only layer {self.depth} of a residual CLIP can be projected into the joint space")
         for convolution in self.stem:
@@ -171,6 +175,6 @@ class AttentionPool(nn.Module):
         """The position table resized to height x width places; the mean's row is kept as it is."""
         if (height, width) == (self.side, self.side):
             return self.positions
-        grid = self.positions[1:].T.unflatten(1, (self.side, self.side))[None].float()
-        resized = F.interpolate(grid, (height, width), mode="bicubic", align_corners=False, antialias=True)
+        grid = self.positions[1:].T.reshape(1, -1, self.side, self.side).float()
+        resized = F.interpolate(grid, (height, width), mode="bicubic", antialias=True)
         return torch.cat([self.positions[:1], resized[0].flatten(1).T.to(self.positions.dtype)])

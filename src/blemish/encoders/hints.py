@@ -79,16 +79,17 @@ def _open_clip(config: Json, folder: Path) -> Hints:
     vision, text = model.get("vision_cfg", {}), model.get("text_cfg", {})
     for option, plain in PLAIN.items():
         if any(tower.get(option) not in (plain, None) for tower in (vision, text)):
-            raise BadWeights(f"{folder / 'open_clip_config.json'} asks for {option}: such CLIPs cannot be read, only plain ones")
+            raise BadWeights(
+                f"{folder / 'open_clip_config.json'} asks for {option}: such CLIPs cannot be read, only plain ones"
+            )
     if vision.get("pool_type", "tok") != "tok" or text.get("pool_type", "argmax") not in ("argmax", "eos"):
-        raise BadWeights(f"{folder / 'open_clip_config.json'} pools otherwise than by class and end token: it cannot be read")
-    known = bool(model)
-    activation: Activation | None = ("quick_gelu" if model.get("quick_gelu") else "gelu") if known else None
-    heads = vision["width"] // vision.get("head_width", 64) if isinstance(vision.get("layers"), int) and "width" in vision else None
-    if isinstance(vision.get("layers"), list) and "width" in vision:
-        heads = vision["width"] * 32 // vision.get("head_width", 64)
+        raise BadWeights(
+            f"{folder / 'open_clip_config.json'} pools otherwise than by class and end token: it cannot be read"
+        )
+    activation: Activation | None = "quick_gelu" if model.get("quick_gelu") else "gelu" if model else None
+    last = vision.get("width", 0) * (32 if isinstance(vision.get("layers"), list) else 1)  # a ResNet's is its stem's
     return Hints(
-        Tower(heads, activation, _epsilon(vision)),
+        Tower(last // vision.get("head_width", 64) or None, activation, _epsilon(vision)),
         Tower(text.get("heads"), activation, _epsilon(text)),
         statistics(config.get("preprocess_cfg", {})),
     )
@@ -101,16 +102,17 @@ def _epsilon(tower: Json) -> float | None:
 def _timm(config: Json) -> Hints:
     arguments, pretrained = config.get("model_args") or {}, config.get("pretrained_cfg") or config
     size = pretrained.get("input_size")
+    quick = "quickgelu" in config["architecture"]
     return Hints(
-        Tower(arguments.get("num_heads")), statistics=statistics(pretrained), image_size=size[-1] if size else None
+        Tower(arguments.get("num_heads"), "quick_gelu" if quick else None),
+        statistics=statistics(pretrained),
+        image_size=size[-1] if size else None,
     )
 
 
 def _transformers(config: Json, processor: Json) -> Hints:
     pixels = statistics({"mean": processor.get("image_mean"), "std": processor.get("image_std")})
-    return Hints(
-        _tower(config.get("vision_config", config)), _tower(config.get("text_config", config)), pixels
-    )
+    return Hints(_tower(config.get("vision_config", config)), _tower(config.get("text_config", config)), pixels)
 
 
 def _tower(config: Json) -> Tower:

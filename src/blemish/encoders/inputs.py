@@ -28,8 +28,8 @@ def check_images(images: Tensor, multiple: int) -> None:
         raise BadInput(f"expected images as floats in [0, 1], got {images.dtype}: divide 8-bit pixels by 255 first")
     if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % multiple or images.shape[3] % multiple:
         raise BadInput(
-            f"expected images (N, 3, H, W) with H and W multiples of {multiple}, got {tuple(images.shape)}: resize them "
-            "with blemish.images.resize"
+            f"expected images (N, 3, H, W) with H and W multiples of {multiple}, got {tuple(images.shape)}: resize "
+            "them with blemish.images.resize"
         )
 
 

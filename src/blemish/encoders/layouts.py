@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -23,6 +23,7 @@ from blemish.errors import BadWeights
 Tensors = dict[str, Tensor]
 Rules = Sequence[tuple[str, str]]
 IGNORED = ""
+WIDE_VISION = {1152: 16, 1280: 16, 1408: 16, 1664: 16}  # heads of ViT-so400m, H, g and bigG
 
 OPENAI_BLOCK: Rules = (
     (r"transformer\.resblocks\.(\d+)\.ln_([12])\.(.+)", r"blocks.\1.norm\2.\3"),
@@ -120,6 +121,8 @@ OPENAI_VIT = Layout(OPENAI_VISION)
 TRANSFORMERS_VIT = Layout(TRANSFORMERS_CLIP_VISION)
 DINOV2_VIT = Layout(TRANSFORMERS_DINOV2, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic")
 TIMM_VIT = Layout(TIMM, (HALF, HALF), 1e-6)
+DEIT_VIT = Layout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6)
+DINO_VIT = Layout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic-offset")  # and DINOv2, of their makers
 
 
 def vision_tower(tensors: Tensors, layout: Layout, hints: Hints, source: str) -> tuple[ViTConfig, Tensors]:
@@ -139,7 +142,7 @@ def vision_tower(tensors: Tensors, layout: Layout, hints: Hints, source: str) ->
         patch_size=patch,
         width=width,
         depth=_depth(state),
-        heads=head_count(hints.vision, width, source),
+        heads=head_count(hints.vision, width, source, WIDE_VISION),
         hidden=hidden,
         output=len(state["projection.weight"]) if "projection.weight" in state else 0,
         activation=activation,
@@ -167,7 +170,7 @@ def text_tower(tensors: Tensors, rules: Rules, hints: Tower, source: str) -> tup
         context=len(need(state, "positions", source)),
         width=width,
         depth=_depth(state),
-        heads=head_count(hints, width, source),
+        heads=head_count(hints, width, source, {}),
         hidden=hidden,
         output=len(need(state, "projection.weight", source)),
         activation=activation,
@@ -197,7 +200,7 @@ def renamed(tensors: Tensors, rules: Rules, source: str) -> Tensors:
             result[name] = tensor.float()
     if left:
         raise BadWeights(
-            f"{source} is of another architecture: {len(left)} tensors have no place here, such as {', '.join(left[:4])}"
+            f"{source} is of another architecture: {len(left)} tensors have no place, such as {', '.join(left[:4])}"
         )
     return result
 
@@ -226,13 +229,13 @@ def _join_block(state: Tensors, block: str) -> None:
             state[f"{block}.{target}.bias"] = state[f"{block}.{target}.bias"] * factor
 
 
-def head_count(tower: Tower, width: int, source: str) -> int:
-    """Stated heads, else one per 64 channels, as every published CLIP, DINO and ViT has it."""
-    heads = tower.heads or width // 64
-    if not heads or width % heads or (tower.heads is None and width % 64):
+def head_count(tower: Tower, width: int, source: str, wide: Mapping[int, int]) -> int:
+    """Stated heads, else those of published models so wide, else one per 64 channels, as all others have it."""
+    heads = tower.heads or wide.get(width) or (0 if width % 64 else width // 64)
+    if not heads or width % heads:
         raise BadWeights(
-            f"{source}: a width of {width} does not say how many attention heads there are: put its config.json beside it, "
-            "or pass heads= (image tower)"
+            f"{source}: a width of {width} does not say how many attention heads there are: put its config.json "
+            "beside it, or pass heads= (image tower)"
         )
     return heads
 
@@ -247,7 +250,9 @@ def _fit_positions(state: Tensors, source: str) -> int:
         if side and side * side == len(table) - lead:
             break
     else:
-        raise BadWeights(f"{source} has positions for {len(table)} tokens, which is no square grid: only those can be read")
+        raise BadWeights(
+            f"{source} has positions for {len(table)} tokens, which is no square grid: only those can be read"
+        )
     if lead > prefix:
         state["registers"] = state["registers"] + table[prefix:lead]
         state["positions"] = torch.cat([table[:prefix], table[lead:]])

@@ -32,7 +32,9 @@ def clip_resnet(tensors: Tensors, hints: Hints, source: str) -> tuple[ResNetConf
     table = _take(tensors, "attnpool.positional_embedding", used, source)
     side = math.isqrt(len(table) - 1)
     if side * side != len(table) - 1:
-        raise BadWeights(f"{source} has positions for {len(table)} tokens, which is no square grid: only those can be read")
+        raise BadWeights(
+            f"{source} has positions for {len(table)} tokens, which is no square grid: only those can be read"
+        )
     state["attention.positions"] = table
     _refuse_left(tensors, used, source)
     mean, std = hints.statistics or (CLIP_MEAN, CLIP_STD)
@@ -87,7 +89,7 @@ def _take(tensors: Tensors, name: str, used: set[str], source: str) -> Tensor:
 def _refuse_left(tensors: Tensors, used: set[str], source: str) -> None:
     if left := [name for name in tensors if name not in used and not IGNORED.fullmatch(name)]:
         raise BadWeights(
-            f"{source} is of another architecture: {len(left)} tensors have no place here, such as {', '.join(left[:4])}"
+            f"{source} is of another architecture: {len(left)} tensors have no place, such as {', '.join(left[:4])}"
         )
 
 

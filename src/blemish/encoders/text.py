@@ -79,7 +79,10 @@ class TextTransformer(nn.Module):
         """
         tree = _Tree(sentences)
         device = self.positions.device
-        x = self.tokens(torch.tensor(tree.tokens, device=device)) + self.positions[torch.tensor(tree.depths, device=device)]
+        x = (
+            self.tokens(torch.tensor(tree.tokens, device=device))
+            + self.positions[torch.tensor(tree.depths, device=device)]
+        )
         ancestors = tree.ancestors().to(device)
         *blocks, last = cast("list[Block]", list(self.blocks))
         for block in blocks:

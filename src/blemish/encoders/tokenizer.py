@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
@@ -13,7 +14,7 @@ from blemish.errors import BadWeights
 
 START, END = "<|startoftext|>", "<|endoftext|>"
 FILES = ("tokenizer.json", "vocab.json", "merges.txt", "bpe_simple_vocab_16e6.txt.gz", "bpe_simple_vocab_16e6.txt")
-PIECES = r"""<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
+PIECES = r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"""
 OPENAI_MERGES = 48894  # how many of the lines in OpenAI's file the published models use
 
 
@@ -59,7 +60,7 @@ def _checked(tokenizer: Tokenizer, path: Path) -> Tokenizer:
 
 
 def built(merges: Sequence[tuple[str, str]], vocabulary: dict[str, int] | None = None) -> Tokenizer:
-    """CLIP's tokenizer from its merges; the vocabulary, unless given, is bytes, bytes at a word's end, merges, marks."""
+    """CLIP's tokenizer from its merges; its words, unless given, are bytes, bytes that end a word, merges, marks."""
     if vocabulary is None:
         letters = _letters()
         words = [*letters, *(f"{letter}</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
@@ -84,6 +85,6 @@ def _letters() -> list[str]:
 
 def token_numbers(tokenizer: Tokenizer, texts: Sequence[str], context: int) -> list[list[int]]:
     """Start token, words, end token of each text, unpadded; what exceeds `context` is cut, and the end token kept."""
-    start, end = tokenizer.token_to_id(START), tokenizer.token_to_id(END)
+    start, end = (cast(int, tokenizer.token_to_id(mark)) for mark in (START, END))
     words = [tokenizer.encode(text, add_special_tokens=False).ids for text in texts]
     return [[start, *ids[: context - 2], end] for ids in words]

@@ -46,7 +46,7 @@ class Block(nn.Module):
         return self.project(mixed)
 
     def attend_self(self, x: Tensor, mode: Attention) -> Tensor:
-        """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653, Eq. 5)."""
+        """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653)."""
         q, k, v = self.split(x)
         roles = {"qq": q, "kk": k, "vv": v}
         return self.project(torch.stack([

@@ -16,7 +16,8 @@ from blemish.encoders.windows import encode_windows
 from blemish.errors import BadInput
 from blemish.types import Features
 
-Resize = Literal["bicubic", "bicubic-antialias", "bilinear"]
+Resize = Literal["bicubic", "bicubic-antialias", "bicubic-offset", "bilinear"]
+"""How the position table follows the grid; "bicubic-offset" is DINO's, by the factor (n + 0.1) / side."""
 Pool = Literal["class", "mean", "normed_mean"]
 Between = Callable[[Tensor, int], Tensor]
 
@@ -83,7 +84,7 @@ class VisionTransformer(nn.Module):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
     ) -> Features:
-        """Image embedding (N, D) and the patch tokens (N, h, w, C) leaving each of `layers` (numbered from 1), as float32.
+        """Image embedding (N, D) and patch tokens (N, h, w, C) leaving each of `layers` (numbered from 1), as float32.
 
         projected: patch tokens pass the last norm and the projection, into the space of the image embedding.
         attention, last: the last `last` blocks carry a second stream of patch tokens with self-self attention and no
@@ -125,9 +126,10 @@ class VisionTransformer(nn.Module):
         height, width = self.grid(images)
         dtype = self.positions.dtype
         patches = self.patch(((images - self.mean) / self.std).to(dtype)).flatten(2).transpose(1, 2)
-        prefix, table = self.prefix, self.position_table(height, width)
+        table, count = self.position_table(height, width), len(self.prefix)
+        prefix: Tensor = self.prefix
         if self.config.prefix_positions:
-            prefix, table = prefix + table[: len(prefix)], table[len(prefix) :]
+            prefix, table = prefix + table[:count], table[count:]
         lead = torch.cat([prefix, self.registers]).expand(len(images), -1, -1)
         tokens: Tensor = self.norm_pre(torch.cat([lead, patches + table], 1))
         return tokens
@@ -137,12 +139,15 @@ class VisionTransformer(nn.Module):
         side = self.config.image_size // self.config.patch_size
         if (height, width) == (side, side):
             return self.positions
-        prefix, grid = self.positions.split([len(self.positions) - side * side, side * side])
-        mode, _, antialias = self.config.resize.partition("-")
-        resized = F.interpolate(
-            grid.T.view(1, -1, side, side).float(), (height, width), mode=mode, align_corners=False, antialias=bool(antialias)
-        )
-        return torch.cat([prefix, resized[0].flatten(1).T.to(prefix.dtype)])
+        lead = len(self.positions) - side * side
+        grid = self.positions[lead:].T.reshape(1, -1, side, side).float()
+        mode, _, how = self.config.resize.partition("-")
+        if how == "offset":
+            factors = ((height + 0.1) / side, (width + 0.1) / side)
+            resized = F.interpolate(grid, scale_factor=factors, mode=mode)
+        else:
+            resized = F.interpolate(grid, (height, width), mode=mode, antialias=how == "antialias")
+        return torch.cat([self.positions[:lead], resized[0].flatten(1).T.to(self.positions.dtype)])
 
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Patches down and across; raises BadInput for anything that is not (N, 3, H, W) in whole patches."""
@@ -164,4 +169,4 @@ class VisionTransformer(nn.Module):
 
     def _patches(self, tokens: Tensor, size: tuple[int, int], projected: bool) -> Tensor:
         patches = tokens[:, self.config.prefix + self.config.registers :]
-        return (self.project(patches) if projected else patches).unflatten(1, size).float()
+        return (self.project(patches) if projected else patches).float().reshape(len(tokens), *size, -1)

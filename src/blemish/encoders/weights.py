@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import pickle
 import zipfile
 from collections.abc import Mapping
@@ -22,15 +23,22 @@ PREFIXES = ("module.", "backbone.", "encoder.", "model.", "dinov2.", "dinov2_wit
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """Tensors of a `.safetensors`, of a torch pickle (tensors only) or of a scripted archive, told by content, not name.
+    """Tensors of a `.safetensors`, of a torch pickle (tensors only) or of a scripted archive, told apart by content.
 
     A training checkpoint is unwrapped, and a prefix that all names share (`module.`, `backbone.`) is taken off.
     """
     start = _start(path)
+    if _is_safetensors(start):
+        return unwrapped(_read_safetensors(path), path)
     if start.startswith(b"PK") and is_scripted(path):
         return read_scripted(path)
     payload = _read_pickle(path) if start.startswith((b"PK", b"\x80")) else _read_safetensors(path)
     return unwrapped(payload, path)
+
+
+def _is_safetensors(start: bytes) -> bool:
+    """Eight bytes of length, any of which may look like another format's first one, and then a JSON object."""
+    return start[8:9] == b"{"
 
 
 def _start(path: Path) -> bytes:
@@ -44,7 +52,7 @@ def _start(path: Path) -> bytes:
         raise BadWeights(f"{path} is empty: download it again")
     if start.startswith(b"version https://git-lfs"):
         raise BadWeights(f"{path} is a Git LFS pointer, not the weights: run `git lfs pull` beside it")
-    if start.lstrip()[:1] == b"<":
+    if start.lstrip()[:1] == b"<" and not _is_safetensors(start):
         raise BadWeights(f"{path} is a web page, not weights: the download was an error page, fetch the file itself")
     return start
 
@@ -59,9 +67,13 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _read_pickle(path: Path) -> object:
+    # torch goes by the name of a file; a stream has none.
+    misnamed = path.suffix == ".safetensors"
     try:
         # Argument lists lie in the checkpoints of many training scripts; a Namespace can do nothing.
         with torch.serialization.safe_globals([argparse.Namespace]):
+            if misnamed:
+                return torch.load(io.BytesIO(path.read_bytes()), map_location="cpu", weights_only=True)
             return torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     except pickle.UnpicklingError as error:
         reason = str(error).split("WeightsUnpickler error:")[-1].strip().splitlines()[0]

@@ -46,14 +46,14 @@ def _encode(vit: VisionTransformer, tokens: Tensor, windows: Sequence[Tensor]) -
     classes = torch.cat([scale[:, 0] for scale in _split(torch.arange(len(x), device=x.device), sizes)])
     x = x[classes] + block.out(_attend(qkv, sizes, block.heads, queries=1))  # (sum W_s, C)
     x = x + block.mlp(x)
-    return vit.project(x).split([w for w, _ in sizes])
+    return torch.split(vit.project(x), [w for w, _ in sizes])
 
 
 def _attend(qkv: Tensor, sizes: Sequence[tuple[int, ...]], heads: int, queries: int | None = None) -> Tensor:
     """Attention within each window, of its first `queries` tokens: (sum W_s * L_s, 3C) -> (sum W_s * queries, C)."""
     mixed = []
     for scale in _split(qkv, sizes):
-        q, k, v = scale.unflatten(-1, (3, heads, -1)).permute(2, 0, 3, 1, 4)  # (W, heads, L, c)
+        q, k, v = scale.reshape(*scale.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)  # (W, heads, L, c)
         # Plain products: on sequences of 5 to 10 tokens a fused kernel spends its time on being called.
         weights = (q[:, :, :queries] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
         mixed.append((weights @ v).transpose(1, 2).flatten(2).flatten(0, 1))
@@ -62,5 +62,5 @@ def _attend(qkv: Tensor, sizes: Sequence[tuple[int, ...]], heads: int, queries: 
 
 def _split(rows: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Joined rows -> (W_s, L_s, ...) per scale."""
-    parts = rows.split([w * length for w, length in sizes])
-    return [part.unflatten(0, size) for part, size in zip(parts, sizes, strict=True)]
+    parts = torch.split(rows, [w * length for w, length in sizes])
+    return [part.reshape(*size, *part.shape[1:]) for part, size in zip(parts, sizes, strict=True)]

@@ -1,16 +1,14 @@
 """Pictures in and out: any file a camera or a colleague delivers becomes a tensor, and a map becomes a picture."""
 
-from blemish.images.loading import Loaded, load, resize
 from blemish.images.overlays import colours, overlay, save_picture
-from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, unit
-from blemish.images.regions import Region, crop, fill, place, read_mask
+from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, unit
+from blemish.images.regions import Region, crop, fill, place, read_mask, visible
 from blemish.images.streams import batches, decode, find, keyed_batches
 from blemish.images.tiling import blend, cut, tiles
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
-    "Loaded",
     "Region",
     "batches",
     "blend",
@@ -21,7 +19,6 @@ __all__ = [
     "fill",
     "find",
     "keyed_batches",
-    "load",
     "overlay",
     "place",
     "read",
@@ -30,4 +27,5 @@ __all__ = [
     "save_picture",
     "tiles",
     "unit",
+    "visible",
 ]

@@ -12,7 +12,7 @@ from blemish.errors import BadInput
 from blemish.images.reading import SUFFIXES, unit
 
 # Even steps of CIELAB lightness from a dark violet to a light yellow, so equal steps of the score look equally large.
-_ANCHORS = ((45, 12, 85), (102, 14, 112), (160, 28, 103), (211, 56, 72), (240, 102, 33), (250, 158, 20), (245, 219, 78))
+_ANCHORS = ((45, 12, 85), (102, 14, 112), (162, 30, 105), (214, 60, 75), (241, 111, 38), (251, 166, 28), (246, 220, 80))
 _STRONGEST = 0.7  # opacity at `high`: the part stays visible underneath
 _DIMMED = 0.4  # brightness of what was not inspected
 

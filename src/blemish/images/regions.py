@@ -57,6 +57,18 @@ def fill(image: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask, image, colour.to(image.dtype)[:, None, None])
 
 
+def visible(path: Path, image: Tensor, *, region: Region | None = None, mask: Tensor | None = None) -> Tensor:
+    """The region of the picture (3, H, W) read from `path`, blank where the bool mask (H, W) of the whole is False.
+
+    BadImage, not BadInput, when they do not fit: among many pictures, one of another size is that picture's fault.
+    """
+    _refuse_misfit(path, tuple(image.shape[-2:]), region, mask)
+    part = image if region is None else crop(image, region)
+    if mask is None:
+        return part
+    return fill(part, mask if region is None else crop(mask, region))
+
+
 def place(
     anomaly_map: Tensor, size: tuple[int, int], *, region: Region | None = None, mask: Tensor | None = None
 ) -> Tensor:
@@ -74,3 +86,13 @@ def place(
     if mask is not None and mask.shape != whole.shape:
         raise BadInput(f"the mask is {tuple(mask.shape)}, the picture {tuple(size)}: give both one size")
     return whole if mask is None else whole.masked_fill_(~mask, torch.nan)
+
+
+def _refuse_misfit(path: Path, size: tuple[int, ...], region: Region | None, mask: Tensor | None) -> None:
+    of = f"{path} of {size[1]} x {size[0]}"
+    if region is not None and not region.fits(*size):
+        raise BadImage(f"{of}: the region {region} is not inside it: make it smaller, or leave this picture out")
+    if mask is not None and mask.shape != size:
+        raise BadImage(f"{of}: the mask is {mask.shape[1]} x {mask.shape[0]}: draw the mask on a picture of this size")
+    if mask is not None and not (mask if region is None else crop(mask, region)).any():
+        raise BadImage(f"{of}: the mask leaves nothing to inspect: paint white what to inspect inside the region")

@@ -17,8 +17,8 @@ WORDS = """a photo of a bottle without defect; a photo of a damaged metal nut; a
 scratch; a cropped photo of a tile with a crack; a bright photo of flawless wood; a dark photo of a broken capsule; a
 blurry photo of the perfect cable; a jpeg corrupted photo of a screw with a bent thread; there is a hole in the carpet;
 this zipper has broken teeth; a macro photo of the grid with contamination; the surface is unblemished; a black and
-white photo of a pill with a colour stain; a photo of one toothbrush for visual inspection; the part wasn't painted; it's
-a good fuse"""
+white photo of a pill with a colour stain; a photo of one toothbrush for visual inspection; the part wasn't painted;
+it's a good fuse"""
 SENTENCES = (
     "a photo of a bottle without defect",
     "A Photo Of A DAMAGED Metal Nut!!!",

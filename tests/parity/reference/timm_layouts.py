@@ -154,8 +154,7 @@ def write_dinov2(name: str, architecture: str, resize: Table, *, seed: int, chun
 
 def make_dinov2() -> None:
     write_dinov2("dinov2", "vit_small_patch14_reg4_dinov2", antialiased, seed=32)
-    write_dinov2("dinov2_chunked", "vit_small_patch14_dinov2", stretched, seed=33, chunks=True)
-    write_dinov2("dinov2_swiglu", "vit_giant_patch14_reg4_dinov2", antialiased, seed=34)
+    write_dinov2("dinov2_chunked", "vit_giant_patch14_dinov2", stretched, seed=33, chunks=True)
 
 
 # ResNets

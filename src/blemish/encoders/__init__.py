@@ -1,0 +1,70 @@
+"""Encoders: `load` is the only door. Nothing heavy is imported before it is called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    import torch
+
+    from blemish.encoders.inputs import Normalization
+    from blemish.encoders.transformer import Activation
+    from blemish.encoders.vit import Resize
+    from blemish.types import Encoder, WindowEncoder
+
+DEFAULT = "ViT-B-16-plus-240"
+Precision = Literal["auto", "float32", "bfloat16"]
+
+
+def load(
+    name_or_path: str | Path | Encoder,
+    *,
+    precision: Precision = "auto",
+    heads: int | None = None,
+    activation: Activation | None = None,
+    normalization: Normalization | None = None,
+    resize: Resize | None = None,
+    tokenizer: str | Path | None = None,
+    device: str | torch.device = "cpu",
+) -> Encoder:
+    """The encoder of a name, of a checkpoint or of its folder, frozen; an encoder is returned as it is.
+
+    precision: "auto" computes transformers in bfloat16 on a GPU and where the processor multiplies such matrices, all
+        else (and "test-tiny") in float32. Outputs are float32 in any case.
+    heads, activation, normalization, resize: what a bare file does not say; each wins over the files beside it. Without
+        either, heads are 64 wide; the activation is gelu, or quick_gelu for OpenAI's archives and for names with
+        "quickgelu" or "openai"; pixels of a ViT in timm's layout are normalised by 0.5, or as ImageNet where the file's
+        name contains "dino" or "deit" or its tensors show it.
+    tokenizer: a tokenizer file, or its folder, instead of the one beside the checkpoint.
+    device: where the weights go, as torch names it.
+    Raises UnknownName for a name that is not in the table, BadWeights for a file that cannot be read.
+    """
+    if not isinstance(name_or_path, (str, Path)):
+        return name_or_path
+    from blemish.encoders.loading import Choices, load_encoder
+
+    choices = Choices(
+        heads=heads, activation=activation, normalization=normalization, resize=resize, tokenizer=tokenizer
+    )
+    return load_encoder(name_or_path, choices, precision=precision, device=device)
+
+
+def load_with_text(name_or_path: str | Path | WindowEncoder) -> WindowEncoder:
+    """As `load`; raises BadInput for an encoder that cannot read sentences."""
+    from blemish.errors import BadInput
+    from blemish.types import WindowEncoder
+
+    encoder = load(name_or_path)
+    if not isinstance(encoder, WindowEncoder):
+        raise BadInput(f"{encoder.name} only sees pictures, and sentences are compared with them here: choose a CLIP")
+    return encoder
+
+
+def note(encoder: Encoder) -> str:
+    """What a reader of this encoder's scores must know, or nothing."""
+    from blemish.encoders.names import TINY
+
+    if encoder.name != TINY:
+        return ""
+    return f"{TINY} has random weights: its scores show that the program runs, and nothing about the pictures"

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from blemish.errors import BadInput
+from blemish.images import Region, blend, crop, cut, tiles
+
+LENGTH = st.integers(1, 70)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[int, int, int, int]:
+    side = draw(st.integers(2, 40))
+    return draw(LENGTH), draw(LENGTH), side, draw(st.integers(0, side - 1))
+
+
+@settings(deadline=None, max_examples=60)
+@given(layouts())
+def test_tiles_cover_the_picture_and_stay_inside_it(layout: tuple[int, int, int, int]) -> None:
+    height, width, side, overlap = layout
+    covered = torch.zeros(height, width)
+    for region in tiles(height, width, side, overlap):
+        assert (region.height, region.width) == (min(side, height), min(side, width))
+        crop(covered, region).add_(1)
+    assert covered.min() >= 1
+
+
+@settings(deadline=None, max_examples=60)
+@given(layouts())
+def test_neighbours_share_at_least_the_overlap_and_no_tile_comes_twice(layout: tuple[int, int, int, int]) -> None:
+    height, width, side, overlap = layout
+    regions = tiles(height, width, side, overlap)
+    assert len(set(regions)) == len(regions)
+    for starts in ({region.x for region in regions}, {region.y for region in regions}):
+        ordered = sorted(starts)
+        assert all(left + side - right >= overlap for left, right in pairwise(ordered))
+
+
+@settings(deadline=None, max_examples=60)
+@given(layouts(), st.floats(-100, 100, width=32))
+def test_constant_maps_blend_to_the_constant(layout: tuple[int, int, int, int], value: float) -> None:
+    height, width, side, overlap = layout
+    regions = tiles(height, width, side, overlap)
+    blended = blend((torch.full((side, side), value) for _ in regions), regions, (height, width))
+    assert torch.allclose(blended, torch.tensor(value), rtol=2e-6, atol=0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(layouts())
+def test_cutting_and_blending_gives_the_picture_back(layout: tuple[int, int, int, int]) -> None:
+    height, width, side, overlap = layout
+    image = torch.rand(1, height, width, generator=torch.Generator().manual_seed(height * width))
+    regions = tiles(height, width, side, overlap)
+    blended = blend((tile[0] for tile in cut(image, regions, side)), regions, (height, width))
+    assert torch.allclose(blended, image[0], atol=1e-6)
+
+
+def test_a_map_fades_evenly_into_its_neighbour() -> None:
+    regions = [Region(0, 0, 20, 4), Region(10, 0, 20, 4)]
+    blended = blend([torch.zeros(4, 20), torch.ones(4, 20)], regions, (4, 30))
+    assert torch.allclose(blended[0], torch.cat([torch.zeros(10), torch.arange(1, 11) / 11, torch.ones(10)]))
+    assert torch.equal(blended[0], blended[3])
+
+
+def test_pixels_under_no_tile_are_not_inspected() -> None:
+    blended = blend([torch.ones(2, 2)], [Region(0, 0, 2, 2)], (2, 3))
+    assert blended[:, :2].eq(1).all()
+    assert blended[:, 2].isnan().all()
+
+
+def test_a_picture_smaller_than_a_tile_repeats_its_edge() -> None:
+    image = torch.tensor([[[1, 2], [3, 4]]], dtype=torch.uint8)
+    (tile,) = cut(image, tiles(2, 2, 3, 0), 3)
+    assert tile.dtype == torch.uint8
+    assert tile.tolist() == [[[1, 2, 2], [3, 4, 4], [3, 4, 4]]]
+
+
+@pytest.mark.parametrize(("side", "overlap"), [(8, 8), (8, -1), (0, 0)])
+def test_an_overlap_that_leaves_no_step_is_refused(side: int, overlap: int) -> None:
+    with pytest.raises(BadInput, match="at least 0 and below the side"):
+        tiles(20, 20, side, overlap)
+
+
+def test_a_map_smaller_than_its_tile_is_refused() -> None:
+    with pytest.raises(BadInput, match="must be at least as large"):
+        blend([torch.ones(2, 2)], [Region(0, 0, 3, 2)], (2, 3))
+
+
+def test_maps_and_tiles_must_be_as_many() -> None:
+    with pytest.raises(ValueError, match="longer"):
+        blend([torch.ones(2, 2)], [Region(0, 0, 2, 2), Region(0, 0, 2, 2)], (2, 2))
