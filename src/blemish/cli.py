@@ -202,15 +202,16 @@ def evaluate(
 @click.argument("what", type=click.Choice(["methods", "encoders", "layouts"]), default="methods")
 def list_(what: str) -> None:
     """Show the methods, encoders or data-set layouts there are."""
-    from blemish import catalog, data, encoders
+    from blemish import catalog, data
+    from blemish.encoders.names import rows
 
     if what == "methods":
-        rows = [(name, c.learns_from, c.paper, c.essence) for name, c in catalog.METHODS.items()]
-        _print_table(("method", "learns from", "paper", "essence"), rows)
+        cards = [(name, c.learns_from, c.paper, c.essence) for name, c in catalog.METHODS.items()]
+        _print_table(("method", "learns from", "paper", "essence"), cards)
     elif what == "layouts":
         _print_table(("layout", "looked for"), data.described())
     else:
-        _print_table(encoders.Published._fields, encoders.names())
+        _print_table(("encoder", "kind", "from", "licence"), rows())
 
 
 def _usual(good: bool) -> str:
@@ -317,3 +318,7 @@ def _leave(unreadable: Sequence[Unreadable], inspected: int, note: str) -> None:
         raise BadInput("no picture could be read")
     if unreadable:
         raise SystemExit(SOME_UNREADABLE)
+
+
+if __name__ == "__main__":
+    main()

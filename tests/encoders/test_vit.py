@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from blemish.encoders.tiny import VISION, tiny
 from blemish.encoders.transformer import Attention, Block
-from blemish.encoders.vit import VisionTransformer, ViTConfig
+from blemish.encoders.vit import Pool, Resize, VisionTransformer, ViTConfig
 from blemish.errors import BadInput
 from blemish.types import Encoder
 
@@ -91,16 +91,17 @@ def test_self_attention_feeds_a_second_stream_and_leaves_the_image_alone(
 
 def test_between_is_called_after_every_block_and_its_result_goes_on(vit: VisionTransformer) -> None:
     seen: list[int] = []
+    step = torch.linspace(-1, 1, 64)
 
     def shift(tokens: Tensor, depth: int) -> Tensor:
         seen.append(depth)
-        return tokens + (depth == 2)
+        return tokens + step * (depth == 2)
 
     found = vit(pictures(), layers=[1, 2], between=shift)
     plain = vit(pictures(), layers=[1, 2])
     assert seen == [1, 2, 3, 4]
     assert torch.equal(found.patches[0], plain.patches[0])
-    torch.testing.assert_close(found.patches[1], plain.patches[1] + 1)
+    torch.testing.assert_close(found.patches[1], plain.patches[1] + step)
     assert not torch.allclose(found.image, plain.image)
 
 
@@ -149,8 +150,8 @@ def test_windows_need_a_class_token() -> None:
 
 
 @pytest.mark.parametrize("pool", ["mean", "normed_mean"])
-def test_without_a_class_token_the_image_is_the_mean_of_its_patches_not_of_its_registers(pool: str) -> None:
-    config = replace(VISION, prefix=0, registers=3, pool=pool)  # type: ignore[arg-type]
+def test_without_a_class_token_the_image_is_the_mean_of_its_patches_not_of_its_registers(pool: Pool) -> None:
+    config = replace(VISION, prefix=0, registers=3, pool=pool)
     vit = tower(config)
     found = vit(pictures(), layers=[4])
     patches = found.patches[0].flatten(1, 2)
@@ -166,8 +167,9 @@ def test_positions_of_the_trained_size_are_used_as_they_are_and_others_resized(v
 
 
 def test_a_constant_position_table_stays_constant_at_any_size() -> None:
-    for resize in ("bicubic", "bicubic-antialias", "bicubic-offset", "bilinear"):
-        vit = tower(replace(VISION, resize=resize))  # type: ignore[arg-type]
+    ways: list[Resize] = ["bicubic", "bicubic-antialias", "bicubic-offset", "bilinear"]
+    for resize in ways:
+        vit = tower(replace(VISION, resize=resize))
         vit.positions[1:] = 0.25
         for height, width in ((3, 5), (8, 16), (20, 7)):
             table = vit.position_table(height, width)[1:]
@@ -210,6 +212,7 @@ def test_an_unknown_attention_is_refused(vit: VisionTransformer) -> None:
 
 def test_the_test_encoder_passes_its_seams_through() -> None:
     model = tiny()
+    assert isinstance(model.visual, VisionTransformer)
     direct = model.visual(pictures(), layers=[4], projected=True, attention="vv", last=2)
     passed = model(pictures(), layers=[4], projected=True, attention="vv", last=2)
     assert torch.equal(direct.patches[0], passed.patches[0])

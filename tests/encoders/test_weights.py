@@ -38,6 +38,13 @@ def test_a_training_checkpoint_is_unwrapped_and_its_shared_prefixes_taken_off(tm
     assert_same(read(tmp_path / "x.pth"))
 
 
+def test_a_dino_teacher_is_read_without_its_training_heads(tmp_path: Path) -> None:
+    heads = {"module.dino_head.mlp.0.weight": drawn(2), "module.head.last_layer.weight_g": drawn(2)}
+    inner = {f"module.backbone.{name}": tensor for name, tensor in STATE.items()} | heads
+    torch.save({"teacher": inner, "student": inner}, tmp_path / "x.pth")
+    assert_same(read(tmp_path / "x.pth"))
+
+
 def test_a_prefix_that_only_some_names_have_stays(tmp_path: Path) -> None:
     state = {"encoder.a": drawn(2), "b": drawn(2)}
     assert set(read(saved(state, tmp_path / "x.safetensors"))) == {"encoder.a", "b"}
@@ -106,7 +113,7 @@ def test_a_scripted_archive_is_read_to_the_same_tensors_as_its_own_library_would
     path = PARITY / "openai_vit" / "model.pt"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # of scripting as a whole, from some version on
-        expected = torch.jit.load(str(path)).state_dict()  # type: ignore[no-untyped-call]
+        expected = torch.jit.load(str(path)).state_dict()
     found = read(path)
     assert set(found) == set(expected)
     assert all(torch.equal(found[name], expected[name]) for name in expected)

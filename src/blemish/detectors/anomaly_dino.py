@@ -22,6 +22,8 @@ class AnomalyDINO(nn.Module):
     """Cosine distance of each patch to the nearest one of a few normal images, seen in several rotations.
 
     image_score: mean of the highest 1 % of patch distances; distances are 1 - cos, in [0, 2].
+    turns: rotations of each good part, as long as there are at most `few` of them: beyond the paper's 16 shots they add
+        little but search time.
     masked: patches off the part get distance 0 (the paper masks some categories, after a test on each).
     Deviation: the authors rotate before resizing and crop to whole patches; here the resized image is rotated and its
     sides are rounded to whole patches, so that no margin goes unseen.
@@ -33,6 +35,7 @@ class AnomalyDINO(nn.Module):
         *,
         layer: int | None = None,
         turns: int = 8,
+        few: int = 16,
         masked: bool = False,
         sigma: float = 4.0,
         image_size: int = 448,
@@ -40,16 +43,25 @@ class AnomalyDINO(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoders.load(encoder)
-        self.layer, self.turns, self.masked, self.sigma = layer, turns, masked, sigma
+        self.layer, self.turns, self.few, self.masked, self.sigma = layer, turns, few, masked, sigma
         self.image_size, self.search = image_size, search
         self.geometry = Geometry(image_size, keep_aspect=True, multiple=self.encoder.patch_size)
         self.bank = MemoryBank(search=search)
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Remember every patch of the good parts at every rotation."""
-        angles = [360 * turn / self.turns for turn in range(self.turns)]
-        self.bank.remember(gathered(self._patches(rotate(images, angle)) for images in batches for angle in angles))
+        """Remember every patch of the good parts, at every rotation while they are few."""
+        rows: list[Tensor] = []
+        held: list[Tensor] = []
+        count = 0
+        for images in batches:
+            rows.append(self._patches(images))
+            count += len(images)
+            held = [*held, images] if count <= self.few else []
+        for images in held:
+            turned = (rotate(images, 360 * turn / self.turns) for turn in range(1, self.turns))
+            rows += [self._patches(view) for view in turned]
+        self.bank.remember(gathered(rows))
         return self
 
     def forward(self, images: Tensor) -> Prediction:

@@ -12,7 +12,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO
 
 import torch
 from torch import Tensor
@@ -31,6 +31,11 @@ STORAGES = {
     "LongStorage": torch.int64,
     "ShortStorage": torch.int16,
 }
+DAMAGE = (
+    *(zipfile.BadZipFile, pickle.UnpicklingError, EOFError, RuntimeError, MemoryError),
+    *(ValueError, TypeError, LookupError, AttributeError),
+)
+"""What reading a description raises that makes no sense: the unpickler and as_strided check nothing beforehand."""
 
 
 def is_scripted(path: Path) -> bool:
@@ -49,14 +54,8 @@ def read_scripted(path: Path) -> dict[str, Tensor]:
             with archive.open(f"{root}/data.pkl") as stream:
                 module = _Unpickler(stream, archive, root, path).load()
             return dict(_tensors(module))
-    except (zipfile.BadZipFile, pickle.UnpicklingError, EOFError, KeyError, RecursionError) as error:
-        _damaged(path, error)
-    except (RuntimeError, ValueError, TypeError, IndexError, AttributeError, NotImplementedError, MemoryError) as error:
-        _damaged(path, error)
-
-
-def _damaged(path: Path, error: Exception) -> NoReturn:
-    raise BadWeights(f"{path} is a damaged scripted archive ({error}): download it again") from error
+    except DAMAGE as error:
+        raise BadWeights(f"{path} is a damaged scripted archive ({error}): download it again") from error
 
 
 def _root(archive: zipfile.ZipFile, path: Path) -> str:

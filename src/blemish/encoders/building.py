@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -109,6 +110,9 @@ def _open_clip(tensors: Tensors, facts: Hints, source: str) -> CLIP:
 
 
 def _transformers_clip(tensors: Tensors, facts: Hints, source: str) -> CLIP:
+    """The activation that Transformers leaves out of a configuration is QuickGELU."""
+    vision, text = (replace(tower, activation=tower.activation or "quick_gelu") for tower in (facts.vision, facts.text))
+    facts = replace(facts, vision=vision, text=text)
     parts = {part: _under(tensors, f"{part}_model.") for part in ("vision", "text")}
     heads = {"visual_projection.weight": "vision", "text_projection.weight": "text"}
     left = [name for name in tensors if not name.startswith(("vision_model.", "text_model.", "logit_scale", *heads))]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from huggingface_hub import hf_hub_download, snapshot_download
 from tokenizers import Tokenizer
 
 from blemish.encoders.tokenizer import FILES, read_tokenizer
+from blemish.encoders.weights import SUFFIXES
 from blemish.errors import BadWeights
 
 PREFIX = "hf-hub:"
@@ -24,15 +24,16 @@ TOKENIZER_REPOSITORY = "openai/clip-vit-base-patch32"
 
 def download(repository: str, files: Sequence[str] = FOLDER_ORDER) -> Path:
     """The first of `files` that the repository has, with the small ones it needs beside it; BadWeights offline."""
+    from huggingface_hub import snapshot_download  # slow to import, and most loads are of local files
+
     for file in files:
         try:
             folder = Path(snapshot_download(repository, allow_patterns=[file, *BESIDE]))
         except Exception as error:  # the client raises those of two HTTP libraries, by version
-            reason = str(error).strip().splitlines()[0]
             raise BadWeights(
-                f"cannot fetch {repository} from huggingface.co ({reason}). Where there is a network, download {file} "
-                f"and the .json files from https://huggingface.co/{repository} into one folder, and give the folder's "
-                "path instead of the name"
+                f"cannot fetch {repository} from huggingface.co ({_reason(error)}). Where there is a network, "
+                f"download {file} and the .json files from https://huggingface.co/{repository} into one folder, and give "
+                "the folder's path instead of the name"
             ) from error
         if (folder / file).is_file():
             return folder / file
@@ -43,18 +44,24 @@ def download(repository: str, files: Sequence[str] = FOLDER_ORDER) -> Path:
 
 def published_tokenizer() -> Tokenizer:
     """The tokenizer all of CLIP's published models share, from the hub; raises BadWeights offline."""
+    from huggingface_hub import hf_hub_download
+
     try:
         path = hf_hub_download(TOKENIZER_REPOSITORY, "tokenizer.json")
     except Exception as error:  # as above
-        reason = str(error).strip().splitlines()[0]
         raise BadWeights(
-            f"no tokenizer lies beside the checkpoint and none can be fetched from huggingface.co ({reason}). Put "
-            f"tokenizer.json of https://huggingface.co/{TOKENIZER_REPOSITORY} or OpenAI's bpe_simple_vocab_16e6.txt.gz "
-            "beside the checkpoint, or pass its path as load(..., tokenizer=)"
+            f"no tokenizer lies beside the checkpoint and none can be fetched from huggingface.co ({_reason(error)}). "
+            f"Put tokenizer.json of https://huggingface.co/{TOKENIZER_REPOSITORY} or OpenAI's "
+            "bpe_simple_vocab_16e6.txt.gz beside the checkpoint, or pass its path as load(..., tokenizer=)"
         ) from error
     tokenizer = read_tokenizer(Path(path))
     assert tokenizer is not None  # a file, not a folder
     return tokenizer
+
+
+def _reason(error: Exception) -> str:
+    """The first line of what went wrong, or its kind."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def weights_file(path: Path) -> Path:
@@ -64,7 +71,7 @@ def weights_file(path: Path) -> Path:
     if not path.is_dir():
         raise BadWeights(f"there is no file or folder {path}: check the path, or download the checkpoint to it")
     known = [path / name for name in FOLDER_ORDER if (path / name).is_file()]
-    found = known or sorted(file for file in path.iterdir() if file.suffix in (".safetensors", ".bin", ".pt", ".pth"))
+    found = known or sorted(file for file in path.iterdir() if file.suffix in SUFFIXES)
     if not known and len(found) != 1:
         names = ", ".join(file.name for file in found) or "none"
         raise BadWeights(f"{path} should hold one checkpoint and has {names}: give the path of the file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import io
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -94,6 +95,13 @@ def unwrapped(payload: object, path: Path) -> dict[str, Tensor]:
     tensors = {str(name): value for name, value in found.items() if isinstance(value, Tensor)}
     if not tensors:
         raise BadWeights(f"{path} holds no named tensors: give a checkpoint's state dict")
+    tensors = _without_shared_prefix(tensors)
+    if any(name.startswith("backbone.") for name in tensors):  # DINO's teacher: a backbone with training heads
+        tensors = {name: tensor for name, tensor in tensors.items() if not re.match(r"(dino_|ibot_)?head\.", name)}
+    return _without_shared_prefix(tensors)
+
+
+def _without_shared_prefix(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     while shared := [prefix for prefix in PREFIXES if all(name.startswith(prefix) for name in tensors)]:
         tensors = {name.removeprefix(shared[0]): tensor for name, tensor in tensors.items()}
     return tensors

@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import sys
+
+import pytest
+import torch
+from torch import Tensor
+from torch.testing import assert_close
+
+from blemish.blocks import memory
+from blemish.blocks.memory import MemoryBank, Metric, Search, gathered
+from blemish.errors import BadInput, MissingExtra, NotFitted
+
+METRICS: list[Metric] = ["cosine", "euclidean"]
+by_metric = pytest.mark.parametrize("metric", METRICS)
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def bank(rows: Tensor, metric: Metric = "cosine", search: Search = "torch") -> MemoryBank:
+    made = MemoryBank(metric, search=search)
+    made.remember(rows)
+    return made
+
+
+def brute(query: Tensor, rows: Tensor, metric: Metric) -> Tensor:
+    """Every distance in float64: (..., D) x (M, D) -> (..., M)."""
+    a, b = query.double(), rows.double()
+    if metric == "euclidean":
+        return (a.unsqueeze(-2) - b).square().sum(-1).sqrt()
+    return 1 - torch.cosine_similarity(a.unsqueeze(-2), b, dim=-1)
+
+
+@by_metric
+@pytest.mark.parametrize("k", [1, 2, 7])
+@pytest.mark.parametrize("block", [1, 50, 1 << 22])
+def test_the_nearest_rows_are_those_of_a_full_search(
+    metric: Metric, k: int, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "BLOCK", block)
+    rows, query = drawn(53, 8), drawn(2, 3, 4, 8, seed=1)
+    distances, numbers = bank(rows, metric).nearest(query, k)
+    expected = brute(query, rows, metric).topk(k, largest=False)
+    assert torch.equal(numbers, expected.indices)
+    assert_close(distances.double(), expected.values, rtol=1e-5, atol=1e-6)
+
+
+def test_many_queries_are_searched_in_parts() -> None:
+    rows, query = drawn(30, 4), drawn(2500, 4, seed=1)
+    assert torch.equal(bank(rows).nearest(query)[1], brute(query, rows, "cosine").topk(1, largest=False).indices)
+
+
+@by_metric
+def test_distance_is_that_of_the_nearest_row(metric: Metric) -> None:
+    rows, query = drawn(20, 5), drawn(3, 5, seed=1)
+    made = bank(rows, metric)
+    assert torch.equal(made.distance(query), made.nearest(query)[0].squeeze(-1))
+    assert made.distance(query[0]).shape == ()
+
+
+@by_metric
+def test_a_row_of_the_bank_is_at_distance_0_however_long_it_is(metric: Metric) -> None:
+    rows = drawn(40, 16) * 1000
+    assert bank(rows, metric).distance(rows).abs().max() < 1e-12
+
+
+def test_close_rows_keep_the_digits_of_their_distance() -> None:
+    row = drawn(1, 64) * 100
+    found = bank(row, "euclidean").distance(row + 2**-10)
+    assert_close(found, torch.full((1,), 2**-10 * 8.0), rtol=0.02, atol=0)
+
+
+def test_cosine_distance_runs_from_0_to_2_and_ignores_length() -> None:
+    made = bank(torch.tensor([[2.0, 0.0]]))
+    found = made.distance(torch.tensor([[5.0, 0.0], [0.0, 3.0], [-0.1, 0.0]]))
+    assert_close(found, torch.tensor([0.0, 1.0, 2.0]))
+
+
+def test_more_neighbours_than_rows_are_as_many_as_there_are() -> None:
+    distances, numbers = bank(drawn(3, 4), "euclidean").nearest(drawn(2, 4, seed=1), 9)
+    assert distances.shape == (2, 3)
+    assert [sorted(row) for row in numbers.tolist()] == [[0, 1, 2]] * 2
+
+
+def test_an_empty_bank_says_so() -> None:
+    with pytest.raises(NotFitted, match="call fit"):
+        MemoryBank().nearest(drawn(2, 4))
+
+
+def test_unknown_metrics_and_searches_are_refused() -> None:
+    with pytest.raises(BadInput, match="choose cosine or euclidean"):
+        MemoryBank("manhattan")  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="torch or faiss"):
+        MemoryBank(search="annoy")  # type: ignore[arg-type]
+
+
+def test_remembering_again_replaces_the_bank_and_keeps_no_hold_of_the_rows() -> None:
+    made, rows = bank(drawn(5, 3), "euclidean"), drawn(4, 3, seed=1)
+    made.remember(rows)
+    kept = made.rows.clone()
+    rows.zero_()
+    assert torch.equal(made.rows, kept)
+    assert made.rows.shape == (4, 3)
+
+
+def test_gathered_lays_batches_one_below_the_other() -> None:
+    grids = [drawn(2, 3, 4, 5), drawn(1, 2, 2, 5, seed=1)]
+    rows = gathered(iter(grids))
+    assert torch.equal(rows, torch.cat([grids[0].reshape(24, 5), grids[1].reshape(4, 5)]))
+
+
+@pytest.mark.parametrize("batches", [[], [torch.empty(0, 4, 4, 5)]])
+def test_gathering_nothing_is_refused(batches: list[Tensor]) -> None:
+    with pytest.raises(BadInput, match="no images"):
+        gathered(batches)
+
+
+@by_metric
+@pytest.mark.parametrize("k", [1, 4])
+def test_faiss_finds_the_same(metric: Metric, k: int) -> None:
+    pytest.importorskip("faiss")
+    rows, query = drawn(200, 8), drawn(3, 10, 8, seed=1)
+    ours, theirs = bank(rows, metric).nearest(query, k), bank(rows, metric, "faiss").nearest(query, k)
+    assert torch.equal(ours[1], theirs[1])
+    assert_close(ours[0], theirs[0], rtol=0, atol=0)
+
+
+def test_faiss_takes_rows_that_are_not_contiguous() -> None:
+    pytest.importorskip("faiss")
+    query = drawn(8, 30, seed=1).T
+    made = bank(drawn(50, 8), "euclidean", "faiss")
+    assert torch.equal(made.nearest(query)[1], made.nearest(query.contiguous())[1])
+
+
+def test_without_faiss_the_way_to_install_it_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "faiss", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'blemish\[faiss\]'"):
+        bank(drawn(4, 3), search="faiss").nearest(drawn(2, 3))

@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from blemish.blocks.similarity import anomaly_probability, cosine
+
+
+def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def test_cosine_is_the_product_over_both_lengths() -> None:
+    a, b = drawn(2, 3, 5), drawn(4, 5, seed=1)
+    found = cosine(a, b)
+    assert found.shape == (2, 3, 4)
+    for i in range(2):
+        for j in range(3):
+            for k in range(4):
+                expected = (a[i, j] @ b[k]) / (a[i, j].norm(p=2) * b[k].norm(p=2))
+                assert float(found[i, j, k]) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_cosine_of_parallel_opposite_and_zero_vectors() -> None:
+    found = cosine(torch.tensor([[3.0, 0.0], [-2.0, 0.0], [0.0, 0.0]]), torch.tensor([[5.0, 0.0], [0.0, 1.0]]))
+    assert_close(found, torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]))
+
+
+@pytest.mark.parametrize("classes", [2, 5])
+@pytest.mark.parametrize("temperature", [0.07, 0.01])
+def test_anomaly_probability_is_the_softmax_beyond_row_0(classes: int, temperature: float) -> None:
+    embeddings, prototypes = drawn(3, 4, 6), drawn(classes, 6, seed=1)
+    found = anomaly_probability(embeddings, prototypes, temperature)
+    assert found.shape == (3, 4)
+    weights = (cosine(embeddings.double(), prototypes.double()) / temperature).exp()
+    assert_close(found.double(), 1 - weights[..., 0] / weights.sum(-1), atol=1e-5, rtol=1e-4)
+
+
+def test_anomaly_probability_keeps_its_digits_near_0() -> None:
+    prototypes = torch.eye(2)
+    found = float(anomaly_probability(torch.tensor([1.0, 0.0]), prototypes, 0.05))
+    assert found == pytest.approx(1 / (1 + math.exp(20)), rel=1e-5)

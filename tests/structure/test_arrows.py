@@ -1,0 +1,109 @@
+"""Imports between rooms point down."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+from tests.structure.source import FILES, MODULES, ROOT, imported, name, nodes, parsed
+
+RANKS = (
+    {"types", "errors"},
+    {"images"},
+    {"encoders", "blocks", "synth", "data", "metrics"},
+    {"detectors"},
+    {"catalog"},
+    {"inspection", "recording", "evaluation"},
+    {"__init__"},
+    {"cli"},
+    {"__main__"},
+)
+RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
+MAY_USE_NEIGHBOURS = {"inspection", "recording", "evaluation"}
+OPTIONAL = {"faiss", "pyarrow"}
+DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
+
+each_file = pytest.mark.parametrize("file", FILES, ids=name)
+
+
+def room(module: str) -> str:
+    """blemish.detectors.padim -> detectors."""
+    _, _, rest = module.partition(".")
+    return rest.partition(".")[0] or "__init__"
+
+
+def own_room(file: Path) -> str:
+    return file.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def test_every_room_has_a_rank() -> None:
+    assert {own_room(file) for file in FILES} <= set(RANK)
+
+
+@each_file
+def test_imports_point_down(file: Path) -> None:
+    own = own_room(file)
+    for used in imported(file):
+        if room(used) != own and not {own, room(used)} <= MAY_USE_NEIGHBOURS:
+            assert RANK[room(used)] < RANK[own], f"{name(file)} imports {used}"
+
+
+def test_no_module_imports_itself_in_a_circle_at_run_time() -> None:
+    graph = {found: set(_at_import(file)) - {found} for found, file in MODULES.items()}
+    list(TopologicalSorter(graph).static_order())
+
+
+def test_the_rooms_at_one_height_import_each_other_in_one_direction() -> None:
+    graph = {own: {room(used) for used in imported(ROOT / f"{own}.py")} & MAY_USE_NEIGHBOURS for own in RANKS[5]}
+    list(TopologicalSorter(graph).static_order())
+
+
+def _at_import(file: Path) -> list[str]:
+    """Our modules that are imported as soon as the file is: not in functions, not for types only."""
+    tops = [node for node in parsed(file).body if isinstance(node, ast.Import | ast.ImportFrom)]
+    reduced = {ast.unparse(node) for node in tops}
+    wanted = {used for used in imported(file) if any(_says(text, used) for text in reduced)}
+    return sorted(wanted)
+
+
+def _says(statement: str, module: str) -> bool:
+    parent, _, last = module.rpartition(".")
+    direct = statement.startswith((f"from {module} import ", f"import {module}"))
+    return direct or (statement.startswith(f"from {parent} import ") and last in statement.split())
+
+
+@each_file
+def test_a_method_never_imports_another_method(file: Path) -> None:
+    if own_room(file) == "detectors":
+        assert not [used for used in imported(file) if room(used) == "detectors"]
+
+
+@each_file
+def test_imports_are_absolute(file: Path) -> None:
+    assert not [node for node in nodes(file) if isinstance(node, ast.ImportFrom) and node.level]
+
+
+@each_file
+def test_optional_packages_are_imported_where_they_are_used(file: Path) -> None:
+    """Inside a function: whoever does not use them need not have them."""
+    inside = {node for function in nodes(file) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)}
+    for node in nodes(file):
+        if OPTIONAL & set(_packages(node)):
+            assert node in inside, f"{name(file)}:{getattr(node, 'lineno', 0)}"
+
+
+@each_file
+def test_only_declared_dependencies_are_imported(file: Path) -> None:
+    known = DEPENDENCIES | OPTIONAL | {"blemish"} | sys.stdlib_module_names
+    assert {package for node in nodes(file) for package in _packages(node)} <= known
+
+
+def _packages(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name.partition(".")[0] for alias in node.names]
+    if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+        return [node.module.partition(".")[0]]
+    return []

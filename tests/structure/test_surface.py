@@ -1,0 +1,143 @@
+"""What the package shows: its names, its catalogue, how quickly it starts, how far a picture travels."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+from tests.structure.source import FILES, MODULES, ROOT, lines, name, parsed
+
+import blemish
+from blemish import catalog, inspection
+from blemish.inspection import Inspected
+
+MOST_FILES, MOST_LINES = 14, 1400
+QUICK: dict[str, dict[str, Any]] = {
+    "anomaly-dino": {"turns": 2, "image_size": 64},
+    "subspace-ad": {"turns": 1, "image_size": 64},
+}
+
+
+def test_the_catalogue_lists_the_files_of_the_detectors() -> None:
+    files = {file.stem for file in (ROOT / "detectors").glob("*.py")} - {"__init__"}
+    modules = [card.where.partition(":")[0] for card in catalog.METHODS.values()]
+    assert sorted(module.rpartition(".")[2] for module in modules) == sorted(files)
+    assert {module.rpartition(".")[0] for module in modules} == {"blemish.detectors"}
+
+
+@pytest.mark.parametrize("method", sorted(catalog.METHODS))
+def test_a_row_of_the_catalogue_says_what_the_class_is(method: str) -> None:
+    card, made = catalog.card(method), catalog.method(method)
+    assert method == card.where.partition(":")[0].rpartition(".")[2].replace("_", "-")
+    assert made.__name__ == card.where.partition(":")[2]
+    assert hasattr(made, "fit") == (card.learns_from != "nothing")
+    assert ("product" in inspect.signature(made).parameters) == card.needs_text
+    text = sys.modules[made.__module__].__doc__ or ""
+    assert card.paper in text
+
+
+def test_the_catalogue_is_sorted() -> None:
+    assert list(catalog.METHODS) == sorted(catalog.METHODS)
+
+
+def test_public_names_are_sorted_and_can_be_imported() -> None:
+    assert blemish.__all__ == sorted(blemish.__all__)
+    assert set(blemish.__all__) == set(blemish._WHERE)
+    for public in blemish.__all__:
+        assert getattr(blemish, public) is not None
+
+
+def test_public_names_are_those_that_the_type_checker_sees() -> None:
+    (block,) = [node for node in parsed(ROOT / "__init__.py").body if isinstance(node, ast.If)]
+    seen = {
+        alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
+    }
+    assert seen == set(blemish.__all__)
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = blemish.nothing
+
+
+@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=name)
+def test_what_a_room_offers_exists(file: Path) -> None:
+    found = {module for module, path in MODULES.items() if path == file}
+    room = importlib.import_module(found.pop())
+    offered = getattr(room, "__all__", [])
+    assert len(set(offered)) == len(offered)
+    assert [each for each in offered if not hasattr(room, each)] == []
+
+
+def loaded_after(program: str) -> set[str]:
+    """Packages that a fresh interpreter has loaded after a program."""
+    report = f"import sys\n{program}\nsys.stderr.write(' '.join({{name.partition('.')[0] for name in sys.modules}}))"
+    paths = os.pathsep.join([str(ROOT.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run(
+        [sys.executable, "-c", report],
+        env={**os.environ, "PYTHONPATH": paths},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(done.stderr.split())
+
+
+def test_importing_the_package_loads_neither_torch_nor_rich() -> None:
+    loaded = loaded_after("import blemish")
+    assert "blemish" in loaded
+    assert not loaded & {"torch", "numpy", "rich", "click", "PIL", "scipy", "safetensors", "tokenizers"}
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["inspect", "--help"], ["evaluate", "--help"]])
+def test_asking_the_command_for_help_does_not_load_torch(words: list[str]) -> None:
+    loaded = loaded_after(f"from blemish.cli import main\nmain({words!r}, standalone_mode=False)")
+    assert "click" in loaded
+    assert not loaded & {"torch", "numpy", "scipy", "safetensors"}
+
+
+@contextmanager
+def traced() -> Iterator[set[Path]]:
+    """Our files of which any line runs meanwhile, in this thread or in one started meanwhile."""
+    seen: set[Path] = set()
+
+    def watch(frame: FrameType, event: str, argument: object) -> None:
+        file = frame.f_code.co_filename
+        if event == "call" and file.startswith(str(ROOT)):
+            seen.add(Path(file))
+
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+@pytest.mark.parametrize("method", sorted(catalog.METHODS))
+def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
+    noise = torch.randint(100, 150, (64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    Image.fromarray(noise.numpy()).save(tmp_path / "part.png")
+    detector = inspection.ready(
+        method, "test-tiny", good=[tmp_path / "part.png"], arguments=QUICK.get(method, {}), batch_size=1
+    )
+    with traced() as seen:
+        (result,) = inspection.inspect(detector, [tmp_path / "part.png"])
+    assert isinstance(result, Inspected)
+    passed = {name(file): lines(file) for file in sorted(seen)}
+    assert len(passed) <= MOST_FILES, f"{len(passed)} files: {passed}"
+    assert sum(passed.values()) <= MOST_LINES, f"{sum(passed.values())} lines: {passed}"
