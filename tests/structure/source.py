@@ -51,11 +51,19 @@ MODULES = {module(file): file for file in FILES}
 
 
 def imported(file: Path) -> Iterator[str]:
-    """Our own modules that a file imports anywhere, also for types only."""
-    for node in nodes(file):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == "blemish")
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "blemish":
-            for alias in node.names:
-                whole = f"{node.module}.{alias.name}"
-                yield whole if whole in MODULES else node.module
+    """Our own modules that a file imports anywhere, also in functions and for types only."""
+    return (module for node in nodes(file) for module in _named(node))
+
+
+def imported_at_once(file: Path) -> Iterator[str]:
+    """Our own modules that are run when the file is imported."""
+    return (module for node in parsed(file).body for module in _named(node))
+
+
+def _named(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names if alias.name in MODULES)
+    elif isinstance(node, ast.ImportFrom) and node.module in MODULES:
+        for alias in node.names:
+            whole = f"{node.module}.{alias.name}"
+            yield whole if whole in MODULES else node.module

@@ -8,7 +8,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
-from tests.structure.source import FILES, MODULES, ROOT, imported, name, nodes, parsed
+from tests.structure.source import FILES, MODULES, ROOT, imported, imported_at_once, name, nodes
 
 RANKS = (
     {"types", "errors"},
@@ -51,28 +51,14 @@ def test_imports_point_down(file: Path) -> None:
             assert RANK[room(used)] < RANK[own], f"{name(file)} imports {used}"
 
 
-def test_no_module_imports_itself_in_a_circle_at_run_time() -> None:
-    graph = {found: set(_at_import(file)) - {found} for found, file in MODULES.items()}
+def test_no_module_needs_itself_to_be_imported() -> None:
+    graph = {found: set(imported_at_once(file)) - {found} for found, file in MODULES.items()}
     list(TopologicalSorter(graph).static_order())
 
 
 def test_the_rooms_at_one_height_import_each_other_in_one_direction() -> None:
     graph = {own: {room(used) for used in imported(ROOT / f"{own}.py")} & MAY_USE_NEIGHBOURS for own in RANKS[5]}
     list(TopologicalSorter(graph).static_order())
-
-
-def _at_import(file: Path) -> list[str]:
-    """Our modules that are imported as soon as the file is: not in functions, not for types only."""
-    tops = [node for node in parsed(file).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    reduced = {ast.unparse(node) for node in tops}
-    wanted = {used for used in imported(file) if any(_says(text, used) for text in reduced)}
-    return sorted(wanted)
-
-
-def _says(statement: str, module: str) -> bool:
-    parent, _, last = module.rpartition(".")
-    direct = statement.startswith((f"from {module} import ", f"import {module}"))
-    return direct or (statement.startswith(f"from {parent} import ") and last in statement.split())
 
 
 @each_file

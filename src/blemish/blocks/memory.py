@@ -42,7 +42,7 @@ class MemoryBank(Learned):
         """
         self.require()
         k = min(k, len(self.rows))
-        flat = query.flatten(0, -2)
+        flat = query.reshape(-1, query.shape[-1])
         flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
         numbers = _search_faiss(flat, self.rows, k) if self.search == "faiss" else _search(flat, self.rows, k)
         # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.

@@ -23,6 +23,8 @@ class PatchCore(nn.Module):
         out and anomalib applies with 9.
     anomaly_map: squared Euclidean distance, as in the authors' code (the paper and anomalib: `squared=False`).
     layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
+    equalize: each layer to unit length before they are joined. By default where they share one grid, as in transformers:
+        their tokens grow with depth, and the later layer would decide alone. The paper's pyramids stay as they are.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class PatchCore(nn.Module):
         layers: Sequence[int] | None = None,
         width: int = 1024,
         ratio: float = 0.1,
+        equalize: bool | None = None,
         neighbours: int = 1,
         squared: bool = True,
         sigma: float = 4.0,
@@ -41,8 +44,9 @@ class PatchCore(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoders.load(encoder)
-        self.layers, self.width, self.ratio, self.neighbours = layers, width, ratio, neighbours
-        self.squared, self.sigma, self.image_size, self.search, self.seed = squared, sigma, image_size, search, seed
+        self.layers, self.width, self.ratio, self.equalize = layers, width, ratio, equalize
+        self.neighbours, self.squared, self.sigma = neighbours, squared, sigma
+        self.image_size, self.search, self.seed = image_size, search, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         self.bank = MemoryBank("euclidean", search=search)
 
@@ -67,8 +71,11 @@ class PatchCore(nn.Module):
         depth = self.encoder.depth
         layers = self.layers or (depth // 2, depth * 3 // 4)
         found = [describe_neighbours(patches, self.width) for patches in self.encoder(images, layers=layers).patches]
-        joined = join_layers(found)
+        joined = join_layers([F.normalize(layer, dim=-1) for layer in found] if self._equalizes(found) else found)
         return F.adaptive_avg_pool1d(joined.flatten(1, 2), self.width).view(*joined.shape[:3], self.width)
+
+    def _equalizes(self, layers: Sequence[Tensor]) -> bool:
+        return len({layer.shape[1:3] for layer in layers}) == 1 if self.equalize is None else self.equalize
 
     def _trust(self, patches: Tensor, distance: Tensor, row: Tensor) -> Tensor:
         """Eq. 7's weight: low where the worst patch is as far from its nearest row as from that row's neighbours."""

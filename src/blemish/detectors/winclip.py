@@ -26,7 +26,7 @@ class WinCLIP(nn.Module):
     anomaly_map: zero-shot in [0, 1]; fitted, the mean of text and reference maps (the paper's sum, halved as in
         anomalib: the ranking is the same).
     temperature: 0.07 in anomalib and zqhang's port, 0.01 in caoyunkang's.
-    words: "winclip", the paper's 22 templates; the two ports that use 21 repeat one and leave one out.
+    words: "winclip", the paper's 22 templates; the two ports that use 21 leave two out and repeat one.
     normalize_sentences: False agrees with anomalib and zqhang, True with caoyunkang.
     """
 

@@ -32,8 +32,8 @@ def download(repository: str, files: Sequence[str] = FOLDER_ORDER) -> Path:
         except Exception as error:  # the client raises those of two HTTP libraries, by version
             raise BadWeights(
                 f"cannot fetch {repository} from huggingface.co ({_reason(error)}). Where there is a network, "
-                f"download {file} and the .json files from https://huggingface.co/{repository} into one folder, and give "
-                "the folder's path instead of the name"
+                f"download {file} and the .json files from https://huggingface.co/{repository} into one folder, and "
+                "give the folder's path instead of the name"
             ) from error
         if (folder / file).is_file():
             return folder / file

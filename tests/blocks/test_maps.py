@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy import ndimage
+from torch import Tensor
+from torch.testing import assert_close
+
+from blemish.blocks.maps import fuse_harmonic, fuse_mean, maximum, smooth, top_mean, upsample
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (20, 33), (64, 64)])
+@pytest.mark.parametrize("sigma", [0.6, 1.0, 4.0])
+@pytest.mark.parametrize("radius", [None, 1, 3])
+def test_smoothing_is_scipys_gaussian_filter(size: tuple[int, int], sigma: float, radius: int | None) -> None:
+    maps = drawn(2, *size)
+    expected = ndimage.gaussian_filter(maps.double().numpy(), sigma, axes=(1, 2), mode="reflect", radius=radius)
+    assert_close(smooth(maps, sigma, radius=radius).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_a_window_far_wider_than_the_map_is_reflected_again_and_again() -> None:
+    maps = drawn(1, 5, 4)
+    expected = ndimage.gaussian_filter(maps.double().numpy(), 12.0, axes=(1, 2), mode="reflect")
+    assert_close(smooth(maps, 12.0).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
+
+
+def test_no_deviation_leaves_the_map_as_it_is() -> None:
+    maps = drawn(2, 4, 5)
+    assert torch.equal(smooth(maps, 0.0), maps)
+
+
+def test_smoothing_keeps_the_sum_and_a_level_map() -> None:
+    maps = drawn(1, 30, 40)
+    assert_close(smooth(maps, 3.0).sum(), maps.sum(), rtol=1e-5, atol=0)
+    assert_close(smooth(torch.full((1, 6, 7), 0.3), 2.0), torch.full((1, 6, 7), 0.3))
+
+
+def test_upsampling_is_linear_between_the_centres_of_patches() -> None:
+    found = upsample(torch.tensor([[[0.0, 1.0]]]), (2, 4))
+    assert_close(found, torch.tensor([[[0.0, 0.25, 0.75, 1.0]] * 2]))
+    assert upsample(drawn(3, 4, 5), torch.Size([8, 15])).shape == (3, 8, 15)
+
+
+def test_means_of_maps_are_arithmetic_or_harmonic() -> None:
+    maps = [drawn(2, 3, 4, seed=seed) + 0.01 for seed in range(3)]
+    assert_close(fuse_mean(*maps), (maps[0] + maps[1] + maps[2]) / 3)
+    assert_close(fuse_harmonic(*maps), 3 / (1 / maps[0] + 1 / maps[1] + 1 / maps[2]))
+    assert_close(fuse_harmonic(maps[0]), maps[0])
+
+
+def test_the_harmonic_mean_with_a_0_is_0() -> None:
+    found = fuse_harmonic(torch.tensor([0.0, -1e-9, 0.5]), torch.tensor([0.7, 0.7, 0.5]))
+    assert_close(found, torch.tensor([0.0, 0.0, 0.5]))
+
+
+@pytest.mark.parametrize(("fraction", "count"), [(0.0, 1), (0.01, 1), (0.1, 6), (0.5, 30), (1.0, 60)])
+def test_top_mean_is_the_mean_of_the_highest(fraction: float, count: int) -> None:
+    maps = drawn(3, 6, 10)
+    expected = [sorted(scores.flatten().tolist())[-count:] for scores in maps]
+    assert_close(top_mean(maps, fraction), torch.tensor([sum(scores) / count for scores in expected]))
+
+
+def test_maximum_is_that_of_each_map() -> None:
+    maps = drawn(3, 4, 5)
+    assert maximum(maps).tolist() == [max(scores.flatten().tolist()) for scores in maps]

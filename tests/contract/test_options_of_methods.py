@@ -1,0 +1,132 @@
+"""What single arguments of a method change, by plain definitions."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from tests.contract.test_every_detector import GOOD, SIDE, TEST
+from torch import Tensor
+from torch.testing import assert_close
+
+from blemish.blocks.foreground import foreground
+from blemish.blocks.patches import rotate
+from blemish.detectors.anomaly_dino import AnomalyDINO
+from blemish.detectors.padim import PaDiM
+from blemish.detectors.patchcore import PatchCore
+from blemish.detectors.subspace_ad import SubspaceAD
+from blemish.detectors.winclip import WinCLIP
+from blemish.errors import BadInput, UnknownName
+
+TINY = "test-tiny"
+
+
+def patchcore(*, neighbours: int = 1, squared: bool = True) -> PatchCore:
+    return PatchCore(TINY, neighbours=neighbours, squared=squared, width=32, sigma=0).fit(GOOD)
+
+
+def test_patchcore_keeps_the_share_of_patches_asked_for() -> None:
+    for ratio in (0.01, 0.25, 1.0):
+        detector = PatchCore(TINY, ratio=ratio, width=8).fit(GOOD)
+        assert len(detector.bank.rows) == max(1, round(8 * 64 * ratio))
+
+
+def test_patchcore_squares_scores_and_maps_or_leaves_them() -> None:
+    squared, plain = patchcore()(TEST), patchcore(squared=False)(TEST)
+    assert_close(squared.image_score, plain.image_score**2)
+    # Not so between the centres of patches, where the square of the mean is less than the mean of squares.
+    assert (squared.anomaly_map >= plain.anomaly_map**2 - 1e-5).all()
+
+
+@pytest.mark.parametrize("neighbours", [2, 5])
+def test_patchcore_discounts_its_score_by_equation_7(neighbours: int) -> None:
+    detector = patchcore(neighbours=neighbours, squared=False)
+    rows = detector.bank.rows.double()
+    found = detector(TEST).image_score
+    for number, grid in enumerate(detector._patches(TEST).flatten(1, 2).double()):
+        distances = torch.cdist(grid, rows)
+        worst = int(distances.amin(1).argmax())
+        nearest = int(distances[worst].argmin())
+        around = torch.cdist(rows[nearest : nearest + 1], rows)[0].topk(neighbours, largest=False).indices
+        total = sum(math.exp(float(distances[worst, row])) for row in around)
+        score = float(distances[worst, nearest])
+        assert float(found[number]) == pytest.approx((1 - math.exp(score) / total) * score, rel=1e-4)
+
+
+def bank(turns: int, few: int, batches: list[Tensor]) -> Tensor:
+    return AnomalyDINO(TINY, image_size=SIDE, turns=turns, few=few).fit(batches).bank.rows
+
+
+def test_anomaly_dino_turns_good_parts_while_they_are_few() -> None:
+    assert len(bank(4, 8, GOOD)) == 8 * 64 * 4
+    assert len(bank(4, 7, GOOD)) == 8 * 64
+    assert len(bank(4, 7, [*GOOD, GOOD[0]])) == 12 * 64
+    assert len(bank(1, 8, GOOD)) == 8 * 64
+
+
+def test_anomaly_dino_remembers_evenly_spaced_turns() -> None:
+    turned = torch.cat([rotate(GOOD[0], angle) for angle in (0, 90, 180, 270)])
+    plain = AnomalyDINO(TINY, image_size=SIDE, turns=1, few=99).fit([turned])
+    found = AnomalyDINO(TINY, image_size=SIDE, turns=4).fit([GOOD[0]])
+    assert_close(found(TEST).anomaly_map, plain(TEST).anomaly_map, rtol=1e-5, atol=1e-6)
+
+
+def test_anomaly_dino_masks_the_background_with_0() -> None:
+    detector = AnomalyDINO(TINY, image_size=SIDE, turns=1, masked=True, sigma=0).fit(GOOD)
+    plain = AnomalyDINO(TINY, image_size=SIDE, turns=1, sigma=0).fit(GOOD)
+    seen = foreground(detector._patches(TEST))
+    grid = plain.bank.distance(plain._patches(TEST)) * seen
+    assert_close(detector(TEST).image_score, grid.flatten(1).amax(1))  # 1 % of 64 patches is less than one
+
+
+def test_padim_draws_channels_by_its_seed() -> None:
+    first, second, other = (PaDiM(TINY, channels=9, seed=seed)._patches(TEST) for seed in (1, 1, 2))
+    assert first.shape[-1] == 9
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)
+
+
+def test_padim_refuses_another_grid_than_it_was_fitted_to() -> None:
+    with pytest.raises(BadInput, match="which was fitted"):
+        PaDiM(TINY, channels=5).fit(GOOD)(torch.rand(1, 3, SIDE, 2 * SIDE, generator=torch.Generator().manual_seed(0)))
+
+
+def test_subspace_ad_turns_by_its_seed() -> None:
+    first, other = (SubspaceAD(TINY, image_size=SIDE, turns=1, seed=seed).fit(GOOD)(TEST) for seed in (1, 2))
+    assert not torch.equal(first.anomaly_map, other.anomaly_map)
+
+
+def test_subspace_ad_keeps_more_directions_for_more_variance() -> None:
+    few, many = (SubspaceAD(TINY, turns=0, variance=share).fit(GOOD).subspace.axes.shape[1] for share in (0.5, 0.999))
+    assert few < many
+
+
+def test_winclip_reads_the_product_and_the_wording() -> None:
+    plain = WinCLIP(TINY, product="cap")
+    for other in (WinCLIP(TINY, product="cable"), WinCLIP(TINY, product="cap", words="april-gan")):
+        assert not torch.allclose(plain.texts, other.texts, atol=1e-4)
+    with pytest.raises(UnknownName, match="winclip"):
+        WinCLIP(TINY, words="none")
+
+
+def test_winclip_scores_stay_between_0_and_1_and_sharpen_with_the_temperature() -> None:
+    warm, cold = (WinCLIP(TINY, temperature=degree)(TEST) for degree in (0.07, 0.01))
+    for found in (warm, cold, WinCLIP(TINY).fit(GOOD)(TEST)):
+        assert found.anomaly_map.min() >= 0
+        assert found.anomaly_map.max() <= 1
+    assert ((cold.image_score - 0.5).abs() > (warm.image_score - 0.5).abs()).all()
+
+
+def test_a_good_part_itself_has_no_reference_score_in_winclip() -> None:
+    """What is left of its score is half of the words'."""
+    one = GOOD[0][:1]
+    plain, fitted = WinCLIP(TINY)(one), WinCLIP(TINY).fit([one])(one)
+    assert_close(fitted.image_score, plain.image_score / 2, rtol=1e-5, atol=1e-6)
+    assert_close(fitted.anomaly_map, plain.anomaly_map / 2, rtol=1e-5, atol=1e-6)
+
+
+def test_patchcore_equalizes_layers_of_one_grid_unless_told_otherwise() -> None:
+    by_default, equal, plain = (PatchCore(TINY, width=16, equalize=told)._patches(TEST) for told in (None, True, False))
+    assert torch.equal(by_default, equal)
+    assert not torch.allclose(equal, plain, rtol=1e-2)
