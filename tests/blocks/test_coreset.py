@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -53,6 +53,7 @@ def test_features_far_from_the_origin_are_told_apart() -> None:
     assert greedy_k_center(rows, 60, gap, pool=10).tolist() == naive(rows, 60, gap)
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 10**6), pool=st.integers(1, 40), levels=st.integers(1, 4), count=st.integers(1, 40))
 def test_among_ties_each_choice_is_as_far_as_the_greedy_one_and_none_comes_twice(
     seed: int, pool: int, levels: int, count: int

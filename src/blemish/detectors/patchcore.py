@@ -23,7 +23,7 @@ class PatchCore(nn.Module):
         out and anomalib applies with 9.
     anomaly_map: squared Euclidean distance, as in the authors' code (the paper and anomalib: `squared=False`).
     layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
-    equalize: each layer to unit length before they are joined. By default where they share one grid, as in transformers:
+    equalize: each layer to unit length before joining; by default where they share one grid, as in transformers:
         their tokens grow with depth, and the later layer would decide alone. The paper's pyramids stay as they are.
     """
 

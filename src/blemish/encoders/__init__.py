@@ -57,7 +57,10 @@ def load_with_text(name_or_path: str | Path | WindowEncoder) -> WindowEncoder:
 
     encoder = load(name_or_path)
     if not isinstance(encoder, WindowEncoder):
-        raise BadInput(f"{encoder.name} only sees pictures, and sentences are compared with them here: choose a CLIP")
+        raise BadInput(
+            f"{encoder.name} only sees pictures, and this method compares them with words: choose a CLIP, or a method "
+            "that learns from good parts alone"
+        )
     return encoder
 
 

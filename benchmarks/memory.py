@@ -1,0 +1,60 @@
+"""The memory of `blemish inspect` as the number of pictures grows."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from harness import HERE, Options, options, ours, parser, table
+from PIL import Image
+
+sys.path.append(str(HERE / "workers"))
+from pictures import defective, texture  # noqa: E402
+
+SIDE, DISTINCT = 512, 20
+
+
+def section(given: Options) -> str:
+    """The section of RESULTS.md."""
+    counts = (5, 20, 60) if given.small else (50, 500, 2000)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        good, originals = _drawn(folder / "good", 4, defects=False), _drawn(folder / "drawn", DISTINCT, defects=True)
+        found = []
+        for count in counts:
+            pictures = folder / f"pictures{count}"
+            pictures.mkdir()
+            for number in range(count):
+                original = originals[number % DISTINCT]
+                shutil.copy(original, pictures / f"{number:05}{original.suffix}")
+            found.append(ours("inspect_ours", pictures, good[0].parent, folder / f"out{count}", given=given))
+            shutil.rmtree(pictures)
+            shutil.rmtree(folder / f"out{count}")
+    rows = [
+        (count, f"{row['peak']:.0f}", f"{row['seconds']:.0f}") for count, row in zip(counts, found, strict=True)
+    ]
+    return "\n\n".join([
+        "## Memory of `inspect`",
+        f"Generated pictures of {SIDE} px, half of them with a defect, 4 good parts, the built-in `test-tiny` encoder, heat "
+        "maps written. Wanted: the peak does not grow with the number of pictures.",
+        table(("pictures", "peak resident memory, MiB", "seconds"), rows),
+    ])  # fmt: skip
+
+
+def _drawn(folder: Path, count: int, *, defects: bool) -> list[Path]:
+    """PNG files of generated parts; with `defects`, every second one has one."""
+    random = np.random.default_rng(len(folder.name))
+    folder.mkdir()
+    paths = []
+    for number in range(count):
+        picture = (defective if defects and number % 2 else texture)(random, SIDE)
+        paths.append(folder / f"{number}.png")
+        Image.fromarray((picture * 255).astype(np.uint8)).save(paths[-1])
+    return paths
+
+
+if __name__ == "__main__":
+    print(section(options(parser(__doc__).parse_args())))

@@ -1,0 +1,107 @@
+"""Run all benchmarks, or those named, and write RESULTS.md beside this file; a section that did not run is kept."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import platform
+import re
+import subprocess
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import accuracy
+import aupro
+import memory
+import patchcore
+import precision
+import startup
+import windows
+import winclip
+from harness import HERE, Options, environment, options, parser, table
+
+SECTIONS: dict[str, Callable[[Options], str]] = {
+    "winclip": winclip.section,
+    "windows": windows.section,
+    "precision": precision.section,
+    "patchcore": patchcore.section,
+    "aupro": aupro.section,
+    "startup": startup.section,
+    "memory": memory.section,
+    "accuracy": accuracy.section,
+}
+RESULTS = HERE / "RESULTS.md"
+TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"
+OURS = ("blemish", "torch", "numpy", "scipy", "safetensors", "tokenizers", "pillow")
+PEERS = ("anomalib", "open_clip_torch", "torch", "torchvision", "numpy")
+
+
+def main() -> None:
+    made = parser(__doc__)
+    made.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="the benchmarks to run")
+    arguments = made.parse_args()
+    given = options(arguments)
+    kept = _read(RESULTS)
+    for name in arguments.only:
+        load = os.getloadavg()[0]
+        measured = SECTIONS[name](given)
+        print(measured, end="\n\n", flush=True)
+        kept[name] = f"{measured}\n\n{_circumstances(given, load)}"
+        _write(RESULTS, kept, _machine(given))
+
+
+def _circumstances(given: Options, load: float) -> str:
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    size = ", `--small`" if given.small else ""
+    return f"_{today}, {given.threads} threads, load {load:.1f} before the start{size}._"
+
+
+def _machine(given: Options) -> str:
+    """The processor, its memory and the versions on both sides."""
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore") if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"model name\s*:\s*(.+)", cpu)
+    units = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2") if flag in cpu]
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    rows = [
+        ("processor", model[1] if model else platform.processor()),
+        ("matrix and vector units", ", ".join(units)),
+        ("cores", os.cpu_count()),
+        ("memory", f"{memory_gib:.0f} GiB"),
+        ("system", f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"),
+        ("blemish", _listed({name: version(name) for name in OURS})),
+        ("anomalib", _listed(_peer_versions(given)) if given.peer else "not measured"),
+    ]
+    return "## Machine\n\n" + table(("", ""), rows)
+
+
+def _peer_versions(given: Options) -> dict[str, str]:
+    code = f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {PEERS}}}))"
+    command = [str(given.peer), "-c", code]
+    found = subprocess.run(
+        command, env=environment(given, given.peer_path), capture_output=True, text=True, check=True
+    ).stdout
+    versions: dict[str, str] = json.loads(found)
+    return versions
+
+
+def _listed(versions: dict[str, str]) -> str:
+    return ", ".join(f"{name} {number}" for name, number in versions.items())
+
+
+def _read(file: Path) -> dict[str, str]:
+    """Sections of an earlier run by name."""
+    if not file.is_file():
+        return {}
+    parts = re.split(r"<!-- (\w+) -->\n", file.read_text(encoding="utf-8"))[1:]
+    return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True) if name in SECTIONS}
+
+
+def _write(file: Path, sections: dict[str, str], machine: str) -> None:
+    parts = [TITLE, machine, *(f"<!-- {name} -->\n{sections[name]}" for name in SECTIONS if name in sections)]
+    file.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
