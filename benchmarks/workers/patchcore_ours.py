@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from timing import peak_mib, report, seconds
 
-from blemish.blocks.memory import MemoryBank, coreset
+from blemish.blocks.coreset import coreset
+from blemish.blocks.memory import MemoryBank
 
 folder = Path(sys.argv[1])
 rows, queries = (torch.from_numpy(np.load(folder / f"{name}.npy")) for name in ("fit", "query"))

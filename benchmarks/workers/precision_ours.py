@@ -12,9 +12,11 @@ from timing import report
 
 from blemish import AnomalyDINO, PatchCore, WinCLIP
 from blemish.encoders.clip import CLIP
-from blemish.encoders.text import TextConfig, TextTransformer
+from blemish.encoders.config import TextConfig
+from blemish.encoders.text import TextTransformer
 from blemish.encoders.tokenizer import built
-from blemish.encoders.vit import ViTConfig, VisionTransformer
+from blemish.encoders.config import ViTConfig
+from blemish.encoders.vit import VisionTransformer
 
 count = int(sys.argv[1])
 random = np.random.default_rng(0)

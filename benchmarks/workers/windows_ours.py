@@ -9,7 +9,8 @@ from timing import report, seconds
 from torch.nn import functional as F
 
 from blemish.blocks.windows import sliding_windows
-from blemish.encoders.vit import ViTConfig, VisionTransformer
+from blemish.encoders.config import ViTConfig
+from blemish.encoders.vit import VisionTransformer
 
 WIDTH, DEPTH, GRID, SCALES = 896, 12, 15, (2, 3)
 dtype = getattr(torch, sys.argv[1])

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
     from blemish.evaluation import evaluate
-    from blemish.inspection import good_parts, inspect
+    from blemish.inspection import inspect
+    from blemish.learning import good_parts
     from blemish.types import Features, Geometry, Prediction, Sample
 
 __version__ = "0.1.0"
@@ -31,7 +32,7 @@ _WHERE = {
     "SubspaceAD": "blemish.detectors.subspace_ad",
     "WinCLIP": "blemish.detectors.winclip",
     "evaluate": "blemish.evaluation",
-    "good_parts": "blemish.inspection",
+    "good_parts": "blemish.learning",
     "inspect": "blemish.inspection",
     "load_encoder": "blemish.encoders",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
@@ -75,7 +76,7 @@ def method(name: str) -> type[Any]:
     return found
 
 
-def detector(name: str, encoder: str | Encoder, **arguments: Any) -> Detector:
+def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) -> Detector:
     """A detector by name; raises BadInput for an argument that its constructor does not have."""
     made = method(name)
     known = set(inspect.signature(made).parameters)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,30 +17,50 @@ from blemish.errors import BadInput, BlemishError
 
 if TYPE_CHECKING:
     from blemish.evaluation import Report
-    from blemish.inspection import Unreadable, View, Watch
+    from blemish.inspection import Unreadable, View
+    from blemish.learning import Watch
     from blemish.recording import Record
-
-F = TypeVar("F", bound=Callable[..., Any])
+    from blemish.types import Encoder
 
 SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
 
 
-def method_options(command: F) -> F:
-    """What `inspect` and `evaluate` share."""
+@dataclass
+class Chosen:
+    """The options that `inspect` and `evaluate` share."""
+
+    method: str | None = None
+    encoder: str | None = None
+    arguments: tuple[str, ...] = ()
+    tile: int | None = None
+    overlap: int | None = None
+    white: float | None = None
+    batch_size: int = 8
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    setattr(context.ensure_object(Chosen), str(option.name), value)
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of `Chosen`, which the command is handed as its first argument."""
     side = click.IntRange(16)
     options = [
-        click.option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
-        click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
-        click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
-        click.option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
-        click.option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
-        click.option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
-        click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
+        _option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
+        _option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
+        _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
+        _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
+        _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
+        _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
+        _option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
     ]
     for option in reversed(options):
         command = option(command)
-    return command
+    return click.make_pass_decorator(Chosen)(command)
+
+
+_option = functools.partial(click.option, expose_value=False, callback=_keep)
 
 
 class _Group(click.Group):
@@ -66,10 +88,11 @@ def main() -> None:
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
-@method_options
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
+@shared
 def inspect(
+    chosen: Chosen,
     images: tuple[str, ...],
     product: str,
     normal: tuple[str, ...],
@@ -77,13 +100,6 @@ def inspect(
     resume: bool,
     region: tuple[int, int, int, int] | None,
     mask: str | None,
-    method: str | None,
-    encoder: str | None,
-    arguments: tuple[str, ...],
-    tile: int | None,
-    overlap: int | None,
-    white: float | None,
-    batch_size: int,
     overlays: bool,
     as_json: bool,
 ) -> None:
@@ -93,33 +109,45 @@ def inspect(
     The folder --out gets a line a picture in results.jsonl, and its heat map. Exit status: 0 all inspected, 3 some
     unreadable, 1 failure, 2 wrong usage.
     """
-    from blemish import encoders, inspection
+    from blemish import encoders
     from blemish.images import find
     from blemish.recording import Record
 
     paths, good = find(images), find(normal) if normal else []
-    method = method or _usual(bool(good))
-    view, loaded = _view(region, mask, tile, overlap, white), encoders.load(encoder or encoders.DEFAULT)
-    given = _arguments(arguments)
+    view = _view(chosen, region, mask)
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT)
     settings = {
-        "method": method,
-        "arguments": given,
-        "encoder": f"{loaded.name} {loaded.sha256}".strip(),
+        "method": chosen.method or _usual(bool(good)),
+        "arguments": _arguments(chosen.arguments),
+        "encoder": f"{encoder.name} {encoder.sha256}".strip(),
         "product": product,
         "normal": [str(path) for path in good],
         "region": list(region) if region else None,
         "mask": mask,
-        "tile": tile,
+        "tile": chosen.tile,
         "overlap": view.overlap,
-        "white": white,
+        "white": chosen.white,
     }
-    with Record(out, settings, resume=resume, overlays=overlays) as record, _watching() as watch:
-        detector = inspection.ready(
-            method,
-            loaded,
-            product=product,
+    with Record(out, settings, resume=resume, overlays=overlays) as record:
+        _inspect(record, encoder, paths, good, view, chosen.batch_size, as_json)
+    if not as_json:
+        _print_worst(record)
+    _leave(record.unreadable, record.inspected, encoders.note(encoder))
+
+
+def _inspect(
+    record: Record, encoder: Encoder, paths: list[Path], good: list[Path], view: View, batch_size: int, as_json: bool
+) -> None:
+    from blemish.inspection import inspect
+    from blemish.learning import ready
+
+    with _watching() as watch:
+        detector = ready(
+            record.settings["method"],
+            encoder,
+            product=record.settings["product"],
             good=good,
-            arguments=given,
+            arguments=record.settings["arguments"],
             view=view,
             batch_size=batch_size,
             watch=watch,
@@ -127,13 +155,10 @@ def inspect(
         )
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
-        for result in inspection.inspect(detector, todo, view=view, batch_size=batch_size):
+        for result in inspect(detector, todo, view=view, batch_size=batch_size):
             _print_lines(record.add(result), as_json)
             advance()
-        _print_lines(record.finish(), as_json)
-    if not as_json:
-        _print_worst(record)
-    _leave(record.unreadable, record.inspected, encoders.note(loaded))
+    _print_lines(record.finish(), as_json)
 
 
 @main.command()
@@ -143,22 +168,16 @@ def inspect(
 @click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
-@method_options
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@shared
 def evaluate(
+    chosen: Chosen,
     root: Path,
     layout: str | None,
     category: str | None,
     shots: int | None,
     seed: int,
     product: str | None,
-    method: str | None,
-    encoder: str | None,
-    arguments: tuple[str, ...],
-    tile: int | None,
-    overlap: int | None,
-    white: float | None,
-    batch_size: int,
     as_json: bool,
 ) -> None:
     """Measure a method on a labelled data set.
@@ -166,36 +185,32 @@ def evaluate(
     Good parts are drawn from the training split; everything is measured on the test split, each metric with its 95 %
     bootstrap interval. Exit status as for inspect.
     """
-    from blemish import data, encoders, evaluation
+    from blemish import encoders, evaluation
 
-    method = method or _usual(shots != 0)
-    loaded = encoders.load(encoder or encoders.DEFAULT)
-    categories: Sequence[str | None] = [category] if category else data.categories(root, layout=layout) or [None]
-    reports = {}
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT)
+    trial = evaluation.Trial(
+        root,
+        layout,
+        category,
+        chosen.method or _usual(shots != 0),
+        encoder,
+        shots=shots,
+        seed=seed,
+        product=product,
+        arguments=_arguments(chosen.arguments),
+        view=_view(chosen),
+        batch_size=chosen.batch_size,
+    )
     with _watching() as watch:
-        for name in categories:
-            trial = evaluation.Trial(
-                root,
-                layout,
-                name,
-                method,
-                loaded,
-                shots=shots,
-                seed=seed,
-                product=product,
-                arguments=_arguments(arguments),
-                view=_view(None, None, tile, overlap, white),
-                batch_size=batch_size,
-            )
-            reports[name or root.resolve().name] = evaluation.run(trial, watch=watch)
-    about = {"method": method, "encoder": loaded.name, "seed": seed}
+        reports = evaluation.run_each(trial, watch=watch)
+    about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     if as_json:
         rows = {name: report.as_json() | about for name, report in reports.items()}
         click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows} | about))
     else:
         _print_reports(reports, about)
     inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
-    _leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(loaded))
+    _leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
 
 @main.command("list")
@@ -233,21 +248,17 @@ def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def _view(
-    region: Sequence[int] | None, mask: str | None, tile: int | None, overlap: int | None, white: float | None
-) -> View:
+def _view(chosen: Chosen, region: Sequence[int] | None = None, mask: str | None = None) -> View:
     from blemish.images import Region, read_mask
     from blemish.inspection import View
 
+    tile, overlap = chosen.tile, chosen.overlap
     if tile is None and overlap is not None:
         raise click.UsageError("--overlap goes with --tile")
-    if tile is None:
-        shared = 0
-    else:
-        shared = tile // 4 if overlap is None else overlap
-        if shared >= tile:
-            raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    return View(Region(*region) if region else None, read_mask(mask) if mask else None, tile, shared, white)
+    shared = (tile or 0) // 4 if overlap is None else overlap
+    if tile is not None and shared >= tile:
+        raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
+    return View(Region(*region) if region else None, read_mask(mask) if mask else None, tile, shared, chosen.white)
 
 
 @contextmanager

@@ -17,7 +17,8 @@ from blemish import data
 from blemish.data.masks import read_mask
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
-from blemish.inspection import WHOLE, Unreadable, View, Watch, inspect, ready, unwatched
+from blemish.inspection import WHOLE, Unreadable, View, inspect
+from blemish.learning import Watch, ready, unwatched
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.types import GOOD, Detector, Encoder, Sample
 
@@ -84,6 +85,13 @@ def run(trial: Trial, *, watch: Watch = unwatched) -> Report:
     )
     report = evaluate(detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch)
     return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
+
+
+def run_each(trial: Trial, *, watch: Watch = unwatched) -> dict[str, Report]:
+    """The report of each category of the data set by name, or of the trial's alone; each is learned on its own."""
+    every = [] if trial.category else data.categories(trial.root, layout=trial.layout)
+    trials = [dataclasses.replace(trial, category=name) for name in every] or [trial]
+    return {each.category or each.root.resolve().name: run(each, watch=watch) for each in trials}
 
 
 def _good(trial: Trial) -> list[Sample]:

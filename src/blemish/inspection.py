@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish import catalog
-from blemish.errors import BadImage, BadInput
+from blemish.errors import BadImage
 from blemish.images import Region, blend, cut, decode, keyed_batches, place, read, resize, tiles, visible
-from blemish.types import Detector, Encoder, Geometry, Learner
-
-Watch = Callable[[str, int], Callable[[], None]]
-"""watch(stage, total) -> a function to call after each picture of that stage."""
-
-
-def unwatched(stage: str, total: int) -> Callable[[], None]:
-    """Show nothing."""
-    return lambda: None
+from blemish.types import Detector, Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,60 +75,6 @@ def prepare(path: Path, geometry: Geometry, view: View = WHOLE) -> Prepared:
 
 def _resized(pieces: Iterable[Tensor], size: tuple[int, int]) -> Iterator[Tensor]:
     return (resize(piece, size) for piece in pieces)
-
-
-def good_parts(
-    paths: Iterable[Path],
-    geometry: Geometry,
-    *,
-    view: View = WHOLE,
-    batch_size: int = 8,
-    unreadable: list[Unreadable] | None = None,
-) -> Iterator[Tensor]:
-    """Batches (N, 3, h, w) for `fit`; what cannot be read is added to `unreadable`, or raised without it."""
-
-    def inputs() -> Iterator[tuple[None, Tensor]]:
-        for path, found in decode(paths, lambda path: prepare(path, geometry, view)):
-            if not isinstance(found, BadImage):
-                yield from ((None, image) for image in found.inputs)
-            elif unreadable is None:
-                raise found
-            else:
-                unreadable.append(Unreadable(path, str(found)))
-
-    return (batch for _, batch in keyed_batches(inputs(), batch_size))
-
-
-def ready(
-    method: str,
-    encoder: str | Encoder,
-    *,
-    product: str = "object",
-    good: Sequence[Path] = (),
-    arguments: Mapping[str, Any] | None = None,
-    view: View = WHOLE,
-    batch_size: int = 8,
-    watch: Watch = unwatched,
-    unreadable: list[Unreadable] | None = None,
-) -> Detector:
-    """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
-    card = catalog.card(method)
-    words = {"product": product} if card.needs_text else {}
-    detector = catalog.detector(method, encoder, **words, **(arguments or {}))
-    if not good and card.learns_from == "good parts":
-        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
-    if good:
-        advance = watch("learning from good parts", len(good))
-        batches = good_parts(good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable)
-        cast(Learner, detector).fit(_watched(batches, advance))
-    return detector
-
-
-def _watched(batches: Iterable[Tensor], advance: Callable[[], None]) -> Iterator[Tensor]:
-    for batch in batches:
-        yield batch
-        for _ in batch:
-            advance()
 
 
 def inspect(

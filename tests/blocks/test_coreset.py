@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from blemish.blocks import memory
-from blemish.blocks.memory import coreset, greedy_k_center
+from blemish.blocks.coreset import coreset, greedy_k_center
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

@@ -13,7 +13,8 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.encoders.cnn import ModifiedResNet, ResNet, ResNetConfig
-from blemish.encoders.vit import VisionTransformer, ViTConfig
+from blemish.encoders.config import ViTConfig
+from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput
 from blemish.types import Encoder, Features, TextEncoder, WindowEncoder
 

@@ -8,9 +8,10 @@ import torch
 from tests.encoders.checkpoints import pictures
 from torch import Tensor, nn
 
+from blemish.encoders.config import Pool, Resize, ViTConfig
 from blemish.encoders.tiny import VISION, tiny
 from blemish.encoders.transformer import Attention, Block
-from blemish.encoders.vit import Pool, Resize, VisionTransformer, ViTConfig
+from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput
 from blemish.types import Encoder
 

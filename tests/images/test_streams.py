@@ -13,7 +13,7 @@ from PIL import Image
 from tests.images import pictures
 
 from blemish.errors import BadImage, BadInput
-from blemish.images import batches, decode, find, keyed_batches, read
+from blemish.images import decode, find, keyed_batches, read
 
 
 def numbered() -> Iterator[Path]:
@@ -91,7 +91,7 @@ def test_no_threads_or_no_look_ahead_is_refused(threads: int, ahead: int) -> Non
 
 def test_batches_hold_consecutive_pictures_of_one_shape() -> None:
     images = [torch.full((3, 2, width), number / 9) for number, width in enumerate([4, 4, 4, 5, 5, 4])]
-    found = list(batches(images, 2))
+    found = [batch for _, batch in keyed_batches(((None, image) for image in images), 2)]
     assert [tuple(batch.shape) for batch in found] == [(2, 3, 2, 4), (1, 3, 2, 4), (2, 3, 2, 5), (1, 3, 2, 4)]
     assert [float(image[0, 0, 0]) for batch in found for image in batch] == pytest.approx([n / 9 for n in range(6)])
 
@@ -110,7 +110,7 @@ def test_a_full_batch_does_not_wait_for_the_next_picture() -> None:
 
 def test_batches_of_none_are_refused() -> None:
     with pytest.raises(BadInput, match="at least 1"):
-        batches([], 0)
+        keyed_batches([], 0)
 
 
 @pytest.fixture

@@ -17,9 +17,9 @@ from torch import Tensor
 from blemish.encoders import load
 from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, ResNet
-from blemish.encoders.inputs import Normalization
+from blemish.encoders.config import Normalization, Resize
 from blemish.encoders.tokenizer import read_tokenizer, token_numbers
-from blemish.encoders.vit import Resize, VisionTransformer
+from blemish.encoders.vit import VisionTransformer
 
 TOLERANCE = 1e-5
 CHECKPOINTS = {

@@ -16,13 +16,13 @@ RANKS = (
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"detectors"},
     {"catalog"},
-    {"inspection", "recording", "evaluation"},
+    {"inspection", "learning", "recording", "evaluation"},
     {"__init__"},
     {"cli"},
     {"__main__"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-MAY_USE_NEIGHBOURS = {"inspection", "recording", "evaluation"}
+MAY_USE_NEIGHBOURS = {"inspection", "learning", "recording", "evaluation"}
 OPTIONAL = {"faiss", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 

@@ -21,7 +21,7 @@ from PIL import Image
 from tests.structure.source import FILES, MODULES, ROOT, lines, name, parsed
 
 import blemish
-from blemish import catalog, inspection
+from blemish import catalog, inspection, learning
 from blemish.inspection import Inspected
 
 MOST_FILES, MOST_LINES = 14, 1400
@@ -132,7 +132,7 @@ def traced() -> Iterator[set[Path]]:
 def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
     noise = torch.randint(100, 150, (64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     Image.fromarray(noise.numpy()).save(tmp_path / "part.png")
-    detector = inspection.ready(
+    detector = learning.ready(
         method, "test-tiny", good=[tmp_path / "part.png"], arguments=QUICK.get(method, {}), batch_size=1
     )
     with traced() as seen:

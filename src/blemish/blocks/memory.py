@@ -1,4 +1,4 @@
-"""A bank of normal features, searched exactly, and the coreset that keeps it small."""
+"""A bank of normal features, searched exactly."""
 
 from __future__ import annotations
 
@@ -62,63 +62,6 @@ def gathered(batches: Iterable[Tensor]) -> Tensor:
     if not sum(map(len, rows)):
         raise BadInput("there is no normal feature to remember: fit() received no images")
     return torch.cat(rows)
-
-
-def coreset(rows: Tensor, count: int, *, generator: torch.Generator, width: int = 128, starts: int = 10) -> Tensor:
-    """Numbers of `count` rows of (M, D), greedily each the farthest from those chosen before (PatchCore, Alg. 1).
-
-    Distances are taken after a random projection to `width` dimensions, and at first to the mean of `starts` random
-    rows, as the authors' approximate sampler does.
-    """
-    if rows.shape[1] > width:
-        projection = torch.randn(rows.shape[1], width, generator=generator).to(rows)
-        rows = rows @ (projection * width**-0.5)
-    chosen = torch.randint(len(rows), (min(starts, len(rows)),), generator=generator)
-    first = torch.stack([_distance(rows, rows[number]) for number in chosen.tolist()]).mean(0)
-    return greedy_k_center(rows, min(count, len(rows)), first)
-
-
-def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, pool: int = 4096) -> Tensor:
-    """Numbers of `count` rows, each the one whose `gap` (distance to the chosen) is largest; `gap` (M,) is the start.
-
-    Exact, in few passes: among the `pool` rows of largest gap, greedy choice is the choice among all rows as long as
-    the chosen gap is not below that of the rows left out. Then all rows are updated by one matrix product.
-    """
-    chosen: list[Tensor] = []
-    rows = rows - rows.mean(0)  # distances stay, and the products that they are taken from below keep their digits
-    gap = gap.square()
-    while (missing := count - sum(map(len, chosen))) > 0:
-        candidates = gap.topk(min(pool, len(rows)))
-        picks = _greedy(rows[candidates.indices], candidates.values, float(candidates.values[-1]), missing)
-        chosen.append(candidates.indices[picks])
-        _shrink(gap, rows, chosen[-1])
-    return torch.cat(chosen)
-
-
-def _greedy(rows: Tensor, gap: Tensor, floor: float, count: int) -> Tensor:
-    """Greedy choice among (m, D) rows with squared gaps, while the largest gap is not below the floor."""
-    picks: list[Tensor] = []
-    gap = gap.clone()
-    for _ in range(count):
-        value, pick = gap.max(0)
-        if picks and value < floor:
-            break
-        picks.append(pick)
-        gap = torch.minimum(gap, (rows - rows[pick]).square().sum(1))
-        gap[pick] = -torch.inf  # never twice, also among identical rows
-    return torch.stack(picks)
-
-
-def _shrink(gap: Tensor, rows: Tensor, numbers: Tensor) -> None:
-    """gap <- min(gap, squared distance to the nearest new centre), in place; a centre's own gap becomes -infinite."""
-    centres = rows[numbers]
-    step = max(1, BLOCK // len(centres))
-    offset = centres.square().sum(1)
-    for start in range(0, len(rows), step):
-        block = rows[start : start + step]
-        nearest = torch.addmm(offset, block, centres.T, alpha=-2).amin(1) + block.square().sum(1)
-        gap[start : start + step] = torch.minimum(gap[start : start + step], nearest)
-    gap[numbers] = -torch.inf
 
 
 def _search(query: Tensor, rows: Tensor, k: int) -> Tensor:

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
-from blemish.blocks.memory import MemoryBank, Search, coreset, gathered
+from blemish.blocks.memory import MemoryBank, Search, gathered
 from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.types import Encoder, Geometry, Prediction
 

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import torch
 
-    from blemish.encoders.inputs import Normalization
-    from blemish.encoders.transformer import Activation
-    from blemish.encoders.vit import Resize
+    from blemish.encoders.config import Activation, Normalization, Resize
     from blemish.types import Encoder, WindowEncoder
 
 DEFAULT = "ViT-B-16-plus-240"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -18,8 +17,6 @@ from blemish.errors import BadInput, BadWeights
 from blemish.types import Features
 
 PUBLISHED_VOCABULARY = 49408
-MOST_TOKENS = 256
-"""Distinct tokens in one pass of the text tower: its attention grows with their square."""
 
 
 class CLIP(nn.Module):
@@ -93,32 +90,4 @@ class CLIP(nn.Module):
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
-        numbers = self.tokenize(texts)
-        order = sorted(range(len(numbers)), key=numbers.__getitem__)
-        chunks = [self.text.encode([numbers[n] for n in chunk]) for chunk in _chunks(order, numbers)]
-        if not chunks:
-            return torch.zeros(0, self.width, device=self.text.positions.device)
-        places = torch.empty(len(order), dtype=torch.long)
-        places[order] = torch.arange(len(order))
-        return torch.cat(chunks)[places.to(chunks[0].device)]
-
-
-def _chunks(order: Sequence[int], numbers: Sequence[Sequence[int]]) -> Iterator[list[int]]:
-    """Runs of sorted sentences within the limit; neighbours share their beginnings, which count once."""
-    chunk: list[int] = []
-    tokens = 0
-    for place in order:
-        fresh = len(numbers[place]) - (_shared(numbers[chunk[-1]], numbers[place]) if chunk else 0)
-        if chunk and tokens + fresh > MOST_TOKENS:
-            yield chunk
-            chunk, tokens, fresh = [], 0, len(numbers[place])
-        chunk.append(place)
-        tokens += fresh
-    if chunk:
-        yield chunk
-
-
-def _shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """How many tokens two sentences have in common at their beginning."""
-    pairs = zip(first, second, strict=False)
-    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))
+        return self.text.encode(self.tokenize(texts))

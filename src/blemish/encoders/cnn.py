@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.encoders.inputs import IMAGENET_MEAN, IMAGENET_STD, check_images, check_layers
+from blemish.encoders.config import IMAGENET_MEAN, IMAGENET_STD
+from blemish.encoders.vit import check_images, check_layers
 from blemish.errors import BadInput
 from blemish.types import Features
 

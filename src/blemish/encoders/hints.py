@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from blemish.encoders.inputs import Statistics
-from blemish.encoders.transformer import Activation
-from blemish.encoders.vit import Resize
+from blemish.encoders.config import Activation, Resize, Statistics
 from blemish.errors import BadWeights
 
 Json = Mapping[str, Any]

@@ -13,11 +13,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from blemish.encoders.config import (
+    CLIP_MEAN,
+    CLIP_STD,
+    HALF,
+    IMAGENET_MEAN,
+    IMAGENET_STD,
+    Activation,
+    Pool,
+    Resize,
+    Statistics,
+    TextConfig,
+    ViTConfig,
+)
 from blemish.encoders.hints import Hints, Tower
-from blemish.encoders.inputs import CLIP_MEAN, CLIP_STD, HALF, IMAGENET_MEAN, IMAGENET_STD, Statistics
-from blemish.encoders.text import TextConfig
-from blemish.encoders.transformer import Activation
-from blemish.encoders.vit import Pool, Resize, ViTConfig
 from blemish.errors import BadWeights
 
 Tensors = dict[str, Tensor]

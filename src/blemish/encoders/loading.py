@@ -13,14 +13,12 @@ from blemish.encoders.archive import is_scripted
 from blemish.encoders.building import Loaded, built, library
 from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, ResNet
+from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
 from blemish.encoders.hints import Hints, hints
 from blemish.encoders.hub import PREFIX, download, weights_file
-from blemish.encoders.inputs import STATISTICS, Normalization
 from blemish.encoders.names import TINY, Published, archived, is_published, published
 from blemish.encoders.tiny import tiny
 from blemish.encoders.tokenizer import read_tokenizer
-from blemish.encoders.transformer import Activation
-from blemish.encoders.vit import Resize
 from blemish.encoders.weights import SUFFIXES, read
 from blemish.errors import BadInput, BadWeights
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from blemish.encoders.cnn import STRIDE, ResNetConfig
+from blemish.encoders.config import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from blemish.encoders.hints import Hints
-from blemish.encoders.inputs import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from blemish.encoders.layouts import Tensors, need
 from blemish.errors import BadWeights
 

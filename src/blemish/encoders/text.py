@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
-from blemish.encoders.transformer import Activation, Block
+from blemish.encoders.config import TextConfig
+from blemish.encoders.transformer import Block
 from blemish.encoders.vit import Between
 
-
-@dataclass(frozen=True, slots=True)
-class TextConfig:
-    """The shape of a text transformer."""
-
-    vocabulary: int = 49408
-    context: int = 77
-    width: int = 512
-    depth: int = 12
-    heads: int = 8
-    hidden: int = 2048
-    output: int = 512
-    activation: Activation = "gelu"
-    epsilon: float = 1e-5
+MOST_TOKENS = 256
+"""Distinct tokens in one pass: attention grows with their square."""
 
 
 class TextTransformer(nn.Module):
@@ -77,7 +65,12 @@ class TextTransformer(nn.Module):
         Exact under causal attention: a token depends only on those before it, so what sentences have in common at
         their beginning is computed once. All beginnings form a tree, and every token attends to its ancestors.
         """
-        tree = _Tree(sentences)
+        order = sorted(range(len(sentences)), key=lambda place: tuple(sentences[place]))
+        parts = [self._encode_tree(_Tree([sentences[n] for n in part])) for part in _parts(order, sentences)]
+        found = torch.cat(parts) if parts else self.positions.new_zeros(0, self.config.output, dtype=torch.float32)
+        return found[torch.tensor(order, dtype=torch.long).argsort().to(found.device)]
+
+    def _encode_tree(self, tree: _Tree) -> Tensor:
         device = self.positions.device
         x = (
             self.tokens(torch.tensor(tree.tokens, device=device))
@@ -125,3 +118,24 @@ class _Tree:
             if parent >= 0:
                 mask[node] |= mask[parent]
         return mask
+
+
+def _parts(order: Sequence[int], numbers: Sequence[Sequence[int]]) -> Iterator[list[int]]:
+    """Runs of sorted sentences within the limit; neighbours share their beginnings, which count once."""
+    chunk: list[int] = []
+    tokens = 0
+    for place in order:
+        fresh = len(numbers[place]) - (_shared(numbers[chunk[-1]], numbers[place]) if chunk else 0)
+        if chunk and tokens + fresh > MOST_TOKENS:
+            yield chunk
+            chunk, tokens, fresh = [], 0, len(numbers[place])
+        chunk.append(place)
+        tokens += fresh
+    if chunk:
+        yield chunk
+
+
+def _shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """How many tokens two sentences have in common at their beginning."""
+    pairs = zip(first, second, strict=False)
+    return next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(first), len(second)))

@@ -6,10 +6,11 @@ import torch
 from torch import Tensor, nn
 
 from blemish.encoders.clip import CLIP
+from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.names import TINY
-from blemish.encoders.text import TextConfig, TextTransformer
+from blemish.encoders.text import TextTransformer
 from blemish.encoders.tokenizer import built
-from blemish.encoders.vit import VisionTransformer, ViTConfig
+from blemish.encoders.vit import VisionTransformer
 
 VISION = ViTConfig(
     image_size=64,

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-Activation = Literal["gelu", "quick_gelu", "swiglu"]
+from blemish.encoders.config import Activation
+
 Attention = Literal["qkv", "vv", "qq+kk+vv"]
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 

@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.encoders.inputs import CLIP_MEAN, CLIP_STD, check_images, check_layers
-from blemish.encoders.transformer import ATTENTIONS, Activation, Attention, Block
-from blemish.encoders.windows import encode_windows
+from blemish.encoders.config import ViTConfig
+from blemish.encoders.transformer import ATTENTIONS, Attention, Block
 from blemish.errors import BadInput
 from blemish.types import Features
 
-Resize = Literal["bicubic", "bicubic-antialias", "bicubic-offset", "bilinear"]
-"""How the position table follows the grid; "bicubic-offset" is DINO's, by the factor (n + 0.1) / side."""
-Pool = Literal["class", "mean", "normed_mean"]
 Between = Callable[[Tensor, int], Tensor]
-
-
-@dataclass(frozen=True, slots=True)
-class ViTConfig:
-    """The shape of a vision transformer; `blemish.encoders.layouts` infers it from the tensors of a checkpoint."""
-
-    image_size: int = 224
-    patch_size: int = 16
-    width: int = 768
-    depth: int = 12
-    heads: int = 12
-    hidden: int = 3072
-    output: int = 0  # width of the joint space; 0: no projection
-    activation: Activation = "gelu"
-    epsilon: float = 1e-5
-    prefix: int = 1  # tokens before the patches: class, and DeiT's distillation token
-    registers: int = 0
-    prefix_positions: bool = True  # whether the position table covers the prefix tokens
-    norm_pre: bool = False
-    norm_last: bool = True
-    pool: Pool = "class"  # the image embedding: class token, or mean of the patches before or after the last norm
-    resize: Resize = "bicubic"
-    mean: tuple[float, float, float] = CLIP_MEAN
-    std: tuple[float, float, float] = CLIP_STD
 
 
 class VisionTransformer(nn.Module):
@@ -118,8 +89,19 @@ class VisionTransformer(nn.Module):
         return Features(self.pool(x[:, :own]).float(), tuple(kept[n] for n in layers))
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Embedding of the class token with only the patches of each window: (W_s, k) patch numbers -> (N, W_s, D)."""
-        return encode_windows(self, images, windows)
+        """Image embedding from the patches of each window alone: (W_s, k_s) patch numbers -> (N, W_s, D) per scale.
+
+        Nothing is computed twice: a window's tokens are the picture's own, so the first block's queries, keys and
+        values are computed once and gathered; after the last block's attention only class tokens go on; and all
+        scales share one matrix product a layer.
+        """
+        if not self.config.prefix:
+            raise BadInput("windows are read from the class token, and this encoder has none")
+        lead = self.config.prefix + self.config.registers
+        rows = [torch.cat([torch.arange(lead).expand(len(w), -1), w + lead], 1) for w in windows]
+        # One picture at a time: its activations stay in the last cache level, its scores are the same in any batch.
+        found = [self._encode_windows(tokens, [r.to(tokens.device) for r in rows]) for tokens in self.embed(images)]
+        return tuple(torch.stack(scale).float() for scale in zip(*found, strict=True))
 
     def embed(self, images: Tensor) -> Tensor:
         """Tokens that enter the first block: (N, prefix + registers + h * w, C)."""
@@ -167,6 +149,58 @@ class VisionTransformer(nn.Module):
         result: Tensor = self.projection(self.norm(tokens))
         return result
 
+    def _encode_windows(self, tokens: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """One picture's tokens (T, C) and token numbers (W_s, L_s) -> (W_s, D) per scale."""
+        first, *rest = cast("list[Block]", list(self.blocks))
+        numbers = torch.cat([window.flatten() for window in windows])
+        sizes = [tuple(window.shape) for window in windows]
+        x = tokens[numbers]  # (sum W_s * L_s, C)
+        qkv = first.qkv(first.norm1(tokens))[numbers]
+        block = first
+        for following in rest:
+            x = x + block.out(_attend(qkv, sizes, block.heads))
+            x = x + block.mlp(x)
+            block = following
+            qkv = block.qkv(block.norm1(x))
+        classes = torch.cat([scale[:, 0] for scale in _split(torch.arange(len(x), device=x.device), sizes)])
+        x = x[classes] + block.out(_attend(qkv, sizes, block.heads, queries=1))  # (sum W_s, C)
+        x = x + block.mlp(x)
+        return torch.split(self.project(x), [w for w, _ in sizes])
+
     def _patches(self, tokens: Tensor, size: tuple[int, int], projected: bool) -> Tensor:
         patches = tokens[:, self.config.prefix + self.config.registers :]
         return (self.project(patches) if projected else patches).float().reshape(len(tokens), *size, -1)
+
+
+def _attend(qkv: Tensor, sizes: Sequence[tuple[int, ...]], heads: int, queries: int | None = None) -> Tensor:
+    """Attention within each window, of its first `queries` tokens: (sum W_s * L_s, 3C) -> (sum W_s * queries, C)."""
+    mixed = []
+    for scale in _split(qkv, sizes):
+        q, k, v = scale.reshape(*scale.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)  # (W, heads, L, c)
+        # Plain products: on sequences of 5 to 10 tokens a fused kernel spends its time on being called.
+        weights = (q[:, :, :queries] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+        mixed.append((weights @ v).transpose(1, 2).flatten(2).flatten(0, 1))
+    return torch.cat(mixed)
+
+
+def _split(rows: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
+    """Joined rows -> (W_s, L_s, ...) per scale."""
+    parts = torch.split(rows, [w * length for w, length in sizes])
+    return [part.reshape(*size, *part.shape[1:]) for part, size in zip(parts, sizes, strict=True)]
+
+
+def check_images(images: Tensor, multiple: int) -> None:
+    """Raises BadInput for anything that is not floating (N, 3, H, W) with sides in whole multiples."""
+    if not images.is_floating_point():
+        raise BadInput(f"expected images as floats in [0, 1], got {images.dtype}: divide 8-bit pixels by 255 first")
+    if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % multiple or images.shape[3] % multiple:
+        raise BadInput(
+            f"expected images (N, 3, H, W) with H and W multiples of {multiple}, got {tuple(images.shape)}: resize "
+            "them with blemish.images.resize"
+        )
+
+
+def check_layers(layers: Sequence[int], depth: int) -> None:
+    """Raises BadInput for layers outside 1..depth."""
+    if unknown := [layer for layer in layers if not 1 <= layer <= depth]:
+        raise BadInput(f"layers {unknown} do not exist: this encoder has layers 1 to {depth}")

@@ -18,11 +18,6 @@ _COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # TIFF photometric: white is zero, black is
 _UNUSED, _MULTIPLIED, _ALPHA = 0, 1, 2  # TIFF extra samples
 
 
-def is_deep_png(picture: PngImageFile) -> bool:
-    """True if its samples have 16 bits; asked before it is loaded."""
-    return bool(picture.tile) and str(picture.tile[0].args).endswith(";16B")
-
-
 def deep_png(picture: PngImageFile, file: BinaryIO, path: Path, white: float | None) -> Tensor:
     """float32 (3, H, W) of a 16-bit PNG."""
     values = _png_samples(picture, file)

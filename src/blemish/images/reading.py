@@ -7,11 +7,13 @@ black, CMYK is converted without its ICC profile, EXIF orientation is applied, a
 
 from __future__ import annotations
 
+import io
 import logging
+import mmap
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -25,7 +27,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from blemish.errors import BadImage, BadInput
-from blemish.images import depth, formats, tiff
+from blemish.images import depth, tiff
 
 MAX_PIXELS = 2**27
 """The largest picture read unless the caller says otherwise.
@@ -36,9 +38,20 @@ Decoding takes about 10 bytes a pixel of 8-bit RGB (22 with alpha), 30 of 16 bit
 SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 """What a picture's name ends with; what is inside decides how it is read."""
 
+Kind = Literal["PNG", "JPEG", "BMP", "TIFF", "WebP"]
+
 _NOTICES = logging.getLogger("blemish.images")
+_STARTS: dict[bytes, Kind] = {
+    b"\x89PNG\r\n\x1a\n": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"BM": "BMP",
+    b"II*\0": "TIFF",
+    b"MM\0*": "TIFF",
+    b"II+\0": "TIFF",
+    b"MM\0+": "TIFF",
+}
 # Opened directly, because Image.open judges size by a limit that belongs to the whole process.
-_OPENERS: dict[formats.Kind, type[ImageFile.ImageFile]] = {
+_OPENERS: dict[Kind, type[ImageFile.ImageFile]] = {
     "PNG": PngImageFile,
     "JPEG": JpegImageFile,
     "BMP": BmpImageFile,
@@ -107,16 +120,66 @@ def _opened(path: Path) -> BinaryIO:
         raise BadImage(f"{path} cannot be opened ({error.strerror}): check that this user may read it") from error
 
 
+def _kind(file: BinaryIO, path: Path) -> Kind:
+    """The format, whatever the file is called; the file is left at its start."""
+    head = file.read(16)
+    file.seek(0)
+    if not head:
+        raise BadImage(f"{path} is empty: copy it again from where it came")
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "WebP"
+    for start, name in _STARTS.items():
+        if head.startswith(start):
+            return name
+    raise BadImage(f"{path} is not a PNG, JPEG, BMP, TIFF or WebP picture, whatever its name says: convert it to PNG")
+
+
+def _refuse_cut(file: BinaryIO, path: Path, name: Kind) -> None:
+    """BadImage for the cut files that decode without complaint; the decoders refuse the others. Left at its start."""
+    whole = {"PNG": _is_whole_png, "JPEG": _is_whole_jpeg, "WebP": _is_whole_webp}.get(name)
+    if whole is not None and not whole(file):
+        raise tiff.truncated(path)
+    file.seek(0)
+
+
+def _is_whole_png(file: BinaryIO) -> bool:
+    """True if its chunks reach the end mark; orientation may be in one of the last."""
+    size, position = file.seek(0, io.SEEK_END), 8
+    while position + 12 <= size:
+        file.seek(position)
+        head = file.read(8)
+        position += 12 + int.from_bytes(head[:4], "big")
+        if head[4:] == b"IEND":
+            return position <= size
+    return False
+
+
+def _is_whole_jpeg(file: BinaryIO) -> bool:
+    """True if an end mark follows its first scan; a copy broken off and padded with zeros decodes, but has none."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        position = 2
+        while data[position : position + 2] != b"\xff\xda" and position + 4 <= len(data):
+            is_fill = data[position + 1] == 0xFF
+            position += 1 if is_fill else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
+        return data.find(b"\xff\xd9", position) >= 0
+
+
+def _is_whole_webp(file: BinaryIO) -> bool:
+    """True if the file is as long as its header says."""
+    file.seek(4)
+    return int.from_bytes(file.read(4), "little") + 8 <= file.seek(0, io.SEEK_END)
+
+
 def _decoded(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> Tensor:
-    kind = formats.kind(file, path)
-    formats.refuse_cut(file, path, kind)
+    kind = _kind(file, path)
+    _refuse_cut(file, path, kind)
     if kind == "TIFF":
         return _tiff(file, path, max_pixels, white)
     with _OPENERS[kind](file) as picture:
         _refuse_huge(path, *picture.size, max_pixels)
         if getattr(picture, "n_frames", 1) > 1:
             _say_first(path)
-        if isinstance(picture, PngImageFile) and depth.is_deep_png(picture):
+        if isinstance(picture, PngImageFile) and _is_deep(picture):
             image = depth.deep_png(picture, file, path, white)
         else:
             image = _shallow(picture, path)
@@ -136,6 +199,11 @@ def _tiff(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> T
         image = _shallow(picture, path)
         # Pillow turns it upright while loading and then forgets the tag, so the tag is read last.
         return _upright(image, picture.getexif().get(tiff.ORIENTATION, 1))
+
+
+def _is_deep(picture: PngImageFile) -> bool:
+    """True if its samples have 16 bits; asked before it is loaded."""
+    return bool(picture.tile) and str(picture.tile[0].args).endswith(";16B")
 
 
 def _refuse_huge(path: Path, width: int, height: int, max_pixels: int) -> None:

@@ -19,7 +19,6 @@ from PIL import Image
 from PIL.TiffImagePlugin import TiffImageFile
 
 from blemish.errors import BadImage
-from blemish.images.formats import truncated
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIPS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
@@ -28,6 +27,11 @@ _BYTEWISE = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, Deflate twice, P
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WAY_OUT = "save it as uncompressed 8- or 16-bit TIFF, or as PNG"
+
+
+def truncated(path: Path) -> BadImage:
+    """The error of a file that ends too early."""
+    return BadImage(f"{path}: the file is truncated: copy it again from where it came")
 
 
 class Page(NamedTuple):

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from blemish import encoders
 from blemish.encoders.clip import CLIP
-from blemish.encoders.inputs import HALF, IMAGENET_MEAN
-from blemish.encoders.transformer import Activation
+from blemish.encoders.config import HALF, IMAGENET_MEAN, Activation
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadWeights
 
