@@ -15,5 +15,5 @@ def maps_and_masks(count: int, side: int) -> tuple[NDArray[np.float32], NDArray[
     for mask in masks[::2]:
         mask |= spot(random, side) | spot(random, side)
     noise = random.standard_normal((count, side, side), np.float32)
-    maps = [ndimage.gaussian_filter(n + 0.5 * m, 4) for n, m in zip(noise, masks, strict=True)]
+    maps = [ndimage.gaussian_filter(n + np.float32(0.5) * m, 4) for n, m in zip(noise, masks, strict=True)]
     return np.stack(maps), masks

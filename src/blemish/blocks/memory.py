@@ -23,17 +23,20 @@ class MemoryBank(Learned):
     """Rows (M, D) of normal features; with the cosine metric they are stored as unit vectors."""
 
     rows: Tensor
+    norms: Tensor  # (M,), squared
 
     def __init__(self, metric: Metric = "cosine", *, search: Search = "torch") -> None:
-        super().__init__("rows")
+        super().__init__("rows", "norms")
         if metric not in ("cosine", "euclidean") or search not in ("torch", "faiss"):
             raise BadInput(f"metric {metric!r}, search {search!r}: choose cosine or euclidean, torch or faiss")
         self.metric: Metric = metric
         self.search: Search = search
+        self._index: tuple[Tensor, Any] | None = None  # faiss's, and the rows it was made from
 
     def remember(self, rows: Tensor) -> None:
         """Replace the bank by (M, D) features."""
-        self.store({"rows": F.normalize(rows, dim=-1) if self.metric == "cosine" else rows})
+        rows = F.normalize(rows, dim=-1) if self.metric == "cosine" else rows
+        self.store({"rows": rows, "norms": rows.square().sum(1)})
 
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).
@@ -44,9 +47,9 @@ class MemoryBank(Learned):
         k = min(k, len(self.rows))
         flat = query.reshape(-1, query.shape[-1])
         flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
-        numbers = _search_faiss(flat, self.rows, k) if self.search == "faiss" else _search(flat, self.rows, k)
+        numbers = self._ask_faiss(flat, k) if self.search == "faiss" else _search(flat, self.rows, self.norms, k)
         # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.
-        distances = torch.stack([_distance(flat, self.rows[number]) for number in numbers.T], -1)
+        distances = torch.stack([torch.linalg.vector_norm(flat - self.rows[n], dim=1) for n in numbers.T], -1)
         distances = distances.square() / 2 if self.metric == "cosine" else distances
         shape = (*query.shape[:-1], k)
         return distances.view(shape), numbers.view(shape)
@@ -54,6 +57,11 @@ class MemoryBank(Learned):
     def distance(self, query: Tensor) -> Tensor:
         """Distance to the nearest row: (..., D) -> (...)."""
         return self.nearest(query)[0].squeeze(-1)
+
+    def _ask_faiss(self, query: Tensor, k: int) -> Tensor:
+        if self._index is None or self._index[0] is not self.rows:
+            self._index = self.rows, _faiss_index(self.rows)
+        return torch.from_numpy(self._index[1].search(query.cpu().numpy(), k)[1]).to(query.device)
 
 
 def gathered(batches: Iterable[Tensor]) -> Tensor:
@@ -64,36 +72,30 @@ def gathered(batches: Iterable[Tensor]) -> Tensor:
     return torch.cat(rows)
 
 
-def _search(query: Tensor, rows: Tensor, k: int) -> Tensor:
+def _search(query: Tensor, rows: Tensor, norms: Tensor, k: int) -> Tensor:
     """Numbers of the k nearest rows: (Q, D) x (M, D) -> (Q, k), over blocks of both."""
     height = max(1, min(len(query), 1024))
     width = max(k, BLOCK // height)
-    offset = rows.square().sum(1)
-    return torch.cat([_search_block(part, rows, offset, k, width) for part in torch.split(query, height)])
+    return torch.cat([_search_block(part, rows, norms, k, width) for part in torch.split(query, height)])
 
 
-def _search_block(query: Tensor, rows: Tensor, offset: Tensor, k: int, width: int) -> Tensor:
+def _search_block(query: Tensor, rows: Tensor, norms: Tensor, k: int, width: int) -> Tensor:
     best = torch.empty(len(query), 0, device=query.device)
     numbers = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
     for start in range(0, len(rows), width):
-        ranks = torch.addmm(offset[start : start + width], query, rows[start : start + width].T, alpha=-2)
+        ranks = torch.addmm(norms[start : start + width], query, rows[start : start + width].T, alpha=-2)
         values, found = ranks.min(1, keepdim=True) if k == 1 else ranks.topk(min(k, ranks.shape[1]), largest=False)
         best, order = torch.cat([best, values], 1).topk(min(k, best.shape[1] + values.shape[1]), largest=False)
         numbers = torch.cat([numbers, found + start], 1).gather(1, order)
     return numbers
 
 
-def _search_faiss(query: Tensor, rows: Tensor, k: int) -> Tensor:
-    """The same by faiss's exact index."""
+def _faiss_index(rows: Tensor) -> Any:
+    """faiss's exact index of (M, D) rows."""
     try:
         import faiss
     except ImportError as error:
         raise MissingExtra("search='faiss' needs faiss: pip install 'blemish[faiss]'") from error
-    index: Any = faiss.IndexFlatL2(rows.shape[1])
+    index = faiss.IndexFlatL2(rows.shape[1])
     index.add(rows.cpu().numpy())
-    return torch.from_numpy(index.search(query.cpu().numpy(), k)[1]).to(query.device)
-
-
-def _distance(a: Tensor, b: Tensor) -> Tensor:
-    distance: Tensor = torch.linalg.vector_norm(a - b, dim=-1)
-    return distance
+    return index

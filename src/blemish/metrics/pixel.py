@@ -7,8 +7,11 @@ nowhere.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -22,6 +25,8 @@ Maps = Sequence[NDArray[Any]] | NDArray[Any]
 Masks = Sequence[NDArray[np.bool_] | None] | NDArray[np.bool_]
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+MOST_THREADS = 4
+"""Threads that sort at once; each needs a few counts for every distinct positive score."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,20 +147,28 @@ def _counts(
     maps: Maps, levels: NDArray[Any], dtype: np.dtype[Any], chunk: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Pixels below and equal to each level (T,), and the number of inspected pixels."""
-    below, equal = np.zeros(len(levels), np.int64), np.zeros(len(levels), np.int64)
-    total = 0
-    for pixels in _chunks(maps, chunk, dtype):
-        pixels.sort()
-        pixels = pixels[: np.searchsorted(pixels, dtype.type(np.nan))]
-        refuse_infinite(pixels)
-        first = np.searchsorted(pixels, levels)
-        below += first
-        if not len(pixels):
-            continue
-        found = np.flatnonzero(pixels[np.minimum(first, len(pixels) - 1)] == levels)
-        equal[found] += np.searchsorted(pixels, levels[found], side="right") - first[found]
-        total += len(pixels)
+    below, equal, total = np.zeros(len(levels), np.int64), np.zeros(len(levels), np.int64), 0
+    threads = min(MOST_THREADS, os.cpu_count() or 1)
+    with ThreadPoolExecutor(threads) as pool:
+        for pixels in _chunks(maps, chunk, dtype):
+            parts = np.array_split(pixels, threads)
+            for lower, same, count in pool.map(partial(_ranks, levels), parts):
+                below += lower
+                equal += same
+                total += count
     return below, equal, total
+
+
+def _ranks(levels: NDArray[Any], pixels: NDArray[Any]) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """As `_counts` for one array of pixels, which is sorted in place."""
+    pixels.sort()
+    pixels = pixels[: np.searchsorted(pixels, pixels.dtype.type(np.nan))]
+    refuse_infinite(pixels)
+    first, equal = np.searchsorted(pixels, levels), np.zeros(len(levels), np.int64)
+    if len(pixels):
+        found = np.flatnonzero(pixels[np.minimum(first, len(pixels) - 1)] == levels)
+        equal[found] = np.searchsorted(pixels, levels[found], side="right") - first[found]
+    return first, equal, len(pixels)
 
 
 def _chunks(maps: Maps, chunk: int, dtype: np.dtype[Any]) -> Iterator[NDArray[Any]]:
