@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from blemish.blocks.foreground import foreground
-from blemish.blocks.patches import rotate
+from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore

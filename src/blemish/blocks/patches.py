@@ -1,4 +1,4 @@
-"""Patch features: neighbourhoods, layers joined, images turned."""
+"""Patch features: neighbourhoods, layers chosen and joined."""
 
 from __future__ import annotations
 
@@ -35,17 +35,6 @@ def join_layers(layers: Sequence[Tensor], *, mode: Literal["bilinear", "nearest"
     straight = False if mode == "bilinear" else None
     resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
     return torch.cat(resized, 1).permute(0, 2, 3, 1)
-
-
-def rotate(images: Tensor, degrees: float) -> Tensor:
-    """Images turned counter-clockwise about their centre, mirrored beyond the border: (N, C, H, W) -> same shape."""
-    height, width = images.shape[-2:]
-    angle = torch.deg2rad(torch.tensor(degrees, dtype=images.dtype, device=images.device))
-    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    matrix = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero]).view(1, 2, 3)
-    # affine_grid works in [-1, 1] on each axis: the off-diagonal terms undo the aspect ratio.
-    grid = F.affine_grid(matrix.expand(len(images), -1, -1), list(images.shape), align_corners=False)
-    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
 def relative_layers(depth: int, first: float, last: float) -> tuple[int, ...]:

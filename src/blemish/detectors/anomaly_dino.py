@@ -14,7 +14,7 @@ from blemish import encoders
 from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank, Search, gathered
-from blemish.blocks.patches import rotate
+from blemish.blocks.rotation import rotate
 from blemish.types import Encoder, Geometry, Prediction
 
 

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from blemish import encoders
 from blemish.blocks.density import Subspace
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
-from blemish.blocks.patches import relative_layers, rotate
+from blemish.blocks.patches import relative_layers
+from blemish.blocks.rotation import rotate
 from blemish.types import Encoder, Geometry, Prediction
 
 

@@ -1,0 +1,18 @@
+"""The same part, lying differently."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def rotate(images: Tensor, degrees: float) -> Tensor:
+    """Images turned counter-clockwise about their centre, mirrored beyond the border: (N, C, H, W) -> same shape."""
+    height, width = images.shape[-2:]
+    angle = torch.deg2rad(torch.tensor(degrees, dtype=images.dtype, device=images.device))
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    matrix = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero]).view(1, 2, 3)
+    # affine_grid works in [-1, 1] on each axis: the off-diagonal terms undo the aspect ratio.
+    grid = F.affine_grid(matrix.expand(len(images), -1, -1), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
