@@ -130,3 +130,21 @@ def test_patchcore_equalizes_layers_of_one_grid_unless_told_otherwise() -> None:
     by_default, equal, plain = (PatchCore(TINY, width=16, equalize=told)._patches(TEST) for told in (None, True, False))
     assert torch.equal(by_default, equal)
     assert not torch.allclose(equal, plain, rtol=1e-2)
+
+
+def test_subspace_ad_turns_its_good_parts_only_while_they_are_few() -> None:
+    images = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+
+    def learned(*, turns: int, few: int) -> torch.Tensor:
+        return SubspaceAD(TINY, image_size=SIDE, turns=turns, few=few).fit([images]).subspace.mean
+
+    still = learned(turns=0, few=3)
+    assert torch.equal(learned(turns=2, few=2), still)
+    assert not torch.allclose(learned(turns=2, few=3), still)
+
+
+def test_subspace_ad_turns_the_same_way_in_batches_of_any_size() -> None:
+    images = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
+    one = SubspaceAD(TINY, image_size=SIDE, turns=2).fit([images]).subspace.mean
+    two = SubspaceAD(TINY, image_size=SIDE, turns=2).fit(images.split(1)).subspace.mean
+    torch.testing.assert_close(one, two)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -16,3 +18,17 @@ def rotate(images: Tensor, degrees: float) -> Tensor:
     # affine_grid works in [-1, 1] on each axis: the off-diagonal terms undo the aspect ratio.
     grid = F.affine_grid(matrix.expand(len(images), -1, -1), list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
+
+
+def turned_while_few(
+    batches: Iterable[Tensor], few: int, turn: Callable[[Tensor], Iterable[Tensor]]
+) -> Iterator[Tensor]:
+    """Every batch of images as it comes, and then what `turn` makes of each if there were at most `few` images."""
+    held: list[Tensor] = []
+    count = 0
+    for images in batches:
+        yield images
+        count += len(images)
+        held = [*held, images] if count <= few else []
+    for images in held:
+        yield from turn(images)

@@ -4,7 +4,7 @@ WACV 2025, arXiv:2405.14529.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Self
 
 import torch
@@ -14,7 +14,7 @@ from blemish import encoders
 from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank, Search, gathered
-from blemish.blocks.rotation import rotate
+from blemish.blocks.rotation import rotate, turned_while_few
 from blemish.types import Encoder, Geometry, Prediction
 
 
@@ -51,18 +51,11 @@ class AnomalyDINO(nn.Module):
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember every patch of the good parts, at every rotation while they are few."""
-        rows: list[Tensor] = []
-        held: list[Tensor] = []
-        count = 0
-        for images in batches:
-            rows.append(self._patches(images))
-            count += len(images)
-            held = [*held, images] if count <= self.few else []
-        for images in held:
-            turned = (rotate(images, 360 * turn / self.turns) for turn in range(1, self.turns))
-            rows += [self._patches(view) for view in turned]
-        self.bank.remember(gathered(rows))
+        self.bank.remember(gathered(map(self._patches, turned_while_few(batches, self.few, self._turns))))
         return self
+
+    def _turns(self, images: Tensor) -> Iterator[Tensor]:
+        return (rotate(images, 360 * turn / self.turns) for turn in range(1, self.turns))
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in cosine distances, both in [0, 2]."""

@@ -14,7 +14,7 @@ from blemish import encoders
 from blemish.blocks.density import Subspace
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.patches import relative_layers
-from blemish.blocks.rotation import rotate
+from blemish.blocks.rotation import rotate, turned_while_few
 from blemish.types import Encoder, Geometry, Prediction
 
 
@@ -23,7 +23,8 @@ class SubspaceAD(nn.Module):
 
     image_score: mean of the highest 1 % of the map.
     layers: averaged; by default the same share of the depth as the paper's 22 to 28 of 40.
-    turns: random rotations of each good part beside itself, drawn by `seed`.
+    turns: random rotations of each good part beside itself, drawn by `seed`, as long as there are at most `few` parts:
+        the paper learns from up to 4.
     """
 
     def __init__(
@@ -33,21 +34,29 @@ class SubspaceAD(nn.Module):
         layers: Sequence[int] | None = None,
         variance: float = 0.99,
         turns: int = 30,
+        few: int = 16,
         sigma: float = 4.0,
         image_size: int = 672,
         seed: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = encoders.load(encoder)
-        self.layers, self.variance, self.turns, self.sigma = layers, variance, turns, sigma
-        self.image_size, self.seed = image_size, seed
+        self.layers, self.variance, self.turns, self.few = layers, variance, turns, few
+        self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
         self.subspace = Subspace()
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Find the directions in which the patches of good parts vary; one pass, in constant memory."""
-        self.subspace.learn(self._turned(batches), self.variance)
+        generator = torch.Generator().manual_seed(self.seed)
+
+        def turns(images: Tensor) -> Iterator[Tensor]:
+            for angles in torch.rand(len(images), self.turns, generator=generator).T * 360:
+                yield torch.cat([rotate(image[None], float(a)) for image, a in zip(images, angles, strict=True)])
+
+        views = turned_while_few(batches, self.few, turns)
+        self.subspace.learn((self._patches(images).flatten(0, 2) for images in views), self.variance)
         return self
 
     def forward(self, images: Tensor) -> Prediction:
@@ -56,13 +65,6 @@ class SubspaceAD(nn.Module):
         # The authors' blur is a 3 x 3 window of a Gaussian of this deviation.
         anomaly_map = smooth(upsample(grid, images.shape[-2:]), self.sigma, radius=1)
         return Prediction(top_mean(anomaly_map, 0.01), anomaly_map)
-
-    def _turned(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
-        generator = torch.Generator().manual_seed(self.seed)
-        for images in batches:
-            angles = (torch.rand(self.turns, generator=generator) * 360).tolist()
-            for angle in (0.0, *angles):
-                yield self._patches(rotate(images, angle)).flatten(0, 2)
 
     def _patches(self, images: Tensor) -> Tensor:
         layers = self.layers or relative_layers(self.encoder.depth, 0.55, 0.7)
