@@ -38,7 +38,7 @@ def section(given: Options) -> str:
     ]
     return "\n\n".join([
         "## Memory of `inspect`",
-        f"Generated pictures of {SIDE} px, half of them with a defect, 4 good parts, the built-in `test-tiny` encoder, heat "
+        f"Generated pictures of {SIDE} px, half of them with a defect, 4 good parts, PatchCore with the built-in `test-tiny` encoder, heat "
         "maps written. Wanted: the peak does not grow with the number of pictures.",
         table(("pictures", "peak resident memory, MiB", "seconds"), rows),
     ])  # fmt: skip

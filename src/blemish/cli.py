@@ -128,8 +128,8 @@ def inspect(
         "overlap": view.overlap,
         "white": chosen.white,
     }
-    with Record(out, settings, resume=resume, overlays=overlays) as record:
-        _inspect(record, encoder, paths, good, view, chosen.batch_size, as_json)
+    record = Record(out, settings, resume=resume, overlays=overlays)
+    _inspect(record, encoder, paths, good, view, chosen.batch_size, as_json)
     if not as_json:
         _print_worst(record)
     _leave(record.unreadable, record.inspected, encoders.note(encoder))
@@ -155,10 +155,11 @@ def _inspect(
         )
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
-        for result in inspect(detector, todo, view=view, batch_size=batch_size):
-            _print_lines(record.add(result), as_json)
-            advance()
-    _print_lines(record.finish(), as_json)
+        with record:
+            for result in inspect(detector, todo, view=view, batch_size=batch_size):
+                _print_lines(record.add(result), as_json)
+                advance()
+            _print_lines(record.finish(), as_json)
 
 
 @main.command()

@@ -44,7 +44,8 @@ class Record:
         self.done: set[str] = set()
         self._held: list[_Held] = []
         self._scale: tuple[float, float] | None = None
-        if (folder / "run.json").exists():
+        results = folder / "results.jsonl"
+        if results.exists() and results.stat().st_size:
             self._continue(resume)
 
     def __enter__(self) -> Self:
@@ -105,7 +106,7 @@ class Record:
         try:
             before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             settings, scale = before["settings"], before["colour_scale"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise BadData(f"{self.folder / 'run.json'} is damaged: name another --out") from error
         if changed := [key for key, value in self.settings.items() if settings.get(key) != value]:
             raise BadInput(
@@ -119,12 +120,15 @@ class Record:
         """Count the complete lines; a last line that was cut off is removed."""
         whole = 0
         with results.open("rb+") as file:
-            for text in file:
+            for number, text in enumerate(file, start=1):
                 if not text.endswith(b"\n"):
                     break
-                line = json.loads(text)
-                self.done.add(line["path"])
-                self._rank(line["score"], line["path"])
+                try:
+                    line = json.loads(text)
+                    self._rank(float(line["score"]), str(line["path"]))
+                    self.done.add(line["path"])
+                except (ValueError, KeyError, TypeError) as error:
+                    raise BadData(f"{results}, line {number} is damaged: remove it, or name another --out") from error
                 whole += len(text)
             file.truncate(whole)
 

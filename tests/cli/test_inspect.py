@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from blemish import inspection
 from blemish.cli import main
 from blemish.images import read
 
@@ -141,6 +144,34 @@ def test_a_damaged_run_file_is_refused(parts: Path) -> None:
     result = inspect(parts, "--resume")
     assert result.exit_code == 1
     assert "run.json is damaged" in result.stderr
+
+
+def test_a_damaged_line_is_refused(parts: Path) -> None:
+    inspect(parts)
+    results = parts / "out" / "results.jsonl"
+    results.write_text("{}\n" + results.read_text(encoding="utf-8"), encoding="utf-8")
+    result = inspect(parts, "--resume")
+    assert result.exit_code == 1
+    assert "results.jsonl, line 1 is damaged" in result.stderr
+
+
+def test_a_run_that_failed_before_its_first_result_leaves_the_folder_free(parts: Path) -> None:
+    assert inspect(parts, "--set", "ratio=0.5", "--method", "winclip").exit_code == 1
+    assert inspect(parts).exit_code == 0
+
+
+def test_an_interrupted_run_keeps_what_it_has_and_can_be_resumed(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> Iterator[Any]:
+        yield from islice(stream(*arguments, **options), 2)
+        raise KeyboardInterrupt
+
+    stream = inspection.inspect
+    monkeypatch.setattr(inspection, "inspect", interrupted)
+    assert inspect(parts).exit_code != 0
+    monkeypatch.undo()
+    assert len(lines(parts / "out" / "results.jsonl")) == 2
+    assert inspect(parts, "--resume").exit_code == 0
+    assert len(lines(parts / "out" / "results.jsonl")) == 4
 
 
 def test_words_alone_are_enough(parts: Path) -> None:
