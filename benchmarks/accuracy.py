@@ -41,9 +41,7 @@ def _evaluated(root: Path, method: str, shots: int, given: Options) -> dict[str,
     code = "from blemish.cli import main; main()"
     chosen = ["--method", method, "--encoder", str(given.weights), "--shots", str(shots), "--json"]
     command = [sys.executable, "-c", code, "evaluate", str(root), *chosen]
-    done = subprocess.run(
-        command, env=environment(given, str(SOURCE)), capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(command, env=environment(given, str(SOURCE)), capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{' '.join(command[2:])} failed:\n{done.stderr[-4000:]}")
     report: dict[str, Any] = json.loads(done.stdout)

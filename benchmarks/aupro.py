@@ -10,7 +10,7 @@ import numpy as np
 from harness import HERE, Options, comparison, in_turn, options, parser, table
 
 sys.path.append(str(HERE / "workers"))
-from aupro_maps import maps_and_masks  # noqa: E402
+from aupro_maps import maps_and_masks
 
 SIDE = 448
 

@@ -99,7 +99,7 @@ def in_turn(worker: str, *arguments: str | Path, given: Options) -> tuple[Number
 def _joined(reports: Sequence[Numbers]) -> Numbers:
     last = reports[-1]
     return {
-        name: sum((report[name] for report in reports), []) if isinstance(value, list) else value
+        name: [each for report in reports for each in report[name]] if isinstance(value, list) else value
         for name, value in last.items()
     }
 

@@ -12,7 +12,7 @@ from harness import HERE, Options, options, ours, parser, table
 from PIL import Image
 
 sys.path.append(str(HERE / "workers"))
-from pictures import defective, texture  # noqa: E402
+from pictures import defective, texture
 
 SIDE, DISTINCT = 512, 20
 
@@ -33,13 +33,11 @@ def section(given: Options) -> str:
             found.append(ours("inspect_ours", pictures, good[0].parent, folder / f"out{count}", given=given))
             shutil.rmtree(pictures)
             shutil.rmtree(folder / f"out{count}")
-    rows = [
-        (count, f"{row['peak']:.0f}", f"{row['seconds']:.0f}") for count, row in zip(counts, found, strict=True)
-    ]
+    rows = [(count, f"{row['peak']:.0f}", f"{row['seconds']:.0f}") for count, row in zip(counts, found, strict=True)]
     return "\n\n".join([
         "## Memory of `inspect`",
-        f"Generated pictures of {SIDE} px, half of them with a defect, 4 good parts, PatchCore with the built-in `test-tiny` encoder, heat "
-        "maps written. Wanted: the peak does not grow with the number of pictures.",
+        f"Generated pictures of {SIDE} px, half of them with a defect, 4 good parts, PatchCore with the built-in "
+        "`test-tiny` encoder, heat maps written. Wanted: the peak does not grow with the number of pictures.",
         table(("pictures", "peak resident memory, MiB", "seconds"), rows),
     ])  # fmt: skip
 

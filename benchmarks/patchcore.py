@@ -11,7 +11,7 @@ import numpy as np
 from harness import HERE, Options, comparison, in_turn, options, parser, table
 
 sys.path.append(str(HERE / "workers"))
-from patchcore_features import SIDE, WIDTH, features  # noqa: E402
+from patchcore_features import SIDE, WIDTH, features
 
 
 def section(given: Options) -> str:

@@ -18,8 +18,8 @@ import memory
 import patchcore
 import precision
 import startup
-import windows
 import winclip
+import windows
 from harness import HERE, Options, environment, options, parser, table
 
 SECTIONS: dict[str, Callable[[Options], str]] = {

@@ -20,7 +20,7 @@ def section(given: Options) -> str:
         "## Window encoding and the machine's matrix products",
         f"{found['tokens']} tokens in windows of 2 x 2 and 3 x 3 patches of a ViT-B-16-plus-240 at 240 px. The rate is "
         "that of `torch.nn.functional.linear` on this many tokens, with the four weights of a layer; only the products "
-        "that the result needs are counted as work done, so attention, norms, activations and copies count as lost time.",
+        "that the result needs are counted as work done, so attention, norms, activations and copies are lost time.",
         table(head, rows),
     ])  # fmt: skip
 

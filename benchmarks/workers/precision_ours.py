@@ -12,10 +12,9 @@ from timing import report
 
 from blemish import AnomalyDINO, PatchCore, WinCLIP
 from blemish.encoders.clip import CLIP
-from blemish.encoders.config import TextConfig
+from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.text import TextTransformer
 from blemish.encoders.tokenizer import built
-from blemish.encoders.config import ViTConfig
 from blemish.encoders.vit import VisionTransformer
 
 count = int(sys.argv[1])
