@@ -11,7 +11,6 @@ from typing import Any
 from harness import SOURCE, Options, environment, options, parser, table
 
 METHODS = ("patchcore", "anomaly-dino", "subspace-ad", "padim")
-SHOTS = (4, 64)
 METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro")
 
 
@@ -21,7 +20,7 @@ def section(given: Options) -> str:
         return "## Accuracy\n\nNot run: it needs `--data` and `--weights`."
     parts = [f"## Accuracy\n\nEncoder `{given.weights.name}`; 95 % bootstrap intervals over the test pictures."]
     for root in given.data:
-        rows = [_row(root, method, shots, given) for method in METHODS for shots in SHOTS]
+        rows = [_row(root, method, shots, given) for method in METHODS for shots in given.shots]
         found = next((row for row in rows if row), None)
         title = f"### {root.name}" + (f": {found[1]}" if found else "")
         head = ("method", "good parts", *(metric.replace("_", " ") for metric in METRICS), "s an image")
@@ -31,6 +30,7 @@ def section(given: Options) -> str:
 
 def _row(root: Path, method: str, shots: int, given: Options) -> tuple[list[str], str]:
     """The cells of a line, and how many pictures were tested."""
+    print(f"{root.name}, {method}, {shots} good parts", file=sys.stderr, flush=True)
     report = _evaluated(root, method, shots, given)
     cells = [_cell(report[metric]) for metric in METRICS]
     tested = f"{report['n_normal']} good and {report['n_anomalous']} anomalous pictures"

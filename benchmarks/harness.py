@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -29,6 +28,7 @@ class Options:
     rounds: int = 3
     data: tuple[Path, ...] = ()
     weights: Path | None = None
+    shots: tuple[int, ...] = (4, 64)
     small: bool = False
 
 
@@ -41,6 +41,7 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=3, help="how often each worker runs, in turn (default: 3)")
     made.add_argument("--data", type=Path, action="append", default=[], help="a labelled data set; repeatable")
     made.add_argument("--weights", type=Path, help="a checkpoint of the encoder for --data")
+    made.add_argument("--shots", type=int, nargs="+", default=[4, 64], help="good parts for --data (default: 4 64)")
     made.add_argument("--small", action="store_true", help="a quick try with a tenth of the pictures")
     return made
 
@@ -53,6 +54,7 @@ def options(arguments: argparse.Namespace) -> Options:
         rounds=arguments.rounds,
         data=tuple(arguments.data),
         weights=arguments.weights,
+        shots=tuple(arguments.shots),
         small=arguments.small,
     )
 
@@ -76,6 +78,12 @@ def _run(python: str, worker: str, arguments: Iterable[str | Path], given: Optio
     # Libraries may print; the report is the last line.
     report: Numbers = json.loads(done.stdout.strip().splitlines()[-1])
     return report
+
+
+def printed(python: str, code: str, given: Options, path: str) -> str:
+    """What that Python prints for a piece of code."""
+    command = [python, "-c", code]
+    return subprocess.run(command, env=environment(given, path), capture_output=True, text=True, check=True).stdout
 
 
 def environment(given: Options, path: str) -> dict[str, str]:
@@ -125,8 +133,3 @@ def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
-
-
-def children_peak_mib() -> float:
-    """The greatest resident memory of any process this one has waited for, MiB."""
-    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024

@@ -21,9 +21,9 @@ def section(given: Options) -> str:
     head = ("", "rank correlation, images", "rank correlation, pixels", "score, greatest of range", "map, of range")
     return "\n\n".join([
         "## bfloat16 against float32",
-        f"{count} generated pictures, half of them with a defect, and a ViT-B-16-plus-240 with random weights, which"
-        "is harder than a trained one: its scores lie close together. Spearman's correlation of both results, and their "
-        "greatest absolute difference beside the range of the float32 result.",
+        f"{count} generated pictures, half of them with a defect, and a ViT-B-16-plus-240 with random weights, which "
+        "is harder than a trained one: its scores lie close together. Spearman's correlation of both results, and "
+        "their greatest absolute difference beside the range of the float32 result.",
         table(head, rows),
         *_measured(given),
     ])  # fmt: skip

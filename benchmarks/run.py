@@ -7,9 +7,8 @@ import json
 import os
 import platform
 import re
-import subprocess
-from collections.abc import Callable
-from importlib.metadata import version
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import accuracy
@@ -20,7 +19,7 @@ import precision
 import startup
 import winclip
 import windows
-from harness import HERE, Options, environment, options, parser, table
+from harness import HERE, SOURCE, Options, options, parser, printed, table
 
 SECTIONS: dict[str, Callable[[Options], str]] = {
     "winclip": winclip.section,
@@ -34,7 +33,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
 }
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"
-OURS = ("blemish", "torch", "numpy", "scipy", "safetensors", "tokenizers", "pillow")
+OURS = ("torch", "numpy", "scipy", "safetensors", "tokenizers", "pillow")
 PEERS = ("anomalib", "open_clip_torch", "torch", "torchvision", "numpy")
 
 
@@ -64,26 +63,24 @@ def _machine(given: Options) -> str:
     model = re.search(r"model name\s*:\s*(.+)", cpu)
     units = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2") if flag in cpu]
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    own = printed(sys.executable, "import blemish; print(blemish.__version__)", given, str(SOURCE)).strip()
     rows = [
         ("processor", model[1] if model else platform.processor()),
         ("matrix and vector units", ", ".join(units)),
         ("cores", os.cpu_count()),
         ("memory", f"{memory_gib:.0f} GiB"),
         ("system", f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"),
-        ("blemish", _listed({name: version(name) for name in OURS})),
-        ("anomalib", _listed(_peer_versions(given)) if given.peer else "not measured"),
+        ("blemish", f"{own}, " + _listed(_versions(sys.executable, OURS, given, ""))),
+        ("anomalib", _listed(_versions(given.peer, PEERS, given, given.peer_path)) if given.peer else "not measured"),
     ]
     return "## Machine\n\n" + table(("", ""), rows)
 
 
-def _peer_versions(given: Options) -> dict[str, str]:
-    code = f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {PEERS}}}))"
-    command = [str(given.peer), "-c", code]
-    found = subprocess.run(
-        command, env=environment(given, given.peer_path), capture_output=True, text=True, check=True
-    ).stdout
-    versions: dict[str, str] = json.loads(found)
-    return versions
+def _versions(python: str, names: Sequence[str], given: Options, path: str) -> dict[str, str]:
+    """Versions of packages in the environment of that Python."""
+    code = f"import json; from importlib.metadata import version; print(json.dumps({{n: version(n) for n in {names}}}))"
+    found: dict[str, str] = json.loads(printed(python, code, given, path))
+    return found
 
 
 def _listed(versions: dict[str, str]) -> str:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import time
 
-from harness import SOURCE, Options, environment, options, parser, spread, table
+from harness import SOURCE, Options, options, parser, printed, spread, table
 
 IMPORT = "import time; start = time.perf_counter(); import blemish; print(time.perf_counter() - start)"
 HELP = "import sys; from blemish.cli import main; sys.argv = ['blemish', '--help']; main()"
@@ -16,22 +15,15 @@ def section(given: Options) -> str:
     """The section of RESULTS.md."""
     imports, helps = [], []
     for _ in range(10):
-        imports.append(float(_output(IMPORT, given)))
+        imports.append(float(printed(sys.executable, IMPORT, given, str(SOURCE))))
         start = time.perf_counter()
-        _output(HELP, given)
+        printed(sys.executable, HELP, given, str(SOURCE))
         helps.append(time.perf_counter() - start)
     rows = [
         ("`import blemish`", spread(imports), "less than 0.3"),
         ("`blemish --help`, the whole process", spread(helps), "less than 0.5"),
     ]
     return "\n\n".join(["## Starting", table(("", "seconds", "wanted"), rows)])
-
-
-def _output(code: str, given: Options) -> str:
-    command = [sys.executable, "-c", code]
-    return subprocess.run(
-        command, env=environment(given, str(SOURCE)), capture_output=True, text=True, check=True
-    ).stdout
 
 
 if __name__ == "__main__":

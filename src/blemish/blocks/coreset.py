@@ -42,16 +42,17 @@ def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, pool: int = 4096) 
 
 def _greedy(rows: Tensor, gap: Tensor, floor: float, count: int) -> Tensor:
     """Greedy choice among (m, D) rows with squared gaps, while the largest gap is not below the floor."""
-    picks: list[Tensor] = []
-    gap = gap.clone()
+    picks: list[int] = []
+    gap, apart = gap.clone(), torch.empty_like(rows)  # one buffer: thousands of passing ones would break up the heap
     for _ in range(count):
-        value, pick = gap.max(0)
+        value, pick = (found.item() for found in gap.max(0))
         if picks and value < floor:
             break
-        picks.append(pick)
-        gap = torch.minimum(gap, (rows - rows[pick]).square().sum(1))
-        gap[pick] = -torch.inf  # never twice, also among identical rows
-    return torch.stack(picks)
+        picks.append(int(pick))
+        torch.sub(rows, rows[picks[-1]], out=apart)
+        torch.minimum(gap, apart.square_().sum(1), out=gap)
+        gap[picks[-1]] = -torch.inf  # never twice, also among identical rows
+    return torch.tensor(picks, device=rows.device)
 
 
 def _shrink(gap: Tensor, rows: Tensor, numbers: Tensor) -> None:
