@@ -16,6 +16,7 @@ from blemish import __version__
 from blemish.errors import BadInput, BlemishError
 
 if TYPE_CHECKING:
+    from blemish.encoders import Precision
     from blemish.evaluation import Report
     from blemish.inspection import Unreadable, View
     from blemish.learning import Watch
@@ -32,6 +33,7 @@ class Chosen:
 
     method: str | None = None
     encoder: str | None = None
+    precision: Precision = "auto"
     arguments: tuple[str, ...] = ()
     tile: int | None = None
     overlap: int | None = None
@@ -49,6 +51,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         _option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
         _option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
+        _option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True),
         _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
         _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
         _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
@@ -115,11 +118,12 @@ def inspect(
 
     paths, good = find(images), find(normal) if normal else []
     view = _view(chosen, region, mask)
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT)
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     settings = {
         "method": chosen.method or _usual(bool(good)),
         "arguments": _arguments(chosen.arguments),
         "encoder": f"{encoder.name} {encoder.sha256}".strip(),
+        "precision": chosen.precision,
         "product": product,
         "normal": [str(path) for path in good],
         "region": list(region) if region else None,
@@ -188,7 +192,7 @@ def evaluate(
     """
     from blemish import encoders, evaluation
 
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT)
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     trial = evaluation.Trial(
         root,
         layout,

@@ -166,7 +166,8 @@ def test_patches_of_the_test_encoder_tell_a_planted_defect_by_its_neighbours(lay
 def test_bfloat16_weights_give_float32_features_near_those_of_float32() -> None:
     plain, coarse = (encoders.load("test-tiny", precision=p) for p in ("float32", "bfloat16"))
     assert isinstance(coarse, CLIP)
-    assert {parameter.dtype for parameter in coarse.parameters()} == {torch.bfloat16}
+    rounded = {name.split(".")[-2] for name, p in coarse.named_parameters() if p.dtype == torch.bfloat16}
+    assert rounded == {"qkv", "out", "fc1", "fc2"}
     assert coarse.visual.mean.dtype == torch.float32
     found, wanted = coarse(pictures(), layers=[4]), plain(pictures(), layers=[4])
     assert found.image.dtype == found.patches[0].dtype == torch.float32

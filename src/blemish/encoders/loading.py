@@ -12,13 +12,13 @@ import torch
 from blemish.encoders.archive import is_scripted
 from blemish.encoders.building import Loaded, built, library
 from blemish.encoders.clip import CLIP
-from blemish.encoders.cnn import ModifiedResNet, ResNet
 from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
 from blemish.encoders.hints import Hints, hints
 from blemish.encoders.hub import PREFIX, download, weights_file
 from blemish.encoders.names import TINY, Published, archived, is_published, published
 from blemish.encoders.tiny import tiny
 from blemish.encoders.tokenizer import read_tokenizer
+from blemish.encoders.transformer import Block
 from blemish.encoders.weights import SUFFIXES, read
 from blemish.errors import BadInput, BadWeights
 
@@ -107,12 +107,12 @@ def _facts(file: Path, row: Published | None, choices: Choices, *, found: Hints)
 
 
 def _cast(encoder: Loaded, precision: str, device: torch.device) -> None:
-    """Parameters in the precision asked for; pixel statistics stay float32."""
-    transformers = not isinstance(encoder.visual if isinstance(encoder, CLIP) else encoder, ModifiedResNet | ResNet)
+    """The matrices of the transformer blocks in the precision asked for; tokens between them stay float32."""
     fast = device.type == "cuda" or (device.type == "cpu" and _multiplies_bfloat16())
-    if precision == "bfloat16" or (precision == "auto" and transformers and fast):
-        for parameter in encoder.parameters():
-            parameter.data = parameter.data.to(torch.bfloat16)
+    if precision == "bfloat16" or (precision == "auto" and fast):
+        for block in (module for module in encoder.modules() if isinstance(module, Block)):
+            for matrix in (block.qkv, block.out, block.fc1, block.fc2):
+                matrix.to(torch.bfloat16)
 
 
 def _multiplies_bfloat16() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, get_args
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -38,8 +38,12 @@ class Block(nn.Module):
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the normed tokens: each (N, heads, T, C / heads)."""
-        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
+        q, k, v = self.roles(x).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
         return q, k, v
+
+    def roles(self, x: Tensor) -> Tensor:
+        """Queries, keys and values side by side: (..., C) -> (..., 3C). Tokens are rounded for the products only."""
+        return cast(Tensor, self.qkv(self.norm1(x).to(self.qkv.weight.dtype)))
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """Projected attention: (N, heads, T, c) -> (N, T, C)."""
@@ -61,7 +65,7 @@ class Block(nn.Module):
 
     def mlp(self, x: Tensor) -> Tensor:
         """The normed tokens through the two-layer perceptron: (..., C) -> (..., C)."""
-        hidden = ACTIVATIONS[self.activation](self.fc1(self.norm2(x)))
+        hidden = ACTIVATIONS[self.activation](self.fc1(self.norm2(x).to(self.fc1.weight.dtype)))
         result: Tensor = self.fc2(hidden)
         return result
 

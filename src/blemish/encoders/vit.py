@@ -155,13 +155,13 @@ class VisionTransformer(nn.Module):
         numbers = torch.cat([window.flatten() for window in windows])
         sizes = [tuple(window.shape) for window in windows]
         x = tokens[numbers]  # (sum W_s * L_s, C)
-        qkv = first.qkv(first.norm1(tokens))[numbers]
+        qkv = first.roles(tokens)[numbers]
         block = first
         for following in rest:
             x = x + block.out(_attend(qkv, sizes, block.heads))
             x = x + block.mlp(x)
             block = following
-            qkv = block.qkv(block.norm1(x))
+            qkv = block.roles(x)
         classes = torch.cat([scale[:, 0] for scale in _split(torch.arange(len(x), device=x.device), sizes)])
         x = x[classes] + block.out(_attend(qkv, sizes, block.heads, queries=1))  # (sum W_s, C)
         x = x + block.mlp(x)
