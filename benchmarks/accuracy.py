@@ -8,33 +8,49 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from harness import SOURCE, Options, environment, options, parser, table
+from harness import HERE, SOURCE, Options, environment, options, parser, table
 
+RAW = HERE / "accuracy.jsonl"
 METHODS = ("patchcore", "anomaly-dino", "subspace-ad", "padim")
 METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro")
 
 
 def section(given: Options) -> str:
-    """The section of RESULTS.md."""
+    """The section of RESULTS.md; what was measured before with the same weights is kept, so it can be interrupted."""
     if not given.data or not given.weights:
         return "## Accuracy\n\nNot run: it needs `--data` and `--weights`."
     parts = [f"## Accuracy\n\nEncoder `{given.weights.name}`; 95 % bootstrap intervals over the test pictures."]
     for root in given.data:
-        rows = [_row(root, method, shots, given) for method in METHODS for shots in given.shots]
-        found = next((row for row in rows if row), None)
-        title = f"### {root.name}" + (f": {found[1]}" if found else "")
+        for method in given.methods or METHODS:
+            for shots in given.shots:
+                _measure(root, method, shots, given)
+        found = [row for row in _measured() if row["data"] == root.name and row["weights"] == given.weights.name]
         head = ("method", "good parts", *(metric.replace("_", " ") for metric in METRICS), "s an image")
-        parts += [title, table(head, [cells for cells, _ in rows])]
+        tested = f"{found[0]['n_normal']} good and {found[0]['n_anomalous']} anomalous pictures"
+        parts += [f"### {root.name}: {tested}", table(head, map(_cells, found))]
     return "\n\n".join(parts)
 
 
-def _row(root: Path, method: str, shots: int, given: Options) -> tuple[list[str], str]:
-    """The cells of a line, and how many pictures were tested."""
+def _measure(root: Path, method: str, shots: int, given: Options) -> None:
+    assert given.weights
+    key = {"data": root.name, "weights": given.weights.name, "asked": [method, shots]}
+    if any(key.items() <= row.items() for row in _measured()):
+        return
     print(f"{root.name}, {method}, {shots} good parts", file=sys.stderr, flush=True)
     report = _evaluated(root, method, shots, given)
+    del report["encoder"], report["unreadable"]
+    with RAW.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(key | report) + "\n")
+
+
+def _measured() -> list[dict[str, Any]]:
+    rows = RAW.read_text(encoding="utf-8").splitlines() if RAW.is_file() else []
+    return sorted(map(json.loads, rows), key=lambda row: row["asked"])
+
+
+def _cells(report: dict[str, Any]) -> list[str]:
     cells = [_cell(report[metric]) for metric in METRICS]
-    tested = f"{report['n_normal']} good and {report['n_anomalous']} anomalous pictures"
-    return [method, str(report["shots"]), *cells, f"{report['seconds_per_image']:.3f}"], tested
+    return [report["method"], str(report["shots"]), *cells, f"{report['seconds_per_image']:.3f}"]
 
 
 def _evaluated(root: Path, method: str, shots: int, given: Options) -> dict[str, Any]:

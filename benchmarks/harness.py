@@ -29,6 +29,7 @@ class Options:
     data: tuple[Path, ...] = ()
     weights: Path | None = None
     shots: tuple[int, ...] = (4, 64)
+    methods: tuple[str, ...] = ()  # all of them
     small: bool = False
 
 
@@ -42,6 +43,7 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, action="append", default=[], help="a labelled data set; repeatable")
     made.add_argument("--weights", type=Path, help="a checkpoint of the encoder for --data")
     made.add_argument("--shots", type=int, nargs="+", default=[4, 64], help="good parts for --data (default: 4 64)")
+    made.add_argument("--methods", nargs="+", default=[], help="the methods for --data (default: all)")
     made.add_argument("--small", action="store_true", help="a quick try with a tenth of the pictures")
     return made
 
@@ -55,6 +57,7 @@ def options(arguments: argparse.Namespace) -> Options:
         data=tuple(arguments.data),
         weights=arguments.weights,
         shots=tuple(arguments.shots),
+        methods=tuple(arguments.methods),
         small=arguments.small,
     )
 
