@@ -29,8 +29,8 @@ def load(
     """The encoder of a name, of a checkpoint or of its folder, frozen; an encoder is returned as it is.
 
     precision: "bfloat16" rounds the matrices of transformer blocks and what they multiply, nothing in between; "auto"
-        does so on a GPU and where the processor multiplies such matrices. "test-tiny" under "auto", residual networks
-        and all outputs are float32 in any case.
+        does so on a GPU and where the processor gains by it. "test-tiny" under "auto", residual networks and all outputs
+        are float32 in any case.
     heads, activation, normalization, resize: what a bare file does not say; each wins over the files beside it. Without
         either, heads are 64 wide; the activation is gelu, or quick_gelu for OpenAI's archives and for names with
         "quickgelu" or "openai"; pixels of a ViT in timm's layout are normalised by 0.5, or as ImageNet where the file's
