@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     import torch
 
     from blemish.encoders.config import Activation, Normalization, Resize
-    from blemish.types import Encoder, WindowEncoder
+    from blemish.types import Encoder, TextEncoder, WindowEncoder
 
 DEFAULT = "ViT-B-16-plus-240"
 Precision = Literal["auto", "float32", "bfloat16"]
@@ -29,7 +29,7 @@ def load(
     """The encoder of a name, of a checkpoint or of its folder, frozen; an encoder is returned as it is.
 
     precision: "bfloat16" rounds the matrices of transformer blocks and what they multiply, nothing in between; "auto"
-        does so on a GPU and where the processor gains by it. "test-tiny" under "auto", residual networks and all outputs
+        does so on a GPU and where the processor gains by it. "test-tiny" under "auto", residual networks and outputs
         are float32 in any case.
     heads, activation, normalization, resize: what a bare file does not say; each wins over the files beside it. Without
         either, heads are 64 wide; the activation is gelu, or quick_gelu for OpenAI's archives and for names with
@@ -49,7 +49,7 @@ def load(
     return load_encoder(name_or_path, choices, precision=precision, device=device)
 
 
-def load_with_text(name_or_path: str | Path | WindowEncoder) -> WindowEncoder:
+def load_with_text(name_or_path: str | Path | TextEncoder) -> WindowEncoder:
     """As `load`; raises BadInput for an encoder that cannot read sentences."""
     from blemish.errors import BadInput
     from blemish.types import WindowEncoder

@@ -11,6 +11,7 @@ from torch import nn
 
 from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, ResNet
+from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.hints import Hints, Source
 from blemish.encoders.layouts import (
     DEIT_VIT,
@@ -32,7 +33,7 @@ from blemish.encoders.text import TextTransformer
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadWeights
 
-Loaded = CLIP | VisionTransformer | ResNet
+Loaded = Embedded | CLIP | VisionTransformer | ResNet
 Module = TypeVar("Module", bound=nn.Module)
 
 

@@ -10,12 +10,14 @@ from pathlib import Path
 import torch
 
 from blemish.encoders.archive import is_scripted
-from blemish.encoders.building import Loaded, built, library
+from blemish.encoders.building import Loaded, built, filled, library
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
+from blemish.encoders.embedded import MODEL
+from blemish.encoders.embedded.network import ABOUT, embedded
 from blemish.encoders.hints import Hints, hints
 from blemish.encoders.hub import PREFIX, download, weights_file
-from blemish.encoders.names import TINY, Published, archived, is_published, published
+from blemish.encoders.names import EMBEDDED, TINY, Published, archived, is_published, published
 from blemish.encoders.tiny import tiny
 from blemish.encoders.tokenizer import read_tokenizer
 from blemish.encoders.transformer import Block
@@ -42,7 +44,7 @@ def load_encoder(name_or_path: str | Path, choices: Choices, *, precision: str, 
         encoder: Loaded = tiny()
         precision = "float32" if precision == "auto" else precision
     else:
-        file, row = _find(name_or_path)
+        file, row = (MODEL, None) if str(name_or_path) == EMBEDDED else _find(name_or_path)
         encoder = _from_file(file, row, choices)
         encoder.name = str(name_or_path)
     _cast(encoder, precision, torch.device(device))
@@ -66,6 +68,10 @@ def _find(name_or_path: str | Path) -> tuple[Path, Published | None]:
 def _from_file(file: Path, row: Published | None, choices: Choices) -> Loaded:
     tensors = read(file)
     digest = _checked_digest(file)
+    if ABOUT in tensors:
+        ours = filled(*embedded(tensors, str(file)), str(file))
+        ours.sha256 = digest
+        return ours
     facts = _facts(file, row, choices, found=hints(file.parent, library(tensors, str(file))))
     encoder = built(tensors, facts, str(file))
     encoder.sha256 = digest

@@ -8,9 +8,10 @@ from typing import Literal
 from blemish.errors import UnknownName
 
 TINY = "test-tiny"
+EMBEDDED = "embedded"
 OPEN_CLIP_FILE = "open_clip_model.safetensors"
 
-Kind = Literal["clip", "dino", "dinov2", "vit", "resnet", "test"]
+Kind = Literal["tab", "clip", "dino", "dinov2", "vit", "resnet", "test"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,7 @@ def _image(name: str, kind: Kind, repository: str, licence: str = "Apache-2.0") 
 
 # Sums of OpenAI's archives as stated in the addresses they are published under.
 TABLE: tuple[Published, ...] = (
+    Published(EMBEDDED, "tab", "", "", "Apache-2.0"),
     Published(TINY, "test", "", "", "Apache-2.0"),
     _openai("RN50", "timm/resnet50_clip.openai", "RN50.pt",
             "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
@@ -96,7 +98,8 @@ DEFAULT_TAGS = {
 
 def rows() -> list[tuple[str, str, str, str]]:
     """Name, kind, where from and licence of every encoder that goes by a name."""
-    return [(row.name, row.kind, row.repository or "generated", row.licence) for row in TABLE]
+    local = {TINY: "generated", EMBEDDED: "in the package"}
+    return [(row.name, row.kind, local.get(row.name, row.repository), row.licence) for row in TABLE]
 
 
 def is_published(name: str) -> bool:

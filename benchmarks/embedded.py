@@ -1,0 +1,177 @@
+"""Train the model that ships with the package: photographs and drawn parts, two teachers, one run that can be resumed.
+
+    python benchmarks/embedded.py --work DIR --photos DIR --teachers DIR [--minutes M] [--steps N] [--out FILE]
+
+--photos: folders of free photographs; where they come from is in benchmarks/photographs.md.
+--teachers: the folder with teachers.py and the two networks that may teach, ResNet-101 v2 and MobileNetV2.
+Each part is made once and kept in --work; run it again to go on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import re
+import time
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from blemish.encoders.embedded.network import Embedded, EmbeddedConfig
+from blemish.pretrain import sentences
+from blemish.pretrain.batches import Batches, Mixture
+from blemish.pretrain.course import Course, Weights
+from blemish.pretrain.loop import Plan, initialised, train, write
+from blemish.pretrain.sources import flawed_photographs, photographs, specimens
+from blemish.pretrain.store import Entry, Store
+from blemish.pretrain.teachers import Lesson, Look, teach
+from blemish.synth.flaws import FLAWS
+from blemish.synth.materials import MATERIALS
+from blemish.synth.parts import PARTS
+
+SIDE = 160
+SEED = 2026
+LESSONS = (
+    Lesson("resnet-8", 0, 2, 8, 64),
+    Lesson("resnet-16", 1, 3, 16, 128),
+    Lesson("mobilenet-32", 2, 4, 32, 128),
+    Lesson("resnet-8", 0, 5, 8, 64),
+    Lesson("resnet-16", 1, 5, 16, 128),
+)
+CROPS = {"clothing-dataset": 1, "grocery-store": 1, "bccd-blood-cells": 1}
+"""Crops of each photograph; two where nothing is said."""
+MOST = {"clothing-dataset": 800, "grocery-store": 800, "bccd-blood-cells": 300}
+"""Crops of one source: the large ones show the same kind of thing again and again."""
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--work", type=Path, required=True)
+    made.add_argument("--photos", type=Path, required=True)
+    made.add_argument("--teachers", type=Path, required=True)
+    made.add_argument("--only", choices=["photos", "specimens", "train"])
+    made.add_argument("--specimens", type=int, default=4000)
+    made.add_argument("--steps", type=int, default=4000)
+    made.add_argument("--minutes", type=float, default=1e6)
+    made.add_argument("--rate", type=float, default=2e-3)
+    made.add_argument("--run", default="run", help="folder of the checkpoint, in --work")
+    made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
+    made.add_argument("--out", type=Path)
+    given = made.parse_args()
+    torch.set_num_threads(2)
+    look = teachers(given.teachers)
+    photos, drawn = Store(given.work / "photos", SIDE), Store(given.work / "specimens", SIDE)
+    if given.only in (None, "photos"):
+        groups = list(crops(given.photos)) if not len(photos) else []
+        photos.fill(groups, max(len(photos), len(groups)))
+        teach(photos, look, LESSONS, given.work / "bases", watch)
+    if given.only in (None, "specimens"):
+        if not len(drawn):
+            textures = sorted((given.photos / "ambientcg-previews").iterdir())
+            twins = list(flawed_photographs(textures, [(named(path),) for path in textures], SEED, SIDE))
+            drawn.fill(twins, 2 * len(twins))
+        missing = given.specimens - len(drawn) // 2
+        if missing > 0:
+            drawn.fill(counted(specimens(SEED, len(drawn) // 2, SIDE), missing), 2 * given.specimens)
+        teach(drawn, look, LESSONS, given.work / "bases", watch)
+    if given.only in (None, "train"):
+        learn(given, [photos, drawn])
+
+
+def learn(given: argparse.Namespace, stores: Sequence[Store]) -> None:
+    naming = sentences.Naming(
+        {name: flaw.words for name, flaw in FLAWS.items()}, {name: flaw.adjectives for name, flaw in FLAWS.items()}
+    )
+    words = vocabulary(naming)
+    model = initialised(Embedded(words, EmbeddedConfig()), SEED)
+    weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
+    course = Course(model, LESSONS, weights)
+    batches = Batches([store for store in stores if len(store)], LESSONS, naming, words, seed=SEED)
+    until = time.time() + 60 * given.minutes
+    plan = Plan(steps=given.steps, rate=given.rate, mixture=Mixture(14, 12))
+    done = train(course, batches, plan, given.work / given.run, tell=Teller(given.steps), until=until)
+    print("finished" if done else "stopped; run it again to go on", flush=True)
+    if given.out:
+        write(course.student, given.out)
+
+
+def vocabulary(naming: sentences.Naming) -> tuple[str, ...]:
+    """Every word that training can draw."""
+    products = [word for each in (*MATERIALS.values(), *PARTS.values()) for word in each.words]
+    states = (*sentences.NORMAL, *sentences.ABNORMAL, *sentences.WITH, *sentences.TEMPLATES, *sentences.ANYTHING)
+    flaws = chain(*naming.nouns.values(), *naming.adjectives.values())
+    return sentences.vocabulary([each.format("", product="", noun="") for each in (*products, *states, *flaws)])
+
+
+def teachers(folder: Path) -> Look:
+    """Both networks as one: three maps, at strides 8, 16 and 32."""
+    spec = importlib.util.spec_from_file_location("teachers", folder / "teachers.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    residual = module.resnet101_v2(folder / "resnet101_v2.safetensors")
+    mobile = module.mobilenet_v2(folder / "mobilenet_v2.safetensors")
+    mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+
+    def look(images: Tensor) -> list[Tensor]:
+        images = images.to(memory_format=torch.channels_last)  # the processor's convolutions are fast on these only
+        return [*residual(images * 2 - 1), mobile((images - mean) / deviation)[-1]]
+
+    return look
+
+
+def named(path: Path) -> str:
+    """PavingStones_03_1.png -> paving stones."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.stem.partition("_")[0]).lower()
+
+
+def crops(folder: Path) -> Iterator[Sequence[Entry]]:
+    for number, source in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
+        each = CROPS.get(source.name, 2)
+        yield from counted(photographs([str(source)], SEED + number, SIDE, each=each), MOST.get(source.name, 4000))
+
+
+def counted(groups: Iterator[Sequence[Entry]], count: int) -> Iterator[Sequence[Entry]]:
+    for _, group in zip(range(count), groups, strict=False):
+        yield group
+
+
+def watch(stage: str, total: int) -> Callable[[], None]:
+    start, done = time.time(), 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done % 200 == 0 or done == total:
+            left = (time.time() - start) / done * (total - done)
+            print(f"{stage}: {done} of {total}, {left:.0f} s left", flush=True)
+
+    return advance
+
+
+class Teller:
+    """Mean losses every 20 steps, with an estimate."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.start, self.first = steps, time.time(), -1
+        self.sums: dict[str, float] = {}
+
+    def __call__(self, step: int, losses: dict[str, float]) -> None:
+        self.first = step - 1 if self.first < 0 else self.first
+        for name, loss in losses.items():
+            self.sums[name] = self.sums.get(name, 0.0) + loss / 20
+        if step % 20 == 0:
+            pace = (time.time() - self.start) / (step - self.first)
+            shown = ", ".join(f"{name} {value:.3f}" for name, value in self.sums.items())
+            print(
+                f"step {step}: {shown}; {pace:.2f} s a step, {pace * (self.steps - step) / 60:.0f} min left", flush=True
+            )
+            self.sums = {}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""The pair that ships with the package: a small residual network with a neck, and words, in one space."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
+from blemish.encoders.embedded.words import Words, WordsConfig
+from blemish.errors import BadInput, BadWeights
+from blemish.types import Features
+
+LAYERS = 5
+"""Four stages, and the neck that joins them."""
+ABOUT = "about"
+"""The tensor of a checkpoint that holds its configuration and vocabulary, as bytes of JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedConfig:
+    """The shape of both towers."""
+
+    image_size: int = 224
+    stem: int = 48
+    widths: tuple[int, ...] = (48, 96, 192, 256)
+    depths: tuple[int, ...] = (2, 2, 2, 2)
+    neck: int = 128
+    output: int = 128
+    words: WordsConfig = field(default_factory=WordsConfig)
+    scale: float = 100 / 7  # of cosines in a softmax: the temperature 0.07 of WinCLIP and CLIP's start
+
+
+class Seen(NamedTuple):
+    """All that one look at images gives."""
+
+    stages: tuple[Tensor, ...]  # (N, C, h, w) at strides 4, 8, 16, 32
+    neck: Tensor  # (N, C, h, w) at stride 8
+    patches: Tensor  # (N, D, h, w) at stride 8, in the space of words
+    image: Tensor  # (N, D), in the space of words
+
+
+class Embedded(nn.Module):
+    """Images and sentences -> one space; layers 1 to 4 are the stages of a residual network, 5 is the neck."""
+
+    def __init__(self, vocabulary: Sequence[str], config: EmbeddedConfig) -> None:
+        super().__init__()
+        self.config = c = config
+        self.name, self.sha256 = "", ""
+        self.image_size, self.patch_size, self.depth, self.width = c.image_size, STRIDE, LAYERS, c.output
+        self.logit_scale = c.scale
+        shape = ResNetConfig(
+            image_size=c.image_size, stem=(c.stem,), depths=c.depths, hidden=c.widths, widths=c.widths, basic=True
+        )
+        self.trunk = ResNet(shape)
+        self.lateral = nn.ModuleList(nn.Conv2d(width, c.neck, 1) for width in c.widths[1:])
+        self.mixing = nn.Conv2d(c.neck, c.neck, 3, 1, 1)
+        self.dense = nn.Conv2d(c.neck, c.output, 1)
+        self.whole = nn.Linear(2 * (c.widths[-1] + c.neck), c.output)
+        self.words = Words(vocabulary, c.words)
+
+    def forward(self, images: Tensor, *, layers: Sequence[int] = (), projected: bool = False) -> Features:
+        """Image embedding (N, D) in the space of words, and the named layers' maps (N, h, w, C), as float32.
+
+        projected: layer 5 in the space of words; the others have no place there.
+        """
+        if projected and set(layers) - {LAYERS}:
+            raise BadInput(f"only layer {LAYERS} of this encoder can be projected into the space of words")
+        seen = self.see(images, layers)
+        last = seen.patches if projected else seen.neck
+        maps = (*seen.stages, last)
+        return Features(seen.image.float(), tuple(maps[n - 1].permute(0, 2, 3, 1).float() for n in layers))
+
+    def see(self, images: Tensor, layers: Sequence[int] = ()) -> Seen:
+        """Everything, with gradients where there are any."""
+        x = F.relu(self.trunk.stem(self.trunk.normalised(images, [n for n in layers if n < LAYERS], multiple=STRIDE)))
+        x = F.max_pool2d(x, 3, 2, 1)
+        stages = []
+        for stage in self.trunk.stages:
+            x = stage(x)
+            stages.append(x)
+        fine, middle, coarse = (join(x) for join, x in zip(self.lateral, stages[1:], strict=True))
+        joined = fine + enlarged(middle + enlarged(coarse))
+        neck = self.mixing(F.relu(joined)) + joined
+        active = F.relu(neck)
+        pooled = [pool for x in (x, active) for pool in (x.mean((2, 3)), x.amax((2, 3)))]
+        return Seen(tuple(stages), neck, self.dense(active), self.whole(torch.cat(pooled, 1)))
+
+    def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """Mean of the patches of each window in the space of words: (W_s, k) per scale -> one (N, W_s, D) per scale."""
+        patches = self.see(images).patches.flatten(2).transpose(1, 2)  # (N, P, D)
+        return tuple(patches[:, window].mean(2).float() for window in windows)
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
+        return cast(Tensor, self.words(texts)).float()
+
+
+def enlarged(x: Tensor) -> Tensor:
+    """Twice the grid: (N, C, h, w) -> (N, C, 2h, 2w)."""
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def described(model: Embedded) -> Tensor:
+    """Configuration and vocabulary as the bytes of a tensor that goes into the checkpoint under `ABOUT`."""
+    text = json.dumps({"config": asdict(model.config), "vocabulary": model.words.vocabulary}, ensure_ascii=False)
+    return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+
+
+def _config(stated: dict[str, Any]) -> EmbeddedConfig:
+    shape: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
+    }  # fmt: skip
+    return EmbeddedConfig(**shape | {"words": WordsConfig(**stated["words"])})
+
+
+def embedded(tensors: dict[str, Tensor], source: str) -> tuple[Embedded, dict[str, Tensor]]:
+    """An empty network of the shape a checkpoint states, and the tensors that fill it, as float32."""
+    try:
+        about: dict[str, Any] = json.loads(bytes(tensors[ABOUT].tolist()))
+        with torch.device("meta"):
+            model = Embedded(about["vocabulary"], _config(about["config"]))
+    except (ValueError, TypeError, KeyError) as error:
+        raise BadWeights(f"{source} does not say its shape ({error}): it is damaged, or of a newer blemish") from error
+    return model, {name: tensor.float() for name, tensor in tensors.items() if name != ABOUT}

@@ -1,0 +1,102 @@
+"""The small text tower: words of the domain, and pieces of words for those it has never met."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import chain
+from typing import cast
+from zlib import crc32
+
+import torch
+from torch import Tensor, nn
+
+from blemish.encoders.transformer import Block
+from blemish.errors import BadInput
+
+WORD = re.compile(r"[^\W_]+")
+PIECES = (3, 4, 5)
+"""Lengths of the pieces of a word, of its two borders counted as letters (Bojanowski et al., arXiv:1607.04606)."""
+
+
+@dataclass(frozen=True, slots=True)
+class WordsConfig:
+    """The shape of the text tower; `buckets` is how many numbers the pieces of words are hashed to."""
+
+    width: int = 128
+    depth: int = 2
+    heads: int = 4
+    buckets: int = 4096
+    output: int = 128
+
+
+class Words(nn.Module):
+    """Sentences as sets of words, mixed by attention and averaged.
+
+    A word is its own vector, if it is in the vocabulary, plus the mean of its pieces' vectors. Pieces start
+    small and are learned with the words they occur in: an inflected word lands beside its kin, and a strange one says
+    little, so that a sentence's other words decide.
+    """
+
+    def __init__(self, vocabulary: Sequence[str], config: WordsConfig) -> None:
+        super().__init__()
+        self.config, self.vocabulary = config, tuple(vocabulary)
+        self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0: none of them
+        self.known = nn.Embedding(1 + len(vocabulary), config.width, padding_idx=0)
+        self.pieces = nn.EmbeddingBag(config.buckets, config.width, mode="mean")
+        self.blocks = nn.ModuleList(
+            Block(config.width, config.heads, 4 * config.width) for _ in range(config.depth)
+        )  # fmt: skip
+        self.norm = nn.LayerNorm(config.width)
+        self.projection = nn.Linear(config.width, config.output, bias=False)
+
+    def forward(self, texts: Sequence[str], *, hidden: Collection[str] = ()) -> Tensor:
+        """Embeddings of sentences in their order: (len(texts), D), not normalised.
+
+        hidden: words to take as if they were not in the vocabulary; training hides some, so that pieces learn.
+        """
+        if isinstance(texts, str):
+            raise BadInput("expected a list of texts, got one string: wrap it in a list")
+        if not texts:
+            return self.norm.weight.new_zeros(0, self.config.output)
+        bags = [split(text) for text in texts]
+        distinct = sorted(set(chain.from_iterable(bags)))
+        at = {word: number for number, word in enumerate(distinct, start=1)}
+        rows = torch.zeros(len(bags), max(1, *map(len, bags)), dtype=torch.long, device=self.norm.weight.device)
+        for row, bag in zip(rows, bags, strict=True):
+            row[: len(bag)] = torch.tensor([at[word] for word in bag], dtype=torch.long)
+        present = rows > 0  # (S, T)
+        x = self.vectors(distinct, hidden)[rows]  # (S, T, C)
+        # An empty sentence looks at one empty word: attention over nothing has no value.
+        visible = (present | ~present.any(1, keepdim=True))[:, None, None]
+        for block in self.blocks:
+            x = block(x, visible)
+        weights = visible[:, 0, 0].unsqueeze(-1).to(x.dtype)
+        return cast(Tensor, self.projection(self.norm((x * weights).sum(1) / weights.sum(1))))
+
+    def vectors(self, words: Sequence[str], hidden: Collection[str] = ()) -> Tensor:
+        """Row 0 is no word, then one row per word: (1 + len(words), C)."""
+        device = self.norm.weight.device
+        known = [0 if word in hidden else self.numbers.get(word, 0) for word in words]
+        numbers = torch.tensor(known, dtype=torch.long, device=device)
+        found = [hashed(word, self.config.buckets) for word in words]
+        starts = [0, *torch.tensor([len(each) for each in found]).cumsum(0).tolist()[:-1]] if found else []
+        flat = torch.tensor(list(chain.from_iterable(found)), dtype=torch.long, device=device)
+        offsets = torch.tensor(starts, dtype=torch.long, device=device)
+        vectors = self.known(numbers) + self.pieces(flat, offsets)
+        return torch.cat([vectors.new_zeros(1, vectors.shape[1]), vectors])
+
+
+def split(text: str) -> list[str]:
+    """The words of a text, in lower case, without punctuation."""
+    return WORD.findall(text.lower())
+
+
+@lru_cache(maxsize=1 << 14)
+def hashed(word: str, buckets: int) -> tuple[int, ...]:
+    """The numbers of a word's pieces, 0 .. buckets - 1; at least one."""
+    bordered = f"<{word}>"
+    pieces = {bordered[at : at + n] for n in PIECES for at in range(len(bordered) - n + 1)} or {bordered}
+    return tuple(crc32(piece.encode()) % buckets for piece in sorted(pieces))

@@ -1,0 +1,92 @@
+"""What a backbone is trained for, as losses: TAB's own, and what blemish adds to it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class TabHead(nn.Module):
+    """TAB's projection of image features (Lee & Lai, arXiv:2312.09480): u = W1 v, then LN(u + Drop(W2 relu(u)))."""
+
+    def __init__(self, width: int, output: int, *, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.first = nn.Linear(width, output)
+        self.second = nn.Linear(output, output)
+        self.dropout = nn.Dropout(dropout)
+        self.norm = nn.LayerNorm(output)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """(N, C) -> (N, D), of unit length."""
+        u = self.first(features)
+        return F.normalize(self.norm(u + self.dropout(self.second(F.relu(u)))), dim=-1)
+
+
+class TabObjective(nn.Module):
+    """TAB's loss: each good picture against the good texts of all products, each flawed twin against the flawed ones.
+
+    Good is never held against flawed, as in the authors' code. The factor of the cosines is learned from log(1 / 0.07)
+    and used as it is, so that it begins at 2.66; CLIP's would be its exponential.
+    """
+
+    def __init__(self, width: int, output: int) -> None:
+        super().__init__()
+        self.normal, self.abnormal = TabHead(width, output), TabHead(width, output)
+        self.scale = nn.Parameter(torch.tensor(math.log(1 / 0.07)))
+
+    def forward(
+        self, good: Tensor, flawed: Tensor, normal_texts: Tensor, abnormal_texts: Tensor, product: Tensor
+    ) -> Tensor:
+        """Features (N, C) of both twins, texts (K, D) of K products, the products' numbers (N,) -> a scalar."""
+        sides = ((self.normal(good), normal_texts), (self.abnormal(flawed), abnormal_texts))
+        losses = [F.cross_entropy(self.scale * z @ F.normalize(t, dim=-1).T, product) for z, t in sides]
+        return losses[0] + losses[1]
+
+
+def focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Binary focal loss (arXiv:1708.02002, Eq. 4, without alpha) of logits (...) for targets in [0, 1]: a scalar."""
+    probability = logits.sigmoid()
+    missed = (target - probability).abs()
+    return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
+
+
+def dice(probability: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
+    """1 - overlap of (N, h, w) maps, mean over the maps: a scalar in [0, 1]."""
+    inside = (probability * target).sum((1, 2))
+    total = probability.sum((1, 2)) + target.sum((1, 2))
+    return (1 - (2 * inside + smooth) / (total + smooth)).mean()
+
+
+def contrast(embeddings: Tensor, texts: Tensor, number: Tensor, scale: float) -> Tensor:
+    """Cross entropy of each embedding (N, D) choosing its text among (K, D): a scalar."""
+    return F.cross_entropy(scale * F.normalize(embeddings, dim=-1) @ F.normalize(texts, dim=-1).T, number)
+
+
+class Distillation(nn.Module):
+    """How far a student's maps are from explaining its teachers' maps, through linear heads that are thrown away."""
+
+    def __init__(self, students: Sequence[int], teachers: Sequence[int]) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList(nn.Conv2d(s, t, 1) for s, t in zip(students, teachers, strict=True))
+
+    def forward(self, maps: Sequence[Tensor], targets: Sequence[Tensor]) -> Tensor:
+        """Maps (N, C, h, w) and as many targets of unit variance (N, c, h', w') -> mean squared error, a scalar."""
+        losses = []
+        for head, seen, target in zip(self.heads, maps, targets, strict=True):
+            guess = cast(Tensor, head(seen))
+            guess = guess if guess.shape[2:] == target.shape[2:] else resampled(guess, target.shape[2:])
+            losses.append(F.mse_loss(guess, target))
+        return torch.stack(losses).mean()
+
+
+def resampled(maps: Tensor, size: Sequence[int]) -> Tensor:
+    """Bilinear, averaging where the grid gets coarser: (N, C, h, w) -> (N, C, *size)."""
+    height, width = size
+    if height < maps.shape[2]:
+        return F.adaptive_avg_pool2d(maps, (height, width))
+    return F.interpolate(maps, (height, width), mode="bilinear")

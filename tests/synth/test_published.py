@@ -1,0 +1,234 @@
+"""Published generators of synthetic defects: what each promises about picture and mask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+
+from blemish.synth.augmenters import AUGMENTERS, Augmenter
+from blemish.synth.cutpaste import cutpaste, cutpaste_scar
+from blemish.synth.draem import CODE_OPACITY, draem
+from blemish.synth.feature_noise import feature_noise, perlin_masks
+from blemish.synth.glass import glass, onto_shell
+from blemish.synth.nsa import half_side, intensity_label, logistic_label, nsa, shift_intensity
+from blemish.synth.perlin import fade, perlin_mask, perlin_noise
+from blemish.synth.poisson import Gradients, poisson_blend
+from blemish.synth.scene import Colours, Mask
+
+SIDE = 64
+Generator = Callable[[Colours, np.random.Generator], tuple[Colours, Mask]]
+
+
+def picture(seed: int, side: int = SIDE) -> Colours:
+    """Random colours, smooth over eight pixels."""
+    coarse = np.random.default_rng(seed).random((side // 8, side // 8, 3), dtype=np.float32)
+    return np.kron(coarse, np.ones((8, 8, 1), np.float32)) * np.float32(0.8) + np.float32(0.1)
+
+
+GENERATORS: dict[str, Generator] = {
+    "draem": partial(draem, texture=picture(1), probability=1.0),
+    "draem code": partial(draem, texture=picture(1), opacity=CODE_OPACITY),
+    "cutpaste": cutpaste,
+    "cutpaste scar": cutpaste_scar,
+    "nsa": partial(nsa, source=picture(2)),
+    "nsa texture": partial(nsa, source=picture(2), gradients="mixed", patches=4, resize=(0.5, 2.0)),
+    "nsa object": partial(nsa, source=picture(2), background=(0.0, 0.3)),
+    "shift-intensity": partial(shift_intensity, source=picture(2)),
+    "glass": partial(glass, texture=picture(1)),
+}
+each_generator = pytest.mark.parametrize("generator", GENERATORS.values(), ids=GENERATORS.keys())
+
+
+@each_generator
+def test_a_picture_and_a_mask_come_back(generator: Generator) -> None:
+    for seed in range(5):
+        image = picture(0)
+        changed, mask = generator(image, np.random.default_rng(seed))
+        assert changed.shape == image.shape
+        assert changed.dtype == np.float32
+        assert mask.shape == image.shape[:2]
+        assert mask.dtype == np.bool_
+        assert changed.min() >= 0
+        assert changed.max() <= 1
+
+
+@each_generator
+def test_outside_the_mask_nothing_changes_and_the_input_stays(generator: Generator) -> None:
+    for seed in range(5):
+        image = picture(0)
+        changed, mask = generator(image, np.random.default_rng(seed))
+        assert np.abs(changed - image)[~mask].max(initial=0) <= 3 / 255 + 1e-6  # NSA's tolerance, mean of channels
+        assert np.array_equal(image, picture(0))
+        assert not np.shares_memory(changed, image)
+
+
+@each_generator
+def test_the_same_seed_gives_the_same_defect(generator: Generator) -> None:
+    first, second = (generator(picture(0), np.random.default_rng(7)) for _ in range(2))
+    assert np.array_equal(first[0], second[0])
+    assert np.array_equal(first[1], second[1])
+
+
+def test_perlin_noise_vanishes_on_its_lattice_and_stays_in_range() -> None:
+    noise = perlin_noise(np.random.default_rng(0), 64, 64, (4, 8))
+    assert np.abs(noise[::16, ::8]).max() < 1e-6
+    assert np.abs(noise).max() <= 1.001
+    assert 0.15 < noise.std() < 0.5
+
+
+def test_the_fade_is_flat_at_both_ends() -> None:
+    ends = fade(np.array([0.0, 1e-4, 0.5, 1 - 1e-4, 1.0]))
+    assert ends == pytest.approx([0, 0, 0.5, 1, 1], abs=1e-9)
+
+
+def test_perlin_masks_cover_a_part_of_the_picture() -> None:
+    rng = np.random.default_rng(0)
+    shares = np.array([perlin_mask(rng, 64, 64).mean() for _ in range(100)])
+    assert 0.03 < shares.mean() < 0.25
+    assert shares.max() < 0.7
+
+
+def test_draem_returns_every_second_picture_unchanged() -> None:
+    rng = np.random.default_rng(0)
+    marked = [draem(picture(0, 32), rng, texture=picture(1, 32))[1].any() for _ in range(120)]
+    assert 0.3 < np.mean(marked) < 0.6
+
+
+def test_draem_refuses_a_texture_of_another_size() -> None:
+    with pytest.raises(ValueError, match="resize the texture"):
+        draem(picture(0), np.random.default_rng(0), texture=picture(1, 32))
+
+
+@pytest.mark.parametrize("augmenter", AUGMENTERS, ids=lambda each: each.__name__)
+def test_augmenters_keep_shape_and_type(augmenter: Augmenter) -> None:
+    pixels = (picture(0) * 255).astype(np.uint8)
+    changed = augmenter(pixels, np.random.default_rng(0))
+    assert changed.shape == pixels.shape
+    assert changed.dtype == np.uint8
+
+
+def test_cutpaste_patches_have_the_papers_areas() -> None:
+    rng = np.random.default_rng(0)
+    areas = [cutpaste(picture(0), rng)[1].mean() for _ in range(100)]
+    assert min(areas) > 0.015
+    assert max(areas) < 0.16
+
+
+def test_without_jitter_a_pasted_patch_is_a_copy() -> None:
+    image = picture(0)
+    changed, mask = cutpaste(image, np.random.default_rng(3), jitter=0.0)
+    known = {tuple(colour) for colour in np.round(image.reshape(-1, 3), 4).tolist()}
+    assert {tuple(colour) for colour in np.round(changed[mask], 4).tolist()} <= known
+
+
+def dense(destination: Colours, patch: Colours, region: Mask, gradients: Gradients) -> Colours:
+    """Poisson's equation written out pixel by pixel."""
+    places = {place: number for number, place in enumerate(zip(*np.nonzero(region), strict=True))}
+    matrix, right = np.zeros((len(places), len(places))), np.zeros((len(places), 3))
+    for (row, column), number in places.items():
+        for beside in ((row - 1, column), (row + 1, column), (row, column - 1), (row, column + 1)):
+            wanted, own = patch[row, column] - patch[beside], destination[row, column] - destination[beside]
+            stronger = np.where(np.abs(own) > np.abs(wanted), own, wanted)
+            right[number] += stronger if gradients == "mixed" else wanted
+            matrix[number, number] += 1
+            if beside in places:
+                matrix[number, places[beside]] -= 1
+            else:
+                right[number] += destination[beside]
+    blended = destination.copy()
+    blended[region] = np.clip(np.linalg.solve(matrix, right), 0, 1)
+    return blended
+
+
+@pytest.mark.parametrize("gradients", ["normal", "mixed"])
+@pytest.mark.parametrize("rectangular", [True, False])
+def test_the_blend_solves_poissons_equation(gradients: Gradients, rectangular: bool) -> None:
+    rng = np.random.default_rng(0)
+    destination, patch = (0.3 + 0.4 * rng.random((2, 12, 14, 3))).astype(np.float32)
+    region = np.zeros((12, 14), bool)
+    region[2:9, 3:11] = True
+    if not rectangular:
+        region &= rng.random((12, 14)) < 0.8
+    expected = dense(destination, patch, region, gradients)
+    assert np.abs(poisson_blend(destination, patch, region, gradients=gradients) - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("rectangular", [True, False])
+def test_a_patch_that_differs_by_a_constant_vanishes(rectangular: bool) -> None:
+    image = picture(0)
+    region = np.zeros((SIDE, SIDE), bool)
+    region[10:40, 5:60] = True
+    if not rectangular:
+        region[10:20, 5:20] = False
+    assert np.abs(poisson_blend(image, image + np.float32(0.3), region) - image).max() < 1e-5
+
+
+def test_the_rim_of_the_picture_is_never_blended() -> None:
+    image = picture(0)
+    blended = poisson_blend(image, picture(1), np.ones((SIDE, SIDE), bool))
+    for rim in (np.s_[0], np.s_[-1], np.s_[:, 0], np.s_[:, -1]):
+        assert np.array_equal(blended[rim], image[rim])
+
+
+def test_nsas_patches_have_the_papers_sizes() -> None:
+    rng = np.random.default_rng(0)
+    halves = np.array([half_side(rng, 1000, (0.0, 1.0)) for _ in range(2000)]) / 1000
+    assert halves.min() >= 0.03
+    assert halves.mean() == pytest.approx(0.03 + 2 * 0.05, abs=0.01)
+
+
+def test_nsa_labels_follow_the_change() -> None:
+    image, blended = np.zeros((20, 20, 3), np.float32), np.zeros((20, 20, 3), np.float32)
+    blended[5:15, 5:15] = 24 / 255
+    assert intensity_label(image, blended)[10, 10] == pytest.approx(24 / 255)
+    assert logistic_label(image, blended)[10, 10] == pytest.approx(0.5, abs=1e-4)
+    assert logistic_label(image, blended)[0, 0] == 0
+
+
+def test_feature_noise_doubles_the_batch_and_stays_in_its_spots() -> None:
+    features = torch.zeros(8, 16, 12, 10)
+    noisy, mask = feature_noise(features, generator=torch.Generator().manual_seed(0))
+    assert noisy.shape == (16, 16, 12, 10)
+    assert mask.shape == (16, 1, 12, 10)
+    assert (noisy[(mask == 0).expand_as(noisy)] == 0).all()
+    assert float(noisy[(mask == 1).expand_as(noisy)].std()) == pytest.approx(0.015, rel=0.05)
+
+
+def test_feature_noise_spares_real_defects_and_counts_them() -> None:
+    features, defects = torch.zeros(4, 8, 16, 16), torch.zeros(4, 1, 16, 16)
+    defects[:, :, 2:9, 3:9] = 1
+    noisy, mask = feature_noise(features, generator=torch.Generator().manual_seed(1), defects=defects, empty=0.0)
+    assert (noisy[:, :, 2:9, 3:9] == 0).all()
+    assert (mask[:, :, 2:9, 3:9] == 1).all()
+    assert noisy.abs().sum() > 0
+
+
+def test_half_of_the_feature_masks_are_empty() -> None:
+    masks = perlin_masks(200, 16, 16, generator=torch.Generator().manual_seed(0))
+    filled = masks.flatten(1).any(1).float().mean()
+    assert 0.35 < float(filled) < 0.6
+    full = perlin_masks(8, 16, 16, generator=torch.Generator().manual_seed(0), empty=0.0)
+    assert set(full.unique().tolist()) == {0.0, 1.0}
+
+
+def test_glass_marks_only_the_foreground() -> None:
+    foreground = np.zeros((SIDE, SIDE), bool)
+    foreground[16:48, 16:48] = True
+    masks = [
+        glass(picture(0), np.random.default_rng(seed), texture=picture(1), foreground=foreground)[1]
+        for seed in range(5)
+    ]
+    assert all(mask.any() for mask in masks)
+    assert not any((mask & ~foreground).any() for mask in masks)
+
+
+def test_features_are_moved_onto_the_shell() -> None:
+    features = torch.randn(50, 8, generator=torch.Generator().manual_seed(0)) * 3
+    moved = onto_shell(features, torch.ones(8), 4.0, 6.0)
+    lengths = (moved - 1).norm(dim=1)
+    assert float(lengths.min()) >= 4 - 1e-4
+    assert float(lengths.max()) <= 6 + 1e-4
