@@ -14,23 +14,18 @@ import importlib.util
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from blemish.encoders.embedded.network import Embedded, EmbeddedConfig
-from blemish.pretrain import sentences
-from blemish.pretrain.batches import Batches, Mixture
-from blemish.pretrain.course import Course, Weights
-from blemish.pretrain.loop import Plan, initialised, train, write
+from blemish.encoders.embedded.network import EmbeddedConfig
+from blemish.pretrain import pipeline
+from blemish.pretrain.course import Weights
+from blemish.pretrain.loop import Plan, write
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Lesson, Look, teach
-from blemish.synth.flaws import FLAWS
-from blemish.synth.materials import MATERIALS
-from blemish.synth.parts import PARTS
 
 SIDE = 160
 SEED = 2026
@@ -82,28 +77,17 @@ def main() -> None:
 
 
 def learn(given: argparse.Namespace, stores: Sequence[Store]) -> None:
-    naming = sentences.Naming(
-        {name: flaw.words for name, flaw in FLAWS.items()}, {name: flaw.adjectives for name, flaw in FLAWS.items()}
-    )
-    words = vocabulary(naming)
-    model = initialised(Embedded(words, EmbeddedConfig()), SEED)
+    stores = [store for store in stores if len(store)]
     weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
-    course = Course(model, LESSONS, weights)
-    batches = Batches([store for store in stores if len(store)], LESSONS, naming, words, seed=SEED)
+    student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), None, SEED)
+    plan = Plan(steps=given.steps, rate=given.rate, seed=SEED)
     until = time.time() + 60 * given.minutes
-    plan = Plan(steps=given.steps, rate=given.rate, mixture=Mixture(14, 12))
-    done = train(course, batches, plan, given.work / given.run, tell=Teller(given.steps), until=until)
+    tell = Teller(given.steps)
+    folder = given.work / given.run
+    student, done = pipeline.pretrain(stores, LESSONS, student, plan, weights, folder, tell=tell, until=until)
     print("finished" if done else "stopped; run it again to go on", flush=True)
     if given.out:
-        write(course.student, given.out)
-
-
-def vocabulary(naming: sentences.Naming) -> tuple[str, ...]:
-    """Every word that training can draw."""
-    products = [word for each in (*MATERIALS.values(), *PARTS.values()) for word in each.words]
-    states = (*sentences.NORMAL, *sentences.ABNORMAL, *sentences.WITH, *sentences.TEMPLATES, *sentences.ANYTHING)
-    flaws = chain(*naming.nouns.values(), *naming.adjectives.values())
-    return sentences.vocabulary([each.format("", product="", noun="") for each in (*products, *states, *flaws)])
+        write(student, given.out)
 
 
 def teachers(folder: Path) -> Look:
@@ -161,6 +145,7 @@ class Teller:
         self.sums: dict[str, float] = {}
 
     def __call__(self, step: int, losses: dict[str, float]) -> None:
+        """Add a step's losses."""
         self.first = step - 1 if self.first < 0 else self.first
         for name, loss in losses.items():
             self.sums[name] = self.sums.get(name, 0.0) + loss / 20

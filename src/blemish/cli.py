@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
+
+
+ELSEWHERE = {"pretrain": "blemish.training_commands", "synth": "blemish.training_commands"}
 
 
 @dataclass
@@ -67,7 +71,18 @@ _option = functools.partial(click.option, expose_value=False, callback=_keep)
 
 
 class _Group(click.Group):
-    """Turns what blemish refuses into one line on stderr and exit status 1."""
+    """Turns what blemish refuses into one line on stderr and exit status 1; knows the commands of other files."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        """All commands, sorted."""
+        return sorted([*super().list_commands(context), *ELSEWHERE])
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        """A command by name, imported if it lives elsewhere."""
+        if name not in ELSEWHERE:
+            return super().get_command(context, name)
+        found: click.Command = getattr(import_module(ELSEWHERE[name]), name)
+        return found
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""

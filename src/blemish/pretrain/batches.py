@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.errors import BadInput
+from blemish.pretrain import sentences
 from blemish.pretrain.course import Batch
-from blemish.pretrain.sentences import ANYTHING, Naming
 from blemish.pretrain.store import Store
 from blemish.pretrain.teachers import Lesson, tensor
 
@@ -27,12 +27,11 @@ class Batches:
         self,
         stores: Sequence[Store],
         lessons: Sequence[Lesson],
-        naming: Naming,
         words: Sequence[str],
         *,
         seed: int = 0,
     ) -> None:
-        self.stores, self.naming, self.words, self.seed = tuple(stores), naming, tuple(words), seed
+        self.stores, self.words, self.seed = tuple(stores), tuple(words), seed
         self.features = [[store.features(lesson.name) for store in stores] for lesson in lessons]
         groups = [store.groups() for store in stores]
         self.pairs = [((at, a), (at, b)) for at, (pairs, _) in enumerate(groups) for a, b in pairs]
@@ -51,32 +50,36 @@ class Batches:
         order, taught = [*good, *bad, *alone], [*bad, *alone]
         facts = [self.stores[at].facts[n] for at, n in bad]
         names = [tuple(fact["product"]) for fact in facts]
-        family = [self.naming.families.index(fact["family"]) for fact in facts]
+        families = [str(fact["family"]) for fact in facts]
         kinds = sorted(set(names))
         return Batch(
             relit(tensor(picked([store.pictures for store in self.stores], order)), rng, twins=len(bad)),
             torch.from_numpy(picked([store.masks for store in self.stores], bad)),
             tuple(torch.from_numpy(picked(arrays, taught).astype(np.float32)) for arrays in self.features),
             torch.tensor([kinds.index(name) for name in names], dtype=torch.long),
-            torch.tensor(family, dtype=torch.long),
-            *self._spoken(names, family, rng),
+            numbers(families),
+            *self._spoken(names, families, rng),
         )
 
     def _spoken(
-        self, names: list[tuple[str, ...]], family: list[int], rng: np.random.Generator
+        self, names: Sequence[tuple[str, ...]], families: Sequence[str], rng: np.random.Generator
     ) -> tuple[Tensor, tuple[str, ...], frozenset[str]]:
-        naming, families = self.naming, self.naming.families
-        called = [naming.product(each, rng) for each in names]
-        other = [int(rng.choice([n for n in range(len(families)) if n != own])) for own in family]
+        called = [sentences.product_name(each, rng) for each in names]
+        others = [sentences.other_family(own, rng) for own in families]
         texts = (
-            *(naming.normal(product, rng) for product in called),
-            *(naming.abnormal(product, rng) for product in called),
-            *(naming.flawed(p, families[n], rng) for p, n in zip(called, family, strict=True)),
-            *(naming.flawed(p, families[n], rng) for p, n in zip(called, other, strict=True)),
-            *(naming.flawed(str(rng.choice(ANYTHING)), each, rng) for each in families),
+            *(sentences.normal(product, rng) for product in called),
+            *(sentences.abnormal(product, rng) for product in called),
+            *(sentences.flawed(product, own, rng) for product, own in zip(called, families, strict=True)),
+            *(sentences.flawed(product, other, rng) for product, other in zip(called, others, strict=True)),
+            *(sentences.flawed(str(rng.choice(sentences.ANYTHING)), each, rng) for each in sentences.FAMILIES),
         )
         hidden = frozenset(np.array(self.words)[rng.random(len(self.words)) < HIDDEN].tolist())
-        return torch.tensor(other, dtype=torch.long), texts, hidden
+        return numbers(others), texts, hidden
+
+
+def numbers(families: Sequence[str]) -> Tensor:
+    """Places of families among all of them: (N,)."""
+    return torch.tensor([sentences.FAMILIES.index(family) for family in families], dtype=torch.long)
 
 
 def picked(arrays: Sequence[NDArray[Any]], places: Sequence[tuple[int, int]]) -> NDArray[Any]:

@@ -42,9 +42,11 @@ class TabObjective(nn.Module):
     def forward(
         self, good: Tensor, flawed: Tensor, normal_texts: Tensor, abnormal_texts: Tensor, product: Tensor
     ) -> Tensor:
-        """Features (N, C) of both twins, texts (K, D) of K products, the products' numbers (N,) -> a scalar."""
+        """Features (N, C) of both twins, unit texts (K, D) of K products, the products' numbers (N,) -> a scalar."""
+        # Deviation: the authors' code reshapes its table of texts where it should transpose it, so that a row there
+        # mixes all products and is not of unit length. Given that table, this is their loss: nothing rescales texts.
         sides = ((self.normal(good), normal_texts), (self.abnormal(flawed), abnormal_texts))
-        losses = [F.cross_entropy(self.scale * z @ F.normalize(t, dim=-1).T, product) for z, t in sides]
+        losses = [F.cross_entropy(self.scale * (z @ t.T), product) for z, t in sides]
         return losses[0] + losses[1]
 
 

@@ -2,70 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from itertools import chain
 
 import numpy as np
 
 from blemish.blocks.prompts import APRIL_GAN, WINCLIP
+from blemish.encoders.embedded.words import split
+from blemish.synth.flaws import FLAWS
+from blemish.synth.words import SYNONYMS, VOCABULARY, bad_sentence, flaw_sentence, good_sentence, photo
 
 ANYTHING = ("object", "part", "product", "surface", "item", "component", "workpiece", "sample", "material", "texture")
 """What any part may be called, so that the name of one that was never seen does not matter much."""
-NORMAL = (
-    *WINCLIP.normal, "good {}", "undamaged {}", "intact {}", "clean {}", "faultless {}", "{} without blemish",
-    "{} in good condition", "{} without anomaly", "normal {}", "{} without flaw",
-)  # fmt: skip
-ABNORMAL = (
-    *APRIL_GAN.anomalous, "defective {}", "flawed {}", "faulty {}", "{} with a defect", "{} with a flaw",
-    "{} with an anomaly", "abnormal {}", "{} with blemish", "imperfect {}", "{} in bad condition", "{} with a fault",
-)  # fmt: skip
-TEMPLATES = (*WINCLIP.templates, *("{}",) * 8, *("a photo of {}", "{} under inspection", "a picture of {}") * 2)
-WITH = (
-    "{product} with {noun}", "{product} with a {noun}", "{noun} on the {product}", "{noun} in the {product}",
-    "a {noun} on a {product}", "{noun}", "a {noun}", "{product}, {noun}", "{product} has {noun}",
-)  # fmt: skip
+FAMILIES = tuple(sorted(FLAWS))
+PUBLISHED = 0.4
+"""Share of sentences worded as in WinCLIP and APRIL-GAN, whose ensembles the trained model will be asked with."""
 
 
-class Facts(NamedTuple):
-    """What is known about a drawn picture: names of the part, and the family of its flaw or ""."""
-
-    product: tuple[str, ...]
-    family: str
-
-
-class Naming:
-    """Draws sentences; a flaw goes by any of its words, and now and then by one beside its product's name."""
-
-    def __init__(self, nouns: dict[str, Sequence[str]], adjectives: dict[str, Sequence[str]]) -> None:
-        self.nouns, self.adjectives = nouns, adjectives
-        self.families = tuple(sorted(nouns))
-
-    def product(self, names: Sequence[str], rng: np.random.Generator) -> str:
-        """Mostly one of its names, the usual one most often; sometimes a name that fits anything."""
-        if not names or rng.random() < 0.25:
-            return str(rng.choice(ANYTHING))
-        return names[0] if rng.random() < 0.5 else str(rng.choice(names))
-
-    def normal(self, product: str, rng: np.random.Generator) -> str:
-        """A sentence that says the part is good."""
-        return str(rng.choice(TEMPLATES)).format(str(rng.choice(NORMAL)).format(product))
-
-    def abnormal(self, product: str, rng: np.random.Generator) -> str:
-        """A sentence that says the part is bad, and not how."""
-        return str(rng.choice(TEMPLATES)).format(str(rng.choice(ABNORMAL)).format(product))
-
-    def flawed(self, product: str, family: str, rng: np.random.Generator) -> str:
-        """A sentence that names the flaw."""
-        adjectives = self.adjectives.get(family, ())
-        if adjectives and rng.random() < 0.2:
-            state = f"{rng.choice(adjectives)} {product}"
-        else:
-            state = str(rng.choice(WITH)).format(product=product, noun=rng.choice(self.nouns[family]))
-        return str(rng.choice(TEMPLATES)).format(state) if rng.random() < 0.5 else state
+def product_name(names: Sequence[str], rng: np.random.Generator) -> str:
+    """Mostly one of its names, the usual one most often; sometimes a name that fits anything."""
+    if not names or rng.random() < 0.25:
+        return str(rng.choice(ANYTHING))
+    return names[0] if rng.random() < 0.5 else str(rng.choice(names))
 
 
-def vocabulary(texts: Sequence[str]) -> tuple[str, ...]:
-    """The distinct words of texts, sorted."""
-    from blemish.encoders.embedded.words import split
+def normal(product: str, rng: np.random.Generator) -> str:
+    """A sentence that says the part is good."""
+    if rng.random() < PUBLISHED:
+        return _worded(APRIL_GAN.normal, product, rng)
+    return _captioned(good_sentence(product, rng), rng)
 
-    return tuple(sorted({word for text in texts for word in split(text)}))
+
+def abnormal(product: str, rng: np.random.Generator) -> str:
+    """A sentence that says the part is bad, and not how."""
+    if rng.random() < PUBLISHED:
+        return _worded(APRIL_GAN.anomalous, product, rng)
+    return _captioned(bad_sentence(product, rng), rng)
+
+
+def flawed(product: str, family: str, rng: np.random.Generator) -> str:
+    """A sentence that names the flaw."""
+    if rng.random() < PUBLISHED:
+        return _worded((f"{{}} with {rng.choice(FLAWS[family].words)}",), product, rng)
+    return _captioned(flaw_sentence(product, family, rng), rng)
+
+
+def other_family(family: str, rng: np.random.Generator) -> str:
+    """A family that a picture with a flaw of this one does not show by any of its names."""
+    close = SYNONYMS.get(family, frozenset()) | {family}
+    return str(rng.choice([name for name in FAMILIES if name not in close]))
+
+
+def vocabulary(products: Iterable[str]) -> tuple[str, ...]:
+    """Every word that training can draw, sorted."""
+    published = (WINCLIP.templates, APRIL_GAN.templates, APRIL_GAN.normal, APRIL_GAN.anomalous)
+    texts = chain(products, ANYTHING, VOCABULARY(), *published)
+    return tuple(sorted({word for text in texts for word in split(text.replace("{}", " "))}))
+
+
+def _captioned(phrase: str, rng: np.random.Generator) -> str:
+    return photo(phrase, rng) if rng.random() < 0.5 else phrase
+
+
+def _worded(states: Sequence[str], product: str, rng: np.random.Generator) -> str:
+    templates = WINCLIP.templates if rng.random() < 0.7 else APRIL_GAN.templates
+    return str(rng.choice(templates)).format(str(rng.choice(states)).format(product))

@@ -11,7 +11,7 @@ from scipy import ndimage
 from blemish.errors import BadInput
 from blemish.synth.flaws import chosen
 from blemish.synth.materials import MATERIALS
-from blemish.synth.optics import draw_camera, draw_light, lit, photographed
+from blemish.synth.optics import draw_camera, draw_light, lit, metered, photographed
 from blemish.synth.parts import PARTS
 from blemish.synth.scene import Mask, Scene, Surface
 
@@ -39,8 +39,10 @@ def specimen(seed: int, number: int, side: int, *, family: str | None = None) ->
     rng = np.random.default_rng((seed, number))
     for _ in range(20):
         scene = draw_scene(rng, side)
-        light, camera = draw_light(rng), draw_camera(rng)
-        good = photographed(lit(scene.surface, light), camera)
+        light = draw_light(rng)
+        seen = lit(scene.surface, light)
+        camera = metered(draw_camera(rng), seen)
+        good = photographed(seen, camera)
         for _ in range(3):
             broken = scene.copy()
             try:
@@ -48,9 +50,9 @@ def specimen(seed: int, number: int, side: int, *, family: str | None = None) ->
             except BadInput:  # this scene has no place for that family
                 break
             flawed = photographed(lit(broken.surface, light), camera)
-            seen = visible(good, flawed, mask)
-            if seen.sum() >= SMALLEST:
-                return Specimen(good, flawed, seen, scene.product, name)
+            shown = visible(good, flawed, mask)
+            if shown.sum() >= SMALLEST:
+                return Specimen(good, flawed, shown, scene.product, name)
     raise BadInput(f"no scene was found in which a flaw of family {family!r} can be seen")
 
 
