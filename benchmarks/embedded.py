@@ -38,6 +38,13 @@ LESSONS = (
 )
 CROPS = {"clothing-dataset": 1, "grocery-store": 1, "bccd-blood-cells": 1}
 """Crops of each photograph; two where nothing is said."""
+PRODUCTS = {
+    "clothing-dataset": ("clothing", "garment", "textile"),
+    "grocery-store": ("food", "packaged food", "fruit"),
+    "bccd-blood-cells": ("blood cells", "blood smear", "cells"),
+    "screws-aaronzink": ("wood block with screws", "screws", "wooden block"),
+}
+"""What may be said of the pictures of a source on which flaws are drawn."""
 MOST = {"clothing-dataset": 800, "grocery-store": 800, "bccd-blood-cells": 300}
 """Crops of one source: the large ones show the same kind of thing again and again."""
 
@@ -47,8 +54,9 @@ def main() -> None:
     made.add_argument("--work", type=Path, required=True)
     made.add_argument("--photos", type=Path, required=True)
     made.add_argument("--teachers", type=Path, required=True)
-    made.add_argument("--only", choices=["photos", "specimens", "train"])
+    made.add_argument("--only", choices=["photos", "specimens", "more", "train"])
     made.add_argument("--specimens", type=int, default=4000)
+    made.add_argument("--more", type=int, default=8000, help="twins that no teacher is asked about")
     made.add_argument("--steps", type=int, default=4000)
     made.add_argument("--minutes", type=float, default=1e6)
     made.add_argument("--rate", type=float, default=2e-3)
@@ -72,8 +80,16 @@ def main() -> None:
         if missing > 0:
             drawn.fill(counted(specimens(SEED, len(drawn) // 2, SIDE), missing), 2 * given.specimens)
         teach(drawn, look, LESSONS, given.work / "bases", watch)
+    more = Store(given.work / "more", SIDE)
+    if given.only in (None, "more"):
+        if not len(more):
+            twins = [twin for source, names in PRODUCTS.items() for twin in spoiled(given.photos / source, names)]
+            more.fill(twins, 2 * len(twins))
+        missing = given.more - len(more) // 2
+        if missing > 0:
+            more.fill(counted(specimens(SEED + 1, len(more) // 2, SIDE), missing), 2 * given.more)
     if given.only in (None, "train"):
-        learn(given, [photos, drawn])
+        learn(given, [photos, drawn, more])
 
 
 def learn(given: argparse.Namespace, stores: Sequence[Store]) -> None:
@@ -117,6 +133,12 @@ def crops(folder: Path) -> Iterator[Sequence[Entry]]:
     for number, source in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
         each = CROPS.get(source.name, 2)
         yield from counted(photographs([str(source)], SEED + number, SIDE, each=each), MOST.get(source.name, 4000))
+
+
+def spoiled(folder: Path, names: tuple[str, ...]) -> Iterator[Sequence[Entry]]:
+    """Flaws drawn on real pictures of things."""
+    paths = sorted(folder.iterdir())[:: max(1, len(list(folder.iterdir())) // 900)]
+    return flawed_photographs(paths, [names] * len(paths), SEED + 1, SIDE)
 
 
 def counted(groups: Iterator[Sequence[Entry]], count: int) -> Iterator[Sequence[Entry]]:

@@ -52,6 +52,13 @@ METHODS = {
         "CVPR 2026",
         "distance to the principal subspace of good patches",
     ),
+    "tab": Card(
+        "blemish.detectors.tab:TAB",
+        "nothing",
+        True,
+        "arXiv:2312.09480",
+        "every patch against words, those of the defects too",
+    ),
     "winclip": Card(
         "blemish.detectors.winclip:WinCLIP",
         "nothing or good parts",

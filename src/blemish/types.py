@@ -71,7 +71,6 @@ class Encoder(Protocol):
 
     def __call__(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
         """Patch features are raw outputs of the named layers."""
-        ...
 
 
 @runtime_checkable
@@ -80,11 +79,9 @@ class TextEncoder(Encoder, Protocol):
 
     def __call__(self, images: Tensor, *, layers: Sequence[int] = (), projected: bool = False) -> Features:
         """`projected`: patches of the last layer in the space of sentences, comparable with their embeddings."""
-        ...
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """(len(texts), D), not normalised."""
-        ...
 
 
 @runtime_checkable
@@ -93,7 +90,6 @@ class WindowEncoder(TextEncoder, Protocol):
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Class-token embedding of each window: (W_s, k) patch numbers per scale -> one (N, W_s, D) per scale."""
-        ...
 
 
 class Detector(Protocol):
@@ -103,7 +99,6 @@ class Detector(Protocol):
 
     def __call__(self, images: Tensor) -> Prediction:
         """The prediction of each image does not depend on the others in the batch."""
-        ...
 
 
 class Learner(Detector, Protocol):
@@ -111,4 +106,3 @@ class Learner(Detector, Protocol):
 
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Learn from batches of (N, 3, H, W) images of good parts, read once."""
-        ...

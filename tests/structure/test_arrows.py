@@ -14,16 +14,17 @@ RANKS = (
     {"types", "errors"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
-    {"detectors"},
+    {"detectors", "pretrain"},
     {"catalog"},
     {"inspection", "learning", "recording", "evaluation"},
     {"__init__"},
+    {"training_commands"},
     {"cli"},
     {"__main__"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "learning", "recording", "evaluation"}
-OPTIONAL = {"faiss", "pyarrow"}
+OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 
 each_file = pytest.mark.parametrize("file", FILES, ids=name)

@@ -32,10 +32,17 @@ class Batches:
         seed: int = 0,
     ) -> None:
         self.stores, self.words, self.seed = tuple(stores), tuple(words), seed
-        self.features = [[store.features(lesson.name) for store in stores] for lesson in lessons]
+        self.features = {
+            lesson.name: {at: s.features(lesson.name) for at, s in enumerate(stores) if s.has(lesson.name)}
+            for lesson in lessons
+        }
+        self.lessons = tuple(lessons)
+        self.taught = {at for at, s in enumerate(stores) if lessons and all(s.has(each.name) for each in lessons)}
         groups = [store.groups() for store in stores]
         self.pairs = [((at, a), (at, b)) for at, (pairs, _) in enumerate(groups) for a, b in pairs]
-        self.singles = [(at, number) for at, (_, singles) in enumerate(groups) for number in singles]
+        self.singles = [
+            (at, number) for at, (_, singles) in enumerate(groups) for number in singles if at in self.taught
+        ]
         if not self.pairs and not self.singles:
             raise BadInput("the stores hold no pictures: draw some first")
 
@@ -46,8 +53,9 @@ class Batches:
         chosen = [self.pairs[n] for n in rng.choice(len(self.pairs), some, replace=False)] if some else []
         single = min(singles, len(self.singles))
         alone = [self.singles[n] for n in rng.choice(len(self.singles), single, replace=False)] if single else []
+        chosen.sort(key=lambda pair: pair[1][0] in self.taught)  # stable: what teachers speak about comes last
         good, bad = [pair[0] for pair in chosen], [pair[1] for pair in chosen]
-        order, taught = [*good, *bad, *alone], [*bad, *alone]
+        order, taught = [*good, *bad, *alone], [place for place in (*bad, *alone) if place[0] in self.taught]
         facts = [self.stores[at].facts[n] for at, n in bad]
         names = [tuple(fact["product"]) for fact in facts]
         families = [str(fact["family"]) for fact in facts]
@@ -55,11 +63,15 @@ class Batches:
         return Batch(
             relit(tensor(picked([store.pictures for store in self.stores], order)), rng, twins=len(bad)),
             torch.from_numpy(picked([store.masks for store in self.stores], bad)),
-            tuple(torch.from_numpy(picked(arrays, taught).astype(np.float32)) for arrays in self.features),
+            tuple(self._targets(lesson, taught) for lesson in self.lessons) if taught else (),
             torch.tensor([kinds.index(name) for name in names], dtype=torch.long),
             numbers(families),
             *self._spoken(names, families, rng),
         )
+
+    def _targets(self, lesson: Lesson, places: Sequence[tuple[int, int]]) -> Tensor:
+        arrays = self.features[lesson.name]
+        return torch.from_numpy(np.stack([arrays[at][row] for at, row in places]).astype(np.float32))
 
     def _spoken(
         self, names: Sequence[tuple[str, ...]], families: Sequence[str], rng: np.random.Generator

@@ -32,7 +32,7 @@ class Batch(NamedTuple):
 
     images: Tensor  # (2N + M, 3, S, S)
     masks: Tensor  # (N, S, S), of the flaws
-    targets: tuple[Tensor, ...]  # per lesson, (N + M, c, h, w): good twins are not taught
+    targets: tuple[Tensor, ...]  # per lesson, (T, c, h, w), of the last T images
     product: Tensor  # (N,), numbers of the products' names among those of the batch
     family: Tensor  # (N,), numbers of the flaws' families
     other: Tensor  # (N,), numbers of families that the twin does not show
@@ -55,9 +55,10 @@ class Course(nn.Module):
         """The losses by name, unweighted."""
         seen = self.student.see(batch.images)
         losses: dict[str, Tensor] = {}
-        if self.weights.distillation and self.lessons:
+        if self.weights.distillation and batch.targets:
             maps = (*seen.stages, seen.neck)
-            taught = [maps[each.stage - 1][len(batch.masks) :] for each in self.lessons]
+            count = len(batch.targets[0])
+            taught = [maps[each.stage - 1][len(batch.images) - count :] for each in self.lessons]
             losses["distillation"] = self.distillation(taught, batch.targets)
         if len(batch.masks):
             losses |= self.with_words(seen, batch)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save_file
@@ -20,9 +20,6 @@ from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, Course
 from blemish.pretrain.norms import NormedConvolution, with_norms, without_norms
-
-if TYPE_CHECKING:
-    from lightning_fabric import Fabric
 
 Tell = Callable[[int, dict[str, float]], None]
 """tell(step, losses) after every step."""
@@ -77,7 +74,7 @@ def train(course: Course, batches: Batches, plan: Plan, folder: Path, *, tell: T
     return done == plan.steps
 
 
-def _fabric(plan: Plan) -> Fabric:
+def _fabric(plan: Plan) -> Any:
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
@@ -88,7 +85,7 @@ def _fabric(plan: Plan) -> Fabric:
 
 
 def _step(
-    fabric: Fabric, course: Any, optimizer: torch.optim.Optimizer, batches: Batches, plan: Plan, step: int
+    fabric: Any, course: Any, optimizer: torch.optim.Optimizer, batches: Batches, plan: Plan, step: int
 ) -> dict[str, float]:
     """One update; every device draws batches of its own."""
     for group in optimizer.param_groups:

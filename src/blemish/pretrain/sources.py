@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -57,7 +56,8 @@ def flawed_photographs(
 def photographs(folders: Sequence[str], seed: int, side: int, *, each: int = 2) -> Iterator[Sequence[Entry]]:
     """Random crops of the pictures in these folders, `each` of one, in a random order; unreadable ones are left out."""
     paths = find(folders)
-    order = np.random.default_rng(seed).permutation(len(paths)).tolist()
+    shuffling = np.random.default_rng(seed)
+    order = shuffling.permutation(len(paths)).tolist()
     nothing = np.zeros((side, side), bool)
     for number, (_, found) in zip(order, decode([paths[n] for n in order], _pixels), strict=True):
         if isinstance(found, BadImage):
@@ -81,8 +81,3 @@ def crop(picture: NDArray[np.uint8], rng: np.random.Generator, side: int) -> NDA
     part = Image.fromarray(picture[top : top + edge, left : left + edge])
     found = np.asarray(part.resize((side, side), Image.Resampling.BICUBIC if edge < side else Image.Resampling.BOX))
     return found[:, ::-1] if rng.random() < 0.5 else found
-
-
-def first(groups: Iterator[Sequence[Entry]], count: int) -> Iterator[Sequence[Entry]]:
-    """That many groups."""
-    return islice(groups, count)

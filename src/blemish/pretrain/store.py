@@ -88,6 +88,10 @@ class Store:
         """(M, S, S)."""
         return self._masks()[: len(self)]
 
+    def has(self, name: str) -> bool:
+        """Whether these features were stored."""
+        return (self.folder / f"{name}.npy").exists()
+
     def features(self, name: str) -> NDArray[np.float16]:
         """A teacher's features (M, c, h, w)."""
         found: NDArray[np.float16] = np.lib.format.open_memmap(self.folder / f"{name}.npy", "r")
