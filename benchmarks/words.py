@@ -1,0 +1,100 @@
+"""Whether words matter: pictures with one kind of defect, ranked above those with another by naming it.
+
+    python benchmarks/words.py ENCODER [--xsdd DIR] [--leather DIR] [--tiles DIR]
+
+For every ordered pair of kinds (a, b) of a set: the AUROC of the score for "a", pictures of a against pictures of b.
+0.5 is what words that do not matter give, on average over a pair and its reverse. Kinds in one set are named as its
+folders are; no picture was used to choose a word.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from itertools import permutations
+from pathlib import Path
+
+import torch
+from blemish import encoders
+from blemish.detectors.tab import TAB
+from blemish.images import find, read, resize, unit
+from blemish.metrics import image
+from blemish.synth.flaws import FLAWS
+from blemish.synth.specimens import specimen
+from harness import table
+from torch import Tensor
+
+XSDD = {
+    "finishing_roll_printing": "roller mark",
+    "iron_sheet_ash": "ash contamination",
+    "oxide_scale_of_plate_system": "oxide scale",
+    "oxide_scale_of_temperature_system": "temperature oxide scale",
+    "red_iron": "red rust",
+    "slag_inclusion": "slag inclusion",
+    "surface_scratch": "scratch",
+}
+LEATHER = {name: name for name in ("cut", "hole", "line", "wrinkle")}
+TILES = {"blowhole": "blowhole", "break": "break", "crack": "crack", "fray": "fray", "uneven": "uneven"}
+MOST = 60
+"""Pictures of a kind."""
+
+
+def main() -> None:
+    """Print a table a set."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("encoder")
+    for name in ("xsdd", "leather", "tiles"):
+        made.add_argument(f"--{name}", type=Path)
+    given = made.parse_args()
+    encoder = encoders.load_with_text(given.encoder)
+    size = (encoder.image_size, encoder.image_size)
+    sets: list[tuple[str, str, Mapping[str, str], dict[str, Tensor]]] = [("drawn specimens", "object", {}, drawn(size))]
+    for root, product, names in ((given.xsdd, "steel strip", XSDD), (given.leather, "leather", LEATHER),
+                                 (given.tiles, "magnetic tile", TILES)):  # fmt: skip
+        if root:
+            sets.append((root.name, product, names, {name: pictures(root, name, size) for name in names}))
+    rows = [(name, *compared(encoder, product, words, kinds)) for name, product, words, kinds in sets]
+    print(table(("set", "kinds", "mean AUROC over pairs", "lowest", "pairs above 0.5"), rows))
+
+
+def compared(
+    encoder: encoders.TextEncoder, product: str, words: Mapping[str, str], kinds: Mapping[str, Tensor]
+) -> tuple[str, str, str, str]:
+    """Number of kinds, and the pairs' AUROC: mean, lowest and the share above one half."""
+    scores = {}
+    for named in kinds:
+        detector = TAB(encoder, product=product, defects=[words.get(named, named)])
+        scores[named] = {kind: scored(detector, images) for kind, images in kinds.items()}
+    found = []
+    for a, b in permutations(kinds, 2):
+        labels = torch.cat([torch.ones(len(scores[a][a])), torch.zeros(len(scores[a][b]))])
+        found.append(image.auroc(torch.cat([scores[a][a], scores[a][b]]).numpy(), labels.bool().numpy()))
+    above = sum(value > 0.5 for value in found)
+    return str(len(kinds)), f"{sum(found) / len(found):.3f}", f"{min(found):.3f}", f"{above} of {len(found)}"
+
+
+@torch.inference_mode()
+def scored(detector: TAB, images: Tensor) -> Tensor:
+    return torch.cat([detector(batch).image_score for batch in images.split(16)])
+
+
+def pictures(root: Path, kind: str, size: tuple[int, int]) -> Tensor:
+    folder = next(path for path in (root / kind, root / "test" / kind, root / "images" / kind) if path.is_dir())
+    paths = find([folder])
+    return torch.stack([resize(unit(read(path)), size) for path in paths[:: max(1, len(paths) // MOST)][:MOST]])
+
+
+def drawn(size: tuple[int, int]) -> dict[str, Tensor]:
+    """Specimens that training never saw, 12 of each of 12 families."""
+    families: Sequence[str] = sorted(FLAWS)[::4]
+    return {
+        family: torch.stack([
+            torch.from_numpy(specimen(7, number, size[0], family=family).flawed.copy()).permute(2, 0, 1) / 255
+            for number in range(12)
+        ])
+        for family in families
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
