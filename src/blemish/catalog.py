@@ -54,10 +54,10 @@ METHODS = {
     ),
     "tab": Card(
         "blemish.detectors.tab:TAB",
-        "nothing",
+        "nothing or good parts",
         True,
         "arXiv:2312.09480",
-        "every patch against words, those of the defects too",
+        "every patch against words, those of defects too, and against good parts if any",
     ),
     "winclip": Card(
         "blemish.detectors.winclip:WinCLIP",

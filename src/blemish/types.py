@@ -77,8 +77,8 @@ class Encoder(Protocol):
 class TextEncoder(Encoder, Protocol):
     """An encoder whose image embedding can be compared with embeddings of sentences."""
 
-    def __call__(self, images: Tensor, *, layers: Sequence[int] = (), projected: bool = False) -> Features:
-        """`projected`: patches of the last layer in the space of sentences, comparable with their embeddings."""
+    def project(self, patches: Tensor) -> Tensor:
+        """Raw patches of the last layer in the space of sentences: (..., C) -> (..., D)."""
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """(len(texts), D), not normalised."""

@@ -7,13 +7,18 @@ of words itself, patch by patch, and to join it with the memory of good parts.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
+from blemish.blocks.memory import MemoryBank, gathered
+from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import named, prototypes, wording
 from blemish.blocks.similarity import anomaly_probability
 from blemish.types import Geometry, Prediction, TextEncoder
@@ -22,9 +27,12 @@ from blemish.types import Geometry, Prediction, TextEncoder
 class TAB(nn.Module):
     """Each patch, and the whole picture, against words for a good part and for what can go wrong with it.
 
-    image_score: mean of the whole picture's probability of the anomalous words and the highest patch's, in [0, 1].
-    anomaly_map: the patches' probability, in [0, 1].
+    image_score: zero-shot, mean of the whole picture's probability of the anomalous words and the highest patch's, in
+        [0, 1]; fitted, the highest patch score.
+    anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
+        much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage.
+    layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
     """
 
     texts: Tensor
@@ -37,22 +45,50 @@ class TAB(nn.Module):
         defects: Sequence[str] = (),
         temperature: float = 0.07,
         words: str = "winclip",
+        trust: float = 0.5,
+        layers: Sequence[int] | None = None,
         sigma: float = 4.0,
         image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoders.load_with_text(encoder)
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
-        self.sigma, self.image_size = sigma, image_size
+        self.trust, self.layers, self.sigma, self.image_size = trust, layers, sigma, image_size
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         texts = prototypes(self.encoder, product, wording(words))
         if defects:
             texts = torch.cat([texts[:1], named(self.encoder, product, defects, wording(words))])
         self.register_buffer("texts", texts)
+        self.bank = MemoryBank()
+        self.worded = Learned("scores")  # what the words say of each row of the bank
+
+    @torch.inference_mode()
+    def fit(self, batches: Iterable[Tensor]) -> Self:
+        """Remember the patches of good parts, and what the words say of them."""
+        seen = [self._look(images)[1:] for images in batches]
+        self.bank.remember(gathered(rows for _, rows in seen))
+        self.worded.store({"scores": gathered(words.unsqueeze(-1) for words, _ in seen).squeeze(-1)})
+        return self
 
     def forward(self, images: Tensor) -> Prediction:
-        """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
-        embedding, (patches,) = self.encoder(images, layers=[self.encoder.depth], projected=True)
-        whole = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
-        grid = anomaly_probability(patches, self.texts, self.temperature)  # (N, h, w)
-        return Prediction(fuse_mean(whole, maximum(grid)), smooth(upsample(grid, images.shape[-2:]), self.sigma))
+        """(N, 3, H, W) in [0, 1] -> Prediction."""
+        whole, words, patches = self._look(images)
+        if not self.bank.fitted:
+            return Prediction(fuse_mean(whole, maximum(words)), self._spread(words, images))
+        distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
+        scores: Tensor = self.worded.get_buffer("scores")
+        grid = distance + self.trust * (words - scores[row]).clamp_min(0)
+        return Prediction(maximum(grid), self._spread(grid, images))
+
+    def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Probability of the anomalous words for the whole (N,) and each patch (N, h, w), and patches for the memory."""
+        depth = self.encoder.depth
+        layers = self.layers or (depth // 2, depth * 3 // 4)
+        embedding, (*maps, last) = self.encoder(images, layers=[*layers, depth])
+        whole = anomaly_probability(embedding, self.texts, self.temperature)
+        joined = join_layers([F.normalize(pool_neighbours(layer), dim=-1) for layer in (*maps, last)])
+        words = anomaly_probability(self.encoder.project(last), self.texts, self.temperature)  # (N, h', w')
+        return whole, upsample(words, joined.shape[1:3]), joined
+
+    def _spread(self, grid: Tensor, images: Tensor) -> Tensor:
+        return smooth(upsample(grid, images.shape[-2:]), self.sigma)

@@ -68,6 +68,12 @@ class CLIP(nn.Module):
             )
         return self.visual.forward(images, layers=layers, projected=projected)
 
+    def project(self, patches: Tensor) -> Tensor:
+        """Raw patches of the last layer in the joint space: (..., C) -> (..., D) float32."""
+        if isinstance(self.visual, VisionTransformer):
+            return self.visual.project(patches).float()
+        return self.visual.attention.project(patches).float()
+
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """As `VisionTransformer.encode_windows`."""
         if isinstance(self.visual, VisionTransformer):

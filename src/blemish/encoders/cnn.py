@@ -170,7 +170,11 @@ class AttentionPool(nn.Module):
 
     def dense(self, x: Tensor) -> Tensor:
         """Each place as if it were all that is attended to: (N, C, h, w) -> (N, h, w, D)."""
-        return cast(Tensor, self.out(self.v(x.permute(0, 2, 3, 1))))
+        return self.project(x.permute(0, 2, 3, 1))
+
+    def project(self, places: Tensor) -> Tensor:
+        """Value and output projections: (..., C) -> (..., D)."""
+        return cast(Tensor, self.out(self.v(places)))
 
     def position_table(self, height: int, width: int) -> Tensor:
         """The position table resized to height x width places; the mean's row is kept as it is."""

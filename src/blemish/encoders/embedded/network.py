@@ -91,6 +91,10 @@ class Embedded(nn.Module):
         pooled = [pool for x in (x, active) for pool in (x.mean((2, 3)), x.amax((2, 3)))]
         return Seen(tuple(stages), neck, self.dense(active), self.whole(torch.cat(pooled, 1)))
 
+    def project(self, patches: Tensor) -> Tensor:
+        """Patches of layer 5 in the space of words: (..., C) -> (..., D)."""
+        return F.linear(F.relu(patches), self.dense.weight[:, :, 0, 0], self.dense.bias)
+
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Mean of the patches of each window in the space of words: (W_s, k) per scale -> one (N, W_s, D) per scale."""
         patches = self.see(images).patches.flatten(2).transpose(1, 2)  # (N, P, D)
