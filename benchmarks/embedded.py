@@ -36,8 +36,8 @@ LESSONS = (
     Lesson("resnet-8", 0, 5, 8, 64),
     Lesson("resnet-16", 1, 5, 16, 128),
 )
-CROPS = {"clothing-dataset": 1, "grocery-store": 1, "bccd-blood-cells": 1}
-"""Crops of each photograph; two where nothing is said."""
+CROPS = {"ambientcg-previews": 2, "clothing-dataset": 1, "grocery-store": 1, "bccd-blood-cells": 1}
+"""Crops of each photograph; four where nothing is said."""
 PRODUCTS = {
     "clothing-dataset": ("clothing", "garment", "textile"),
     "grocery-store": ("food", "packaged food", "fruit"),
@@ -131,7 +131,7 @@ def named(path: Path) -> str:
 
 def crops(folder: Path) -> Iterator[Sequence[Entry]]:
     for number, source in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
-        each = CROPS.get(source.name, 2)
+        each = CROPS.get(source.name, 4)
         yield from counted(photographs([str(source)], SEED + number, SIDE, each=each), MOST.get(source.name, 4000))
 
 

@@ -16,6 +16,7 @@ import aupro
 import memory
 import patchcore
 import precision
+import shipped
 import startup
 import winclip
 import windows
@@ -28,6 +29,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "patchcore": patchcore.section,
     "aupro": aupro.section,
     "startup": startup.section,
+    "shipped": shipped.section,
     "memory": memory.section,
     "accuracy": accuracy.section,
 }

@@ -15,14 +15,15 @@ from itertools import permutations
 from pathlib import Path
 
 import torch
+from harness import table
+from torch import Tensor
+
 from blemish import encoders
 from blemish.detectors.tab import TAB
 from blemish.images import find, read, resize, unit
 from blemish.metrics import image
 from blemish.synth.flaws import FLAWS
 from blemish.synth.specimens import specimen
-from harness import table
-from torch import Tensor
 
 XSDD = {
     "finishing_roll_printing": "roller mark",

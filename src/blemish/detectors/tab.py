@@ -81,7 +81,7 @@ class TAB(nn.Module):
         return Prediction(maximum(grid), self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Probability of the anomalous words for the whole (N,) and each patch (N, h, w), and patches for the memory."""
+        """Probability of anomalous words, of the whole (N,) and of each patch (N, h, w); patches for the memory."""
         depth = self.encoder.depth
         layers = self.layers or (depth // 2, depth * 3 // 4)
         embedding, (*maps, last) = self.encoder(images, layers=[*layers, depth])

@@ -60,10 +60,14 @@ class Batches:
         names = [tuple(fact["product"]) for fact in facts]
         families = [str(fact["family"]) for fact in facts]
         kinds = sorted(set(names))
+        images = relit(tensor(picked([store.pictures for store in self.stores], order)), rng, twins=len(bad))
+        flipped = torch.from_numpy((rng.random(len(order)) < 0.5)[shared(len(order), twins=len(bad))])
+        masks = torch.from_numpy(picked([store.masks for store in self.stores], bad))
+        targets = [self._targets(lesson, taught) for lesson in self.lessons] if taught else []
         return Batch(
-            relit(tensor(picked([store.pictures for store in self.stores], order)), rng, twins=len(bad)),
-            torch.from_numpy(picked([store.masks for store in self.stores], bad)),
-            tuple(self._targets(lesson, taught) for lesson in self.lessons) if taught else (),
+            mirrored(images, flipped),
+            mirrored(masks, flipped[len(good) : 2 * len(good)]),
+            tuple(mirrored(target, flipped[len(order) - len(taught) :]) for target in targets),
             torch.tensor([kinds.index(name) for name in names], dtype=torch.long),
             numbers(families),
             *self._spoken(names, families, rng),
@@ -100,10 +104,19 @@ def picked(arrays: Sequence[NDArray[Any]], places: Sequence[tuple[int, int]]) ->
     return np.stack([arrays[at][row] for at, row in places]) if places else np.asarray(empty)
 
 
+def shared(count: int, *, twins: int) -> NDArray[np.int_]:
+    """For each of `count` pictures whose draw it gets: the first 2 x `twins` are N good ones and their N twins."""
+    return np.concatenate([np.arange(twins), np.arange(twins), np.arange(twins, count - twins)])
+
+
+def mirrored(pictures: Tensor, which: Tensor) -> Tensor:
+    """Left and right exchanged in the pictures chosen: (N, ..., W), (N,) -> (N, ..., W)."""
+    return torch.where(which.view(-1, *[1] * (pictures.ndim - 1)), pictures.flip(-1), pictures)
+
+
 def relit(images: Tensor, rng: np.random.Generator, *, twins: int) -> Tensor:
     """Gain, contrast and now and then grey, drawn per picture; twins (the first 2 x `twins`) share theirs."""
-    count = len(images)
-    share = np.concatenate([np.arange(twins), np.arange(twins), np.arange(twins, count - twins)])
+    count, share = len(images), shared(len(images), twins=twins)
     gain = torch.from_numpy(np.exp(rng.normal(0, 0.15, (count, 1, 1, 1))).astype(np.float32)[share])
     shift = torch.from_numpy(rng.normal(0, 0.05, (count, 1, 1, 1)).astype(np.float32)[share])
     grey = torch.from_numpy((rng.random((count, 1, 1, 1)) < 0.15)[share])
