@@ -121,8 +121,8 @@ def learn(stores: Sequence[Store], lessons: Sequence[Lesson], weights: Weights, 
         write(student, run.out)
 
 
-def teachers(folder: Path) -> Look:
-    """Both networks as one: three maps, at strides 8, 16 and 32."""
+def networks(folder: Path) -> tuple[Look, Look]:
+    """ResNet-101 v2 (maps at strides 8 and 16) and MobileNetV2 (18 maps), both on images in [0, 1]."""
     spec = importlib.util.spec_from_file_location("teachers", folder / "teachers.py")
     assert spec is not None
     assert spec.loader is not None
@@ -131,10 +131,16 @@ def teachers(folder: Path) -> Look:
     residual = module.resnet101_v2(folder / "resnet101_v2.safetensors")
     mobile = module.mobilenet_v2(folder / "mobilenet_v2.safetensors")
     mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return lambda images: residual(images * 2 - 1), lambda images: mobile((images - mean) / deviation)
+
+
+def teachers(folder: Path) -> Look:
+    """Both networks as one: three maps, at strides 8, 16 and 32."""
+    residual, mobile = networks(folder)
 
     def look(images: Tensor) -> list[Tensor]:
         images = images.to(memory_format=torch.channels_last)  # the processor's convolutions are fast on these only
-        return [*residual(images * 2 - 1), mobile((images - mean) / deviation)[-1]]
+        return [*residual(images), mobile(images)[-1]]
 
     return look
 
