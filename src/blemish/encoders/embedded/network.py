@@ -138,7 +138,9 @@ def _words(stated: Any) -> list[str]:
 
 def _config(stated: dict[str, Any]) -> EmbeddedConfig:
     """The shape of a description; raises ValueError, TypeError or KeyError where it describes none."""
-    shape = {name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()}
+    shape: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
+    }  # fmt: skip
     c = EmbeddedConfig(**shape | {"words": WordsConfig(**stated["words"])})
     w = c.words
     sizes = (c.image_size, c.stem, *c.widths, *c.depths, c.neck, c.output, w.width, w.heads, w.buckets, w.output)
