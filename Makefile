@@ -1,5 +1,5 @@
 PYTHON ?= python3
-ENCODER ?= test-tiny
+ENCODER ?= embedded
 BIN := .venv/bin
 
 .PHONY: demo test check test-slow clean
@@ -7,9 +7,12 @@ BIN := .venv/bin
 demo: .venv/installed
 	rm -rf demo
 	$(BIN)/python examples/make_parts.py demo/parts
+	@echo "Words alone:"
+	$(BIN)/blemish inspect demo/parts/new --product "brushed metal plate" --encoder $(ENCODER) --out demo/words
+	@echo "Words and sixteen good parts:"
 	$(BIN)/blemish inspect demo/parts/new --product "brushed metal plate" --normal demo/parts/good \
 		--encoder $(ENCODER) --out demo/report
-	@echo "The report lies in demo/report: results.jsonl, and a heat map for each picture in overlays/"
+	@echo "The report lies in demo/report (from words alone: demo/words): results.jsonl, and heat maps in overlays/"
 
 test: check
 	$(BIN)/python -m pytest -q -m "not slow" -n 2

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.subspace_ad import SubspaceAD
+    from blemish.detectors.tab import TAB
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
@@ -30,6 +31,7 @@ _WHERE = {
     "Prediction": "blemish.types",
     "Sample": "blemish.types",
     "SubspaceAD": "blemish.detectors.subspace_ad",
+    "TAB": "blemish.detectors.tab",
     "WinCLIP": "blemish.detectors.winclip",
     "evaluate": "blemish.evaluation",
     "good_parts": "blemish.learning",
@@ -47,6 +49,7 @@ __all__ = [
     "Prediction",
     "Sample",
     "SubspaceAD",
+    "TAB",
     "WinCLIP",
     "evaluate",
     "good_parts",
