@@ -10,6 +10,7 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 from PIL import Image
+from tests.pretrain.test_sources import photograph
 
 from blemish import encoders
 from blemish.cli import main
@@ -100,6 +101,20 @@ def test_a_run_can_start_from_what_another_has_written(trained: Path, tmp_path: 
         one, other = (model(images, layers=[5]) for model in (old, new))
         assert float((one.patches[0] - other.patches[0]).norm() / one.patches[0].norm()) < 0.01
         assert torch.equal(new.encode_text(["a dent"]), old.encode_text(["a dent"]))
+
+
+def test_it_learns_from_the_users_own_parts_and_from_a_teacher(tmp_path: Path) -> None:
+    for number in range(3):
+        photograph(tmp_path / "caps" / f"{number}.png", seed=number)
+    own = ("--good", f"zirconia cap={tmp_path / 'caps'}", "--photos", tmp_path / "caps", "--teacher", "test-tiny")
+    result = pretrain(tmp_path, "--specimens", "0", "--steps", "1", "--aim", "tab=0.1", *own)
+    assert result.exit_code == 0, result.output
+    for said in ("drawing flaws on good parts: 3 of 3", "asking the teachers: 3 of 3", "asking the teachers: 6 of 6"):
+        assert said in result.stderr
+    assert all(f"{aim} " in result.stderr for aim in ("distillation", "patches", "types", "whole", "products", "tab"))
+    found = encoders.load(tmp_path / "model.safetensors")
+    assert isinstance(found, Embedded)
+    assert "zirconia" in found.words.vocabulary
 
 
 def test_an_encoder_of_others_cannot_be_started_from(tmp_path: Path) -> None:

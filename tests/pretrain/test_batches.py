@@ -184,6 +184,17 @@ def test_a_store_of_half_a_lesson_is_not_taught(tmp_path: Path) -> None:
     assert batch.images.shape[0] == 6
 
 
+def test_a_store_that_has_grown_since_is_not_taught(tmp_path: Path) -> None:
+    (store,) = taught(tmp_path, photos=0)
+    assert batches([store]).taught == {0}
+    store.fill([twins(6)], 14)
+    grown = batches([store])
+    assert grown.taught == set()
+    assert grown.draw(0, pairs=7, singles=0).targets == ()
+    teach(store, look, LESSONS, tmp_path / "bases", silent)
+    assert len(batches([store]).draw(0, pairs=7, singles=0).targets[0]) == 7
+
+
 def test_mirrored_exchanges_left_and_right_where_it_is_told() -> None:
     x = torch.arange(12.0).view(2, 2, 3)
     found = mirrored(x, torch.tensor([True, False]))
