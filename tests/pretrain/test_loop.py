@@ -168,6 +168,19 @@ def test_a_checkpoint_holds_tensors_and_the_plan(stores: list[Store], tmp_path: 
     assert list(tmp_path.iterdir()) == [tmp_path / "checkpoint.pt"]
 
 
+def test_matrices_decay_and_the_vectors_of_words_that_are_not_said_do_not(stores: list[Store], tmp_path: Path) -> None:
+    after = {}
+    for decay in (0.0, 0.5):
+        run(stores, tmp_path / str(decay), replace(PLAN, steps=1, decay=decay))
+        after[decay] = torch.load(tmp_path / str(decay) / "checkpoint.pt", weights_only=True)["course"]
+    before = student(stores).state_dict()["words.known.weight"]
+    for name, plain in after[0.0].items():
+        decays = plain.ndim > 1 and "known" not in name and "pieces" not in name
+        assert torch.equal(plain, after[0.5][name]) == (not decays), name
+    still = (after[0.5]["student.words.known.weight"] == before).all(1)
+    assert 1 < int(still.sum()) < len(still)
+
+
 def test_the_rate_warms_up_and_falls_along_half_a_cosine() -> None:
     plan = Plan(steps=110, rate=1.0, warmup=10)
     assert [rate(step, plan) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
