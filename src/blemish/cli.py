@@ -129,13 +129,14 @@ def inspect(
     """
     from blemish import encoders
     from blemish.images import find
+    from blemish.learning import usual
     from blemish.recording import Record
 
     paths, good = find(images), find(normal) if normal else []
     view = _view(chosen, region, mask)
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     settings = {
-        "method": chosen.method or _usual(bool(good)),
+        "method": chosen.method or usual(encoder, good=bool(good)),
         "arguments": _arguments(chosen.arguments),
         "encoder": f"{encoder.name} {encoder.sha256}".strip(),
         "precision": chosen.precision,
@@ -206,13 +207,14 @@ def evaluate(
     bootstrap interval. Exit status as for inspect.
     """
     from blemish import encoders, evaluation
+    from blemish.learning import usual
 
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     trial = evaluation.Trial(
         root,
         layout,
         category,
-        chosen.method or _usual(shots != 0),
+        chosen.method or usual(encoder, good=shots != 0),
         encoder,
         shots=shots,
         seed=seed,
@@ -238,6 +240,7 @@ def evaluate(
 def list_(what: str) -> None:
     """Show the methods, encoders or data-set layouts there are."""
     from blemish import catalog, data
+    from blemish.encoders.embedded import CARD
     from blemish.encoders.names import rows
 
     if what == "methods":
@@ -247,11 +250,7 @@ def list_(what: str) -> None:
         _print_table(("layout", "looked for"), data.described())
     else:
         _print_table(("encoder", "kind", "from", "licence"), rows())
-
-
-def _usual(good: bool) -> str:
-    """The method for what there is: good parts, or words alone."""
-    return "anomaly-dino" if good else "winclip"
+        click.echo(CARD.read_text(encoding="utf-8"))
 
 
 def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
