@@ -40,6 +40,7 @@ _WHERE = {
 }
 
 __all__ = [
+    "TAB",
     "AnomalyDINO",
     "BlemishError",
     "Features",
@@ -49,7 +50,6 @@ __all__ = [
     "Prediction",
     "Sample",
     "SubspaceAD",
-    "TAB",
     "WinCLIP",
     "evaluate",
     "good_parts",
