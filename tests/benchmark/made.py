@@ -11,6 +11,7 @@ from tests.cli.test_inspect import picture
 from blemish.benchmark.plan import Planned, read, trials
 from blemish.benchmark.running import Failure
 from blemish.benchmark.trial import Measured, measured
+from blemish.errors import BlemishError
 from blemish.learning import Watch, unwatched
 
 PLAN = """
@@ -25,14 +26,22 @@ root = "parts"
 """
 
 
-def category(folder: Path, *, good: int = 6, types: tuple[str, ...] = ("spot", "stain"), first: int = 0) -> Path:
-    """Good parts to learn, two good parts and two defects of each type to test, of another seed for another `first`."""
+TYPES = ("spot", "stain")
+
+
+def category(folder: Path, *, good: int = 6, first: int = 0, masks: bool = False) -> Path:
+    """Good parts to learn, two good parts and two defects of each type to test, of another seed for another `first`.
+
+    Masks take time: pixel metrics have intervals too.
+    """
     for number in range(good):
         picture(folder / f"train/good/{number}.png", seed=first + number)
     for number in range(2):
         picture(folder / f"test/good/{number}.png", seed=first + 30 + number)
-        for place, kind in enumerate(types):
+        for place, kind in enumerate(TYPES):
             picture(folder / f"test/{kind}/{number}.png", seed=first + 50 + 10 * place + number, spot=True)
+            if not masks:
+                continue
             mask = np.zeros((64, 64), np.uint8)
             mask[24:40, 24:40] = 255
             target = folder / f"ground_truth/{kind}/{number}_mask.png"
@@ -41,10 +50,10 @@ def category(folder: Path, *, good: int = 6, types: tuple[str, ...] = ("spot", "
     return folder
 
 
-def data_set(folder: Path, *names: str) -> Path:
+def data_set(folder: Path, *names: str, masks: bool = False) -> Path:
     """`folder`/parts with these categories, bolt and nut unless named; returns `folder`."""
     for number, name in enumerate(names or ("bolt", "nut")):
-        category(folder / "parts" / name, first=200 * number)
+        category(folder / "parts" / name, first=200 * number, masks=masks)
     return folder
 
 
@@ -60,6 +69,9 @@ def planned(folder: Path, text: str = PLAN) -> list[Planned]:
 
 def here(planned: Planned, watch: Watch = unwatched) -> Measured | Failure:
     """In this process, with invented times and memory, so that two runs can be compared."""
-    found = measured(planned, watch)
+    try:
+        found = measured(planned, watch)
+    except BlemishError as error:
+        return Failure(str(error))
     invented = {"seconds_per_image": 0.5, "learning_seconds": 1.0, "peak_bytes": 1 << 26}
     return found._replace(outcome=found.outcome | invented)

@@ -91,7 +91,7 @@ def test_what_is_needed_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_what_is_not_toml_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"is not TOML .*line 1.*examples/benchmark.toml shows a plan"):
+    with pytest.raises(BadInput, match=r"is not TOML .*examples/benchmark.toml shows a plan"):
         read(plan_file(tmp_path, "shots = ["))
     (tmp_path / "plan.toml").write_bytes(b"\xff\xfe")
     with pytest.raises(BadInput, match="is not TOML"):

@@ -22,11 +22,12 @@ def one(folder: Path, text: str = PLAN) -> Planned:
 
 
 def test_metrics_are_those_of_evaluate(tmp_path: Path) -> None:
-    plan = one(data_set(tmp_path, "bolt"))
+    plan = one(data_set(tmp_path, "bolt", masks=True))
     outcome = measured(plan).outcome
     report = evaluation.run(plan.trial).as_json()
     assert {name: outcome[name] for name in evaluation.METRICS} == {name: report[name] for name in evaluation.METRICS}
     assert outcome["shots"] == 2
+    assert outcome["pixel_ap"]
     assert set(outcome["types"]) == {"spot", "stain"}
     for kind, found in report["types"].items():
         assert {name: outcome["types"][kind][name] for name in found} == found

@@ -68,8 +68,9 @@ FORMATS: dict[str, tuple[str, Callable[[Table], str]]] = {
 
 
 def _plain(row: Row) -> dict[str, Any]:
-    about = row.group._asdict() | {name: getattr(row, name) for name in ("category", "type", "precision", "seeds")}
-    return about | {name: getattr(row, name) for name in (*COUNTS, *ORIGIN)}
+    """All but the numbers; of what was published there are no counts."""
+    about = row.group._asdict() | {name: getattr(row, name) for name in ("category", "type", "precision", *ORIGIN)}
+    return about | {name: getattr(row, name) if row.seeds else None for name in ("seeds", *COUNTS)}
 
 
 def _column(name: str, part: str) -> str:
@@ -87,11 +88,11 @@ def _shown(name: str, cell: Cell | None) -> str:
 
 
 def _grid(head: Sequence[str], lines: Sequence[dict[str, Any]]) -> str:
-    """A Markdown table; a number 0 in a count is shown as nothing."""
+    """A Markdown table."""
     rows = [[name.replace("_", " ") for name in head], ["---"] * len(head)]
     rows += [[_cell(line[name]) for name in head] for line in lines]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def _cell(value: Any) -> str:
-    return str(value).replace("|", r"\|").replace("\n", " ")
+    return "" if value is None else str(value).replace("|", r"\|").replace("\n", " ")
