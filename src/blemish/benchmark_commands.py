@@ -107,7 +107,7 @@ def _told(each: Finished | Failed) -> str:
     from blemish.benchmark.running import Failed
 
     asked = each.planned.asked()
-    where = "/".join(filter(None, (asked["data"], asked["category"])))
+    where = "/".join(dict.fromkeys(filter(None, (asked["data"], asked["category"]))))
     what = f"{asked['method']}, {asked['encoder']}, {where}, {asked['shots']} shots, seed {asked['seed']}"
     if isinstance(each, Failed):
         return f"{what}: failed: {each.error}"

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.benchmark.made import PLAN, data_set, here, plan_file
 from tests.cli.test_inspect import run
+from tests.structure.test_surface import loaded_after
 
 from blemish import evaluation
 from blemish.benchmark import running
@@ -115,18 +116,25 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     assert "left out: patchcore is not measured with 0 shots: it learns from good parts" in result.stderr
 
 
+def test_asking_for_help_does_not_load_torch() -> None:
+    loaded = loaded_after("from blemish.cli import main\nmain(['benchmark', '--help'], standalone_mode=False)")
+    assert "click" in loaded
+    assert not loaded & {"torch", "numpy", "scipy"}
+
+
 @pytest.mark.slow
-def test_a_run_that_is_killed_goes_on_and_ends_with_the_same_table(tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_run_that_is_stopped_goes_on_and_ends_with_the_same_table(tmp_path: Path, how: signal.Signals) -> None:
     plan = plan_file(data_set(tmp_path), PLAN.replace("[0, 1]", "[0, 1, 2]"))
     whole = run("benchmark", plan, "--out", tmp_path / "whole", "--format", "json")
-    out = tmp_path / "killed"
+    out = tmp_path / "stopped"
     command = [sys.executable, "-c", "from blemish.cli import main; main()", "benchmark", str(plan), "--out", str(out)]
     paths = os.pathsep.join([str(Path(evaluation.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 300
         while not ((out / "results.jsonl").is_file() and lines(out / "results.jsonl")) and time.monotonic() < until:
             time.sleep(0.05)
-        process.send_signal(signal.SIGKILL)
+        process.send_signal(how)
     kept = len(lines(out / "results.jsonl"))
     assert 1 <= kept < 6
     rest = run("benchmark", plan, "--out", out, "--format", "json")

@@ -230,7 +230,7 @@ def _notes(finished: Sequence[Finished]) -> list[str]:
     """Each once: what to know of an encoder, thresholds that could not be had, pictures that could not be read."""
     notes: dict[str, None] = {}
     for each in finished:
-        where = " ".join(filter(None, (each.planned.data, each.planned.trial.category)))
+        where = " ".join(dict.fromkeys(filter(None, (each.planned.data, each.planned.trial.category))))
         if each.outcome["note"]:
             notes[each.outcome["note"]] = None
         if each.outcome["threshold"] is None:
