@@ -28,7 +28,11 @@ SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
 
 
-ELSEWHERE = {"pretrain": "blemish.training_commands", "synth": "blemish.training_commands"}
+ELSEWHERE = {
+    "benchmark": "blemish.benchmark_commands",
+    "pretrain": "blemish.training_commands",
+    "synth": "blemish.training_commands",
+}
 
 
 @dataclass
@@ -310,19 +314,27 @@ def _print_worst(record: Record) -> None:
 
 
 def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:
+    from blemish.evaluation import METRICS
+
     click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
     for name, report in reports.items():
         values = report.as_json()
-        rows = [
-            (key, *(f"{value[part]:.4f}" for part in ("value", "low", "high")))
-            for key, value in values.items()
-            if isinstance(value, dict)
-        ]
+        measured = [key for key in METRICS if values[key]]
+        rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
         click.echo(
             f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned"
         )
         _print_table(("metric", "value", "low", "high"), rows)
+        if len(report.types) > 1:
+            _print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
         click.echo(f"{report.seconds_per_image:.3f} s an image")
+
+
+def _lines_of_types(types: dict[str, Any], measured: Sequence[str]) -> list[tuple[str, ...]]:
+    return [
+        (kind, str(found["n_anomalous"]), *(f"{found[key]['value']:.4f}" if found[key] else "" for key in measured))
+        for kind, found in types.items()
+    ]
 
 
 def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

@@ -18,7 +18,8 @@ RANKS = (
     {"catalog"},
     {"inspection", "learning", "recording", "evaluation"},
     {"__init__"},
-    {"training_commands"},
+    {"benchmark"},
+    {"benchmark_commands", "training_commands"},
     {"cli"},
     {"__main__"},
 )
