@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import reduce
+from itertools import chain
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +25,10 @@ class Subspace(Learned):
 
     def learn(self, batches: Iterable[Tensor], variance: float) -> None:
         """Fit to batches of (n, D) features; keeps the fewest directions that explain at least `variance` of them."""
-        mean, covariance = mean_and_covariance(batches)
+        self.settle(*mean_and_covariance(batches), variance)
+
+    def settle(self, mean: Tensor, covariance: Tensor, variance: float) -> None:
+        """The same from the mean (D,) and covariance (D, D) of the features."""
         values, vectors = torch.linalg.eigh(covariance)  # ascending
         values = values.flip(0).clamp_min(0)
         share = values.cumsum(0) / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
@@ -47,9 +53,12 @@ class PositionGaussian(Learned):
 
     def learn(self, batches: Iterable[Tensor], ridge: float) -> None:
         """Fit to batches of (n, h, w, C) features; `ridge` is added to each variance (PaDiM, Eq. 1)."""
-        mean, covariance = mean_and_covariance(batches)  # (h, w, C), (h, w, C, C)
-        covariance.diagonal(dim1=-2, dim2=-1).add_(ridge)
-        factor = torch.linalg.cholesky(covariance.float())
+        self.settle(*mean_and_covariance(batches), ridge)
+
+    def settle(self, mean: Tensor, covariance: Tensor, ridge: float) -> None:
+        """The same from the mean (h, w, C) and covariance (h, w, C, C) of the features."""
+        ridged = covariance + ridge * torch.eye(covariance.shape[-1], device=covariance.device)
+        factor = torch.linalg.cholesky(ridged.float())
         identity = torch.eye(factor.shape[-1], device=factor.device)
         whitening = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         self.store({"mean": mean.float(), "whitening": whitening})
@@ -64,6 +73,44 @@ class PositionGaussian(Learned):
             )
         white = torch.einsum("hwij,nhwj->nhwi", self.whitening, patches - self.mean)
         return white.square().sum(-1).sqrt()
+
+
+class Moments(NamedTuple):
+    """Sums over features in float64, where a large mean costs no digits: they can be added up."""
+
+    number: Tensor  # of examples, ()
+    first: Tensor  # (..., C)
+    second: Tensor  # of the products, (..., C, C)
+
+
+def moments(rows: Tensor) -> Moments:
+    """Sums over the first axis of features (n, ..., C)."""
+    rows = rows.double()
+    number = torch.tensor(float(len(rows)), dtype=torch.float64, device=rows.device)
+    return Moments(number, rows.sum(0), torch.einsum("n...i,n...j->...ij", rows, rows))
+
+
+class Merged(Learned):
+    """Sums over pictures that are no longer kept apart: what they taught stays and cannot be taken back."""
+
+    def __init__(self) -> None:
+        super().__init__(*Moments._fields)
+
+    def plus(self, parts: Iterable[Moments]) -> Moments:
+        """These sums and then each of the others, from left to right: merging the first of them changes no digit."""
+        start = [Moments(*(self.get_buffer(name) for name in Moments._fields))] if self.fitted else []
+        return reduce(lambda sums, part: Moments(*map(torch.add, sums, part)), chain(start, parts))
+
+    def merge(self, parts: Iterable[Moments]) -> None:
+        """Take these in for good."""
+        self.store(self.plus(parts)._asdict())
+
+
+def settled(sums: Moments) -> tuple[Tensor, Tensor]:
+    """Mean (..., C) and unbiased covariance (..., C, C) in float64; a single example has covariance 0."""
+    mean = sums.first / sums.number
+    scatter = sums.second - sums.number * mean.unsqueeze(-1) * mean.unsqueeze(-2)
+    return mean, scatter / (sums.number - 1).clamp_min(1)
 
 
 def mean_and_covariance(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:

@@ -15,7 +15,7 @@ from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank, Search, gathered
 from blemish.blocks.rotation import rotate, turned_while_few
-from blemish.types import Encoder, Geometry, Prediction
+from blemish.types import Encoder, Geometry, Lessons, Prediction
 
 
 class AnomalyDINO(nn.Module):
@@ -56,6 +56,22 @@ class AnomalyDINO(nn.Module):
 
     def _turns(self, images: Tensor) -> Iterator[Tensor]:
         return (rotate(images, 360 * turn / self.turns) for turn in range(1, self.turns))
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> Lessons:
+        """The patches of each image, at every rotation unless there are more than `few` images."""
+        views = [self._patches(view) for view in turned_while_few([images], self.few, self._turns)]
+        return ((self.bank.compared(torch.stack(views, 1)).flatten(0, 3),),)  # (N * views * h * w, D)
+
+    def learn(self, lessons: Lessons) -> Self:
+        """Remember these patches only."""
+        ((rows,),) = lessons
+        self.bank.hold(rows)
+        return self
+
+    def lessons(self) -> Lessons:
+        """The rows of the bank."""
+        return ((self.bank.rows,),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in cosine distances, both in [0, 2]."""

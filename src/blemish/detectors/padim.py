@@ -11,10 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from blemish import encoders
-from blemish.blocks.density import PositionGaussian
+from blemish.blocks.density import Merged, PositionGaussian, moments, settled
+from blemish.blocks.learned import Learned
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.patches import join_layers
-from blemish.types import Encoder, Geometry, Prediction
+from blemish.types import Encoder, Geometry, Lessons, Prediction
+
+TOGETHER = 16
+"""Grids whose products are summed at once."""
 
 
 class PaDiM(nn.Module):
@@ -42,12 +46,40 @@ class PaDiM(nn.Module):
         self.image_size, self.seed = image_size, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         self.gaussian = PositionGaussian()
+        self.taught, self.merged = Learned("grids"), Merged()  # of learn() alone
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Estimate mean and covariance at every place; one pass, in constant memory."""
         self.gaussian.learn((self._patches(images) for images in batches), self.ridge)
+        self.taught.forget()
+        self.merged.forget()
         return self
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> Lessons:
+        """The patch grid of each image, (N, h, w, C)."""
+        return ((self._patches(images),),)
+
+    def learn(self, lessons: Lessons) -> Self:
+        """Estimate mean and covariance from these grids, which are kept, and from those that were merged."""
+        ((grids,),) = lessons
+        self.taught.store({"grids": grids})
+        mean, covariance = settled(self.merged.plus(map(moments, grids.split(TOGETHER))))
+        self.gaussian.settle(mean, covariance, self.ridge)
+        return self
+
+    def lessons(self) -> Lessons:
+        """The grids that are kept."""
+        return ((self.taught.get_buffer("grids"),),)
+
+    def merge(self, count: int) -> int:
+        """Add up the `count` oldest grids for good, and some more: they go in blocks, as `learn` adds them."""
+        ((grids,),) = self.lessons()
+        count = min(len(grids), -(-count // TOGETHER) * TOGETHER)
+        self.merged.merge(map(moments, grids[:count].split(TOGETHER)))
+        self.taught.store({"grids": grids[count:]})
+        return count
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in Mahalanobis distances; raises BadInput for a size not fitted."""

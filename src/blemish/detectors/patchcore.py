@@ -14,7 +14,7 @@ from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search, gathered
 from blemish.blocks.patches import describe_neighbours, join_layers
-from blemish.types import Encoder, Geometry, Prediction
+from blemish.types import Encoder, Geometry, Lessons, Prediction
 
 
 class PatchCore(nn.Module):
@@ -55,9 +55,28 @@ class PatchCore(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember a coreset of the patches of good parts."""
         rows = gathered(self._patches(images) for images in batches)
-        generator = torch.Generator().manual_seed(self.seed)
-        self.bank.remember(rows[coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)])
+        self.bank.remember(rows[self.choose(rows)])
         return self
+
+    def choose(self, rows: Tensor) -> Tensor:
+        """Numbers of the rows of a coreset, drawn by `seed`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> Lessons:
+        """The patches of each image."""
+        return ((self._patches(images).flatten(0, 2),),)
+
+    def learn(self, lessons: Lessons) -> Self:
+        """Remember these patches only, and all of them."""
+        ((rows,),) = lessons
+        self.bank.hold(rows)
+        return self
+
+    def lessons(self) -> Lessons:
+        """The rows of the bank."""
+        return ((self.bank.rows,),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, squared distances unless `squared` is off."""

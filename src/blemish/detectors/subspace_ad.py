@@ -5,17 +5,19 @@ CVPR 2026.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import reduce
 from typing import Self
 
 import torch
 from torch import Tensor, nn
 
 from blemish import encoders
-from blemish.blocks.density import Subspace
+from blemish.blocks.density import Merged, Moments, Subspace, settled
+from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.patches import relative_layers
 from blemish.blocks.rotation import rotate, turned_while_few
-from blemish.types import Encoder, Geometry, Prediction
+from blemish.types import Encoder, Geometry, Lessons, Prediction
 
 
 class SubspaceAD(nn.Module):
@@ -45,19 +47,50 @@ class SubspaceAD(nn.Module):
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
         self.subspace = Subspace()
+        self.taught, self.merged = Learned(*Moments._fields), Merged()  # of learn() alone
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Find the directions in which the patches of good parts vary; one pass, in constant memory."""
+        self.subspace.learn((self._patches(images).flatten(0, 2) for images in self._views(batches)), self.variance)
+        self.taught.forget()
+        self.merged.forget()
+        return self
+
+    def _views(self, batches: Iterable[Tensor]) -> Iterator[Tensor]:
         generator = torch.Generator().manual_seed(self.seed)
 
         def turns(images: Tensor) -> Iterator[Tensor]:
             for angles in torch.rand(len(images), self.turns, generator=generator).T * 360:
                 yield torch.cat([rotate(image[None], float(a)) for image, a in zip(images, angles, strict=True)])
 
-        views = turned_while_few(batches, self.few, turns)
-        self.subspace.learn((self._patches(images).flatten(0, 2) for images in views), self.variance)
+        return turned_while_few(batches, self.few, turns)
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> Lessons:
+        """The sums of each image's patches, turned as well unless there are more than `few` images."""
+        grids = (self._patches(view).flatten(1, 2).double() for view in self._views([images]))  # (N, h * w, D)
+        none = torch.zeros(len(images), dtype=torch.float64, device=images.device)
+        sums = ((none + rows.shape[1], rows.sum(1), rows.mT @ rows) for rows in grids)
+        return (reduce(lambda one, other: tuple(map(torch.add, one, other)), sums),)
+
+    def learn(self, lessons: Lessons) -> Self:
+        """Find the subspace of these sums, which are kept, and of those that were merged."""
+        (sums,) = lessons
+        self.taught.store(Moments(*sums)._asdict())
+        self.subspace.settle(*settled(self.merged.plus(map(Moments, *sums))), self.variance)
         return self
+
+    def lessons(self) -> Lessons:
+        """The sums that are kept, a row a picture."""
+        return (tuple(self.taught.get_buffer(name) for name in Moments._fields),)
+
+    def merge(self, count: int) -> int:
+        """Add up the `count` oldest sums for good."""
+        (sums,) = self.lessons()
+        self.merged.merge(map(Moments, *(rows[:count] for rows in sums)))
+        self.taught.store(Moments(*(rows[count:] for rows in sums))._asdict())
+        return min(count, len(sums[0]))
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in squared distances."""

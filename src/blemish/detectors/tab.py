@@ -21,7 +21,7 @@ from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import named, prototypes, wording
 from blemish.blocks.similarity import anomaly_probability
-from blemish.types import Geometry, Prediction, TextEncoder
+from blemish.types import Geometry, Lessons, Prediction, TextEncoder
 
 
 class TAB(nn.Module):
@@ -69,6 +69,23 @@ class TAB(nn.Module):
         self.bank.remember(gathered(rows for _, rows in seen))
         self.worded.store({"scores": gathered(words.unsqueeze(-1) for words, _ in seen).squeeze(-1)})
         return self
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> Lessons:
+        """The patches of each image, and what the words say of them."""
+        _, words, patches = self._look(images)
+        return ((self.bank.compared(patches).flatten(0, 2), words.flatten()),)
+
+    def learn(self, lessons: Lessons) -> Self:
+        """Remember these patches only."""
+        ((rows, words),) = lessons
+        self.bank.hold(rows)
+        self.worded.store({"scores": words})
+        return self
+
+    def lessons(self) -> Lessons:
+        """The rows of the bank, and what the words say of them."""
+        return ((self.bank.rows, self.worded.get_buffer("scores")),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""

@@ -16,7 +16,7 @@ from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.prompts import prototypes, wording
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import harmonic_aggregation, sliding_windows
-from blemish.types import Geometry, Prediction, WindowEncoder
+from blemish.types import Geometry, Lessons, Prediction, WindowEncoder
 
 
 class WinCLIP(nn.Module):
@@ -61,6 +61,22 @@ class WinCLIP(nn.Module):
         for number, bank in enumerate(self.banks):
             bank.remember(gathered(grids[number] for grids in seen))
         return self
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> Lessons:
+        """The windows and patches of each image, a group a bank."""
+        grids = self._look(images)[1]
+        return tuple((bank.compared(grid).flatten(0, 2),) for bank, grid in zip(self.banks, grids, strict=True))
+
+    def learn(self, lessons: Lessons) -> Self:
+        """Remember these windows and patches only."""
+        for bank, (rows,) in zip(self.banks, lessons, strict=True):
+            bank.hold(rows)
+        return self
+
+    def lessons(self) -> Lessons:
+        """The rows of each bank."""
+        return tuple((bank.rows,) for bank in self.banks)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
