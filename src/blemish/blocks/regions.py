@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ from blemish.errors import BadInput
 from blemish.images import Region
 
 EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
-Points = NDArray[np.int64]
 
 
 class DefectRegion(NamedTuple):
@@ -26,7 +24,7 @@ class DefectRegion(NamedTuple):
     score: float  # the highest of the map
     mean: float
     centroid: tuple[float, float]  # (x, y), the centre of the top left pixel being (0, 0)
-    contours: tuple[Points, ...]  # (V, 2) corners (x, y) of pixels each: the outline, then those of the holes
+    contour: NDArray[np.int64]  # (V, 2): the outline, see `outline`; holes are not drawn
 
     def as_json(self, kind: str | None = None) -> dict[str, Any]:
         """Plain values, as a line of `results.jsonl` lists them; `kind` is the defect's type."""
@@ -36,13 +34,15 @@ class DefectRegion(NamedTuple):
             "area_mm2": self.area_mm2,
             "score": self.score,
             "mean": self.mean,
-            "contour": self.contours[0].tolist(),
+            "contour": self.contour.tolist(),
             "type": kind,
         }
 
 
-def regions(anomaly_map: Tensor, threshold: float, *, scale: float | None = None, least: int = 1) -> list[DefectRegion]:
-    """Regions of at least `least` pixels where the map (H, W) is >= threshold, worst first.
+def regions(
+    anomaly_map: Tensor, threshold: float, *, scale: float | None = None, least: int = 1, most: int = 1000
+) -> list[DefectRegion]:
+    """The `most` worst regions of at least `least` pixels where the map (H, W) is >= threshold, worst first.
 
     NaN, not inspected, belongs to no region. `scale` is millimetres a pixel.
     """
@@ -51,12 +51,15 @@ def regions(anomaly_map: Tensor, threshold: float, *, scale: float | None = None
     if scale is not None and not scale > 0:
         raise BadInput(f"scale={scale}: give millimetres a pixel, a positive number")
     scores = anomaly_map.detach().cpu().numpy()
-    labels, _ = ndimage.label(scores >= threshold, structure=EIGHT_CONNECTED)
-    areas = np.bincount(labels.ravel())
+    reached = scores >= threshold
+    labels, count = ndimage.label(reached, structure=EIGHT_CONNECTED)
+    members, values = labels[reached], scores[reached]
+    highest = np.full(count + 1, -np.inf, scores.dtype)
+    np.maximum.at(highest, members, values)
+    large = np.flatnonzero(np.bincount(members, minlength=count + 1) >= max(least, 1))
+    worst = large[np.argsort(-highest[large], kind="stable")][:most]
     boxes = ndimage.find_objects(labels)
-    kept = [number for number in range(1, len(areas)) if areas[number] >= least]
-    found = [_described(scores, labels, number, boxes[number - 1], scale) for number in kept]
-    return sorted(found, key=lambda region: region.score, reverse=True)
+    return [_described(scores, labels, number, boxes[number - 1], scale) for number in worst.tolist()]
 
 
 def _described(
@@ -73,77 +76,26 @@ def _described(
         score=float(values.max()),
         mean=float(values.mean(dtype=np.float64)),
         centroid=(x + float(columns.mean()), y + float(rows.mean())),
-        contours=tuple(contour + (x, y) for contour in outlines(inside)),
+        contour=outline(inside) + np.array([x, y]),
     )
 
 
-def outlines(inside: NDArray[np.bool_]) -> list[Points]:
-    """Closed polygons (V, 2) along the sides of the pixels of a bool (H, W), corners (x, y) only, the longest first.
+def outline(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The closed polygon (V, 2) around one region of a bool (H, W), along the sides of its pixels.
 
-    The pixels lie to the right of the way: outlines run clockwise on the screen, those of holes against it. Pixels
-    that touch at a corner are connected.
+    Points are corners (x, y) of pixels, (0, 0) the top left one of the picture, clockwise on the screen, only where the
+    way turns. Pixels that touch at a corner are connected.
     """
-    starts, steps = _sides(np.pad(inside, 1))
-    follower = _followers(starts, steps)
-    return sorted((_corners(loop) for loop in _loops(starts, follower)), key=_enclosed, reverse=True)
-
-
-def _sides(inside: NDArray[np.bool_]) -> tuple[Points, Points]:
-    """Where each side between a pixel and the outside begins, and its step: two (S, 2) of (x, y)."""
-    directions = ((1, 0), (0, 1), (-1, 0), (0, -1))  # along the top, right, bottom and left side
-    outside = (np.roll(~inside, shift, axis) for shift, axis in ((1, 0), (-1, 1), (-1, 0), (1, 1)))
-    corners = ((0, 0), (1, 0), (1, 1), (0, 1))
-    starts, steps = [], []
-    for empty, corner, direction in zip(outside, corners, directions, strict=True):
-        rows, columns = np.nonzero(inside & empty)
-        starts.append(np.stack([columns, rows], 1) + corner - 1)  # less the padding
-        steps.append(np.broadcast_to(direction, (len(rows), 2)))
-    return np.concatenate(starts), np.concatenate(steps)
-
-
-def _followers(starts: Points, steps: Points) -> list[int]:
-    """The number of the side that goes on where each one ends: (S,).
-
-    Where two pixels touch at a corner two sides go on, and the left turn keeps the pixels together.
-    """
-    width = int(starts[:, 0].max()) + 2
-    turned = np.stack([steps[:, 1], -steps[:, 0]], 1)  # to the left, y pointing down
-
-    def keys(points: Points, ways: Points) -> NDArray[np.int64]:
-        return ((points[:, 1] + 1) * width + points[:, 0] + 1) * 9 + (ways[:, 1] + 1) * 3 + ways[:, 0] + 1
-
-    own = keys(starts, steps)
-    order = np.argsort(own)
-    ends, follower = starts + steps, np.full(len(starts), -1)
-    for ways in (-turned, steps, turned):  # the later ones take precedence
-        wanted = keys(ends, ways)
-        place = np.minimum(np.searchsorted(own, wanted, sorter=order), len(own) - 1)
-        follower = np.where(own[order[place]] == wanted, order[place], follower)
-    listed: list[int] = follower.tolist()
-    return listed
-
-
-def _loops(starts: Points, follower: Sequence[int]) -> list[Points]:
-    """The points of each closed way (V, 2)."""
-    left, loops = bytearray(b"\1") * len(follower), []
-    for first in range(len(follower)):
-        loop, side = [], first
-        while left[side]:
-            left[side] = 0
-            loop.append(side)
-            side = follower[side]
-        if loop:
-            loops.append(starts[loop])
-    return loops
-
-
-def _corners(loop: Points) -> Points:
-    """A closed way without the points that lie on a straight line."""
-    before, after = loop - np.roll(loop, 1, 0), np.roll(loop, -1, 0) - loop
-    return loop[(before != after).any(1)]
-
-
-def _enclosed(polygon: Points) -> float:
-    """The area within, negative for a hole."""
-    x, y = polygon.T
-    return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) / 2
+    width = inside.shape[1] + 2
+    pixels = np.pad(inside, 1).tobytes()
+    # Ways are east, south, west, north: the step, and the pixels ahead to the left and to the right of the corner.
+    steps, left, right = (1, width, -1, -width), (-width, 0, -1, -1 - width), (0, -1, -1 - width, -width)
+    start = corner = pixels.index(1)
+    way, turns = 0, []
+    while not turns or (corner, way) != (start, 0):
+        corner += steps[way]
+        ahead = pixels[corner + left[way]], pixels[corner + right[way]]
+        if ahead != (0, 1):
+            way = (way - 1) % 4 if ahead[0] else (way + 1) % 4
+            turns.append(corner)
+    return np.stack(np.divmod(turns, width)[::-1], axis=1) - 1  # less the padding
