@@ -91,7 +91,8 @@ def outline(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
     # Ways are east, south, west, north: the step, and the pixels ahead to the left and to the right of the corner.
     steps, left, right = (1, width, -1, -width), (-width, 0, -1, -1 - width), (0, -1, -1 - width, -width)
     start = corner = pixels.index(1)
-    way, turns = 0, []
+    way = 0
+    turns: list[int] = []
     while not turns or (corner, way) != (start, 0):
         corner += steps[way]
         ahead = pixels[corner + left[way]], pixels[corner + right[way]]
