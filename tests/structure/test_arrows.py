@@ -16,14 +16,14 @@ RANKS = (
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"detectors", "pretrain"},
     {"catalog"},
-    {"inspection", "learning", "recording", "evaluation"},
+    {"inspection", "learning", "recording", "evaluation", "calibration", "holding_out", "promises"},
     {"__init__"},
-    {"training_commands"},
+    {"training_commands", "calibration_commands"},
     {"cli"},
     {"__main__"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-MAY_USE_NEIGHBOURS = {"inspection", "learning", "recording", "evaluation"}
+MAY_USE_NEIGHBOURS = RANKS[5]
 OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 
