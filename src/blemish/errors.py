@@ -33,9 +33,5 @@ class BadInput(BlemishError, ValueError):
     """An argument or tensor of the wrong shape, type, range or device."""
 
 
-class BadRecipe(BlemishError):
-    """A recipe that is unreadable, altered, of a newer format, or meant for another encoder."""
-
-
 class MissingExtra(BlemishError, ImportError):
     """An optional package is not installed; the message is the `pip install` that adds it."""

@@ -21,7 +21,7 @@ class Subspace(Learned):
     axes: Tensor
 
     def __init__(self) -> None:
-        super().__init__("mean", "axes")
+        super().__init__("mean: D", "axes: D K")
 
     def learn(self, batches: Iterable[Tensor], variance: float) -> None:
         """Fit to batches of (n, D) features; keeps the fewest directions that explain at least `variance` of them."""
@@ -49,7 +49,7 @@ class PositionGaussian(Learned):
     whitening: Tensor
 
     def __init__(self) -> None:
-        super().__init__("mean", "whitening")
+        super().__init__("mean: h w C", "whitening: h w C C")
 
     def learn(self, batches: Iterable[Tensor], ridge: float) -> None:
         """Fit to batches of (n, h, w, C) features; `ridge` is added to each variance (PaDiM, Eq. 1)."""
@@ -94,7 +94,7 @@ class Merged(Learned):
     """Sums over pictures that are no longer kept apart: what they taught stays and cannot be taken back."""
 
     def __init__(self) -> None:
-        super().__init__(*Moments._fields)
+        super().__init__(*Moments._fields, dtype=torch.float64)
 
     def plus(self, parts: Iterable[Moments]) -> Moments:
         """These sums and then each of the others, from left to right: merging the first of them changes no digit."""

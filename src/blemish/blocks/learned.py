@@ -12,12 +12,19 @@ from blemish.errors import NotFitted
 
 
 class Learned(nn.Module):
-    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size."""
+    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size.
 
-    def __init__(self, *names: str) -> None:
+    A layout is a name, "scores", or a name with its axes, "rows: M D"; axes of one letter have one size.
+    """
+
+    def __init__(self, *layouts: str, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        for name in names:
-            self.register_buffer(name, torch.empty(0))
+        self.layout: dict[str, list[str]] = {}
+        for layout in layouts:
+            name, described, axes = layout.partition(":")
+            self.register_buffer(name, torch.empty(0, dtype=dtype))
+            if described:
+                self.layout[name] = axes.split()
 
     @property
     def fitted(self) -> bool:
@@ -31,12 +38,25 @@ class Learned(nn.Module):
 
     def forget(self) -> None:
         """Back to the state before fit()."""
-        self.store({name: torch.empty(0, device=tensor.device) for name, tensor in self.named_buffers(recurse=False)})
+        self.store({name: tensor.new_empty(0) for name, tensor in self.named_buffers(recurse=False)})
 
     def require(self) -> None:
         """Raises NotFitted when there is nothing to compare with."""
         if not self.fitted:
             raise NotFitted("nothing has been learned yet: call fit() with images of good parts first")
+
+    def misfits(self) -> list[str]:
+        """Names of tensors that do not have their axes; where one is empty all must be."""
+        tensors = dict(self.named_buffers(recurse=False))
+        if not any(tensor.numel() for tensor in tensors.values()):
+            return []
+        found, sizes = [], dict[str, int]()
+        for name, axes in self.layout.items():
+            shape = tensors[name].shape
+            pairs = list(zip(axes, shape, strict=False))
+            if len(shape) != len(axes) or not shape.numel() or any(sizes.setdefault(a, n) != n for a, n in pairs):
+                found.append(name)
+        return found
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, tensor in self.named_buffers(recurse=False):

@@ -26,7 +26,7 @@ class MemoryBank(Learned):
     norms: Tensor  # (M,), squared
 
     def __init__(self, metric: Metric = "cosine", *, search: Search = "torch") -> None:
-        super().__init__("rows", "norms")
+        super().__init__("rows: M D", "norms: M")
         if metric not in ("cosine", "euclidean") or search not in ("torch", "faiss"):
             raise BadInput(f"metric {metric!r}, search {search!r}: choose cosine or euclidean, torch or faiss")
         self.metric: Metric = metric

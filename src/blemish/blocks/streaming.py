@@ -32,6 +32,8 @@ def cover(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 1
     that the best choice of 7/8 of the limit would reach. Distances are those of a random projection to `width`
     dimensions.
     """
+    if radius == 0 and len(rows) <= limit:
+        return Cover(torch.arange(len(rows), device=rows.device), radius)
     flat = projected(rows.flatten(1).float(), width, torch.Generator().manual_seed(seed))
     numbers = torch.arange(len(rows), device=rows.device)
     if radius > 0:

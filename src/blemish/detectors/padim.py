@@ -46,7 +46,7 @@ class PaDiM(nn.Module):
         self.image_size, self.seed = image_size, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         self.gaussian = PositionGaussian()
-        self.taught, self.merged = Learned("grids"), Merged()  # of learn() alone
+        self.taught, self.merged = Learned("grids: N h w C"), Merged()  # of learn() alone
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:

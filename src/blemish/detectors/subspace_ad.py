@@ -47,7 +47,9 @@ class SubspaceAD(nn.Module):
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
         self.subspace = Subspace()
-        self.taught, self.merged = Learned(*Moments._fields), Merged()  # of learn() alone
+        # Of learn() alone: the sums of each picture, and those of pictures that were merged.
+        self.taught = Learned("number: N", "first: N D", "second: N D D", dtype=torch.float64)
+        self.merged = Merged()
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:

@@ -60,7 +60,7 @@ class TAB(nn.Module):
             texts = torch.cat([texts[:1], named(self.encoder, product, defects, wording(words))])
         self.register_buffer("texts", texts)
         self.bank = MemoryBank()
-        self.worded = Learned("scores")  # what the words say of each row of the bank
+        self.worded = Learned("scores: M")  # what the words say of each row of the bank
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
