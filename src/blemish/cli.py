@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from blemish import __version__
 from blemish.errors import BlemishError
-from blemish.options import Chosen, arguments_of, leave, print_table, shared, usual, view_of, watching
+from blemish.options import Chosen, arguments_of, leave, print_table, shared, view_of, watching
 
 if TYPE_CHECKING:
     from blemish.evaluation import Report
@@ -117,14 +117,16 @@ def _plan(
 ) -> Plan:
     from blemish import encoders
     from blemish.images import find
+    from blemish.learning import usual
     from blemish.planning import by_method
 
     if scale is not None:
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
     good = find(normal) if normal else []
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     return by_method(
-        chosen.method or usual(bool(good)),
-        encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision),
+        chosen.method or usual(encoder, good=bool(good)),
+        encoder,
         precision=chosen.precision,
         product=product,
         good=good,
@@ -188,13 +190,14 @@ def evaluate(
     bootstrap interval. Exit status as for inspect.
     """
     from blemish import encoders, evaluation
+    from blemish.learning import usual
 
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     trial = evaluation.Trial(
         root,
         layout,
         category,
-        chosen.method or usual(shots != 0),
+        chosen.method or usual(encoder, good=shots != 0),
         encoder,
         shots=shots,
         seed=seed,
@@ -220,6 +223,7 @@ def evaluate(
 def list_(what: str) -> None:
     """Show the methods, encoders or data-set layouts there are."""
     from blemish import catalog, data
+    from blemish.encoders.embedded import CARD
     from blemish.encoders.names import rows
 
     if what == "methods":
@@ -229,6 +233,7 @@ def list_(what: str) -> None:
         print_table(("layout", "looked for"), data.described())
     else:
         print_table(("encoder", "kind", "from", "licence"), rows())
+        click.echo(CARD.read_text(encoding="utf-8"))
 
 
 def _print_lines(lines: Sequence[dict[str, Any]], as_json: bool) -> None:

@@ -63,11 +63,6 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
 _option = functools.partial(click.option, expose_value=False, callback=_keep)
 
 
-def usual(good: bool) -> str:
-    """The method for what there is: good parts, or words alone."""
-    return "anomaly-dino" if good else "winclip"
-
-
 def arguments_of(pairs: Sequence[str]) -> dict[str, Any]:
     """NAME=VALUE with VALUE as JSON where it is JSON, else as text."""
     found: dict[str, Any] = {}

@@ -170,12 +170,26 @@ def _fill(made: nn.Module, recipe: Recipe) -> None:
         if tensor.dtype != state[name].dtype or (name not in grown and tensor.shape != state[name].shape):
             raise ValueError(f"{name} is {state[name].dtype} {list(state[name].shape)}")
     made.load_state_dict(state, strict=False)
-    if odd := {f"{prefix}.{name}" for prefix, module in _memories(made) for name in module.misfits()}:
+    if odd := {f"{prefix}.{name}" for prefix, module in _memories(made) for name in _misfits(module)}:
         raise ValueError(f"{min(odd)} is {list(state[min(odd)].shape)}")
 
 
 def _memories(made: nn.Module) -> list[tuple[str, Learned]]:
     return [(name, module) for name, module in made.named_modules() if isinstance(module, Learned)]
+
+
+def _misfits(module: Learned) -> list[str]:
+    """Names of tensors that do not have the axes of their layout; where one is empty all must be."""
+    tensors = dict(module.named_buffers(recurse=False))
+    if not any(tensor.numel() for tensor in tensors.values()):
+        return []
+    found, sizes = [], dict[str, int]()
+    for name, axes in module.layout.items():
+        shape = tensors[name].shape
+        pairs = list(zip(axes, shape, strict=False))
+        if len(shape) != len(axes) or not shape.numel() or any(sizes.setdefault(a, n) != n for a, n in pairs):
+            found.append(name)
+    return found
 
 
 def _try(made: Detector) -> None:

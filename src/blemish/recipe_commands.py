@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.errors import BadInput
-from blemish.options import Chosen, arguments_of, leave, print_table, shared, usual, view_of, watching
+from blemish.options import Chosen, arguments_of, leave, print_table, shared, view_of, watching
 
 if TYPE_CHECKING:
     from blemish.inspection import Unreadable
@@ -80,6 +80,7 @@ def freeze(
     from blemish import encoders, teaching
     from blemish import recipe as recipes
     from blemish.images import find
+    from blemish.learning import usual
 
     if out.exists():
         raise BadInput(f"{out} exists: name another file, or teach that one more by `blemish teach`")
@@ -87,7 +88,7 @@ def freeze(
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     with watching() as watch:
         made = teaching.freeze(
-            chosen.method or usual(bool(good)),
+            chosen.method or usual(encoder, good=bool(good)),
             encoder,
             product=product,
             good=good,

@@ -20,13 +20,14 @@ import torch
 from torch import Tensor, nn
 
 from blemish import catalog, encoders, lessons, recipe_file, showing, shown
+from blemish.encoders.names import is_published
 from blemish.errors import BadImage, BadInput
 from blemish.images import decode, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, prepare
 from blemish.learning import Watch, unwatched
-from blemish.lessons import Groups, Knowledge
+from blemish.lessons import Choosing, Groups, Knowledge, Merging, Pupil
 from blemish.recipe import STATE, Recipe, Taught, arguments_of, bare, encoder_of, learned, load, stamped
-from blemish.types import GOOD, Choosing, Detector, Encoder, Geometry, Learner, Merging, Pupil
+from blemish.types import GOOD, Detector, Encoder, Geometry, Learner
 
 BUDGET = 512.0
 """MiB of rows that teaching lets a recipe grow to unless another budget is stated."""
@@ -296,7 +297,7 @@ def _sum(path: Path) -> str:
 def _place(encoder: Encoder) -> str:
     """The encoder's name, or where its file lies however the command was called."""
     path = Path(encoder.name).expanduser()
-    return str(path.resolve()) if encoder.sha256 and path.exists() else encoder.name
+    return encoder.name if is_published(encoder.name) or not path.exists() else str(path.resolve())
 
 
 def _precision(encoder: Encoder) -> str:

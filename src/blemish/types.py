@@ -110,33 +110,3 @@ class Learner(Detector, Protocol):
 
 Lessons = tuple[tuple["Tensor", ...], ...]
 """What good parts have taught: groups of tensors, the first axis of each in the order of the parts."""
-
-
-@runtime_checkable
-class Pupil(Learner, Protocol):
-    """A learner that can be taught more, and made to forget, without looking again at what it knows."""
-
-    def study(self, images: Tensor) -> Lessons:
-        """What images (N, 3, H, W) of good parts teach: in each tensor as many rows for every image, in their order."""
-
-    def learn(self, lessons: Lessons) -> Self:
-        """Know these lessons, beside those that were merged, and no others."""
-
-    def lessons(self) -> Lessons:
-        """What was learned last; tensors without elements if nothing was."""
-
-
-@runtime_checkable
-class Choosing(Pupil, Protocol):
-    """A pupil that keeps some of the rows it has studied."""
-
-    def choose(self, rows: Tensor) -> Tensor:
-        """Numbers of the rows (M, ...) to keep."""
-
-
-@runtime_checkable
-class Merging(Pupil, Protocol):
-    """A pupil whose lessons are sums, which can be added up for good to save memory."""
-
-    def merge(self, count: int) -> int:
-        """Merge at least the `count` oldest lessons, which changes no score; returns how many were."""

@@ -45,19 +45,6 @@ class Learned(nn.Module):
         if not self.fitted:
             raise NotFitted("nothing has been learned yet: call fit() with images of good parts first")
 
-    def misfits(self) -> list[str]:
-        """Names of tensors that do not have their axes; where one is empty all must be."""
-        tensors = dict(self.named_buffers(recurse=False))
-        if not any(tensor.numel() for tensor in tensors.values()):
-            return []
-        found, sizes = [], dict[str, int]()
-        for name, axes in self.layout.items():
-            shape = tensors[name].shape
-            pairs = list(zip(axes, shape, strict=False))
-            if len(shape) != len(axes) or not shape.numel() or any(sizes.setdefault(a, n) != n for a, n in pairs):
-                found.append(name)
-        return found
-
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, tensor in self.named_buffers(recurse=False):
             if prefix + name in state:

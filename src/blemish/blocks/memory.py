@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from blemish.blocks.faiss_index import exact_index
 from blemish.blocks.learned import Learned
-from blemish.errors import BadInput, MissingExtra
+from blemish.errors import BadInput
 
 BLOCK = 1 << 19
 """Distances held at once, whatever the bank's and the query's size: 2 MiB, which a processor's cache holds."""
@@ -67,7 +68,7 @@ class MemoryBank(Learned):
 
     def _ask_faiss(self, query: Tensor, k: int) -> Tensor:
         if self._index is None or self._index[0] is not self.rows:
-            self._index = self.rows, _faiss_index(self.rows)
+            self._index = self.rows, exact_index(self.rows)
         return torch.from_numpy(self._index[1].search(query.cpu().numpy(), k)[1]).to(query.device)
 
 
@@ -95,14 +96,3 @@ def _search_block(query: Tensor, rows: Tensor, norms: Tensor, k: int, width: int
         best, order = torch.cat([best, values], 1).topk(min(k, best.shape[1] + values.shape[1]), largest=False)
         numbers = torch.cat([numbers, found + start], 1).gather(1, order)
     return numbers
-
-
-def _faiss_index(rows: Tensor) -> Any:
-    """faiss's exact index of (M, D) rows."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtra("search='faiss' needs faiss: pip install 'blemish[faiss]'") from error
-    index = faiss.IndexFlatL2(rows.shape[1])
-    index.add(rows.cpu().numpy())
-    return index

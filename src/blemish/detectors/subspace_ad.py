@@ -15,7 +15,7 @@ from blemish import encoders
 from blemish.blocks.density import Merged, Moments, Subspace, settled
 from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
-from blemish.blocks.patches import relative_layers
+from blemish.blocks.patches import join_layers, relative_layers
 from blemish.blocks.rotation import rotate, turned_while_few
 from blemish.types import Encoder, Geometry, Lessons, Prediction
 
@@ -24,7 +24,8 @@ class SubspaceAD(nn.Module):
     """Squared distance of each patch to the principal subspace of normal patches.
 
     image_score: mean of the highest 1 % of the map.
-    layers: averaged; by default the same share of the depth as the paper's 22 to 28 of 40.
+    layers: averaged; by default the same share of the depth as the paper's 22 to 28 of 40. Deviation: those of a
+        residual network, which the paper does not use, differ in width and stand side by side.
     turns: random rotations of each good part beside itself, drawn by `seed`, as long as there are at most `few` parts:
         the paper learns from up to 4.
     """
@@ -103,4 +104,5 @@ class SubspaceAD(nn.Module):
 
     def _patches(self, images: Tensor) -> Tensor:
         layers = self.layers or relative_layers(self.encoder.depth, 0.55, 0.7)
-        return fuse_mean(*self.encoder(images, layers=layers).patches)
+        found = self.encoder(images, layers=layers).patches
+        return fuse_mean(*found) if len({patches.shape for patches in found}) == 1 else join_layers(found)
