@@ -4,29 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from blemish.blocks.learned import Learned
+from blemish.blocks.memory import MemoryBank
 from blemish.blocks.streaming import cover
-from blemish.types import Learner, Lessons
+from blemish.types import Detector
 
 ORIGIN, RADII, FORMER = "origin", "radii", "former"
+Lessons = tuple[tuple[Tensor, ...], ...]
 
 
 @runtime_checkable
-class Pupil(Learner, Protocol):
-    """A learner that can be taught more, and made to forget, without looking again at what it knows."""
+class Pupil(Detector, Protocol):
+    """A detector that can be taught more, and made to forget, without looking again at what it knows."""
+
+    lessons: Sequence[Sequence[str]]  # groups of names of its tensors, whose rows are of good parts in their order
 
     def study(self, images: Tensor) -> Lessons:
         """What images (N, 3, H, W) of good parts teach: in each tensor as many rows for every image, in their order."""
-
-    def learn(self, lessons: Lessons) -> Self:
-        """Know these lessons, beside those that were merged, and no others."""
-
-    def lessons(self) -> Lessons:
-        """What was learned last; tensors without elements if nothing was."""
 
 
 @runtime_checkable
@@ -39,14 +38,34 @@ class Choosing(Pupil, Protocol):
 
 @runtime_checkable
 class Merging(Pupil, Protocol):
-    """A pupil whose lessons are sums, which can be added up for good to save memory."""
+    """A pupil that derives from sums what it predicts by; sums can be added up for good to save memory."""
+
+    def settle(self) -> None:
+        """Derive it from the lessons that are there, and from those that were merged."""
 
     def merge(self, count: int) -> int:
         """Merge at least the `count` oldest lessons, which changes no score; returns how many were."""
 
 
+def taught(pupil: Pupil) -> Lessons:
+    """What a pupil has learned last; tensors without elements if nothing."""
+    module = cast(nn.Module, pupil)
+    return tuple(tuple(module.get_buffer(name) for name in group) for group in pupil.lessons)
+
+
+def teach(pupil: Pupil, groups: Groups) -> None:
+    """Have the pupil know these lessons, beside those that it has merged, and no others."""
+    for names, group in zip(pupil.lessons, groups, strict=True):
+        for name, tensor in zip(names, group.tensors, strict=True):
+            path, _, buffer = name.rpartition(".")
+            memory = cast(nn.Module, pupil).get_submodule(path)
+            memory.hold(tensor) if isinstance(memory, MemoryBank) else cast(Learned, memory).store({buffer: tensor})
+    if isinstance(pupil, Merging):
+        pupil.settle()
+
+
 class Rows(NamedTuple):
-    """A group of tensors, as `Pupil.learn` takes it."""
+    """A group of tensors."""
 
     tensors: tuple[Tensor, ...]
     origin: Tensor  # int64 (R, 2): the picture of each row, and its place in the order of teaching
@@ -86,7 +105,7 @@ class Knowledge:
 def known(pupil: Pupil, tensors: Mapping[str, Tensor]) -> Knowledge:
     """What a detector knows by the tensors of its recipe."""
     groups = tuple(
-        Rows(group, tensors.get(f"{ORIGIN}.{number}", _nobody())) for number, group in enumerate(pupil.lessons())
+        Rows(group, tensors.get(f"{ORIGIN}.{number}", _nobody())) for number, group in enumerate(taught(pupil))
     )
     radii = _radii(tensors.get(RADII), len(groups))
     if f"{FORMER}.pictures" not in tensors:
@@ -188,7 +207,7 @@ def merged(knowledge: Knowledge, pupil: Merging, limit: int) -> Knowledge:
     each = knowledge.bytes / max(1, len(group.origin))
     excess = len(group.origin) - int(limit / each)
     gone = pupil.merge(excess) if excess > 0 else 0
-    return Knowledge((Rows(pupil.lessons()[0], group.origin[gone:]),), knowledge.radii)
+    return Knowledge((Rows(taught(pupil)[0], group.origin[gone:]),), knowledge.radii)
 
 
 def without(knowledge: Knowledge, pictures: set[int]) -> Knowledge:

@@ -187,7 +187,8 @@ def _misfits(module: Learned) -> list[str]:
     for name, axes in module.layout.items():
         shape = tensors[name].shape
         pairs = list(zip(axes, shape, strict=False))
-        if len(shape) != len(axes) or not shape.numel() or any(sizes.setdefault(a, n) != n for a, n in pairs):
+        fits = len(shape) == len(axes) and all(sizes.setdefault(a, n) == n for a, n in pairs)
+        if not shape.numel() or (axes and not fits):
             found.append(name)
     return found
 

@@ -166,7 +166,7 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: str | Encoder | None 
                 "what those pictures taught was merged to save memory and stays: freeze a new recipe instead"
             )
         known = lessons.without(known, numbers)
-        pupil.learn(tuple(group.tensors for group in known.groups))
+        lessons.teach(pupil, known.groups)
         tensors = _others(tensors) | _state(pupil) | lessons.kept(known)
     return stamped(_changed(recipe, tensors, left), recipe.hash)
 
@@ -219,10 +219,10 @@ def _within(joined: Knowledge, before: Knowledge, pupil: Pupil, budget: float) -
     """What the pupil has learned then, in `budget` MiB."""
     limit = int(min(budget * 2**20, 1 << 62))
     if isinstance(pupil, Merging):
-        pupil.learn(tuple(group.tensors for group in joined.groups))
+        lessons.teach(pupil, joined.groups)
         return lessons.merged(joined, pupil, limit)
     after = lessons.covered(joined, before, limit)
-    pupil.learn(tuple(group.tensors for group in after.groups))
+    lessons.teach(pupil, after.groups)
     return after
 
 

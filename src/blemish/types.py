@@ -106,7 +106,3 @@ class Learner(Detector, Protocol):
 
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Learn from batches of (N, 3, H, W) images of good parts, read once."""
-
-
-Lessons = tuple[tuple["Tensor", ...], ...]
-"""What good parts have taught: groups of tensors, the first axis of each in the order of the parts."""

@@ -12,19 +12,15 @@ from blemish.errors import NotFitted
 
 
 class Learned(nn.Module):
-    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size.
-
-    A layout is a name, "scores", or a name with its axes, "rows: M D"; axes of one letter have one size.
-    """
+    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size."""
 
     def __init__(self, *layouts: str, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.layout: dict[str, list[str]] = {}
-        for layout in layouts:
-            name, described, axes = layout.partition(":")
+        for layout in layouts:  # a name, and its axes if they are known, "rows: M D": those of one letter have one size
+            name, _, axes = layout.partition(":")
             self.register_buffer(name, torch.empty(0, dtype=dtype))
-            if described:
-                self.layout[name] = axes.split()
+            self.layout[name] = axes.split()
 
     @property
     def fitted(self) -> bool:

@@ -36,14 +36,10 @@ class MemoryBank(Learned):
 
     def remember(self, rows: Tensor) -> None:
         """Replace the bank by (M, D) features."""
-        self.hold(self.compared(rows))
-
-    def compared(self, features: Tensor) -> Tensor:
-        """Features (..., D) as rows are kept: unit vectors with the cosine metric."""
-        return F.normalize(features, dim=-1) if self.metric == "cosine" else features
+        self.hold(F.normalize(rows, dim=-1) if self.metric == "cosine" else rows)
 
     def hold(self, rows: Tensor) -> None:
-        """Replace the bank by (M, D) rows as `compared` returns them; without any it is empty, as before fit()."""
+        """The same of rows that are unit vectors already where they must be; without any, back to before fit()."""
         self.store({"rows": rows, "norms": rows.square().sum(1)}) if len(rows) else self.forget()
 
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
@@ -54,7 +50,7 @@ class MemoryBank(Learned):
         self.require()
         k = min(k, len(self.rows))
         flat = query.reshape(-1, query.shape[-1])
-        flat = self.compared(flat)
+        flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
         numbers = self._ask_faiss(flat, k) if self.search == "faiss" else _search(flat, self.rows, self.norms, k)
         # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.
         distances = torch.stack([torch.linalg.vector_norm(flat - self.rows[n], dim=1) for n in numbers.T], -1)

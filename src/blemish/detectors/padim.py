@@ -11,11 +11,12 @@ import torch
 from torch import Tensor, nn
 
 from blemish import encoders
-from blemish.blocks.density import Merged, PositionGaussian, moments, settled
+from blemish.blocks.density import PositionGaussian
 from blemish.blocks.learned import Learned
 from blemish.blocks.maps import maximum, smooth, upsample
+from blemish.blocks.moments import Merged, moments, settled
 from blemish.blocks.patches import join_layers
-from blemish.types import Encoder, Geometry, Lessons, Prediction
+from blemish.types import Encoder, Geometry, Prediction
 
 TOGETHER = 16
 """Grids whose products are summed at once."""
@@ -28,6 +29,8 @@ class PaDiM(nn.Module):
     layers: by default at one, two and three quarters of the depth: 1, 2 and 3 of a network of four stages, the paper's.
     channels: drawn at random by `seed` from the joined layers; 100 for ResNet-18, 550 for Wide ResNet-50 in the paper.
     """
+
+    lessons = (("taught.grids",),)
 
     def __init__(
         self,
@@ -46,7 +49,7 @@ class PaDiM(nn.Module):
         self.image_size, self.seed = image_size, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         self.gaussian = PositionGaussian()
-        self.taught, self.merged = Learned("grids: N h w C"), Merged()  # of learn() alone
+        self.taught, self.merged = Learned("grids: N h w C"), Merged()  # not of fit()
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
@@ -57,25 +60,19 @@ class PaDiM(nn.Module):
         return self
 
     @torch.inference_mode()
-    def study(self, images: Tensor) -> Lessons:
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """The patch grid of each image, (N, h, w, C)."""
         return ((self._patches(images),),)
 
-    def learn(self, lessons: Lessons) -> Self:
-        """Estimate mean and covariance from these grids, which are kept, and from those that were merged."""
-        ((grids,),) = lessons
-        self.taught.store({"grids": grids})
-        mean, covariance = settled(self.merged.plus(map(moments, grids.split(TOGETHER))))
+    def settle(self) -> None:
+        """Estimate mean and covariance from the grids that were taught, and from those that were merged."""
+        grids = self.taught.get_buffer("grids").split(TOGETHER)
+        mean, covariance = settled(self.merged.plus(map(moments, grids)))
         self.gaussian.settle(mean, covariance, self.ridge)
-        return self
-
-    def lessons(self) -> Lessons:
-        """The grids that are kept."""
-        return ((self.taught.get_buffer("grids"),),)
 
     def merge(self, count: int) -> int:
-        """Add up the `count` oldest grids for good, and some more: they go in blocks, as `learn` adds them."""
-        ((grids,),) = self.lessons()
+        """Add up the `count` oldest grids for good, and some more: they go in blocks, as `settle` adds them."""
+        grids = self.taught.get_buffer("grids")
         count = min(len(grids), -(-count // TOGETHER) * TOGETHER)
         self.merged.merge(map(moments, grids[:count].split(TOGETHER)))
         self.taught.store({"grids": grids[count:]})

@@ -14,7 +14,7 @@ from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search, gathered
 from blemish.blocks.patches import describe_neighbours, join_layers
-from blemish.types import Encoder, Geometry, Lessons, Prediction
+from blemish.types import Encoder, Geometry, Prediction
 
 
 class PatchCore(nn.Module):
@@ -27,6 +27,8 @@ class PatchCore(nn.Module):
     equalize: each layer to unit length before joining; by default where they share one grid, as in transformers:
         their tokens grow with depth, and the later layer would decide alone. The paper's pyramids stay as they are.
     """
+
+    lessons = (("bank.rows",),)
 
     def __init__(
         self,
@@ -64,19 +66,9 @@ class PatchCore(nn.Module):
         return coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)
 
     @torch.inference_mode()
-    def study(self, images: Tensor) -> Lessons:
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """The patches of each image."""
         return ((self._patches(images).flatten(0, 2),),)
-
-    def learn(self, lessons: Lessons) -> Self:
-        """Remember these patches only, and all of them."""
-        ((rows,),) = lessons
-        self.bank.hold(rows)
-        return self
-
-    def lessons(self) -> Lessons:
-        """The rows of the bank."""
-        return ((self.bank.rows,),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, squared distances unless `squared` is off."""

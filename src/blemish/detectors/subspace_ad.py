@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 
 from blemish import encoders
-from blemish.blocks.density import Merged, Moments, Subspace, settled
+from blemish.blocks.density import Subspace
 from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
+from blemish.blocks.moments import Merged, Moments, settled
 from blemish.blocks.patches import join_layers, relative_layers
 from blemish.blocks.rotation import rotate, turned_while_few
-from blemish.types import Encoder, Geometry, Lessons, Prediction
+from blemish.types import Encoder, Geometry, Prediction
 
 
 class SubspaceAD(nn.Module):
@@ -29,6 +30,8 @@ class SubspaceAD(nn.Module):
     turns: random rotations of each good part beside itself, drawn by `seed`, as long as there are at most `few` parts:
         the paper learns from up to 4.
     """
+
+    lessons = (tuple(f"taught.{name}" for name in Moments._fields),)
 
     def __init__(
         self,
@@ -48,7 +51,7 @@ class SubspaceAD(nn.Module):
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
         self.subspace = Subspace()
-        # Of learn() alone: the sums of each picture, and those of pictures that were merged.
+        # Not of fit(): the sums of each picture, and those of pictures that were merged.
         self.taught = Learned("number: N", "first: N D", "second: N D D", dtype=torch.float64)
         self.merged = Merged()
 
@@ -70,30 +73,26 @@ class SubspaceAD(nn.Module):
         return turned_while_few(batches, self.few, turns)
 
     @torch.inference_mode()
-    def study(self, images: Tensor) -> Lessons:
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """The sums of each image's patches, turned as well unless there are more than `few` images."""
         grids = (self._patches(view).flatten(1, 2).double() for view in self._views([images]))  # (N, h * w, D)
         none = torch.zeros(len(images), dtype=torch.float64, device=images.device)
         sums = ((none + rows.shape[1], rows.sum(1), rows.mT @ rows) for rows in grids)
         return (reduce(lambda one, other: tuple(map(torch.add, one, other)), sums),)
 
-    def learn(self, lessons: Lessons) -> Self:
-        """Find the subspace of these sums, which are kept, and of those that were merged."""
-        (sums,) = lessons
-        self.taught.store(Moments(*sums)._asdict())
-        self.subspace.settle(*settled(self.merged.plus(map(Moments, *sums))), self.variance)
-        return self
-
-    def lessons(self) -> Lessons:
-        """The sums that are kept, a row a picture."""
-        return (tuple(self.taught.get_buffer(name) for name in Moments._fields),)
+    def settle(self) -> None:
+        """Find the subspace of the sums that were taught, and of those that were merged."""
+        self.subspace.settle(*settled(self.merged.plus(map(Moments, *self._sums()))), self.variance)
 
     def merge(self, count: int) -> int:
         """Add up the `count` oldest sums for good."""
-        (sums,) = self.lessons()
+        sums = self._sums()
         self.merged.merge(map(Moments, *(rows[:count] for rows in sums)))
         self.taught.store(Moments(*(rows[count:] for rows in sums))._asdict())
         return min(count, len(sums[0]))
+
+    def _sums(self) -> list[Tensor]:
+        return [self.taught.get_buffer(name) for name in Moments._fields]
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in squared distances."""

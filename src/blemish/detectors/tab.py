@@ -21,7 +21,7 @@ from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import named, prototypes, wording
 from blemish.blocks.similarity import anomaly_probability
-from blemish.types import Geometry, Lessons, Prediction, TextEncoder
+from blemish.types import Geometry, Prediction, TextEncoder
 
 
 class TAB(nn.Module):
@@ -36,6 +36,7 @@ class TAB(nn.Module):
     """
 
     texts: Tensor
+    lessons = (("bank.rows", "worded.scores"),)
 
     def __init__(
         self,
@@ -71,21 +72,10 @@ class TAB(nn.Module):
         return self
 
     @torch.inference_mode()
-    def study(self, images: Tensor) -> Lessons:
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """The patches of each image, and what the words say of them."""
         _, words, patches = self._look(images)
-        return ((self.bank.compared(patches).flatten(0, 2), words.flatten()),)
-
-    def learn(self, lessons: Lessons) -> Self:
-        """Remember these patches only."""
-        ((rows, words),) = lessons
-        self.bank.hold(rows)
-        self.worded.store({"scores": words})
-        return self
-
-    def lessons(self) -> Lessons:
-        """The rows of the bank, and what the words say of them."""
-        return ((self.bank.rows, self.worded.get_buffer("scores")),)
+        return ((F.normalize(patches, dim=-1).flatten(0, 2), words.flatten()),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""

@@ -9,6 +9,7 @@ from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.maps import fuse_harmonic, fuse_mean, maximum, upsample
@@ -16,7 +17,7 @@ from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.prompts import prototypes, wording
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import harmonic_aggregation, sliding_windows
-from blemish.types import Geometry, Lessons, Prediction, WindowEncoder
+from blemish.types import Geometry, Prediction, WindowEncoder
 
 
 class WinCLIP(nn.Module):
@@ -53,6 +54,7 @@ class WinCLIP(nn.Module):
         self.register_buffer("texts", texts)
         banks = nn.ModuleList(MemoryBank() for _ in (*scales, "patches"))
         self.banks = cast("Sequence[MemoryBank]", banks)
+        self.lessons = tuple((f"banks.{number}.rows",) for number in range(len(banks)))
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
@@ -63,20 +65,10 @@ class WinCLIP(nn.Module):
         return self
 
     @torch.inference_mode()
-    def study(self, images: Tensor) -> Lessons:
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
         """The windows and patches of each image, a group a bank."""
         grids = self._look(images)[1]
-        return tuple((bank.compared(grid).flatten(0, 2),) for bank, grid in zip(self.banks, grids, strict=True))
-
-    def learn(self, lessons: Lessons) -> Self:
-        """Remember these windows and patches only."""
-        for bank, (rows,) in zip(self.banks, lessons, strict=True):
-            bank.hold(rows)
-        return self
-
-    def lessons(self) -> Lessons:
-        """The rows of each bank."""
-        return tuple((bank.rows,) for bank in self.banks)
+        return tuple((F.normalize(grid, dim=-1).flatten(0, 2),) for grid in grids)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
