@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from blemish.blocks.learned import Learned
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.streaming import cover
+from blemish.errors import BadInput
 from blemish.types import Detector
 
 ORIGIN, RADII, FORMER = "origin", "radii", "former"
@@ -44,7 +45,7 @@ class Merging(Pupil, Protocol):
         """Derive it from the lessons that are there, and from those that were merged."""
 
     def merge(self, count: int) -> int:
-        """Merge at least the `count` oldest lessons, which changes no score; returns how many were."""
+        """Merge at most the `count` oldest lessons, which changes no score; returns how many were."""
 
 
 def taught(pupil: Pupil) -> Lessons:
@@ -103,15 +104,15 @@ class Knowledge:
 
 
 def known(pupil: Pupil, tensors: Mapping[str, Tensor]) -> Knowledge:
-    """What a detector knows by the tensors of its recipe."""
+    """What a detector knows by the tensors of its recipe; raises ValueError or KeyError where they do not agree."""
     groups = tuple(
-        Rows(group, tensors.get(f"{ORIGIN}.{number}", _nobody())) for number, group in enumerate(taught(pupil))
+        _agreeing(group, tensors.get(f"{ORIGIN}.{number}", _nobody())) for number, group in enumerate(taught(pupil))
     )
     radii = _radii(tensors.get(RADII), len(groups))
     if f"{FORMER}.pictures" not in tensors:
         return Knowledge(groups, radii)
     went = tuple(
-        Rows(
+        _agreeing(
             tuple(tensors[f"{FORMER}.{number}.{part}"] for part in range(len(group.tensors))),
             tensors[f"{FORMER}.{ORIGIN}.{number}"],
         )
@@ -119,6 +120,13 @@ def known(pupil: Pupil, tensors: Mapping[str, Tensor]) -> Knowledge:
     )
     before = _radii(tensors[f"{FORMER}.{RADII}"], len(groups))
     return Knowledge(groups, radii, Former(went, before, tuple(tensors[f"{FORMER}.pictures"].tolist())))
+
+
+def _agreeing(tensors: tuple[Tensor, ...], origin: Tensor) -> Rows:
+    fits = origin.dtype == torch.int64 and origin.ndim == 2 and origin.shape[1] == 2
+    if not fits or any(len(tensor) != len(origin) for tensor in tensors):
+        raise ValueError("the origin of what it has learned")
+    return Rows(tensors, origin)
 
 
 def kept(knowledge: Knowledge) -> dict[str, Tensor]:
@@ -152,6 +160,10 @@ def joined(batches: Sequence[Groups]) -> Groups:
 
 def _joined(groups: Sequence[Rows]) -> Rows:
     full = [group for group in groups if len(group.origin)] or list(groups[:1])
+    if len({tuple(tensor.shape[1:] for tensor in group.tensors) for group in full}) > 1:
+        raise BadInput(
+            "these pictures give features of another shape than those that are known: they have another size"
+        )
     tensors = tuple(torch.cat(parts) for parts in zip(*(group.tensors for group in full), strict=True))
     return Rows(tensors, torch.cat([group.origin for group in full]))
 
@@ -201,11 +213,14 @@ def covered(knowledge: Knowledge, before: Knowledge, limit: int) -> Knowledge:
     return Knowledge(groups, radii, Former(went, before.radii, came))
 
 
-def merged(knowledge: Knowledge, pupil: Merging, limit: int) -> Knowledge:
-    """The same of a pupil that has learned them, its oldest lessons merged until the others take `limit` bytes."""
-    (group,) = knowledge.groups
+def merged(knowledge: Knowledge, before: Knowledge, pupil: Merging, limit: int) -> Knowledge:
+    """The same of a pupil that has learned them, its oldest lessons merged until the others take about `limit` bytes.
+
+    Those that were added to what was known `before` are never merged at once, so that they can be forgotten.
+    """
+    (group,), (old,) = knowledge.groups, before.groups
     each = knowledge.bytes / max(1, len(group.origin))
-    excess = len(group.origin) - int(limit / each)
+    excess = min(len(group.origin) - int(limit / each), len(old.origin))
     gone = pupil.merge(excess) if excess > 0 else 0
     return Knowledge((Rows(taught(pupil)[0], group.origin[gone:]),), knowledge.radii)
 
@@ -244,4 +259,7 @@ def _nobody() -> Tensor:
 
 
 def _radii(tensor: Tensor | None, count: int) -> tuple[float, ...]:
-    return (0.0,) * count if tensor is None else tuple(tensor.tolist())
+    found = [0.0] * count if tensor is None else tensor.flatten().tolist()
+    if len(found) != count:
+        raise ValueError("the radii of what it has learned")
+    return tuple(found)

@@ -11,6 +11,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -35,11 +36,12 @@ PACKAGES = ("blemish", "torch")
 MASK = "view.mask"
 STATE = "detector."
 """The prefix of the detector's own tensors; what teaching keeps beside them has other names."""
-LARGEST = 1 << 13
-"""Pixels of the longer side that a detector may ask for."""
+LARGEST_SIDE, LARGEST_NUMBER = 1 << 13, 1 << 16
+"""Pixels of a side, and arguments, that a recipe may ask for: its file could ask for any amount of memory or time."""
+UNLIMITED = ("seed", "few")
 AGAIN = "use the version of blemish that wrote it, or freeze it again"
 MISFITS = (BlemishError, TypeError, ValueError, LookupError, RuntimeError, ArithmeticError, AttributeError)
-"""What a method raises for arguments and tensors that are not its own: a recipe's are whatever its file says."""
+"""What a method may raise for arguments and tensors that are not its own: a recipe's are whatever its file says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,12 +118,15 @@ def detector(recipe: Recipe, encoder: str | Encoder | None = None) -> Detector:
 
     Raises BadRecipe for an encoder with another sha256, and for tensors or arguments that do not fit the method.
     """
-    encoder = encoder_of(recipe, encoder)
-    found = bare(recipe, encoder)
+    found = encoder_of(recipe, encoder)
+    made = bare(recipe, found)
     if shown.ROWS not in recipe.tensors:
-        return found
+        return made
     kinds = {shown.number(each.id): each.kind for each in recipe.taught}
-    return shown.assembled(found, encoder, recipe.tensors, kinds)
+    with fitting(recipe):
+        raised = shown.assembled(made, found, recipe.tensors, kinds)
+        _try(raised)
+    return raised
 
 
 def encoder_of(recipe: Recipe, encoder: str | Encoder | None = None) -> Encoder:
@@ -141,16 +146,24 @@ def encoder_of(recipe: Recipe, encoder: str | Encoder | None = None) -> Encoder:
 
 def bare(recipe: Recipe, encoder: Encoder) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
-    try:
+    with fitting(recipe):
+        _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
         made = catalog.detector(recipe.method, encoder, arguments_of(recipe))
         _fill(cast(nn.Module, made), recipe)
         _try(made)
+    return made
+
+
+@contextmanager
+def fitting(recipe: Recipe) -> Iterator[None]:
+    """Raises BadRecipe for whatever a method makes of arguments and tensors that are not its own."""
+    try:
+        yield
     except MISFITS as error:
         reason = str(error).partition("\n")[0][:200]
         raise BadRecipe(
             f"{recipe.source} does not fit {recipe.method} as this blemish has it ({reason}): {AGAIN}"
         ) from error
-    return made
 
 
 def learned(made: Detector) -> dict[str, Tensor]:
@@ -193,10 +206,17 @@ def _misfits(module: Learned) -> list[str]:
     return found
 
 
+def _refuse_absurd(value: Any) -> None:
+    if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+        raise ValueError(f"an argument of {str(value)[:20]}")
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_absurd(each)
+
+
 def _try(made: Detector) -> None:
     """Look at a small blank picture, or where that is too small for the method, at one of its own size."""
     small, whole = 8 * made.geometry.multiple, made.geometry.size(1, 1)
-    if max(whole) > LARGEST:
+    if max(whole) > LARGEST_SIDE:
         raise ValueError(f"pictures of {whole[0]} x {whole[1]}")
     with torch.inference_mode():
         try:

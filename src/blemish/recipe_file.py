@@ -118,7 +118,11 @@ def read(path: Path) -> Content:
         body = file.read()
     tensors = {name: _tensor(place, body) for name, place in sorted(places.items())}
     content = Content({name: value for name, value in header.items() if name not in ("format", "hash")}, tensors)
-    if header.get("hash") != digest(content):
+    try:
+        found = digest(content)
+    except RecursionError as error:
+        raise BadRecipe(f"{path} has a header that is nested too deeply: {COPY}") from error
+    if header.get("hash") != found:
         raise BadRecipe(f"{path} was altered after it was written, its content has another hash: {COPY}")
     return content
 

@@ -64,7 +64,15 @@ class ShownDefects(nn.Module):
 def assembled(
     detector: Detector, encoder: Encoder, tensors: Mapping[str, Tensor], kinds: Mapping[int, str]
 ) -> ShownDefects:
-    """The detector with the defects that a recipe's tensors hold; `kinds` names the type of each picture."""
+    """The detector with the defects that a recipe's tensors hold; `kinds` names the type of each picture.
+
+    Raises ValueError or KeyError for tensors that do not agree.
+    """
+    for names, axes in ((ROWS, GOOD_ROWS), 2), ((OF, GOOD_OF, SPREAD, PICTURES), 1), ((MARGIN,), 0):
+        if any(tensors[name].ndim != axes for name in names):
+            raise ValueError(f"shapes of {' and '.join(names)}")
+    if len(tensors[OF]) != len(tensors[ROWS]):
+        raise ValueError(f"lengths of {OF} and {ROWS}")
     exemplars = Exemplars(tensors[ROWS], tensors[GOOD_ROWS], float(tensors[MARGIN]))
     types = [kinds[picture] for picture in tensors[OF].tolist()]
     return ShownDefects(detector, encoder, exemplars, GAIN * float(tensors[SPREAD].mean()), types)

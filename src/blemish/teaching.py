@@ -26,7 +26,7 @@ from blemish.images import decode, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, prepare
 from blemish.learning import Watch, unwatched
 from blemish.lessons import Choosing, Groups, Knowledge, Merging, Pupil
-from blemish.recipe import STATE, Recipe, Taught, arguments_of, bare, encoder_of, learned, load, stamped
+from blemish.recipe import STATE, Recipe, Taught, arguments_of, bare, encoder_of, fitting, learned, load, stamped
 from blemish.types import GOOD, Detector, Encoder, Geometry, Learner
 
 BUDGET = 512.0
@@ -101,7 +101,7 @@ def add_good(
     """
     found = encoder_of(recipe, encoder)
     pupil = _pupil(recipe, found)
-    limit = max(BUDGET, lessons.known(pupil, recipe.tensors).bytes / 2**20) if budget is None else budget
+    limit = max(BUDGET, _known(recipe, pupil).bytes / 2**20) if budget is None else budget
     return stamped(_taught_more(recipe, pupil, found, paths, limit, reading), recipe.hash)
 
 
@@ -159,7 +159,7 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: str | Encoder | None 
         if not any(each.kind == GOOD for each in left) and catalog.card(recipe.method).learns_from == "good parts":
             raise BadInput(f"{recipe.source} would know no good part at all: freeze a new one instead")
         pupil = _pupil(recipe, encoder_of(recipe, encoder))
-        known = lessons.known(pupil, recipe.tensors)
+        known = _known(recipe, pupil)
         numbers = {shown.number(each.id) for each in parts}
         if isinstance(pupil, Merging) and not numbers <= known.pictures:
             raise BadInput(
@@ -191,7 +191,7 @@ def undo(path: str | Path) -> Recipe:
 def _taught_more(
     recipe: Recipe, pupil: Pupil, encoder: Encoder, paths: Sequence[Path], budget: float, reading: Reading
 ) -> Recipe:
-    before = lessons.known(pupil, recipe.tensors)
+    before = _known(recipe, pupil)
     count = len(paths) + sum(each.kind == GOOD for each in recipe.taught)
     if getattr(pupil, "few", count) < count:
         cast(Any, pupil).few = 0  # parts are turned only while all of them are few
@@ -220,7 +220,7 @@ def _within(joined: Knowledge, before: Knowledge, pupil: Pupil, budget: float) -
     limit = int(min(budget * 2**20, 1 << 62))
     if isinstance(pupil, Merging):
         lessons.teach(pupil, joined.groups)
-        return lessons.merged(joined, pupil, limit)
+        return lessons.merged(joined, before, pupil, limit)
     after = lessons.covered(joined, before, limit)
     lessons.teach(pupil, after.groups)
     return after
@@ -266,6 +266,11 @@ def _pupil(recipe: Recipe, encoder: Encoder) -> Pupil:
     if not isinstance(detector, Pupil):
         raise BadInput(f"{recipe.method} learns all its good parts at once: freeze a new recipe with the right ones")
     return detector
+
+
+def _known(recipe: Recipe, pupil: Pupil) -> Knowledge:
+    with fitting(recipe):
+        return lessons.known(pupil, recipe.tensors)
 
 
 def _changed(recipe: Recipe, tensors: Mapping[str, Tensor], taught: Sequence[Taught]) -> Recipe:

@@ -71,11 +71,11 @@ class PaDiM(nn.Module):
         self.gaussian.settle(mean, covariance, self.ridge)
 
     def merge(self, count: int) -> int:
-        """Add up the `count` oldest grids for good, and some more: they go in blocks, as `settle` adds them."""
-        grids = self.taught.get_buffer("grids")
-        count = min(len(grids), -(-count // TOGETHER) * TOGETHER)
-        self.merged.merge(map(moments, grids[:count].split(TOGETHER)))
-        self.taught.store({"grids": grids[count:]})
+        """Add up the `count` oldest grids for good, or a few less: they go in blocks, as `settle` adds them."""
+        grids, count = self.taught.get_buffer("grids"), count // TOGETHER * TOGETHER
+        if count:
+            self.merged.merge(map(moments, grids[:count].split(TOGETHER)))
+            self.taught.store({"grids": grids[count:]})
         return count
 
     def forward(self, images: Tensor) -> Prediction:

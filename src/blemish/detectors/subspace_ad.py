@@ -89,7 +89,7 @@ class SubspaceAD(nn.Module):
         sums = self._sums()
         self.merged.merge(map(Moments, *(rows[:count] for rows in sums)))
         self.taught.store(Moments(*(rows[count:] for rows in sums))._asdict())
-        return min(count, len(sums[0]))
+        return count
 
     def _sums(self) -> list[Tensor]:
         return [self.taught.get_buffer(name) for name in Moments._fields]
