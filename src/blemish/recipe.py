@@ -133,8 +133,9 @@ def encoder_of(recipe: Recipe, encoder: str | Encoder | None = None) -> Encoder:
     """The recipe's encoder, from another place if one is given; raises BadRecipe when it is not the same."""
     try:
         found = encoders.load(encoder or recipe.encoder, precision=cast(Any, recipe.precision))
-    except (BadWeights, UnknownName) as error:
-        raise BadRecipe(f"{recipe.source} needs its encoder: {error}. Or say where it is: --encoder PATH") from error
+    except (BadWeights, UnknownName, OSError, ValueError) as error:  # the last two of names that no file can have
+        reason = str(error)[:500]
+        raise BadRecipe(f"{recipe.source} needs its encoder: {reason}. Or say where it is: --encoder PATH") from error
     if found.sha256 != recipe.encoder_sha256 or (not found.sha256 and found.name != recipe.encoder):
         meant = recipe.encoder_sha256[:12] or "no sha256"
         raise BadRecipe(

@@ -48,8 +48,12 @@ class ShownDefects(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in the detector's own units."""
-        score, anomaly_map = self.detector(images)
-        amount = self.exemplars(described(self.encoder, images)).amount  # (N, h, w)
+        return self.raised(self.detector(images), described(self.encoder, images))
+
+    def raised(self, found: Prediction, patches: Tensor) -> Prediction:
+        """What the detector found, raised where the patches (N, h, w, D) are like a shown defect."""
+        score, anomaly_map = found
+        amount = self.exemplars(patches).amount  # (N, h, w)
         raised = anomaly_map + self.gain * upsample(amount, anomaly_map.shape[-2:])
         return Prediction(score + (maximum(raised) - maximum(anomaly_map)), raised)
 

@@ -32,7 +32,7 @@ from blemish.types import GOOD, Detector, Encoder, Geometry, Learner
 BUDGET = 512.0
 """MiB of rows that teaching lets a recipe grow to unless another budget is stated."""
 
-FIRST_SAMPLE, LATER_SAMPLE = 64, 8
+FIRST_SAMPLE, LATER_SAMPLE = 64, 4
 """About how many good parts are also looked at for contrast with defects: of the first ones, of each later lot."""
 
 

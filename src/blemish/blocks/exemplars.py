@@ -56,4 +56,4 @@ def margin(good: Tensor, pictures: Tensor, defects: Tensor) -> float:
         return 0.0
     alike = (good @ good.T).masked_fill_(pictures[:, None] == pictures, -1)
     excess = (good @ defects.T).amax(1) - alike.amax(1)
-    return max(0.0, float(torch.quantile(excess, QUANTILE)))
+    return max(0.0, float(torch.quantile(excess, QUANTILE, interpolation="higher")))

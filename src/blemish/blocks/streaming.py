@@ -1,7 +1,9 @@
 """A bank that grows in bounded memory: a cover of the rows of a stream, at a cost that is linear in their number.
 
-Charikar, Chekuri, Feder & Motwani, "Incremental clustering and dynamic information retrieval", STOC 1997: the doubling
-algorithm, with greedy k-center (PatchCore's choice) where it merges.
+The idea is that of Charikar, Chekuri, Feder & Motwani, "Incremental clustering and dynamic information retrieval",
+STOC 1997: what is near to what stays is left out, and a full memory is thinned. Deviation: the radius becomes what
+greedy k-center (PatchCore's choice) reaches and is not doubled: features lie at such even distances that after one
+doubling a few rows would cover them all.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from blemish.blocks.memory import MemoryBank
 
 
 class Cover(NamedTuple):
-    """Which rows stay, and the radius within which they stand for others; 0 as long as all stay."""
+    """Which rows stay, and the radius of the last thinning; 0 as long as all stay."""
 
     numbers: Tensor  # ascending
     radius: float
@@ -26,16 +28,15 @@ def cover(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 1
     """At most `limit` of the rows (M, D) that stand for all; the first `known` are an earlier cover of that `radius`.
 
     As long as nothing had to go, everything stays. Later a new row stays if it is farther than the radius from those
-    that stay. Too many are thinned to 7/8 of the limit, or to fewer that reach all within twice the old radius, which
-    is at least doubled: so thinning comes once in `limit` / 8 rows that are new, and the whole stream costs its number
-    of rows times `limit`. Every row ever given lies within 2 radii of one that stays, at most 8 times the distance
-    that the best choice of 7/8 of the limit would reach. Distances are those of a random projection to `width`
-    dimensions.
+    that stay. Too many are thinned to 7/8 of the limit, so that comes once in `limit` / 8 new rows at most, and a
+    stream costs its number of rows times `limit`. A thinning leaves every row within a radius that is at most twice
+    what any choice of as many rows could reach; every row ever given lies within the sum of the radii of all thinnings
+    of one that stays. Distances are those of a random projection to `width` dimensions.
     """
-    if radius == 0 and len(rows) <= limit:
-        return Cover(torch.arange(len(rows), device=rows.device), radius)
-    flat = projected(rows.flatten(1).float(), width, torch.Generator().manual_seed(seed))
     numbers = torch.arange(len(rows), device=rows.device)
+    if radius == 0 and len(rows) <= limit:
+        return Cover(numbers, radius)
+    flat = projected(rows.flatten(1).float(), width, torch.Generator().manual_seed(seed))
     if radius > 0:
         numbers = torch.cat([numbers[:known], known + _novel(flat[:known], flat[known:], radius)])
     if len(numbers) <= limit:
@@ -43,8 +44,8 @@ def cover(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 1
     flat = flat[numbers]
     anywhere = torch.full((len(flat),), torch.inf, device=flat.device)
     stays = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
-    stays[greedy_k_center(flat, max(1, limit * 7 // 8), anywhere, reach=2 * radius)] = True
-    return Cover(numbers[stays], max(2 * radius, farthest(flat[~stays], flat[stays])))
+    stays[greedy_k_center(flat, max(1, limit * 7 // 8), anywhere)] = True
+    return Cover(numbers[stays], max(radius, farthest(flat[~stays], flat[stays])))
 
 
 def farthest(rows: Tensor, bank: Tensor) -> float:
