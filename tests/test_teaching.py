@@ -240,6 +240,20 @@ def masks(folder: Path) -> dict[Path, Path]:
     }
 
 
+@every
+def test_a_tensor_that_is_filled_anew_is_looked_at_anew(method: str, tmp_path: Path) -> None:
+    recipe = frozen(method, good(tmp_path, 2) if method in LEARNERS else [])
+    ready = detector(teaching.add_defects(recipe, "spot", spots(tmp_path, 1)))
+    images = TEST.clone()
+    with torch.inference_mode():
+        first = ready(images)
+    images.copy_(TEST.flip(0))
+    with torch.inference_mode():
+        second, expected = ready(images), ready(TEST.flip(0))
+    assert same(second, expected)
+    assert not same(second, first)
+
+
 def test_without_shown_defects_there_is_nothing_around_the_detector(tmp_path: Path) -> None:
     found = frozen("patchcore", good(tmp_path, 3))
     assert not isinstance(detector(found), shown.ShownDefects)

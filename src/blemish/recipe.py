@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish import catalog, encoders, recipe_file, shown
+from blemish.blocks.exemplars import Once
 from blemish.blocks.learned import Learned
 from blemish.calibration import Calibration
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
@@ -119,12 +120,12 @@ def detector(recipe: Recipe, encoder: str | Encoder | None = None) -> Detector:
     Raises BadRecipe for an encoder with another sha256, and for tensors or arguments that do not fit the method.
     """
     found = encoder_of(recipe, encoder)
-    made = bare(recipe, found)
     if shown.ROWS not in recipe.tensors:
-        return made
-    kinds = {shown.number(each.id): each.kind for each in recipe.taught}
+        return bare(recipe, found)
+    once, kinds = Once(found), {shown.number(each.id): each.kind for each in recipe.taught}
+    made = bare(recipe, once)
     with fitting(recipe):
-        raised = shown.assembled(made, found, recipe.tensors, kinds)
+        raised = shown.assembled(made, once, recipe.tensors, kinds)
         _try(raised)
     return raised
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from blemish.blocks.exemplars import Exemplars, described
+from blemish.blocks.exemplars import Exemplars, Once, described
 from blemish.blocks.maps import maximum, upsample
 from blemish.inspection import View, prepare
-from blemish.types import Detector, Encoder, Prediction
+from blemish.types import Detector, Prediction
 
 ROWS, OF, SPREAD, PICTURES, MARGIN = (
     "shown.rows",  # (K, D), patches of defects
@@ -39,7 +39,7 @@ class ShownDefects(nn.Module):
     """
 
     def __init__(
-        self, detector: Detector, encoder: Encoder, exemplars: Exemplars, gain: float, types: Sequence[str]
+        self, detector: Detector, encoder: Once, exemplars: Exemplars, gain: float, types: Sequence[str]
     ) -> None:
         super().__init__()
         self.detector, self.encoder, self.exemplars = detector, encoder, exemplars
@@ -48,7 +48,10 @@ class ShownDefects(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in the detector's own units."""
-        return self.raised(self.detector(images), described(self.encoder, images))
+        self.encoder.clear()
+        found = self.raised(self.detector(images), described(self.encoder, images))
+        self.encoder.clear()
+        return found
 
     def raised(self, found: Prediction, patches: Tensor) -> Prediction:
         """What the detector found, raised where the patches (N, h, w, D) are like a shown defect."""
@@ -59,6 +62,7 @@ class ShownDefects(nn.Module):
 
     def types_at(self, image: Tensor, points: Sequence[tuple[float, float]]) -> list[str | None]:
         """The type that an input (3, H, W) resembles at each (x, y), as shares of its sides; None: no shown defect."""
+        self.encoder.clear()
         amount, row = (grid[0] for grid in self.exemplars(described(self.encoder, image[None])))
         height, width = amount.shape
         cells = [(min(int(y * height), height - 1), min(int(x * width), width - 1)) for x, y in points]
@@ -66,9 +70,9 @@ class ShownDefects(nn.Module):
 
 
 def assembled(
-    detector: Detector, encoder: Encoder, tensors: Mapping[str, Tensor], kinds: Mapping[int, str]
+    detector: Detector, encoder: Once, tensors: Mapping[str, Tensor], kinds: Mapping[int, str]
 ) -> ShownDefects:
-    """The detector with the defects that a recipe's tensors hold; `kinds` names the type of each picture.
+    """The detector, which sees by that encoder, with the defects of a recipe's tensors; `kinds` names their types.
 
     Raises ValueError or KeyError for tensors that do not agree.
     """

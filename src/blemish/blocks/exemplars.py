@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers
-from blemish.types import Encoder
+from blemish.types import Encoder, Features
 
 QUANTILE = 0.999
 
@@ -42,10 +43,44 @@ class Exemplars(nn.Module):
         return Resemblance(((far - near - self.margin) / far).clamp(0, 1), row)
 
 
+def layers_of(encoder: Encoder) -> tuple[int, int]:
+    """Those that describe a patch: at a half and three quarters of the depth."""
+    return encoder.depth // 2, encoder.depth * 3 // 4
+
+
 def described(encoder: Encoder, images: Tensor) -> Tensor:
-    """Unit features of patches, each on its own: the layers at a half and three quarters of the depth, (N, h, w, D)."""
-    layers = (encoder.depth // 2, encoder.depth * 3 // 4)
-    return F.normalize(join_layers([F.normalize(p, dim=-1) for p in encoder(images, layers=layers).patches]), dim=-1)
+    """Unit features of patches, each on its own: (N, h, w, D)."""
+    found = encoder(images, layers=layers_of(encoder)).patches
+    return F.normalize(join_layers([F.normalize(patches, dim=-1) for patches in found]), dim=-1)
+
+
+class Once(nn.Module):
+    """An encoder that looks at images once between two calls of `clear`, for whoever asks for its layers."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.name, self.sha256, self.depth = encoder.name, encoder.sha256, encoder.depth
+        self.image_size, self.patch_size = encoder.image_size, encoder.patch_size
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what was seen: the same tensor may hold other images now."""
+        self._seen: tuple[Tensor, Tensor, dict[int, Tensor]] | None = None
+
+    def forward(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
+        """As the encoder's own."""
+        if self._seen is None or self._seen[0] is not images or not set(layers) <= set(self._seen[2]):
+            wanted = sorted({*layers, *layers_of(self)})
+            image, patches = self.encoder(images, layers=wanted)
+            self._seen = images, image, dict(zip(wanted, patches, strict=True))
+        return Features(self._seen[1], tuple(self._seen[2][layer] for layer in layers))
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the encoder has: sentences and windows, if it can read and has them."""
+        if name == "encoder" or name.startswith("_"):
+            return super().__getattr__(name)
+        return getattr(self.encoder, name)
 
 
 def margin(good: Tensor, pictures: Tensor, defects: Tensor) -> float:
