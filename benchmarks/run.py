@@ -19,6 +19,7 @@ import patchcore
 import precision
 import shipped
 import startup
+import teaching
 import winclip
 import windows
 import words
@@ -36,6 +37,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "backbones": backbones.section,
     "memory": memory.section,
     "accuracy": accuracy.section,
+    "teaching": teaching.section,
 }
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"

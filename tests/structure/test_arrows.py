@@ -16,15 +16,17 @@ RANKS = (
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"detectors", "pretrain"},
     {"catalog"},
-    {"inspection", "learning", "recording", "evaluation"},
+    {"inspection", "learning", "recording", "evaluation", "calibration", "holding_out", "promises"}
+    | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning"},
     {"__init__"},
     {"benchmark"},
-    {"benchmark_commands", "training_commands"},
+    {"options"},
+    {"benchmark_commands", "training_commands", "calibration_commands", "recipe_commands"},
     {"cli"},
     {"__main__"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-MAY_USE_NEIGHBOURS = {"inspection", "learning", "recording", "evaluation"}
+MAY_USE_NEIGHBOURS = RANKS[5]
 OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 

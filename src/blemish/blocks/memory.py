@@ -27,7 +27,7 @@ class MemoryBank(Learned):
     norms: Tensor  # (M,), squared
 
     def __init__(self, metric: Metric = "cosine", *, search: Search = "torch") -> None:
-        super().__init__("rows", "norms")
+        super().__init__("rows: M D", "norms: M")
         if metric not in ("cosine", "euclidean") or search not in ("torch", "faiss"):
             raise BadInput(f"metric {metric!r}, search {search!r}: choose cosine or euclidean, torch or faiss")
         self.metric: Metric = metric
@@ -36,8 +36,11 @@ class MemoryBank(Learned):
 
     def remember(self, rows: Tensor) -> None:
         """Replace the bank by (M, D) features."""
-        rows = F.normalize(rows, dim=-1) if self.metric == "cosine" else rows
-        self.store({"rows": rows, "norms": rows.square().sum(1)})
+        self.hold(F.normalize(rows, dim=-1) if self.metric == "cosine" else rows)
+
+    def hold(self, rows: Tensor) -> None:
+        """The same of rows that are unit vectors already where they must be; without any, back to before fit()."""
+        self.store({"rows": rows, "norms": rows.square().sum(1)}) if len(rows) else self.forget()
 
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).

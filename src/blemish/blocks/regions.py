@@ -1,0 +1,102 @@
+"""Anomaly maps -> the regions where they reach a threshold, with their outlines."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from blemish.errors import BadInput
+from blemish.images import Region
+
+EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
+
+
+class DefectRegion(NamedTuple):
+    """Pixels that touch each other, by a side or a corner, and all reach the threshold."""
+
+    box: Region
+    area: int  # pixels
+    area_mm2: float | None  # None without a scale
+    score: float  # the highest of the map
+    mean: float
+    centroid: tuple[float, float]  # (x, y), the centre of the top left pixel being (0, 0)
+    contour: NDArray[np.int64]  # (V, 2): the outline, see `outline`; holes are not drawn
+
+    def as_json(self, kind: str | None = None) -> dict[str, Any]:
+        """Plain values, as a line of `results.jsonl` lists them; `kind` is the defect's type."""
+        return {
+            "box": self.box._asdict(),
+            "area": self.area,
+            "area_mm2": self.area_mm2,
+            "score": self.score,
+            "mean": self.mean,
+            "contour": self.contour.tolist(),
+            "type": kind,
+        }
+
+
+def regions(
+    anomaly_map: Tensor, threshold: float, *, scale: float | None = None, least: int = 1, most: int = 1000
+) -> list[DefectRegion]:
+    """The `most` worst regions of at least `least` pixels where the map (H, W) is >= threshold, worst first.
+
+    NaN, not inspected, belongs to no region. `scale` is millimetres a pixel.
+    """
+    if anomaly_map.ndim != 2:
+        raise BadInput(f"the map is {tuple(anomaly_map.shape)}: regions are found in one map (H, W) at a time")
+    if scale is not None and not scale > 0:
+        raise BadInput(f"scale={scale}: give millimetres a pixel, a positive number")
+    scores = anomaly_map.detach().cpu().numpy()
+    reached = scores >= threshold
+    labels, count = ndimage.label(reached, structure=EIGHT_CONNECTED)
+    members, values = labels[reached], scores[reached]
+    highest = np.full(count + 1, -np.inf, scores.dtype)
+    np.maximum.at(highest, members, values)
+    large = np.flatnonzero(np.bincount(members, minlength=count + 1) >= max(least, 1))
+    worst = large[np.argsort(-highest[large], kind="stable")][:most]
+    boxes = ndimage.find_objects(labels)
+    return [_described(scores, labels, number, boxes[number - 1], scale) for number in worst.tolist()]
+
+
+def _described(
+    scores: NDArray[Any], labels: NDArray[Any], number: int, window: tuple[slice, slice], scale: float | None
+) -> DefectRegion:
+    inside = labels[window] == number
+    values = scores[window][inside]
+    rows, columns = np.nonzero(inside)
+    y, x = window[0].start, window[1].start
+    return DefectRegion(
+        box=Region(x, y, inside.shape[1], inside.shape[0]),
+        area=len(values),
+        area_mm2=None if scale is None else len(values) * scale**2,
+        score=float(values.max()),
+        mean=float(values.mean(dtype=np.float64)),
+        centroid=(x + float(columns.mean()), y + float(rows.mean())),
+        contour=outline(inside) + np.array([x, y]),
+    )
+
+
+def outline(inside: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The closed polygon (V, 2) around one region of a bool (H, W), along the sides of its pixels.
+
+    Points are corners (x, y) of pixels, (0, 0) the top left one of the picture, clockwise on the screen, only where the
+    way turns. Pixels that touch at a corner are connected.
+    """
+    width = inside.shape[1] + 2
+    pixels = np.pad(inside, 1).tobytes()
+    # Ways are east, south, west, north: the step, and the pixels ahead to the left and to the right of the corner.
+    steps, left, right = (1, width, -1, -width), (-width, 0, -1, -1 - width), (0, -1, -1 - width, -width)
+    start = corner = pixels.index(1)
+    way = 0
+    turns: list[int] = []
+    while not turns or (corner, way) != (start, 0):
+        corner += steps[way]
+        ahead = pixels[corner + left[way]], pixels[corner + right[way]]
+        if ahead != (0, 1):
+            way = (way - 1) % 4 if ahead[0] else (way + 1) % 4
+            turns.append(corner)
+    return np.stack(np.divmod(turns, width)[::-1], axis=1) - 1  # less the padding

@@ -1,0 +1,84 @@
+"""Exact bounds on a rate, from counts and from order statistics.
+
+One law answers both questions. With `count` failures among `total` the rate is at most the Beta(count + 1, total -
+count) quantile (Clopper & Pearson, Biometrika 1934). And a threshold put at the k-th largest of n scores, which then
+k - 1 others exceed, is itself exceeded at a rate that follows Beta(k, n + 1 - k), whatever the distribution of the
+scores (Wilks, Annals of Mathematical Statistics 1941); with ties it is exceeded less often.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+from scipy.special import betaincinv
+
+from blemish.errors import BadInput
+
+
+class Rate(NamedTuple):
+    """How often something happened, and between which rates it may lie."""
+
+    cases: int
+    total: int
+    low: float
+    high: float
+
+    @property
+    def value(self) -> float:
+        """The observed share; nan of none."""
+        return self.cases / self.total if self.total else math.nan
+
+
+def rate(count: int, total: int, level: float = 0.95) -> Rate:
+    """The two-sided Clopper-Pearson interval, [0, 1] of none; it covers the rate at least as often as `level` says."""
+    tail = (1 + checked_level(level)) / 2
+    return Rate(count, total, lowest_rate(count, total, tail), highest_rate(count, total, tail))
+
+
+def highest_rate(count: int, total: int, confidence: float) -> float:
+    """The one-sided upper bound: with this confidence the rate is at most that."""
+    _refuse_impossible(count, total)
+    return 1.0 if count == total else float(betaincinv(count + 1, total - count, checked_level(confidence)))
+
+
+def lowest_rate(count: int, total: int, confidence: float) -> float:
+    """The one-sided lower bound: with this confidence the rate is at least that."""
+    _refuse_impossible(count, total)
+    return 0.0 if count == 0 else float(betaincinv(count, total - count + 1, 1 - checked_level(confidence)))
+
+
+def most_failures(total: int, target: float, confidence: float) -> int:
+    """The highest count among `total` for which the rate is still at most `target`; -1 if not even none suffices."""
+    checked_rate(target)
+    low, high = -1, total
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if highest_rate(middle, total, confidence) <= target else (low, middle)
+    return low
+
+
+def fewest_parts(target: float, confidence: float) -> int:
+    """How many parts without a failure show that the rate is at most `target`: 299 for 1 % at 95 %."""
+    needed = math.ceil(math.log1p(-checked_level(confidence)) / math.log1p(-checked_rate(target)))
+    # The logarithms round; the law itself decides.
+    return next(n for n in range(max(1, needed - 1), needed + 3) if highest_rate(0, n, confidence) <= target)
+
+
+def checked_level(level: float) -> float:
+    """The confidence, if it is one."""
+    if not 0 < level < 1:
+        raise BadInput(f"{level} is not a confidence level: it must lie between 0 and 1, for example 0.95")
+    return level
+
+
+def checked_rate(target: float) -> float:
+    """The rate, if it can be aimed at."""
+    if not 0 < target < 1:
+        raise BadInput(f"{target} is not a rate to aim at: it must lie between 0 and 1, for example 0.01")
+    return target
+
+
+def _refuse_impossible(count: int, total: int) -> None:
+    if not 0 <= count <= total:
+        raise BadInput(f"{count} of {total} is not a count: it must lie between none and all")
