@@ -28,7 +28,11 @@ SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
 
 
-ELSEWHERE = {"pretrain": "blemish.training_commands", "synth": "blemish.training_commands"}
+ELSEWHERE = {
+    "pretrain": "blemish.training_commands",
+    "report": "blemish.report_commands",
+    "synth": "blemish.training_commands",
+}
 
 
 @dataclass
@@ -68,6 +72,9 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 _option = functools.partial(click.option, expose_value=False, callback=_keep)
+_page = click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
+)
 
 
 class _Group(click.Group):
@@ -107,6 +114,7 @@ def main() -> None:
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
+@_page
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
 @shared
 def inspect(
@@ -119,6 +127,7 @@ def inspect(
     region: tuple[int, int, int, int] | None,
     mask: str | None,
     overlays: bool,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Score pictures and show where they are anomalous.
@@ -148,15 +157,24 @@ def inspect(
         "white": chosen.white,
     }
     record = Record(out, settings, resume=resume, overlays=overlays)
-    _inspect(record, encoder, paths, good, view, chosen.batch_size, as_json)
+    _inspect(record, encoder, paths, good, view, chosen.batch_size, as_json, page)
     if not as_json:
         _print_worst(record)
+        _print_page(page)
     _leave(record.unreadable, record.inspected, encoders.note(encoder))
 
 
 def _inspect(
-    record: Record, encoder: Encoder, paths: list[Path], good: list[Path], view: View, batch_size: int, as_json: bool
+    record: Record,
+    encoder: Encoder,
+    paths: list[Path],
+    good: list[Path],
+    view: View,
+    batch_size: int,
+    as_json: bool,
+    page: Path | None,
 ) -> None:
+    from blemish import encoders
     from blemish.inspection import inspect
     from blemish.learning import ready
 
@@ -174,8 +192,14 @@ def _inspect(
         )
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
+        results = inspect(detector, todo, view=view, batch_size=batch_size)
+        if page:
+            from blemish.report.runs import reported
+
+            earlier, note = record.folder if record.done else None, encoders.note(encoder)
+            results = reported(results, page, record.settings, view=view, earlier=earlier, note=note)
         with record:
-            for result in inspect(detector, todo, view=view, batch_size=batch_size):
+            for result in results:
                 _print_lines(record.add(result), as_json)
                 advance()
             _print_lines(record.finish(), as_json)
@@ -188,6 +212,7 @@ def _inspect(
 @click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
+@_page
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @shared
 def evaluate(
@@ -198,6 +223,7 @@ def evaluate(
     shots: int | None,
     seed: int,
     product: str | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Measure a method on a labelled data set.
@@ -222,13 +248,19 @@ def evaluate(
         batch_size=chosen.batch_size,
     )
     with _watching() as watch:
-        reports = evaluation.run_each(trial, watch=watch)
+        if page:
+            from blemish.report import runs
+
+            reports = runs.run_each(trial, page, watch=watch, note=encoders.note(encoder))
+        else:
+            reports = evaluation.run_each(trial, watch=watch)
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     if as_json:
         rows = {name: report.as_json() | about for name, report in reports.items()}
         click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows} | about))
     else:
         _print_reports(reports, about)
+        _print_page(page)
     inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
     _leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
@@ -308,6 +340,11 @@ def _print_worst(record: Record) -> None:
     click.echo(f"\nresults: {record.folder / 'results.jsonl'}")
     if record.overlays:
         click.echo(f"heat maps: {record.folder / 'overlays'}")
+
+
+def _print_page(page: Path | None) -> None:
+    if page:
+        click.echo(f"report: {page}")
 
 
 def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:

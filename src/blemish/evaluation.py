@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,21 @@ from blemish import data
 from blemish.data.masks import read_mask
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
-from blemish.inspection import WHOLE, Unreadable, View, inspect
+from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.learning import Watch, ready, unwatched
+from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.types import GOOD, Detector, Encoder, Sample
 
 IN_MEMORY = 1 << 30
 """Bytes of maps kept in memory; what comes after them waits on disk."""
+
+See = Callable[[Sample, Inspected | Unreadable], None]
+"""What is told of each sample's result while it is measured."""
+
+
+def unseen(sample: Sample, result: Inspected | Unreadable) -> None:
+    """Look away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +50,11 @@ class Report:
     seconds_per_image: float  # reading, detector and placing, wall-clock
     unreadable: tuple[Unreadable, ...] = ()
     shots: int = 0  # good parts learned from
+    curves: pixel.Curves | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; an estimate is {"value", "low", "high"}."""
-        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
+        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.name != "curves"}
         plain = {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
         return plain | {"unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable]}
 
@@ -67,10 +76,10 @@ class Trial:
     batch_size: int = 8
 
 
-def run(trial: Trial, *, watch: Watch = unwatched) -> Report:
+def run(trial: Trial, *, watch: Watch = unwatched, see: See = unseen) -> Report:
     """Learn from good parts of the training split only, measure on the test split."""
     test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
-    good = _good(trial)
+    good = taught(trial)
     unreadable: list[Unreadable] = []
     detector = ready(
         trial.method,
@@ -83,18 +92,26 @@ def run(trial: Trial, *, watch: Watch = unwatched) -> Report:
         watch=watch,
         unreadable=unreadable,
     )
-    report = evaluate(detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch)
+    report = evaluate(
+        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, see=see
+    )
     return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
 
 
 def run_each(trial: Trial, *, watch: Watch = unwatched) -> dict[str, Report]:
     """The report of each category of the data set by name, or of the trial's alone; each is learned on its own."""
+    return {name: run(each, watch=watch) for name, each in trials(trial).items()}
+
+
+def trials(trial: Trial) -> dict[str, Trial]:
+    """A trial of each category of the data set by name, or the one given where it names its category."""
     every = [] if trial.category else data.categories(trial.root, layout=trial.layout)
-    trials = [dataclasses.replace(trial, category=name) for name in every] or [trial]
-    return {each.category or each.root.resolve().name: run(each, watch=watch) for each in trials}
+    split = [dataclasses.replace(trial, category=name) for name in every] or [trial]
+    return {each.category or each.root.resolve().name: each for each in split}
 
 
-def _good(trial: Trial) -> list[Sample]:
+def taught(trial: Trial) -> list[Sample]:
+    """The good parts that the trial learns from."""
     if trial.shots == 0:
         return []
     train = data.samples(trial.root, layout=trial.layout, category=trial.category, split="train")
@@ -110,6 +127,7 @@ def evaluate(
     aupro_limit: float = 0.3,
     seed: int = 0,
     watch: Watch = unwatched,
+    see: See = unseen,
 ) -> Report:
     """Inspect every sample and compare with its label and mask, at the picture's own size.
 
@@ -125,6 +143,7 @@ def evaluate(
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
+            see(sample, result)
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
@@ -134,7 +153,7 @@ def evaluate(
         seconds = (time.perf_counter() - start) / len(labelled)
         anomalous = np.array([sample.label != GOOD for sample in kept])
         images = image_estimates(np.array(scores), anomalous, seed=seed)
-        pixels = _pixels(maps, kept, aupro_limit, seed)
+        pixels, curves = _pixels(maps, kept, aupro_limit, seed)
     return Report(
         image_auroc=images and images.auroc,
         image_ap=images and images.average_precision,
@@ -147,15 +166,21 @@ def evaluate(
         n_anomalous=int(anomalous.sum()),
         seconds_per_image=seconds,
         unreadable=tuple(unreadable),
+        curves=curves,
     )
 
 
-def _pixels(maps: _Maps, samples: Sequence[Sample], limit: float, seed: int) -> PixelEstimates | None:
-    """Pixel metrics over good parts and the defects that have a mask; None when no defect has one."""
+def _pixels(
+    maps: _Maps, samples: Sequence[Sample], limit: float, seed: int
+) -> tuple[PixelEstimates | None, pixel.Curves | None]:
+    """Pixel metrics and curves over good parts and the defects that have a mask; None when no defect has one."""
     rows = [row for row, sample in enumerate(samples) if sample.mask or sample.label == GOOD]
     chosen = [maps.items[row] for row in rows]
     masks = _Masks([samples[row].mask for row in rows], [scores.shape for scores in chosen])
-    return pixel_estimates(chosen, masks, limit=limit, seed=seed) if any(masks.paths) else None
+    if not any(masks.paths):
+        return None, None
+    ranked = pixel.ranked_pixels(chosen, masks)
+    return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.traced(ranked)
 
 
 class _Masks(Sequence[NDArray[np.bool_] | None]):
