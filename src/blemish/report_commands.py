@@ -12,7 +12,7 @@ FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
 @click.command()
 @click.argument("run", type=FOLDER)
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="The page; report.html in RUN if left out.")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to; RUN/report.html if left out.")
 def report(run: Path, out: Path | None) -> None:
     """Write a page to look at from the folder RUN that `blemish inspect` left.
 

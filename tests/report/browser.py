@@ -1,4 +1,4 @@
-"""A real Chromium without a window, driven over the WebDriver protocol: HTTP and JSON, so nothing is installed for it."""
+"""A real Chromium without a window, driven over the WebDriver protocol: HTTP and JSON, which need no package."""
 
 from __future__ import annotations
 
@@ -59,7 +59,11 @@ class Browser:
         )
         self._root = f"http://127.0.0.1:{port}"
         self._wait_for_server()
-        arguments = [*ARGUMENTS, f"--user-data-dir={self._profile.name}", f"--window-size={self.size[0]},{self.size[1]}"]
+        arguments = [
+            *ARGUMENTS,
+            f"--user-data-dir={self._profile.name}",
+            f"--window-size={self.size[0]},{self.size[1]}",
+        ]
         options = {"args": arguments, "binary": shutil.which("chromium")}
         wanted = {"alwaysMatch": {"browserName": "chrome", "goog:chromeOptions": options}}
         session = self._call("POST", "/session", {"capabilities": wanted})
@@ -90,9 +94,7 @@ class Browser:
 
     def press(self, *names: str) -> None:
         """Keys, one after the other, wherever the focus is."""
-        strokes = [
-            {"type": kind, "value": KEYS.get(name, name)} for name in names for kind in ("keyDown", "keyUp")
-        ]
+        strokes = [{"type": kind, "value": KEYS.get(name, name)} for name in names for kind in ("keyDown", "keyUp")]
         self._act({"type": "key", "id": "keyboard", "actions": strokes})
 
     def drag(self, selector: str, by: int) -> None:
@@ -115,6 +117,11 @@ class Browser:
         """A click as a hand would do it: it needs the element to be in sight and uncovered."""
         found = self._call("POST", "/element", {"using": "css selector", "value": selector})
         self._call("POST", f"/element/{next(iter(found.values()))}/click", {})
+
+    def emulate(self, screen: dict[str, Any] | None) -> None:
+        """Another screen, as the Chrome DevTools protocol describes it; None: the window as it is."""
+        name = "Emulation.setDeviceMetricsOverride" if screen else "Emulation.clearDeviceMetricsOverride"
+        self._call("POST", "/goog/cdp/execute", {"cmd": name, "params": screen or {}})
 
     def screenshot(self) -> bytes:
         """PNG of the window."""

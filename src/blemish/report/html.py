@@ -10,7 +10,11 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
-SCRIPTS = ("numbers", "data", "decision", "histogram", "gallery", "stage", "viewer", "charts", "measures", "about", "main")
+SCRIPTS = (
+    *("numbers", "data", "decision", "histogram"),
+    *("gallery", "stage", "viewer"),
+    *("charts", "measures", "about", "main"),
+)
 """In the order in which the browser reads them, as one script."""
 
 

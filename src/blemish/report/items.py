@@ -62,8 +62,9 @@ class Item:
         """What the page lists of every picture: everything but its pixels and outlines, without what is unknown."""
         left_out = {"small", "large", "regions"}
         values = {each.name: getattr(self, each.name) for each in dataclasses.fields(self) if each.name not in left_out}
-        values |= {"heat": self.small.heat, "pictured": bool(self.small.picture), "tinted": bool(self.small.overlay)}
-        known = {name: value for name, value in values.items() if value is not None and value is not False and value != ""}
+        values |= {"heat": self.small.heat, "tinted": bool(self.small.overlay)}
+        unknown = {name for name, value in values.items() if value is None or value is False or value == ""}
+        known = {name: value for name, value in values.items() if name not in unknown}
         boxes = [{name: each for name, each in region.items() if name != "contour"} for region in self.regions]
         return known | ({"regions": boxes} if boxes else {})
 

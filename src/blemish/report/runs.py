@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -167,9 +167,13 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         peak=(peak["x"], peak["y"]) if peak else None,
         regions=line.get("regions") or (),
         nearest=writer.goods.nearest(original) if writer.goods and original is not None else None,
-        small=Encoded(*(pictures.small(each) if each else b"" for each in (picture, over))),
-        large=Encoded(*(pictures.large(each) if each else b"" for each in (picture, over))) if is_large else None,
+        small=_encoded(pictures.small, picture, over),
+        large=_encoded(pictures.large, picture, over) if is_large else None,
     )
+
+
+def _encoded(how: Callable[[Image.Image], bytes], picture: Image.Image | None, over: Image.Image | None) -> Encoded:
+    return Encoded(how(picture) if picture else b"", how(over) if over else b"")
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from array import array
+from typing import Self
 
 
 class Spool:
@@ -11,10 +12,12 @@ class Spool:
 
     def __init__(self) -> None:
         self._ends = array("q", [0])
-        self._file = tempfile.TemporaryFile(prefix="blemish-report-")
 
-    def close(self) -> None:
-        """Forget everything; the file has no name and goes with it."""
+    def __enter__(self) -> Self:
+        self._file = tempfile.TemporaryFile(prefix="blemish-report-")
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._file.close()
 
     def __len__(self) -> int:

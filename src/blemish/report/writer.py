@@ -41,7 +41,8 @@ class Writer:
 
     def __init__(self, path: Path, about: About, *, goods: GoodParts | None = None) -> None:
         self.path, self.about, self.goods = path, about, goods
-        self.unreadable: list[Unreadable] = []
+        self.unreadable: list[Unreadable] = []  # the first of them
+        self.unreadable_count = 0
         self.kept = Kept()
         self._scores, self._kinds = array("d"), bytearray()  # kinds: 0 unknown, 1 good, 2 defect
         self._middles, self._peaks = array("f"), array("f")
@@ -57,12 +58,14 @@ class Writer:
             self._unfinished.touch()
         except OSError as error:
             raise BadInput(f"{self.path} cannot be written ({error.strerror}): name another file") from error
+        for spool in (self._facts, self._smalls, self._larges):
+            spool.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._unfinished.unlink(missing_ok=True)
         for spool in (self._facts, self._smalls, self._larges):
-            spool.close()
+            spool.__exit__()
 
     def add(
         self,
@@ -76,7 +79,7 @@ class Writer:
     ) -> None:
         """Take one result and what is known about it; the mask (H, W) of a defect is True where it is."""
         if isinstance(result, Unreadable):
-            self.unreadable.append(result)
+            self._leave_out(result)
             return
         is_large = self.kept.wants(result.score, is_defect=label not in ("", GOOD))
         image = pictures.shown(result.picture, result.anomaly_map)
@@ -104,7 +107,7 @@ class Writer:
         """Take an item that has been encoded; one whose score is not finite is listed as unreadable."""
         if not math.isfinite(item.score):
             reason = f"{item.path}: its score is {item.score}: such a picture cannot be ranked"
-            self.unreadable.append(Unreadable(Path(item.path), reason))
+            self._leave_out(Unreadable(Path(item.path), reason))
             return
         number = self._facts.add(html.plain_json(item.as_json()).encode("ascii"))
         self._smalls.add(f"{html.encoded(item.small.picture)} {html.encoded(item.small.overlay)}".encode("ascii"))
@@ -126,6 +129,11 @@ class Writer:
             file.writelines(self._blocks(self._summary(measures, curves)))
             file.write(tail)
         self._unfinished.replace(self.path)
+
+    def _leave_out(self, bad: Unreadable) -> None:
+        self.unreadable_count += 1
+        if len(self.unreadable) < LISTED:
+            self.unreadable.append(bad)
 
     def _blocks(self, summary: dict[str, Any]) -> Iterator[str]:
         """The data, worst first."""
@@ -153,8 +161,8 @@ class Writer:
             "start": start(self._scores, kinds == 2, kinds == 1, self.about.calibration)._asdict(),
             "scale": _scale(self._middles, self._peaks),
             "colours": (colours(torch.linspace(0, 1, SHADES)[None])[:, 0].T * 255).round().int().tolist(),
-            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable[:LISTED]],
-            "unreadable_count": len(self.unreadable),
+            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
+            "unreadable_count": self.unreadable_count,
             "stored": {
                 "block": BLOCK,
                 "small": pictures.SMALL,

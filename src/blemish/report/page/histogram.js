@@ -110,6 +110,8 @@ function placeHandles() {
   byId("edges")?.replaceChildren(...(thresholds.band ? [edge(accept, "accept")] : []), edge(reject, "reject"));
   for (const which of ["accept", "reject"]) {
     const handle = byId(`handle-${which}`);
+    // A name that would leave the window stands on the other side of its line.
+    handle.classList.toggle("turned", which === "accept" ? accept < 56 : reject > axis.width - 76);
     handle.style.left = `${which === "accept" ? accept : reject}px`;
     handle.setAttribute("aria-valuemin", everyScore[0] ?? 0);
     handle.setAttribute("aria-valuemax", everyScore[everyScore.length - 1] ?? 1);
