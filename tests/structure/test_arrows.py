@@ -18,7 +18,8 @@ RANKS = (
     {"catalog"},
     {"inspection", "learning", "recording", "evaluation"},
     {"__init__"},
-    {"training_commands"},
+    {"report"},
+    {"training_commands", "report_commands"},
     {"cli"},
     {"__main__"},
 )

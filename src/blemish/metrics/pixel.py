@@ -79,7 +79,7 @@ def traced(ranked: RankedPixels, *, points: int = 100) -> Curves | None:
     if not len(ranked.scores) or not ranked.negatives:
         return None
     rate = (ranked.above + ranked.ties) / ranked.negatives
-    recall, overlap = (np.cumsum(part) / part.sum() for part in (ranked.hits, ranked.shares))
+    recall, overlap = (found / found[-1] for found in map(np.cumsum, (ranked.hits, ranked.shares)))
     even = np.linspace(0, 1, points)
     stops = ((rate, even**3), (recall, even), (overlap, even))
     chosen = np.unique([np.minimum(np.searchsorted(curve, at), len(curve) - 1) for curve, at in stops])
