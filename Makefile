@@ -1,6 +1,9 @@
 PYTHON ?= python3
 ENCODER ?= test-tiny
 BIN := .venv/bin
+# Pages are tested in a real browser. In CI its tests always run, and fail if it is missing.
+BROWSER := $(CI)$(shell command -v chromium >/dev/null && command -v chromedriver >/dev/null && echo found)
+SUITE := not slow$(if $(BROWSER),, and not browser)
 
 .PHONY: demo test check test-slow clean
 
@@ -12,7 +15,8 @@ demo: .venv/installed
 	@echo "The report lies in demo/report: results.jsonl, and a heat map for each picture in overlays/"
 
 test: check
-	$(BIN)/python -m pytest -q -m "not slow" -n 2
+	$(BIN)/python -m pytest -q -m "$(SUITE)" -n 2
+	$(if $(BROWSER),,@echo "NOT TESTED: pages in a browser. For it: apt-get install chromium chromium-driver")
 
 check: .venv/developed
 	$(BIN)/ruff check .

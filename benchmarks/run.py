@@ -22,6 +22,8 @@ import winclip
 import windows
 from harness import HERE, SOURCE, Options, options, parser, printed, table
 
+import report
+
 SECTIONS: dict[str, Callable[[Options], str]] = {
     "winclip": winclip.section,
     "windows": windows.section,
@@ -31,6 +33,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "startup": startup.section,
     "shipped": shipped.section,
     "memory": memory.section,
+    "report": report.section,
     "accuracy": accuracy.section,
 }
 RESULTS = HERE / "RESULTS.md"

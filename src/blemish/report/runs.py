@@ -86,7 +86,7 @@ def _measured(name: str, trial: Trial, path: Path, watch: Watch, note: str) -> e
     good = [sample.image for sample in evaluation.taught(trial)]
     encoder = trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name
     about = About(
-        title=name.replace("_", " "),
+        title=trial.product or name.replace("_", " "),
         method=trial.method,
         encoder=encoder,
         settings={
