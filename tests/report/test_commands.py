@@ -1,16 +1,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.cli.test_evaluate import category
 from tests.cli.test_inspect import QUICK, inspect, lines, parts, picture, run
-from tests.report.pages import Page
+from tests.report.pages import Page, labelled
 
+from blemish import inspection
+from blemish.inspection import Inspected, Unreadable
 from blemish.metrics.image import f1_threshold
-from blemish.report.runs import page_of
+from blemish.report.runs import page_of, reported
 
 __all__ = ["parts"]
 
@@ -137,6 +141,43 @@ def test_what_a_recipe_has_decided_is_on_the_page_of_its_run(parts: Path) -> Non
     assert page.items[0]["type"] == "spot"
     assert "contour" not in page.items[0]["regions"][0]
     assert json.loads(page.texts["large-0"])["outlines"] == [[[20, 22], [29, 22]]]
+
+
+def test_what_a_recipe_decides_is_on_the_page_as_it_is_inspected(tmp_path: Path) -> None:
+    results = [labelled(1)[0][0], Unreadable(Path("b.png"), "b.png is empty")]
+    region = {
+        "box": {"x": 1, "y": 2, "width": 3, "height": 4},
+        "area": 12,
+        "score": 2.0,
+        "contour": [[1, 2]],
+        "type": "dent",
+    }
+
+    def judge(result: Inspected) -> dict[str, Any]:
+        return {"verdict": "review", "regions": [region]}
+
+    page_file = tmp_path / "page.html"
+    settings = {"product": "plate", "recipe": "ab12"}
+    assert list(reported(results, page_file, settings, recipe=recipe(), judge=judge)) == results
+    page = Page(page_file)
+    (item,) = page.items
+    assert (item["verdict"], item["type"]) == ("review", "dent")
+    assert item["regions"] == [{key: value for key, value in region.items() if key != "contour"}]
+    assert page.about["calibration"] == recipe()["calibration"]
+
+
+def test_an_interrupted_run_leaves_no_page(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*arguments: Any, **options: Any) -> Iterator[Any]:
+        yield from islice(stream(*arguments, **options), 2)
+        raise KeyboardInterrupt
+
+    stream = inspection.inspect
+    monkeypatch.setattr(inspection, "inspect", interrupted)
+    assert inspect(parts, "--report", parts / "page.html").exit_code != 0
+    assert not list(parts.glob("page*"))
+    monkeypatch.undo()
+    assert inspect(parts, "--resume", "--report", parts / "page.html").exit_code == 0
+    assert len(Page(parts / "page.html").items) == 4
 
 
 def recipe() -> dict[str, Any]:

@@ -18,7 +18,8 @@ SMALL, LARGE = 128, 800
 """Longest sides of a picture in the gallery and of one that can be looked into, pixels."""
 HEAT_SMALL, HEAT_LARGE = 32, 160
 """Longest sides of their maps."""
-SMALL_BYTES = 4096
+SMALL_BYTES, LARGE_BYTES = 4096, 98304
+"""What one of them takes at most; a large one that is noise all over takes more."""
 DIMMED = 0.4  # brightness of what was not inspected, as in an overlay
 
 
@@ -50,10 +51,11 @@ def small(image: Image.Image, *, side: int = SMALL) -> bytes:
 
 
 def large(image: Image.Image) -> bytes:
-    """WebP of at most LARGE pixels."""
+    """WebP of at most LARGE pixels, as good as LARGE_BYTES allow."""
     less = image.convert("RGB")
     less.thumbnail((LARGE, LARGE), reducing_gap=2.0)
-    return _webp(less, 80)
+    fine = _webp(less, 93)
+    return fine if len(fine) <= LARGE_BYTES else _webp(less, 75)
 
 
 def heat(anomaly_map: Tensor, side: int) -> tuple[bytes, tuple[float, float, float]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,15 @@ from blemish.report.writer import Writer
 from blemish.types import GOOD, Sample
 
 Results = Iterable[Inspected | Unreadable]
+Judge = Callable[[Inspected], Mapping[str, Any]]
+"""What a recipe decides: "verdict" and "regions", as a line of results.jsonl has them, or nothing."""
 UNLISTED = ("product", "method", "encoder", "normal", "recipe")
 """Settings that a page shows in places of their own."""
+
+
+def unjudged(result: Inspected) -> Mapping[str, Any]:
+    """Nothing is decided."""
+    return {}
 
 
 def reported(
@@ -37,6 +44,7 @@ def reported(
     view: View = WHOLE,
     earlier: Path | None = None,
     recipe: Mapping[str, Any] | None = None,
+    judge: Judge = unjudged,
     note: str = "",
 ) -> Iterator[Inspected | Unreadable]:
     """The results as they come; when the last one has been taken, their page is written.
@@ -49,7 +57,9 @@ def reported(
         if earlier is not None:
             _put_lines(writer, earlier, settings.get("white"), unwatched)
         for result in results:
-            writer.add(result)
+            found = judge(result) if isinstance(result, Inspected) else {}
+            regions = found.get("regions", ())
+            writer.add(result, verdict=found.get("verdict", ""), regions=regions, type=_type(regions))
             yield result
         writer.finish()
 
@@ -120,16 +130,17 @@ def _mask(sample: Sample, result: Inspected | Unreadable) -> NDArray[np.bool_] |
 
 def _about(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None, note: str) -> About:
     """What a run's settings, and its recipe if there is one, say of it."""
-    named = {key: value for key, value in (recipe or {}).items() if key not in ("taught", "calibration")}
+    known = recipe or ({"hash": settings["recipe"]} if settings.get("recipe") else {})
+    named = {key: value for key, value in known.items() if key not in ("taught", "calibration")}
     good = [{"name": path, "kind": GOOD} for path in settings.get("normal") or ()]
     return About(
         title=settings.get("product") or "object",
         method=settings.get("method") or "",
         encoder=settings.get("encoder") or "",
         settings={key: value for key, value in settings.items() if key not in UNLISTED},
-        taught=(recipe or {}).get("taught") or good,
+        taught=known.get("taught") or good,
         recipe=named or None,
-        calibration=(recipe or {}).get("calibration"),
+        calibration=known.get("calibration"),
         note=note,
     )
 
@@ -161,7 +172,7 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         path=line["path"],
         score=line["score"],
         size=(line["size"]["width"], line["size"]["height"]),
-        type=next((region["type"] for region in line.get("regions", ()) if region.get("type")), ""),
+        type=_type(line.get("regions") or ()),
         verdict=line.get("verdict") or "",
         seconds=line.get("seconds", {}).get("detect"),
         peak=(peak["x"], peak["y"]) if peak else None,
@@ -170,6 +181,11 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         small=_encoded(pictures.small, picture, over),
         large=_encoded(pictures.large, picture, over) if is_large else None,
     )
+
+
+def _type(regions: Sequence[Mapping[str, Any]]) -> str:
+    """Of the worst region that has one."""
+    return next((region["type"] for region in regions if region.get("type")), "")
 
 
 def _encoded(how: Callable[[Image.Image], bytes], picture: Image.Image | None, over: Image.Image | None) -> Encoded:

@@ -110,7 +110,7 @@ function showDecision() {
   const { verdicts, escapes, overkill } = decided();
   for (const verdict of ["accept", "review", "reject"]) {
     byId(`count-${verdict}`).textContent = grouped(verdicts[verdict]);
-    byId(`share-${verdict}`).textContent = items.length ? percent(verdicts[verdict] / items.length) : "";
+    byId(`share-${verdict}`).textContent = items.length ? roughly(verdicts[verdict] / items.length) : "";
   }
   showRate("escapes", "escape", escapes);
   showRate("overkill", "overkill", overkill);

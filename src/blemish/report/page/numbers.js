@@ -148,9 +148,12 @@ function shortNumber(value) {
 }
 
 function percent(share, digits) {
-  if (!Number.isFinite(share)) return "–";
-  const places = digits ?? (share > 0 && share < 0.0995 || share > 0.9 && share < 1 ? 1 : 0);
-  return (100 * share).toFixed(places) + " %";
+  return Number.isFinite(share) ? `${(100 * share).toFixed(digits)} %` : "–";
+}
+
+// Whole percents, with one more digit near none and near all.
+function roughly(share) {
+  return percent(share, share > 0 && share < 0.01 || share > 0.99 && share < 1 ? 1 : 0);
 }
 
 // Thousands apart, by a narrow space that does not break.

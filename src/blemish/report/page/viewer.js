@@ -5,6 +5,7 @@ function openViewer(index) {
   current = index;
   fitStages();
   if (!byId("viewer").open) byId("viewer").showModal();
+  byId("viewer").focus();
   showCurrent();
 }
 
