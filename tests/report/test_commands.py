@@ -144,7 +144,7 @@ def test_what_a_recipe_has_decided_is_on_the_page_of_its_run(parts: Path) -> Non
 
 
 def test_what_a_recipe_decides_is_on_the_page_as_it_is_inspected(tmp_path: Path) -> None:
-    results = [labelled(1)[0][0], Unreadable(Path("b.png"), "b.png is empty")]
+    results: list[Inspected | Unreadable] = [labelled(1)[0][0], Unreadable(Path("b.png"), "b.png is empty")]
     region = {
         "box": {"x": 1, "y": 2, "width": 3, "height": 4},
         "area": 12,
@@ -199,7 +199,14 @@ def recipe() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "reason"), [("run.json", "{", "holds no run"), ("results.jsonl", "{", "line 1 is damaged")]
+    ("name", "text", "reason"),
+    [
+        ("run.json", "{", "holds no run"),
+        ("run.json", '{"settings": []}', "holds no run"),
+        ("results.jsonl", "{\n", "line 1 is damaged"),
+        ("results.jsonl", "{}\n", "line 1 is damaged"),
+        ("unreadable.jsonl", "[]\n", "line 1 is damaged"),
+    ],
 )
 def test_a_folder_that_holds_no_whole_run_is_refused(parts: Path, name: str, text: str, reason: str) -> None:
     inspect(parts)
@@ -208,6 +215,14 @@ def test_a_folder_that_holds_no_whole_run_is_refused(parts: Path, name: str, tex
     assert result.exit_code == 1
     assert reason in result.stderr
     assert not (parts / "out" / "report.html").exists()
+
+
+def test_a_run_that_was_stopped_is_shown_as_far_as_it_came(parts: Path) -> None:
+    inspect(parts)
+    results = parts / "out" / "results.jsonl"
+    results.write_text(results.read_text(encoding="utf-8")[:-20], encoding="utf-8")
+    assert page_of(parts / "out", parts / "page.html") == 3
+    assert len(Page(parts / "page.html").items) == 3
 
 
 def test_hostile_file_names_are_inspected_and_shown(parts: Path) -> None:

@@ -77,15 +77,11 @@ def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None
     Pictures are read where they were inspected; of one that has gone, the heat map is shown alone. Raises BadData for
     a folder without a run.
     """
-    try:
-        settings = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BadData(f"{folder} holds no run: name the folder that `blemish inspect --out` wrote") from error
+    settings = _settings(folder)
     with GoodParts() as goods, Writer(path, _about(settings, recipe, ""), goods=goods) as writer:
         read_good_parts(goods, map(Path, settings.get("normal") or ()))
         shown = _put_lines(writer, folder, settings.get("white"), watch)
-        unreadable = folder / "unreadable.jsonl"
-        for line in _lines(unreadable) if unreadable.exists() else ():
+        for line in _lines(folder / "unreadable.jsonl", {"path", "error"}):
             writer.add(Unreadable(Path(line["path"]), line["error"]))
         writer.finish()
     return shown
@@ -128,6 +124,14 @@ def _mask(sample: Sample, result: Inspected | Unreadable) -> NDArray[np.bool_] |
     return read_mask(sample.mask, size=(height, width))
 
 
+def _settings(folder: Path) -> dict[str, Any]:
+    try:
+        settings: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
+        return {"method": settings["method"], **settings}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadData(f"{folder} holds no run: name the folder that `blemish inspect --out` wrote") from error
+
+
 def _about(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None, note: str) -> About:
     """What a run's settings, and its recipe if there is one, say of it."""
     known = recipe or ({"hash": settings["recipe"]} if settings.get("recipe") else {})
@@ -147,13 +151,14 @@ def _about(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None, note: 
 
 def _put_lines(writer: Writer, folder: Path, white: float | None, watch: Watch) -> int:
     """Put every picture of results.jsonl; returns how many there are."""
-    results = folder / "results.jsonl"
-    count = sum(1 for _ in _lines(results))
+
+    def lines() -> Iterator[dict[str, Any]]:
+        return _lines(folder / "results.jsonl", {"path", "score", "size"})
+
+    count = sum(1 for _ in lines())
     advance = watch("reading pictures", count)
-    originals = decode(
-        (Path(line["path"]) for line in _lines(results)), lambda path: pictures.reduced(read(path, white=white))
-    )
-    for line, (_, original) in zip(_lines(results), originals, strict=True):
+    originals = decode((Path(line["path"]) for line in lines()), lambda path: pictures.reduced(read(path, white=white)))
+    for line, (_, original) in zip(lines(), originals, strict=True):
         writer.put(_recorded(line, folder, None if isinstance(original, BadImage) else original, writer))
         advance()
     return count
@@ -192,12 +197,26 @@ def _encoded(how: Callable[[Image.Image], bytes], picture: Image.Image | None, o
     return Encoded(how(picture) if picture else b"", how(over) if over else b"")
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a file of JSON; raises BadData for one that is damaged."""
+def _lines(path: Path, needed: set[str]) -> Iterator[dict[str, Any]]:
+    """The lines of a file of JSON, none if it is missing; raises BadData for one that is damaged.
+
+    A last line that was cut off, where the run was stopped, is left out.
+    """
+    if not path.exists():
+        return
     with path.open(encoding="utf-8") as file:
         for number, text in enumerate(file, start=1):
-            try:
-                line: dict[str, Any] = json.loads(text)
-            except ValueError as error:
-                raise BadData(f"{path}, line {number} is damaged: remove it") from error
+            if not text.endswith("\n"):
+                return
+            line = _read_line(text)
+            if not isinstance(line, dict) or not needed <= line.keys():
+                raise BadData(f"{path}, line {number} is damaged: remove it")
             yield line
+
+
+def _read_line(text: str) -> Any:
+    """A line's value, None where it is no JSON."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
