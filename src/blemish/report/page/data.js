@@ -72,16 +72,19 @@ function decoded(address) {
 
 // The colour of a share of the scale, 0 to 1, between the shades that Python gave.
 function shade(share) {
-  const shades = run.colours, at = Math.min(1, Math.max(0, share)) * (shades.length - 1);
-  const below = Math.min(Math.floor(at), shades.length - 2), part = at - below;
+  const shades = run.colours,
+    at = Math.min(1, Math.max(0, share)) * (shades.length - 1);
+  const below = Math.min(Math.floor(at), shades.length - 2),
+    part = at - below;
   return shades[below].map((value, channel) => Math.round(value + (shades[below + 1][channel] - value) * part));
 }
 
 // RGBA of the 256 greys of a map that goes from one score to another: the hotter, the less transparent.
 function heatTable([low, , high]) {
-  const [cold, hot] = run.scale, table = new Uint8ClampedArray(1024);
+  const [cold, hot] = run.scale,
+    table = new Uint8ClampedArray(1024);
   for (let grey = 0; grey < 256; grey++) {
-    const share = Math.min(1, Math.max(0, (low + (high - low) * grey / 255 - cold) / (hot - cold)));
+    const share = Math.min(1, Math.max(0, (low + ((high - low) * grey) / 255 - cold) / (hot - cold)));
     table.set([...shade(share), 255 * share], 4 * grey);
   }
   return table;
@@ -96,17 +99,28 @@ async function drawHeat(canvas, pixels, enlarged) {
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
   context.drawImage(grey, 0, 0, canvas.width, canvas.height);
-  const image = context.getImageData(0, 0, canvas.width, canvas.height), table = heatTable(pixels.heat);
-  for (let at = 0; at < image.data.length; at += 4) image.data.set(table.subarray(4 * image.data[at], 4 * image.data[at] + 4), at);
+  const image = context.getImageData(0, 0, canvas.width, canvas.height),
+    table = heatTable(pixels.heat);
+  for (let at = 0; at < image.data.length; at += 4)
+    image.data.set(table.subarray(4 * image.data[at], 4 * image.data[at] + 4), at);
   context.putImageData(image, 0, 0);
 }
 
 // A picture with its heat laid over it: an image and, above it, a canvas or the tinted picture.
 function layers(pixels, alternative, enlarged = 96) {
   if (!pixels.picture) return [element("span.missing", {}, "no picture")];
-  const picture = element("img", { src: webp(pixels.picture), alt: alternative, draggable: "false", decoding: "async" });
+  const picture = element("img", {
+    src: webp(pixels.picture),
+    alt: alternative,
+    draggable: "false",
+    decoding: "async",
+  });
   if (!pixels.overlay) return [picture];
-  if (!pixels.heat) return [picture, element("img.heat", { src: webp(pixels.overlay), alt: "", draggable: "false", decoding: "async" })];
+  if (!pixels.heat)
+    return [
+      picture,
+      element("img.heat", { src: webp(pixels.overlay), alt: "", draggable: "false", decoding: "async" }),
+    ];
   const canvas = element("canvas.heat", { "aria-hidden": "true" });
   drawHeat(canvas, pixels, enlarged);
   return [picture, canvas];

@@ -17,11 +17,12 @@ const waiting = new Set();
 
 // Tells whoever listens, once a frame however often it is called.
 function changed(what) {
-  if (!waiting.size) requestAnimationFrame(() => {
-    const told = [...waiting];
-    waiting.clear();
-    for (const each of told) for (const listener of listeners[each]) listener();
-  });
+  if (!waiting.size)
+    requestAnimationFrame(() => {
+      const told = [...waiting];
+      waiting.clear();
+      for (const each of told) for (const listener of listeners[each]) listener();
+    });
   waiting.add(what);
 }
 
@@ -41,7 +42,10 @@ function setBand(wanted) {
   else if (thresholds.accept === thresholds.reject) {
     // As wide as a tenth of the pictures, taken from below the threshold.
     const below = lowerBound(everyScore, thresholds.reject);
-    thresholds.accept = Math.min(thresholds.reject, everyScore[Math.max(0, below - Math.ceil(everyScore.length / 10))] ?? thresholds.reject);
+    thresholds.accept = Math.min(
+      thresholds.reject,
+      everyScore[Math.max(0, below - Math.ceil(everyScore.length / 10))] ?? thresholds.reject,
+    );
   }
   changed("thresholds");
 }
@@ -61,7 +65,11 @@ function labelled(good, defects) {
     if (!types.has(type)) types.set(type, []);
     types.get(type).push({ score, area });
   }
-  const sorted = [...types].map(([type, members]) => ({ type, members, scores: ascending(members.map((each) => each.score)) }));
+  const sorted = [...types].map(([type, members]) => ({
+    type,
+    members,
+    scores: ascending(members.map((each) => each.score)),
+  }));
   return {
     good: ascending(good),
     defects: ascending(defects.map((each) => each.score)),
@@ -72,13 +80,18 @@ function labelled(good, defects) {
 const evidences = {
   pictures: labelled(
     items.filter((item) => item.kind === "good").map((item) => item.score),
-    items.filter((item) => item.kind === "defect").map((item) => ({ type: item.label, score: item.score, area: item.area })),
+    items
+      .filter((item) => item.kind === "defect")
+      .map((item) => ({ type: item.label, score: item.score, area: item.area })),
   ),
-  calibration: run.calibration && labelled(
-    run.calibration.good,
-    Object.entries(run.calibration.defects).flatMap(([type, scores]) =>
-      scores.map((score, index) => ({ type, score, area: run.calibration.sizes[type]?.[index] ?? undefined }))),
-  ),
+  calibration:
+    run.calibration &&
+    labelled(
+      run.calibration.good,
+      Object.entries(run.calibration.defects).flatMap(([type, scores]) =>
+        scores.map((score, index) => ({ type, score, area: run.calibration.sizes[type]?.[index] ?? undefined })),
+      ),
+    ),
 };
 const hasLabels = evidences.pictures.good.length + evidences.pictures.defects.length > 0;
 if (!hasLabels && evidences.calibration) view.evidence = "calibration";
@@ -92,7 +105,9 @@ function mistakeOf(item) {
 
 // Everything the panel shows, from the scores and the thresholds alone.
 function decided() {
-  const known = evidence(), good = counted(known.good, thresholds), defects = counted(known.defects, thresholds);
+  const known = evidence(),
+    good = counted(known.good, thresholds),
+    defects = counted(known.defects, thresholds);
   return {
     verdicts: counted(everyScore, thresholds),
     escapes: { k: defects.accept, n: known.defects.length },
@@ -102,8 +117,10 @@ function decided() {
 
 const ORIGINS = {
   calibration: () => `Thresholds of recipe ${String(run.recipe?.hash ?? "").slice(0, 12) || "(no hash)"}.`,
-  f1: () => "Not calibrated. The threshold starts where F1 is greatest on these very pictures, so both rates flatter: calibrate a recipe on other parts.",
-  spread: () => "Not calibrated. The threshold starts at an arbitrary place, three spreads above the middle score: drag it.",
+  f1: () =>
+    "Not calibrated. The threshold starts where F1 is greatest on these very pictures, so both rates flatter: calibrate a recipe on other parts.",
+  spread: () =>
+    "Not calibrated. The threshold starts at an arbitrary place, three spreads above the middle score: drag it.",
 };
 
 function showDecision() {
@@ -116,19 +133,26 @@ function showDecision() {
   showRate("overkill", "overkill", overkill);
   for (const which of ["accept", "reject"]) {
     const field = byId(which);
-    if (document.activeElement !== field) field.value = Number.isFinite(thresholds[which]) ? Number(thresholds[which].toPrecision(5)) : "";
+    if (document.activeElement !== field)
+      field.value = Number.isFinite(thresholds[which]) ? Number(thresholds[which].toPrecision(5)) : "";
   }
   byId("accept-field").hidden = !thresholds.band;
   byId("band").checked = thresholds.band;
   const moved = thresholds.accept !== started.accept || thresholds.reject !== started.reject;
-  byId("reset").disabled = !moved && thresholds.band === (started.accept < started.reject);
-  byId("origin").textContent = moved ? `Moved by hand; it started at ${shortNumber(started.reject)}.` : ORIGINS[run.start.origin]();
+  byId("reset").disabled = !moved && thresholds.band === started.accept < started.reject;
+  byId("origin").textContent = moved
+    ? `Moved by hand; it started at ${shortNumber(started.reject)}.`
+    : ORIGINS[run.start.origin]();
 }
 
 function showRate(cell, name, { k, n }) {
   byId(cell).textContent = n ? `${grouped(k)} of ${grouped(n)}` : "none labelled";
   byId(`${name}-rate`).textContent = n ? percent(k / n, 1) : "";
-  byId(`${name}-interval`).textContent = n ? interval(k, n).map((bound) => (100 * bound).toFixed(1)).join(" – ") + " %" : "";
+  byId(`${name}-interval`).textContent = n
+    ? interval(k, n)
+        .map((bound) => (100 * bound).toFixed(1))
+        .join(" – ") + " %"
+    : "";
 }
 
 // Buttons of which one is pressed; `chosen` gets the value of the one that is clicked.
@@ -152,7 +176,8 @@ function startDecision() {
     changed("look");
     changed("thresholds");
   });
-  for (const which of ["accept", "reject"]) byId(which).addEventListener("input", (event) => setThreshold(which, event.target.valueAsNumber));
+  for (const which of ["accept", "reject"])
+    byId(which).addEventListener("input", (event) => setThreshold(which, event.target.valueAsNumber));
   for (const which of ["accept", "reject"]) byId(which).addEventListener("change", () => changed("thresholds"));
   byId("band").addEventListener("change", (event) => setBand(event.target.checked));
   byId("reset").addEventListener("click", resetThresholds);

@@ -30,9 +30,15 @@ function startTabs() {
 
 function startKeys() {
   const actions = {
-    o: toggleHeat, "?": () => byId("keys-list").showModal(),
-    "/": () => { openTab("pictures"); byId("text").focus(); },
-    1: () => openTab("pictures"), 2: () => openTab("measures"), 3: () => openTab("about"),
+    o: toggleHeat,
+    "?": () => byId("keys-list").showModal(),
+    "/": () => {
+      openTab("pictures");
+      byId("text").focus();
+    },
+    1: () => openTab("pictures"),
+    2: () => openTab("measures"),
+    3: () => openTab("about"),
   };
   addEventListener("keydown", (event) => {
     const writing = event.target.matches("input:not([type=range]):not([type=checkbox]), select, textarea");
@@ -46,18 +52,48 @@ function startKeys() {
 }
 
 function startTheme() {
-  const isDark = () => (document.documentElement.style.colorScheme || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  byId("theme").addEventListener("click", () => { document.documentElement.style.colorScheme = isDark() ? "light" : "dark"; });
+  const isDark = () =>
+    (document.documentElement.style.colorScheme ||
+      (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  byId("theme").addEventListener("click", () => {
+    document.documentElement.style.colorScheme = isDark() ? "light" : "dark";
+  });
 }
 
 // The part of the page that is only on paper is made ahead: printing does not wait for pictures to be decoded.
 function preparePaper() {
-  const first = shown.slice(0, PRINTED).map((item) => element("figure", {},
-    element("div.picture", {}, ...layers(largeOf(item) ?? smallOf(item), "", 160)),
-    element("figcaption", {}, element("b", {}, shortNumber(item.score)), ` ${verdictOf(item.score, thresholds)} ${mistakeOf(item)}`, element("br"), item.shownType ? `${item.shownType} · ` : "", item.name)));
+  const first = shown
+    .slice(0, PRINTED)
+    .map((item) =>
+      element(
+        "figure",
+        {},
+        element("div.picture", {}, ...layers(largeOf(item) ?? smallOf(item), "", 160)),
+        element(
+          "figcaption",
+          {},
+          element("b", {}, shortNumber(item.score)),
+          ` ${verdictOf(item.score, thresholds)} ${mistakeOf(item)}`,
+          element("br"),
+          item.shownType ? `${item.shownType} · ` : "",
+          item.name,
+        ),
+      ),
+    );
   byId("printed").replaceChildren(
-    element("section.block", {}, element("h2", {}, `The ${first.length} first of ${grouped(shown.length)} pictures, ${byId("order").selectedOptions[0].textContent}`), element("div.contact", {}, ...first)),
-    ...measuresContent(), ...aboutContent(true));
+    element(
+      "section.block",
+      {},
+      element(
+        "h2",
+        {},
+        `The ${first.length} first of ${grouped(shown.length)} pictures, ${byId("order").selectedOptions[0].textContent}`,
+      ),
+      element("div.contact", {}, ...first),
+    ),
+    ...measuresContent(),
+    ...aboutContent(true),
+  );
 }
 
 let paper = 0;
@@ -76,7 +112,15 @@ function keepRoof() {
 
 function start() {
   byId("title").textContent = run.title;
-  byId("made").textContent = [run.method, run.encoder.slice(0, 60), `${grouped(run.count)} pictures`, run.unreadable_count ? `${grouped(run.unreadable_count)} not inspected` : "", run.recipe?.hash ? `recipe ${run.recipe.hash.slice(0, 12)}` : ""].filter(Boolean).join(" · ");
+  byId("made").textContent = [
+    run.method,
+    run.encoder.slice(0, 60),
+    `${grouped(run.count)} pictures`,
+    run.unreadable_count ? `${grouped(run.unreadable_count)} not inspected` : "",
+    run.recipe?.hash ? `recipe ${run.recipe.hash.slice(0, 12)}` : "",
+  ]
+    .filter(Boolean)
+    .join(" · ");
   byId("note").textContent = run.note;
   byId("note").hidden = !run.note;
   startDecision();
@@ -87,7 +131,10 @@ function start() {
   startTabs();
   startKeys();
   startTheme();
-  byId("print").addEventListener("click", () => { preparePaper(); setTimeout(print, 300); });
+  byId("print").addEventListener("click", () => {
+    preparePaper();
+    setTimeout(print, 300);
+  });
   byId("about-run").replaceChildren(...aboutContent(false));
   for (const what of ["thresholds", "filter", "look"]) on(what, paperLater);
   new ResizeObserver(keepRoof).observe(document.querySelector(".decision"));

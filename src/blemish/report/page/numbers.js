@@ -3,7 +3,8 @@
 
 // Index of the first of ascending values that is >= x.
 function lowerBound(values, x) {
-  let low = 0, high = values.length;
+  let low = 0,
+    high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (values[middle] < x) low = middle + 1;
@@ -30,23 +31,28 @@ function counted(scores, { accept, reject }) {
 }
 
 function logGamma(x) {
-  const lanczos = [76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2,
-    -0.5395239384953e-5];
+  const lanczos = [
+    76.18009172947146, -86.50532032941677, 24.01409824083091, -1.231739572450155, 0.1208650973866179e-2,
+    -0.5395239384953e-5,
+  ];
   const shifted = x + 5.5 - (x + 0.5) * Math.log(x + 5.5);
   const series = lanczos.reduce((sum, factor, index) => sum + factor / (x + 1 + index), 1.000000000190015);
-  return -shifted + Math.log(2.5066282746310005 * series / x);
+  return -shifted + Math.log((2.5066282746310005 * series) / x);
 }
 
 // Lentz's continued fraction of the incomplete beta function.
 function betaFraction(x, a, b) {
-  const tiny = 1e-300, away = (value) => (Math.abs(value) < tiny ? tiny : value);
-  let c = 1, d = 1 / away(1 - (a + b) * x / (a + 1)), result = d;
+  const tiny = 1e-300,
+    away = (value) => (Math.abs(value) < tiny ? tiny : value);
+  let c = 1,
+    d = 1 / away(1 - ((a + b) * x) / (a + 1)),
+    result = d;
   for (let m = 1; m <= 300; m++) {
-    const even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m));
+    const even = (m * (b - m) * x) / ((a + 2 * m - 1) * (a + 2 * m));
     d = 1 / away(1 + even * d);
     c = away(1 + even / c);
     result *= d * c;
-    const odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1));
+    const odd = (-(a + m) * (a + b + m) * x) / ((a + 2 * m) * (a + 2 * m + 1));
     d = 1 / away(1 + odd * d);
     c = away(1 + odd / c);
     result *= d * c;
@@ -59,11 +65,12 @@ function betaFraction(x, a, b) {
 function betaCdf(x, a, b) {
   if (x <= 0 || x >= 1) return x <= 0 ? 0 : 1;
   const front = Math.exp(logGamma(a + b) - logGamma(a) - logGamma(b) + a * Math.log(x) + b * Math.log(1 - x));
-  return x < (a + 1) / (a + b + 2) ? front * betaFraction(x, a, b) / a : 1 - front * betaFraction(1 - x, b, a) / b;
+  return x < (a + 1) / (a + b + 2) ? (front * betaFraction(x, a, b)) / a : 1 - (front * betaFraction(1 - x, b, a)) / b;
 }
 
 function betaQuantile(share, a, b) {
-  let low = 0, high = 1;
+  let low = 0,
+    high = 1;
   for (let step = 0; step < 44; step++) {
     const middle = (low + high) / 2;
     if (betaCdf(middle, a, b) < share) low = middle;
@@ -89,7 +96,8 @@ function auroc(good, defects) {
 
 // Index of the first of ascending values that is > x.
 function firstAbove(values, x) {
-  let low = 0, high = values.length;
+  let low = 0,
+    high = values.length;
   while (low < high) {
     const middle = (low + high) >> 1;
     if (values[middle] <= x) low = middle + 1;
@@ -106,26 +114,36 @@ function rocPoints(good, defects, most = 400) {
     (defects.length - lowerBound(defects, level)) / defects.length,
   ]);
   const bent = [[0, 0], ...points].filter((point, index, all) => {
-    const before = all[index - 1], after = all[index + 1];
+    const before = all[index - 1],
+      after = all[index + 1];
     // A point on a straight line between its neighbours shows nothing.
-    return !before || !after || !((before[0] === point[0] && point[0] === after[0]) || (before[1] === point[1] && point[1] === after[1]));
+    return (
+      !before ||
+      !after ||
+      !((before[0] === point[0] && point[0] === after[0]) || (before[1] === point[1] && point[1] === after[1]))
+    );
   });
   const step = Math.max(1, bent.length / most);
-  return Array.from({ length: Math.ceil(bent.length / step) }, (_, index) => bent[Math.floor(index * step)]).concat([[1, 1]]);
+  return Array.from({ length: Math.ceil(bent.length / step) }, (_, index) => bent[Math.floor(index * step)]).concat([
+    [1, 1],
+  ]);
 }
 
 function quantile(values, share) {
   if (!values.length) return NaN;
-  const at = (values.length - 1) * share, below = Math.floor(at);
+  const at = (values.length - 1) * share,
+    below = Math.floor(at);
   return values[below] + (values[Math.min(below + 1, values.length - 1)] - values[below]) * (at - below);
 }
 
 // Round numbers from low to high, about as many as asked for.
 function ticks(low, high, wanted) {
-  const raw = (high - low) / Math.max(1, wanted), power = 10 ** Math.floor(Math.log10(raw));
+  const raw = (high - low) / Math.max(1, wanted),
+    power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 5, 10].map((factor) => factor * power).find((each) => each >= raw) || raw;
   const found = [];
-  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step) found.push(Math.abs(value) < step * 1e-9 ? 0 : value);
+  for (let value = Math.ceil(low / step) * step; value <= high + step * 1e-9; value += step)
+    found.push(Math.abs(value) < step * 1e-9 ? 0 : value);
   return found;
 }
 
@@ -143,7 +161,8 @@ function logTicks(low, high) {
 // Four digits that count, without needless zeros.
 function shortNumber(value) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  if (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-4)) return value.toExponential(2).replace("-", "−");
+  if (value !== 0 && (Math.abs(value) >= 1e6 || Math.abs(value) < 1e-4))
+    return value.toExponential(2).replace("-", "−");
   return String(Number(value.toPrecision(4))).replace("-", "−");
 }
 
@@ -153,7 +172,7 @@ function percent(share, digits) {
 
 // Whole percents, with one more digit near none and near all.
 function roughly(share) {
-  return percent(share, share > 0 && share < 0.01 || share > 0.99 && share < 1 ? 1 : 0);
+  return percent(share, (share > 0 && share < 0.01) || (share > 0.99 && share < 1) ? 1 : 0);
 }
 
 // Thousands apart, by a narrow space that does not break.

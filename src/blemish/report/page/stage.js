@@ -26,7 +26,9 @@ function fillStage(stage, pixels, item, alternative) {
 function outlined(pixels, item) {
   const [width, height] = item.size;
   const drawn = svg("svg", { class: "outlines", viewBox: `0 0 ${width} ${height}`, preserveAspectRatio: "none" });
-  const contours = pixels.outlines.map((points) => svg("polygon", { points: points.map((point) => point.join(",")).join(" ") }));
+  const contours = pixels.outlines.map((points) =>
+    svg("polygon", { points: points.map((point) => point.join(",")).join(" ") }),
+  );
   const boxes = contours.length ? [] : (item.regions ?? []).map(({ box }) => svg("rect", box));
   drawn.append(...contours, ...boxes);
   if (!pixels.truth) return [drawn];
@@ -37,11 +39,13 @@ function outlined(pixels, item) {
 
 // The outer pixels of a mask.
 async function drawEdge(canvas, mask) {
-  const image = await decoded(png(mask)), [width, height] = [image.naturalWidth, image.naturalHeight];
+  const image = await decoded(png(mask)),
+    [width, height] = [image.naturalWidth, image.naturalHeight];
   Object.assign(canvas, { width, height });
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.drawImage(image, 0, 0);
-  const pixels = context.getImageData(0, 0, width, height), inside = new Uint8Array(width * height);
+  const pixels = context.getImageData(0, 0, width, height),
+    inside = new Uint8Array(width * height);
   for (let at = 0; at < inside.length; at++) inside[at] = pixels.data[4 * at] > 127;
   const within = (x, y) => x >= 0 && y >= 0 && x < width && y < height && inside[y * width + x];
   for (let y = 0; y < height; y++) {
@@ -56,7 +60,8 @@ async function drawEdge(canvas, mask) {
 function showPlace() {
   for (const stage of document.querySelectorAll(".stage")) {
     const sheet = stage.firstElementChild;
-    if (sheet) sheet.style.transform = `translate(${place.x * stage.clientWidth}px, ${place.y * stage.clientHeight}px) scale(${place.zoom})`;
+    if (sheet)
+      sheet.style.transform = `translate(${place.x * stage.clientWidth}px, ${place.y * stage.clientHeight}px) scale(${place.zoom})`;
     stage.fit?.();
   }
   byId("zoom-fit").textContent = `${Math.round(100 * place.zoom)} %`;
@@ -64,14 +69,19 @@ function showPlace() {
 
 // Zooms by a factor about a point, in shares of the stage from its middle.
 function zoomBy(factor, x = 0, y = 0) {
-  const zoom = Math.min(MOST_ZOOM, Math.max(1, place.zoom * factor)), grown = zoom / place.zoom;
+  const zoom = Math.min(MOST_ZOOM, Math.max(1, place.zoom * factor)),
+    grown = zoom / place.zoom;
   moveTo(x - (x - place.x) * grown, y - (y - place.y) * grown, zoom);
 }
 
 // Keeps some of the picture in sight.
 function moveTo(x, y, zoom = place.zoom) {
   const most = zoom / 2;
-  Object.assign(place, { zoom, x: zoom === 1 ? 0 : Math.min(most, Math.max(-most, x)), y: zoom === 1 ? 0 : Math.min(most, Math.max(-most, y)) });
+  Object.assign(place, {
+    zoom,
+    x: zoom === 1 ? 0 : Math.min(most, Math.max(-most, x)),
+    y: zoom === 1 ? 0 : Math.min(most, Math.max(-most, y)),
+  });
   showPlace();
 }
 
@@ -87,10 +97,14 @@ function shares(stage, event) {
 // Wheel zooms, one pointer moves, two pinch, a double click zooms in and out.
 function startStage(stage) {
   const pointers = new Map();
-  stage.addEventListener("wheel", (event) => {
-    event.preventDefault();
-    zoomBy(Math.exp(-event.deltaY / (event.deltaMode ? 20 : 400)), ...shares(stage, event));
-  }, { passive: false });
+  stage.addEventListener(
+    "wheel",
+    (event) => {
+      event.preventDefault();
+      zoomBy(Math.exp(-event.deltaY / (event.deltaMode ? 20 : 400)), ...shares(stage, event));
+    },
+    { passive: false },
+  );
   stage.addEventListener("dblclick", (event) => (place.zoom > 1 ? fitStages() : zoomBy(4, ...shares(stage, event))));
   stage.addEventListener("pointerdown", (event) => {
     stage.setPointerCapture(event.pointerId);
@@ -99,11 +113,18 @@ function startStage(stage) {
   stage.addEventListener("pointermove", (event) => {
     const before = pointers.get(event.pointerId);
     if (!before) return;
-    const now = shares(stage, event), other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
-    if (other) zoomBy(Math.hypot(now[0] - other[0], now[1] - other[1]) / Math.max(0.01, Math.hypot(before[0] - other[0], before[1] - other[1])), ...other);
+    const now = shares(stage, event),
+      other = [...pointers].find(([id]) => id !== event.pointerId)?.[1];
+    if (other)
+      zoomBy(
+        Math.hypot(now[0] - other[0], now[1] - other[1]) /
+          Math.max(0.01, Math.hypot(before[0] - other[0], before[1] - other[1])),
+        ...other,
+      );
     else moveTo(place.x + now[0] - before[0], place.y + now[1] - before[1]);
     pointers.set(event.pointerId, now);
   });
-  for (const end of ["pointerup", "pointercancel"]) stage.addEventListener(end, (event) => pointers.delete(event.pointerId));
+  for (const end of ["pointerup", "pointercancel"])
+    stage.addEventListener(end, (event) => pointers.delete(event.pointerId));
   new ResizeObserver(showPlace).observe(stage);
 }

@@ -10,7 +10,9 @@ function openViewer(index) {
 }
 
 function showCurrent() {
-  const item = shown[current], large = largeOf(item), good = goodOf(item.nearest);
+  const item = shown[current],
+    large = largeOf(item),
+    good = goodOf(item.nearest);
   byId("viewer-name").textContent = item.name;
   byId("viewer-name").title = item.path;
   byId("viewer-place").textContent = `${grouped(current + 1)} / ${grouped(shown.length)}`;
@@ -20,8 +22,16 @@ function showCurrent() {
   byId("caption-part").textContent = large ? "This part" : "This part, its thumbnail: " + storedSentence();
   byId("pane-good").hidden = !good;
   if (good) {
-    fillStage(byId("stage-good"), { picture: (large && good.large) || good.small, overlay: "", truth: "", outlines: [] }, null, good.name);
-    byId("caption-good").replaceChildren("Most similar good part: ", element("span.name", { title: good.name }, good.name.split(/[\\/]/).pop()));
+    fillStage(
+      byId("stage-good"),
+      { picture: (large && good.large) || good.small, overlay: "", truth: "", outlines: [] },
+      null,
+      good.name,
+    );
+    byId("caption-good").replaceChildren(
+      "Most similar good part: ",
+      element("span.name", { title: good.name }, good.name.split(/[\\/]/).pop()),
+    );
   }
   byId("outline-field").hidden = !(item.regions?.length || large?.truth);
   byId("viewer").dataset.marks = [item.regions?.length ? "found" : "", large?.truth ? "labelled" : ""].join(" ").trim();
@@ -31,16 +41,23 @@ function showCurrent() {
 
 function storedSentence() {
   const { highest, missed } = run.stored;
-  return `large pictures are kept of the ${highest} highest scores` + (missed ? ` and the ${missed} defects of the lowest.` : ".");
+  return (
+    `large pictures are kept of the ${highest} highest scores` +
+    (missed ? ` and the ${missed} defects of the lowest.` : ".")
+  );
 }
 
 function showFacts() {
   if (!byId("viewer").open || !shown.length) return;
-  const item = shown[current], verdict = verdictOf(item.score, thresholds), mistake = mistakeOf(item);
+  const item = shown[current],
+    verdict = verdictOf(item.score, thresholds),
+    mistake = mistakeOf(item);
   const rows = [
     ["Score", element("b", {}, shortNumber(item.score))],
     ["Verdict", element(`span.pill.${verdict}`, {}, verdict)],
-    item.verdict && item.verdict !== verdict ? ["Decided in the run", element(`span.pill.${item.verdict}`, {}, item.verdict)] : null,
+    item.verdict && item.verdict !== verdict
+      ? ["Decided in the run", element(`span.pill.${item.verdict}`, {}, item.verdict)]
+      : null,
     mistake ? ["Mistake", element("span.pill.mistake", {}, mistake)] : null,
     item.label ? ["Labelled", item.label] : null,
     item.type ? ["Type found", item.type] : null,
@@ -50,10 +67,15 @@ function showFacts() {
     item.peak ? ["Worst spot", `${item.peak[0]}, ${item.peak[1]}`] : null,
     item.seconds !== undefined ? ["Detector", `${Math.round(1000 * item.seconds)} ms`] : null,
   ].filter(Boolean);
-  byId("facts").replaceChildren(...[
-    element("dl.pairs", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
-    ...regionTable(item.regions ?? []), markKey(), element("p.path.quiet", {}, item.path), item.heat ? scaleBar() : null,
-  ].filter(Boolean));
+  byId("facts").replaceChildren(
+    ...[
+      element("dl.pairs", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
+      ...regionTable(item.regions ?? []),
+      markKey(),
+      element("p.path.quiet", {}, item.path),
+      item.heat ? scaleBar() : null,
+    ].filter(Boolean),
+  );
 }
 
 // Which line is which.
@@ -67,22 +89,44 @@ function regionTable(regions) {
   if (!regions.length) return [];
   const inMillimetres = regions.some((region) => region.area_mm2 != null);
   const head = ["score", inMillimetres ? "mm²" : "px", "at", "type"];
-  const rows = regions.slice(0, 12).map((region) => element("tr", {},
-    element("td", {}, shortNumber(region.score)),
-    element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area)),
-    element("td", {}, `${region.box.x}, ${region.box.y}`), element("td", {}, region.type ?? "")));
-  return [element("h3", {}, `Regions (${regions.length})`),
-    element("table", {}, element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))), element("tbody", {}, ...rows))];
+  const rows = regions
+    .slice(0, 12)
+    .map((region) =>
+      element(
+        "tr",
+        {},
+        element("td", {}, shortNumber(region.score)),
+        element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area)),
+        element("td", {}, `${region.box.x}, ${region.box.y}`),
+        element("td", {}, region.type ?? ""),
+      ),
+    );
+  return [
+    element("h3", {}, `Regions (${regions.length})`),
+    element(
+      "table",
+      {},
+      element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
+      element("tbody", {}, ...rows),
+    ),
+  ];
 }
 
 // What the colours of the heat mean.
 function scaleBar() {
-  const canvas = element("canvas.ramp", { width: 64, height: 1, "aria-hidden": "true" }), context = canvas.getContext("2d");
+  const canvas = element("canvas.ramp", { width: 64, height: 1, "aria-hidden": "true" }),
+    context = canvas.getContext("2d");
   for (let x = 0; x < 64; x++) {
     context.fillStyle = `rgb(${shade(x / 63).join(" ")})`;
     context.fillRect(x, 0, 1, 1);
   }
-  return element("div.scale", {}, element("span", {}, shortNumber(run.scale[0])), canvas, element("span", {}, shortNumber(run.scale[1])));
+  return element(
+    "div.scale",
+    {},
+    element("span", {}, shortNumber(run.scale[0])),
+    canvas,
+    element("span", {}, shortNumber(run.scale[1])),
+  );
 }
 
 function leaf(by) {
@@ -117,8 +161,14 @@ function showOutlines(wanted) {
 function viewerKey(event) {
   if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
   const actions = {
-    ArrowRight: () => leaf(1), ArrowLeft: () => leaf(-1), ArrowDown: () => leaf(1), ArrowUp: () => leaf(-1),
-    "+": () => zoomBy(1.5), "=": () => zoomBy(1.5), "-": () => zoomBy(1 / 1.5), 0: fitStages,
+    ArrowRight: () => leaf(1),
+    ArrowLeft: () => leaf(-1),
+    ArrowDown: () => leaf(1),
+    ArrowUp: () => leaf(-1),
+    "+": () => zoomBy(1.5),
+    "=": () => zoomBy(1.5),
+    "-": () => zoomBy(1 / 1.5),
+    0: fitStages,
     r: () => showOutlines(!view.outlined),
   };
   if (!(event.key in actions)) return;
@@ -137,7 +187,8 @@ function startViewer() {
   byId("zoom-fit").addEventListener("click", fitStages);
   byId("close").addEventListener("click", () => viewer.close());
   byId("outlined").addEventListener("change", (event) => showOutlines(event.target.checked));
-  for (const slider of [byId("opacity"), byId("viewer-opacity")]) slider.addEventListener("input", (event) => setOpacity(event.target.valueAsNumber));
+  for (const slider of [byId("opacity"), byId("viewer-opacity")])
+    slider.addEventListener("input", (event) => setOpacity(event.target.valueAsNumber));
   viewer.addEventListener("keydown", viewerKey);
   viewer.addEventListener("close", () => goTo(current));
   byId("overlay-field").hidden = !items.some((item) => item.tinted);
