@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE = {
     "benchmark": "blemish.benchmark_commands",
+    "calibrate": "blemish.calibration_commands",
     "pretrain": "blemish.training_commands",
     "recipe": "blemish.recipe_commands",
     "synth": "blemish.training_commands",
