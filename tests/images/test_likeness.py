@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from io import BytesIO
 
 import numpy as np
@@ -32,7 +33,7 @@ def encoded_again(picture: Tensor) -> Tensor:
     return torch.from_numpy(np.array(Image.open(file))).permute(2, 0, 1)
 
 
-COPIES = {
+COPIES: dict[str, Callable[[Tensor], Tensor]] = {
     "noisy": noisy,
     "encoded again": encoded_again,
     "darker": lambda picture: (picture.float() * 0.8).byte(),
