@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 ELSEWHERE = {
     "benchmark": "blemish.benchmark_commands",
+    "calibrate": "blemish.calibration_commands",
     "pretrain": "blemish.training_commands",
     "recipe": "blemish.recipe_commands",
     "report": "blemish.report_commands",
