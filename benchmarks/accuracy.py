@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from harness import HERE, SOURCE, Options, environment, options, parser, table
 RAW = HERE / "accuracy.jsonl"
 METHODS = ("patchcore", "anomaly-dino", "subspace-ad", "padim")
 METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "aupro")
+LAST = ("s an image", "measured")
 
 
 def section(given: Options) -> str:
@@ -24,7 +26,7 @@ def section(given: Options) -> str:
     parts = ["## Accuracy\n\n`blemish evaluate`, one seed; 95 % bootstrap intervals over the test pictures."]
     for data in sorted({row["data"] for row in _measured()}):
         found = [row for row in _measured() if row["data"] == data]
-        head = ("encoder", "method", "good parts", *(metric.replace("_", " ") for metric in METRICS), "s an image")
+        head = ("encoder", "method", "good parts", *(metric.replace("_", " ") for metric in METRICS), *LAST)
         tested = f"{found[0]['n_normal']} good and {found[0]['n_anomalous']} anomalous pictures"
         parts += [f"### {data}: {tested}", table(head, map(_cells, found))]
     return "\n\n".join(parts)
@@ -38,6 +40,8 @@ def _measure(root: Path, method: str, shots: int, given: Options) -> None:
     print(f"{root.name}, {method}, {shots} good parts", file=sys.stderr, flush=True)
     report = _evaluated(root, method, shots, given)
     del report["encoder"], report["unreadable"]
+    today = datetime.datetime.now(tz=datetime.UTC).date()
+    key["measured"] = f"{today}, {given.threads} threads"
     with RAW.open("a", encoding="utf-8") as file:
         file.write(json.dumps(key | report) + "\n")
 
@@ -50,7 +54,8 @@ def _measured() -> list[dict[str, Any]]:
 def _cells(report: dict[str, Any]) -> list[str]:
     cells = [_cell(report[metric]) for metric in METRICS]
     encoder = report["weights"].removesuffix(".safetensors")
-    return [encoder, report["method"], str(report["shots"]), *cells, f"{report['seconds_per_image']:.3f}"]
+    last = f"{report['seconds_per_image']:.3f}", report["measured"]
+    return [encoder, report["method"], str(report["shots"]), *cells, *last]
 
 
 def _evaluated(root: Path, method: str, shots: int, given: Options) -> dict[str, Any]:

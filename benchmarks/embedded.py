@@ -13,7 +13,7 @@ import argparse
 import importlib.util
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from blemish.pretrain.loop import Plan, write
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Lesson, Look, teach
+from blemish.training_commands import Teller, watch
 
 SIDE = 160
 SEED = 2026
@@ -165,40 +166,6 @@ def spoiled(folder: Path, names: tuple[str, ...]) -> Iterator[Sequence[Entry]]:
 def counted(groups: Iterator[Sequence[Entry]], count: int) -> Iterator[Sequence[Entry]]:
     for _, group in zip(range(count), groups, strict=False):
         yield group
-
-
-def watch(stage: str, total: int) -> Callable[[], None]:
-    start, done = time.time(), 0
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        if done % 200 == 0 or done == total:
-            left = (time.time() - start) / done * (total - done)
-            print(f"{stage}: {done} of {total}, {left:.0f} s left", flush=True)
-
-    return advance
-
-
-class Teller:
-    """Mean losses every 20 steps, with an estimate."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.start, self.first = steps, time.time(), -1
-        self.sums: dict[str, float] = {}
-
-    def __call__(self, step: int, losses: dict[str, float]) -> None:
-        """Add a step's losses."""
-        self.first = step - 1 if self.first < 0 else self.first
-        for name, loss in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + loss / 20
-        if step % 20 == 0:
-            pace = (time.time() - self.start) / (step - self.first)
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in self.sums.items())
-            print(
-                f"step {step}: {shown}; {pace:.2f} s a step, {pace * (self.steps - step) / 60:.0f} min left", flush=True
-            )
-            self.sums = {}
 
 
 if __name__ == "__main__":

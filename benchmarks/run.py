@@ -23,7 +23,7 @@ import teaching
 import winclip
 import windows
 import words
-from harness import HERE, SOURCE, Options, options, parser, printed, table
+from harness import HERE, SOURCE, Options, options, parser, printed
 
 import report
 
@@ -59,13 +59,20 @@ def main() -> None:
         measured = SECTIONS[name](given)
         print(measured, end="\n\n", flush=True)
         kept[name] = f"{measured}\n\n{_circumstances(given, load)}"
-        _write(RESULTS, kept, _machine(given))
+        _write(RESULTS, kept)
 
 
 def _circumstances(given: Options, load: float) -> str:
+    """When, where and with what a section was measured; sections may come from different machines."""
     today = datetime.datetime.now(tz=datetime.UTC).date()
     size = ", `--small`" if given.small else ""
-    return f"_{today}, {_processor()}, {given.threads} threads, load {load:.1f} before the start{size}._"
+    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    machine = f"{_processor()}, {os.cpu_count()} cores, {memory_gib:.0f} GiB"
+    own = printed(sys.executable, "import blemish; print(blemish.__version__)", given, str(SOURCE)).strip()
+    sides = f"Python {platform.python_version()}, blemish {own}, {_listed(_versions(sys.executable, OURS, given, ''))}"
+    if given.peer:
+        sides += f"; peer: {_listed(_versions(given.peer, PEERS, given, given.peer_path))}"
+    return f"_{today}, {machine}, {given.threads} threads, load {load:.1f} before the start{size}. {sides}._"
 
 
 def _processor() -> str:
@@ -74,21 +81,6 @@ def _processor() -> str:
     model = re.search(r"model name\s*:\s*(.+)", cpu)
     units = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2") if flag in cpu]
     return f"{model[1].strip() if model else platform.processor()} ({', '.join(units)})"
-
-
-def _machine(given: Options) -> str:
-    """The processor, its memory and the versions on both sides."""
-    memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    own = printed(sys.executable, "import blemish; print(blemish.__version__)", given, str(SOURCE)).strip()
-    rows = [
-        ("processor", _processor()),
-        ("cores", os.cpu_count()),
-        ("memory", f"{memory_gib:.0f} GiB"),
-        ("system", f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"),
-        ("blemish", f"{own}, " + _listed(_versions(sys.executable, OURS, given, ""))),
-        ("anomalib", _listed(_versions(given.peer, PEERS, given, given.peer_path)) if given.peer else "not measured"),
-    ]
-    return "## Machine\n\n" + table(("", ""), rows)
 
 
 def _versions(python: str, names: Sequence[str], given: Options, path: str) -> dict[str, str]:
@@ -110,8 +102,8 @@ def _read(file: Path) -> dict[str, str]:
     return {name: text.strip() for name, text in zip(parts[::2], parts[1::2], strict=True) if name in SECTIONS}
 
 
-def _write(file: Path, sections: dict[str, str], machine: str) -> None:
-    parts = [TITLE, machine, *(f"<!-- {name} -->\n{sections[name]}" for name in SECTIONS if name in sections)]
+def _write(file: Path, sections: dict[str, str]) -> None:
+    parts = [TITLE, *(f"<!-- {name} -->\n{sections[name]}" for name in SECTIONS if name in sections)]
     file.write_text("\n\n".join(part.strip() for part in parts) + "\n", encoding="utf-8")
 
 

@@ -4,7 +4,8 @@
 
 For every ordered pair of kinds (a, b) of a set: the AUROC of the score for "a", pictures of a against pictures of b.
 0.5 is what words that do not matter give, on average over a pair and its reverse. Kinds in one set are named as its
-folders are; no picture was used to choose a word.
+folders are; no picture was used to choose a word. That TAB tells a named defect apart from the other common kinds was
+chosen after it had been tried on 24 pictures a kind of xsdd, leather4 and magnetic_tile: not untouched evidence.
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ LEATHER = {name: name for name in ("cut", "hole", "line", "wrinkle")}
 TILES = {"blowhole": "blowhole", "break": "break", "crack": "crack", "fray": "fray", "uneven": "uneven"}
 SETS = {"xsdd": ("steel strip", XSDD), "leather4": ("leather", LEATHER), "magnetic_tile": ("magnetic tile", TILES)}
 """What the product is called, and each kind of defect by the name of its folder."""
+CHOSEN = "How it tells kinds apart was chosen after a look at part of the real sets."
 MOST = 60
 """Pictures of a kind."""
 
@@ -52,7 +54,8 @@ def section(given: Options) -> str:
             kinds = {name: pictures(root, name, size) for name in names}
             rows.append((root.name, *compared(encoder, product, names, kinds)))
     head = ("pictures", "kinds", "mean AUROC over pairs", "lowest", "pairs above 0.5")
-    return f"## Words\n\nTAB, the defect named, encoder `{encoder.name}`.\n\n{table(head, rows)}"
+    about = f"TAB, the defect named, encoder `{encoder.name}`. {CHOSEN}"
+    return f"## Words\n\n{about}\n\n{table(head, rows)}"
 
 
 def compared(
