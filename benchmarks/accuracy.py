@@ -16,18 +16,17 @@ METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap",
 
 
 def section(given: Options) -> str:
-    """The section of RESULTS.md; what was measured before with the same weights is kept, so it can be interrupted."""
-    if not given.data or not given.weights:
-        return "## Accuracy\n\nNot run: it needs `--data` and `--weights`."
-    parts = [f"## Accuracy\n\nEncoder `{given.weights.name}`; 95 % bootstrap intervals over the test pictures."]
-    for root in given.data:
+    """The section of RESULTS.md: all that was ever measured; what is there is kept, so it can be interrupted."""
+    for root in given.data if given.weights else ():
         for method in given.methods or METHODS:
             for shots in given.shots:
                 _measure(root, method, shots, given)
-        found = [row for row in _measured() if row["data"] == root.name and row["weights"] == given.weights.name]
-        head = ("method", "good parts", *(metric.replace("_", " ") for metric in METRICS), "s an image")
+    parts = ["## Accuracy\n\n`blemish evaluate`, one seed; 95 % bootstrap intervals over the test pictures."]
+    for data in sorted({row["data"] for row in _measured()}):
+        found = [row for row in _measured() if row["data"] == data]
+        head = ("encoder", "method", "good parts", *(metric.replace("_", " ") for metric in METRICS), "s an image")
         tested = f"{found[0]['n_normal']} good and {found[0]['n_anomalous']} anomalous pictures"
-        parts += [f"### {root.name}: {tested}", table(head, map(_cells, found))]
+        parts += [f"### {data}: {tested}", table(head, map(_cells, found))]
     return "\n\n".join(parts)
 
 
@@ -45,12 +44,13 @@ def _measure(root: Path, method: str, shots: int, given: Options) -> None:
 
 def _measured() -> list[dict[str, Any]]:
     rows = RAW.read_text(encoding="utf-8").splitlines() if RAW.is_file() else []
-    return sorted(map(json.loads, rows), key=lambda row: row["asked"])
+    return sorted(map(json.loads, rows), key=lambda row: (row["weights"], row["asked"]))
 
 
 def _cells(report: dict[str, Any]) -> list[str]:
     cells = [_cell(report[metric]) for metric in METRICS]
-    return [report["method"], str(report["shots"]), *cells, f"{report['seconds_per_image']:.3f}"]
+    encoder = report["weights"].removesuffix(".safetensors")
+    return [encoder, report["method"], str(report["shots"]), *cells, f"{report['seconds_per_image']:.3f}"]
 
 
 def _evaluated(root: Path, method: str, shots: int, given: Options) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import importlib.util
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -60,6 +61,7 @@ def main() -> None:
     made.add_argument("--steps", type=int, default=4000)
     made.add_argument("--minutes", type=float, default=1e6)
     made.add_argument("--rate", type=float, default=2e-3)
+    made.add_argument("--precision", default="bf16-mixed", help="32-true where the processor has no bfloat16 products")
     made.add_argument("--run", default="run", help="folder of the checkpoint, in --work")
     made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
     made.add_argument("--out", type=Path)
@@ -89,25 +91,38 @@ def main() -> None:
         if missing > 0:
             more.fill(counted(specimens(SEED + 1, len(more) // 2, SIDE), missing), 2 * given.more)
     if given.only in (None, "train"):
-        learn(given, [photos, drawn, more])
+        weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
+        run = Run(given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out)
+        learn([photos, drawn, more], LESSONS, weights, run)
 
 
-def learn(given: argparse.Namespace, stores: Sequence[Store]) -> None:
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Where a run keeps its checkpoint, how long it is, and where its model goes."""
+
+    folder: Path
+    steps: int = 4000
+    rate: float = 2e-3
+    minutes: float = 1e6
+    precision: str = "bf16-mixed"
+    out: Path | None = None
+
+
+def learn(stores: Sequence[Store], lessons: Sequence[Lesson], weights: Weights, run: Run) -> None:
+    """Train, or go on, and write the model that there is at the end."""
     stores = [store for store in stores if len(store)]
-    weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
     student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), None, SEED)
-    plan = Plan(steps=given.steps, rate=given.rate, seed=SEED)
-    until = time.time() + 60 * given.minutes
-    tell = Teller(given.steps)
-    folder = given.work / given.run
-    student, done = pipeline.pretrain(stores, LESSONS, student, plan, weights, folder, tell=tell, until=until)
+    plan = Plan(steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
+    until = time.time() + 60 * run.minutes
+    tell = Teller(run.steps)
+    student, done = pipeline.pretrain(stores, lessons, student, plan, weights, run.folder, tell=tell, until=until)
     print("finished" if done else "stopped; run it again to go on", flush=True)
-    if given.out:
-        write(student, given.out)
+    if run.out:
+        write(student, run.out)
 
 
-def teachers(folder: Path) -> Look:
-    """Both networks as one: three maps, at strides 8, 16 and 32."""
+def networks(folder: Path) -> tuple[Look, Look]:
+    """ResNet-101 v2 (maps at strides 8 and 16) and MobileNetV2 (18 maps), both on images in [0, 1]."""
     spec = importlib.util.spec_from_file_location("teachers", folder / "teachers.py")
     assert spec is not None
     assert spec.loader is not None
@@ -116,10 +131,16 @@ def teachers(folder: Path) -> Look:
     residual = module.resnet101_v2(folder / "resnet101_v2.safetensors")
     mobile = module.mobilenet_v2(folder / "mobilenet_v2.safetensors")
     mean, deviation = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
+    return lambda images: residual(images * 2 - 1), lambda images: mobile((images - mean) / deviation)
+
+
+def teachers(folder: Path) -> Look:
+    """Both networks as one: three maps, at strides 8, 16 and 32."""
+    residual, mobile = networks(folder)
 
     def look(images: Tensor) -> list[Tensor]:
         images = images.to(memory_format=torch.channels_last)  # the processor's convolutions are fast on these only
-        return [*residual(images * 2 - 1), mobile((images - mean) / deviation)[-1]]
+        return [*residual(images), mobile(images)[-1]]
 
     return look
 

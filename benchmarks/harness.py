@@ -28,6 +28,7 @@ class Options:
     rounds: int = 3
     data: tuple[Path, ...] = ()
     weights: Path | None = None
+    teachers: Path | None = None
     shots: tuple[int, ...] = (4, 64)
     methods: tuple[str, ...] = ()  # all of them
     small: bool = False
@@ -42,6 +43,7 @@ def parser(about: str | None) -> argparse.ArgumentParser:
     made.add_argument("--rounds", type=int, default=3, help="how often each worker runs, in turn (default: 3)")
     made.add_argument("--data", type=Path, action="append", default=[], help="a labelled data set; repeatable")
     made.add_argument("--weights", type=Path, help="a checkpoint of the encoder for --data")
+    made.add_argument("--teachers", type=Path, help="the folder with teachers.py and the networks that taught")
     made.add_argument("--shots", type=int, nargs="+", default=[4, 64], help="good parts for --data (default: 4 64)")
     made.add_argument("--methods", nargs="+", default=[], help="the methods for --data (default: all)")
     made.add_argument("--small", action="store_true", help="a quick try with a tenth of the pictures")
@@ -56,6 +58,7 @@ def options(arguments: argparse.Namespace) -> Options:
         rounds=arguments.rounds,
         data=tuple(arguments.data),
         weights=arguments.weights,
+        teachers=arguments.teachers,
         shots=tuple(arguments.shots),
         methods=tuple(arguments.methods),
         small=arguments.small,

@@ -13,13 +13,16 @@ from pathlib import Path
 
 import accuracy
 import aupro
+import backbones
 import memory
 import patchcore
 import precision
 import shipped
 import startup
+import teaching
 import winclip
 import windows
+import words
 from harness import HERE, SOURCE, Options, options, parser, printed, table
 
 SECTIONS: dict[str, Callable[[Options], str]] = {
@@ -30,8 +33,11 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "aupro": aupro.section,
     "startup": startup.section,
     "shipped": shipped.section,
+    "words": words.section,
+    "backbones": backbones.section,
     "memory": memory.section,
     "accuracy": accuracy.section,
+    "teaching": teaching.section,
 }
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"
@@ -56,19 +62,23 @@ def main() -> None:
 def _circumstances(given: Options, load: float) -> str:
     today = datetime.datetime.now(tz=datetime.UTC).date()
     size = ", `--small`" if given.small else ""
-    return f"_{today}, {given.threads} threads, load {load:.1f} before the start{size}._"
+    return f"_{today}, {_processor()}, {given.threads} threads, load {load:.1f} before the start{size}._"
+
+
+def _processor() -> str:
+    """The model and those of its units that decide how fast matrices are multiplied."""
+    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore") if Path("/proc/cpuinfo").is_file() else ""
+    model = re.search(r"model name\s*:\s*(.+)", cpu)
+    units = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2") if flag in cpu]
+    return f"{model[1].strip() if model else platform.processor()} ({', '.join(units)})"
 
 
 def _machine(given: Options) -> str:
     """The processor, its memory and the versions on both sides."""
-    cpu = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="ignore") if Path("/proc/cpuinfo").is_file() else ""
-    model = re.search(r"model name\s*:\s*(.+)", cpu)
-    units = [flag for flag in ("amx_bf16", "avx512_bf16", "avx512_vnni", "avx2") if flag in cpu]
     memory_gib = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     own = printed(sys.executable, "import blemish; print(blemish.__version__)", given, str(SOURCE)).strip()
     rows = [
-        ("processor", model[1] if model else platform.processor()),
-        ("matrix and vector units", ", ".join(units)),
+        ("processor", _processor()),
         ("cores", os.cpu_count()),
         ("memory", f"{memory_gib:.0f} GiB"),
         ("system", f"{platform.system()} {platform.release().split('-')[0]}, Python {platform.python_version()}"),

@@ -1,6 +1,6 @@
 """Whether words matter: pictures with one kind of defect, ranked above those with another by naming it.
 
-    python benchmarks/words.py ENCODER [--xsdd DIR] [--leather DIR] [--tiles DIR]
+    python benchmarks/words.py [--weights ENCODER] [--data xsdd] [--data leather4] [--data magnetic_tile]
 
 For every ordered pair of kinds (a, b) of a set: the AUROC of the score for "a", pictures of a against pictures of b.
 0.5 is what words that do not matter give, on average over a pair and its reverse. Kinds in one set are named as its
@@ -9,13 +9,12 @@ folders are; no picture was used to choose a word.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 
 import torch
-from harness import table
+from harness import Options, options, parser, table
 from torch import Tensor
 
 from blemish import encoders
@@ -36,26 +35,24 @@ XSDD = {
 }
 LEATHER = {name: name for name in ("cut", "hole", "line", "wrinkle")}
 TILES = {"blowhole": "blowhole", "break": "break", "crack": "crack", "fray": "fray", "uneven": "uneven"}
+SETS = {"xsdd": ("steel strip", XSDD), "leather4": ("leather", LEATHER), "magnetic_tile": ("magnetic tile", TILES)}
+"""What the product is called, and each kind of defect by the name of its folder."""
 MOST = 60
 """Pictures of a kind."""
 
 
-def main() -> None:
-    """Print a table a set."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("encoder")
-    for name in ("xsdd", "leather", "tiles"):
-        made.add_argument(f"--{name}", type=Path)
-    given = made.parse_args()
-    encoder = encoders.load_with_text(given.encoder)
+def section(given: Options) -> str:
+    """The section of RESULTS.md."""
+    encoder = encoders.load_with_text(given.weights or encoders.DEFAULT)
     size = (encoder.image_size, encoder.image_size)
-    sets: list[tuple[str, str, Mapping[str, str], dict[str, Tensor]]] = [("drawn specimens", "object", {}, drawn(size))]
-    for root, product, names in ((given.xsdd, "steel strip", XSDD), (given.leather, "leather", LEATHER),
-                                 (given.tiles, "magnetic tile", TILES)):  # fmt: skip
-        if root:
-            sets.append((root.name, product, names, {name: pictures(root, name, size) for name in names}))
-    rows = [(name, *compared(encoder, product, words, kinds)) for name, product, words, kinds in sets]
-    print(table(("set", "kinds", "mean AUROC over pairs", "lowest", "pairs above 0.5"), rows))
+    rows = [("drawn specimens", *compared(encoder, "object", {}, drawn(size)))]
+    for root in given.data:
+        if root.name in SETS:
+            product, names = SETS[root.name]
+            kinds = {name: pictures(root, name, size) for name in names}
+            rows.append((root.name, *compared(encoder, product, names, kinds)))
+    head = ("pictures", "kinds", "mean AUROC over pairs", "lowest", "pairs above 0.5")
+    return f"## Words\n\nTAB, the defect named, encoder `{encoder.name}`.\n\n{table(head, rows)}"
 
 
 def compared(
@@ -98,4 +95,4 @@ def drawn(size: tuple[int, int]) -> dict[str, Tensor]:
 
 
 if __name__ == "__main__":
-    main()
+    print(section(options(parser(__doc__).parse_args())))

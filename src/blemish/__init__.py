@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from blemish.evaluation import evaluate
     from blemish.inspection import inspect
     from blemish.learning import good_parts
+    from blemish.recipe import Recipe
+    from blemish.recipe import detector as recipe_detector
+    from blemish.recipe import load as load_recipe
+    from blemish.recipe import save as save_recipe
+    from blemish.teaching import add_defects, add_good, forget, freeze, undo
     from blemish.types import Features, Geometry, Prediction, Sample
 
 __version__ = "0.1.0"
@@ -28,14 +33,25 @@ _WHERE = {
     "PaDiM": "blemish.detectors.padim",
     "PatchCore": "blemish.detectors.patchcore",
     "Prediction": "blemish.types",
+    "Recipe": "blemish.recipe",
     "Sample": "blemish.types",
     "SubspaceAD": "blemish.detectors.subspace_ad",
     "WinCLIP": "blemish.detectors.winclip",
+    "add_defects": "blemish.teaching",
+    "add_good": "blemish.teaching",
     "evaluate": "blemish.evaluation",
+    "forget": "blemish.teaching",
+    "freeze": "blemish.teaching",
     "good_parts": "blemish.learning",
     "inspect": "blemish.inspection",
     "load_encoder": "blemish.encoders",
+    "load_recipe": "blemish.recipe",
+    "recipe_detector": "blemish.recipe",
+    "save_recipe": "blemish.recipe",
+    "undo": "blemish.teaching",
 }
+_THERE = {"load_encoder": "load", "load_recipe": "load", "recipe_detector": "detector", "save_recipe": "save"}
+"""What is called otherwise in its own module."""
 
 __all__ = [
     "AnomalyDINO",
@@ -45,13 +61,22 @@ __all__ = [
     "PaDiM",
     "PatchCore",
     "Prediction",
+    "Recipe",
     "Sample",
     "SubspaceAD",
     "WinCLIP",
+    "add_defects",
+    "add_good",
     "evaluate",
+    "forget",
+    "freeze",
     "good_parts",
     "inspect",
     "load_encoder",
+    "load_recipe",
+    "recipe_detector",
+    "save_recipe",
+    "undo",
 ]
 
 
@@ -59,7 +84,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: `import blemish` alone does not import torch."""
     if name not in _WHERE:
         raise AttributeError(f"module 'blemish' has no attribute {name!r}")
-    attribute = "load" if name == "load_encoder" else name
-    value = getattr(import_module(_WHERE[name]), attribute)
+    value = getattr(import_module(_WHERE[name]), _THERE.get(name, name))
     globals()[name] = value
     return value

@@ -2,72 +2,32 @@
 
 from __future__ import annotations
 
-import functools
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from blemish import __version__
-from blemish.errors import BadInput, BlemishError
+from blemish.errors import BlemishError
+from blemish.options import Chosen, arguments_of, leave, print_table, shared, view_of, watching
 
 if TYPE_CHECKING:
-    from blemish.encoders import Precision
     from blemish.evaluation import Report
-    from blemish.inspection import Unreadable, View
-    from blemish.learning import Watch
+    from blemish.planning import Plan
     from blemish.recording import Record
-    from blemish.types import Encoder
 
-SOME_UNREADABLE = 3
-"""Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
-
-
-ELSEWHERE = {"pretrain": "blemish.training_commands", "synth": "blemish.training_commands"}
-
-
-@dataclass
-class Chosen:
-    """The options that `inspect` and `evaluate` share."""
-
-    method: str | None = None
-    encoder: str | None = None
-    precision: Precision = "auto"
-    arguments: tuple[str, ...] = ()
-    tile: int | None = None
-    overlap: int | None = None
-    white: float | None = None
-    batch_size: int = 8
-
-
-def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
-    setattr(context.ensure_object(Chosen), str(option.name), value)
-
-
-def shared(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of `Chosen`, which the command is handed as its first argument."""
-    side = click.IntRange(16)
-    options = [
-        _option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
-        _option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
-        _option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True),
-        _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
-        _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
-        _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
-        _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
-        _option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return click.make_pass_decorator(Chosen)(command)
-
-
-_option = functools.partial(click.option, expose_value=False, callback=_keep)
+ELSEWHERE = {
+    "pretrain": "blemish.training_commands",
+    "recipe": "blemish.recipe_commands",
+    "synth": "blemish.training_commands",
+    "teach": "blemish.recipe_commands",
+}
+FROZEN = ("method", "precision", "arguments", "tile", "overlap", "white", "product", "normal", "region", "mask")
+"""Options of `inspect` that a recipe has decided already."""
 
 
 class _Group(click.Group):
@@ -106,6 +66,8 @@ def main() -> None:
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+@click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
+@click.option("--scale", type=float, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
 @shared
@@ -118,64 +80,86 @@ def inspect(
     resume: bool,
     region: tuple[int, int, int, int] | None,
     mask: str | None,
+    recipe: Path | None,
+    scale: float | None,
     overlays: bool,
     as_json: bool,
 ) -> None:
     """Score pictures and show where they are anomalous.
 
     IMAGES are files, folders or globs. Without --normal the words alone decide; with it, good parts are learned first.
-    The folder --out gets a line a picture in results.jsonl, and its heat map. Exit status: 0 all inspected, 3 some
-    unreadable, 1 failure, 2 wrong usage.
+    With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict and the defect regions. The
+    folder --out gets a line a picture in results.jsonl, and its heat map.
+
+    Exit status: 0 all inspected, and by a calibrated recipe all accepted; 11 some rejected; 3 some unreadable; 10 some
+    in review; 1 failure; 2 wrong usage. Of 11, 3 and 10 the first in this order that applies.
     """
     from blemish import encoders
     from blemish.images import find
     from blemish.recording import Record
 
-    paths, good = find(images), find(normal) if normal else []
-    view = _view(chosen, region, mask)
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
-    settings = {
-        "method": chosen.method or _usual(bool(good)),
-        "arguments": _arguments(chosen.arguments),
-        "encoder": f"{encoder.name} {encoder.sha256}".strip(),
-        "precision": chosen.precision,
-        "product": product,
-        "normal": [str(path) for path in good],
-        "region": list(region) if region else None,
-        "mask": mask,
-        "tile": chosen.tile,
-        "overlap": view.overlap,
-        "white": chosen.white,
-    }
-    record = Record(out, settings, resume=resume, overlays=overlays)
-    _inspect(record, encoder, paths, good, view, chosen.batch_size, as_json)
+    paths = find(images)
+    plan = _plan_by(recipe, chosen, scale) if recipe else _plan(chosen, product, normal, region, mask, scale)
+    record = Record(out, plan.settings, resume=resume, overlays=overlays)
+    _inspect(record, plan, paths, chosen.batch_size, as_json)
     if not as_json:
-        _print_worst(record)
-    _leave(record.unreadable, record.inspected, encoders.note(encoder))
+        _print_worst(record, plan)
+    leave(record.unreadable, record.inspected, _note(plan, encoders.note(plan.encoder)), record.verdicts)
 
 
-def _inspect(
-    record: Record, encoder: Encoder, paths: list[Path], good: list[Path], view: View, batch_size: int, as_json: bool
-) -> None:
+def _plan(
+    chosen: Chosen,
+    product: str,
+    normal: tuple[str, ...],
+    region: tuple[int, int, int, int] | None,
+    mask: str | None,
+    scale: float | None,
+) -> Plan:
+    from blemish import encoders
+    from blemish.images import find
+    from blemish.learning import usual
+    from blemish.planning import by_method
+
+    if scale is not None:
+        raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
+    good = find(normal) if normal else []
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    return by_method(
+        chosen.method or usual(encoder, good=bool(good)),
+        encoder,
+        precision=chosen.precision,
+        product=product,
+        good=good,
+        arguments=arguments_of(chosen.arguments),
+        view=view_of(chosen, region, mask),
+        mask=mask,
+        batch_size=chosen.batch_size,
+    )
+
+
+def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> Plan:
+    from blemish.planning import by_recipe
+
+    context = click.get_current_context()
+    given = [name for name in FROZEN if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        options = ", ".join("--set" if name == "arguments" else f"--{name}" for name in given)
+        raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
+    return by_recipe(recipe, encoder=chosen.encoder, scale=scale)
+
+
+def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_json: bool) -> None:
     from blemish.inspection import inspect
-    from blemish.learning import ready
+    from blemish.judging import judge
 
-    with _watching() as watch:
-        detector = ready(
-            record.settings["method"],
-            encoder,
-            product=record.settings["product"],
-            good=good,
-            arguments=record.settings["arguments"],
-            view=view,
-            batch_size=batch_size,
-            watch=watch,
-            unreadable=record.unreadable,
-        )
+    with watching() as watch:
+        detector = plan.make(watch, record.unreadable)
+        if plan.recipe:
+            record.judge = judge(plan.recipe, detector, scale=plan.settings["scale"])
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
         with record:
-            for result in inspect(detector, todo, view=view, batch_size=batch_size):
+            for result in inspect(detector, todo, view=plan.view, batch_size=batch_size):
                 _print_lines(record.add(result), as_json)
                 advance()
             _print_lines(record.finish(), as_json)
@@ -206,22 +190,23 @@ def evaluate(
     bootstrap interval. Exit status as for inspect.
     """
     from blemish import encoders, evaluation
+    from blemish.learning import usual
 
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     trial = evaluation.Trial(
         root,
         layout,
         category,
-        chosen.method or _usual(shots != 0),
+        chosen.method or usual(encoder, good=shots != 0),
         encoder,
         shots=shots,
         seed=seed,
         product=product,
-        arguments=_arguments(chosen.arguments),
-        view=_view(chosen),
+        arguments=arguments_of(chosen.arguments),
+        view=view_of(chosen),
         batch_size=chosen.batch_size,
     )
-    with _watching() as watch:
+    with watching() as watch:
         reports = evaluation.run_each(trial, watch=watch)
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     if as_json:
@@ -230,7 +215,7 @@ def evaluate(
     else:
         _print_reports(reports, about)
     inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
-    _leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
+    leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
 
 @main.command("list")
@@ -238,63 +223,17 @@ def evaluate(
 def list_(what: str) -> None:
     """Show the methods, encoders or data-set layouts there are."""
     from blemish import catalog, data
+    from blemish.encoders.embedded import CARD
     from blemish.encoders.names import rows
 
     if what == "methods":
         cards = [(name, c.learns_from, c.paper, c.essence) for name, c in catalog.METHODS.items()]
-        _print_table(("method", "learns from", "paper", "essence"), cards)
+        print_table(("method", "learns from", "paper", "essence"), cards)
     elif what == "layouts":
-        _print_table(("layout", "looked for"), data.described())
+        print_table(("layout", "looked for"), data.described())
     else:
-        _print_table(("encoder", "kind", "from", "licence"), rows())
-
-
-def _usual(good: bool) -> str:
-    """The method for what there is: good parts, or words alone."""
-    return "anomaly-dino" if good else "winclip"
-
-
-def _arguments(pairs: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE with VALUE as JSON where it is JSON, else as text."""
-    found: dict[str, Any] = {}
-    for pair in pairs:
-        name, equals, value = pair.partition("=")
-        if not equals or not name:
-            raise click.UsageError(f"--set {pair}: write NAME=VALUE, for example --set neighbours=9")
-        try:
-            found[name] = json.loads(value)
-        except ValueError:
-            found[name] = value
-    return found
-
-
-def _view(chosen: Chosen, region: Sequence[int] | None = None, mask: str | None = None) -> View:
-    from blemish.images import Region, read_mask
-    from blemish.inspection import View
-
-    tile, overlap = chosen.tile, chosen.overlap
-    if tile is None and overlap is not None:
-        raise click.UsageError("--overlap goes with --tile")
-    shared = (tile or 0) // 4 if overlap is None else overlap
-    if tile is not None and shared >= tile:
-        raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
-    return View(Region(*region) if region else None, read_mask(mask) if mask else None, tile, shared, chosen.white)
-
-
-@contextmanager
-def _watching() -> Iterator[Watch]:
-    """Progress with an estimate on stderr, for as long as it lasts."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        def watch(stage: str, total: int) -> Callable[[], None]:
-            task = progress.add_task(stage, total=total)
-            return lambda: progress.advance(task)
-
-        yield watch
+        print_table(("encoder", "kind", "from", "licence"), rows())
+        click.echo(CARD.read_text(encoding="utf-8"))
 
 
 def _print_lines(lines: Sequence[dict[str, Any]], as_json: bool) -> None:
@@ -302,9 +241,15 @@ def _print_lines(lines: Sequence[dict[str, Any]], as_json: bool) -> None:
         click.echo(json.dumps(line))
 
 
-def _print_worst(record: Record) -> None:
-    rows = [(f"{score:.4g}", path) for score, path in sorted(record.worst, reverse=True)]
-    _print_table(("score", f"picture, worst first ({len(rows)} of {record.inspected})"), rows)
+def _print_worst(record: Record, plan: Plan) -> None:
+    worst = sorted(record.worst, reverse=True)
+    title = f"picture, worst first ({len(worst)} of {record.inspected})"
+    if calibration := plan.recipe and plan.recipe.calibration:
+        judged = [(f"{score:.4g}", calibration.verdict(score), path) for score, path in worst]
+        print_table(("score", "verdict", title), judged)
+        click.echo("\n" + ", ".join(f"{record.verdicts[name]} {name}" for name in ("accept", "review", "reject")))
+    else:
+        print_table(("score", title), [(f"{score:.4g}", path) for score, path in worst])
     click.echo(f"\nresults: {record.folder / 'results.jsonl'}")
     if record.overlays:
         click.echo(f"heat maps: {record.folder / 'overlays'}")
@@ -322,33 +267,15 @@ def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:
         click.echo(
             f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned"
         )
-        _print_table(("metric", "value", "low", "high"), rows)
+        print_table(("metric", "value", "low", "high"), rows)
         click.echo(f"{report.seconds_per_image:.3f} s an image")
 
 
-def _print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    # A pipe has no width: whole lines there, so that paths are never cut.
-    (console if console.is_terminal else Console(width=400)).print(table)
-
-
-def _leave(unreadable: Sequence[Unreadable], inspected: int, note: str) -> None:
-    """Say what was not inspected, and end with the exit status that tells."""
-    if note:
-        click.echo(f"note: {note}", err=True)
-    for bad in unreadable:
-        click.echo(f"not inspected: {bad.reason}", err=True)
-    if unreadable and not inspected:
-        raise BadInput("no picture could be read")
-    if unreadable:
-        raise SystemExit(SOME_UNREADABLE)
+def _note(plan: Plan, note: str) -> str:
+    if not plan.recipe or plan.recipe.calibration:
+        return note
+    lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
+    return f"{note}; {lacks}" if note else lacks
 
 
 if __name__ == "__main__":

@@ -25,12 +25,12 @@ class BadData(BlemishError):
     """A data set or table that does not have the layout it was said to have."""
 
 
-class BadInput(BlemishError, ValueError):
-    """An argument or tensor of the wrong shape, type, range or device."""
-
-
 class BadRecipe(BlemishError):
     """A recipe that is unreadable, altered, of a newer format, or meant for another encoder."""
+
+
+class BadInput(BlemishError, ValueError):
+    """An argument or tensor of the wrong shape, type, range or device."""
 
 
 class MissingExtra(BlemishError, ImportError):

@@ -65,16 +65,12 @@ def prepare(path: Path, geometry: Geometry, view: View = WHOLE) -> Prepared:
     picture = read(path, white=view.white)
     part = visible(path, picture, region=view.region, mask=view.mask)
     height, width = part.shape[-2:]
-    boxes, inputs = [Region(0, 0, width, height)], _resized([part], geometry.size(height, width))
     if view.tile is None:
-        return Prepared(picture, boxes, list(inputs), time.perf_counter() - start)
-    boxes = tiles(height, width, view.tile, view.overlap)
-    inputs = _resized(cut(part, boxes, view.tile), geometry.size(view.tile, view.tile))
-    return Prepared(picture, boxes, inputs, time.perf_counter() - start)  # tiles are resized as they are asked for
-
-
-def _resized(pieces: Iterable[Tensor], size: tuple[int, int]) -> Iterator[Tensor]:
-    return (resize(piece, size) for piece in pieces)
+        inputs = [resize(part, geometry.size(height, width))]
+        return Prepared(picture, [Region(0, 0, width, height)], inputs, time.perf_counter() - start)
+    boxes, size = tiles(height, width, view.tile, view.overlap), geometry.size(view.tile, view.tile)
+    pieces = (resize(piece, size) for piece in cut(part, boxes, view.tile))  # each when it is asked for
+    return Prepared(picture, boxes, pieces, time.perf_counter() - start)
 
 
 def inspect(

@@ -9,6 +9,7 @@ from typing import Any, cast
 from torch import Tensor
 
 from blemish import catalog
+from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadImage, BadInput
 from blemish.images import decode, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, prepare
@@ -43,6 +44,13 @@ def good_parts(
                 unreadable.append(Unreadable(path, str(found)))
 
     return (batch for _, batch in keyed_batches(inputs(), batch_size))
+
+
+def usual(encoder: Encoder, *, good: bool) -> str:
+    """The method for what there is: TAB on a model that was trained for it; else good parts, or words alone."""
+    if isinstance(encoder, Embedded):
+        return "tab"
+    return "anomaly-dino" if good else "winclip"
 
 
 def ready(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import IO, Any, NamedTuple, Self
@@ -38,6 +39,10 @@ class Record:
 
     def __init__(self, folder: Path, settings: dict[str, Any], *, resume: bool = False, overlays: bool = True) -> None:
         self.folder, self.settings, self.overlays = folder, settings, overlays
+        self.judge: Callable[[Inspected], dict[str, Any]] = (
+            lambda result: {}
+        )  # what else a line says, a verdict perhaps
+        self.verdicts: Counter[str] = Counter()
         self.worst: list[tuple[float, str]] = []  # a heap: the highest scores and their paths
         self.unreadable: list[Unreadable] = []
         self.inspected = 0
@@ -65,8 +70,8 @@ class Record:
         if isinstance(result, Unreadable):
             self.unreadable.append(result)
             return [_write(self._failures, {"path": str(result.path), "error": result.reason})]
-        self._rank(result.score, str(result.path))
-        line = _line(result, self.settings["method"])
+        line = _line(result, self.settings["method"]) | self.judge(result)
+        self._count(line)
         if not self.overlays:
             return [_write(self._results, line)]
         line["overlay"] = f"overlays/{result.path.stem}-{sha256(str(result.path).encode()).hexdigest()[:8]}.jpg"
@@ -89,9 +94,10 @@ class Record:
         self._held.clear()
         return lines
 
-    def _rank(self, score: float, path: str) -> None:
+    def _count(self, line: dict[str, Any]) -> None:
         self.inspected += 1
-        heapq.heappush(self.worst, (score, path))
+        self.verdicts.update([line["verdict"]] if "verdict" in line else [])
+        heapq.heappush(self.worst, (float(line["score"]), str(line["path"])))
         if len(self.worst) > WORST:
             heapq.heappop(self.worst)
 
@@ -125,7 +131,7 @@ class Record:
                     break
                 try:
                     line = json.loads(text)
-                    self._rank(float(line["score"]), str(line["path"]))
+                    self._count(line)
                     self.done.add(line["path"])
                 except (ValueError, KeyError, TypeError) as error:
                     raise BadData(f"{results}, line {number} is damaged: remove it, or name another --out") from error

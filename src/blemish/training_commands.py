@@ -18,6 +18,12 @@ T = TypeVar("T", "Pictures", "Plan")
 FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
+def _strided(context: click.Context, option: click.Parameter, side: int | None) -> int | None:
+    if side is not None and side % 32:
+        raise click.BadParameter(f"{side} is not a multiple of 32")
+    return side
+
+
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The checkpoint to write.")
 @click.option("--work", type=FOLDER, default="blemish-pretrain", show_default=True, help="What is made on the way.")
@@ -29,10 +35,10 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.option("--specimens", type=click.IntRange(0), help="Drawn parts with and without a flaw; by the preset.")
 @click.option("--steps", type=click.IntRange(1), help="Updates; by the preset.")
 @click.option("--minutes", type=float, help="Stop after this time; run again to go on.")
-@click.option("--side", type=click.IntRange(64), help="Pixels of a picture, a multiple of 32; by the preset.")
-@click.option("--rate", type=float, help="Learning rate; by the preset.")
+@click.option("--side", type=click.IntRange(64), callback=_strided, help="Pixels, a multiple of 32; by the preset.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the preset.")
 @click.option("--aim", "aims", multiple=True, metavar="NAME=WEIGHT", help="distillation, patches, types, whole, ...")
-@click.option("--precision", metavar="NAME", help="As Lightning Fabric names it: 32-true, bf16-mixed; by the preset.")
+@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="Of products; by the preset.")
 @click.option("--devices", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True)
 def pretrain(
@@ -60,26 +66,26 @@ def pretrain(
     """
     from blemish import encoders
     from blemish.pretrain import pipeline
-    from blemish.pretrain.loop import write
+    from blemish.pretrain.loop import require_fabric, write
 
+    require_fabric()
     usual = pipeline.PRESETS[preset]
-    if (side or 32) % 32:
-        raise click.UsageError(f"--side {side} is not a multiple of 32")
-    parts = _pairs(good, "--good")
+    parts = _pairs(good, "--good", "PRODUCT=DIR")
     asked_for = {"specimens": specimens, "side": side, "photos": photos, "seed": seed, "parts": parts}
     pictures = changed(usual.pictures, asked_for)
     speed = {"steps": steps, "rate": rate, "precision": precision, "devices": devices, "seed": seed}
     plan = changed(usual.plan, speed)
-    weights = pipeline.weights_of(_pairs(aims, "--aim"))
+    weights = pipeline.weights_of(_pairs(aims, "--aim", "NAME=WEIGHT"))
     asked = [encoders.load(name, precision="float32") for name in teachers]
-    beginning = pipeline.trainable(encoders.load(start)) if start else None
+    beginning = pipeline.trainable(encoders.load(start, precision="float32")) if start else None
     stores = pipeline.gathered(pictures, work, watch)
     look, lessons = pipeline.lessons_of(asked, pictures.side)
     pipeline.taught(stores, look, lessons, work, watch)
     student = pipeline.beginning(usual.config, pipeline.words_of(stores), beginning, seed)
     until = time.time() + 60 * minutes if minutes is not None else float("inf")
+    run, tell, goes_on = work / "run", Teller(plan.steps), beginning is not None
     student, done = pipeline.pretrain(
-        stores, lessons, student, plan, weights, work / "run", tell=Teller(plan.steps), until=until
+        stores, lessons, student, plan, weights, run, tell=tell, until=until, goes_on=goes_on
     )
     write(student, out)
     click.echo(f"{'finished' if done else 'stopped early, the same command goes on'}: {out}")
@@ -103,6 +109,7 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
     begun = time.time()
     drawn = [specimen(seed, number, side, family=flaw) for number in range(first, first + count)]
     pace = count / (time.time() - begun)
+    out.parent.mkdir(parents=True, exist_ok=True)
     save_picture(out, torch.from_numpy(sheet(drawn)).permute(2, 0, 1))
     for number, each in enumerate(drawn, start=first):
         click.echo(f"{number}: {each.product[0]}, {each.family}")
@@ -114,10 +121,10 @@ def changed(defaults: T, given: Mapping[str, Any]) -> T:
     return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 
 
-def _pairs(texts: tuple[str, ...], option: str) -> tuple[tuple[str, str], ...]:
+def _pairs(texts: tuple[str, ...], option: str, form: str) -> tuple[tuple[str, str], ...]:
     pairs = [text.partition("=") for text in texts]
     if bad := [name + equals + value for name, equals, value in pairs if not (name and equals and value)]:
-        raise click.UsageError(f"{option} {bad[0]}: write NAME=VALUE")
+        raise click.UsageError(f"{option} {bad[0]}: write {form}")
     return tuple((name, value) for name, _, value in pairs)
 
 

@@ -27,6 +27,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},
     "patchcore": {"image_size": SIDE, "width": 32, "ratio": 0.2, "neighbours": 3, "layers": [2, 3]},
     "subspace-ad": {"image_size": SIDE, "turns": 1, "layers": [2, 3]},
+    "tab": {"image_size": SIDE, "product": "metal cap", "defects": ("scratch", "hole"), "layers": (2, 3)},
     "winclip": {"image_size": SIDE, "product": "metal cap", "scales": (2, 3)},
 }
 LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.learns_from != "nothing")

@@ -8,14 +8,18 @@ import pytest
 import torch
 from tests.contract.test_every_detector import GOOD, SIDE, TEST
 from torch import Tensor
+from torch.nn import functional as F
 from torch.testing import assert_close
 
+from blemish import encoders
 from blemish.blocks.foreground import foreground
+from blemish.blocks.prompts import prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore
 from blemish.detectors.subspace_ad import SubspaceAD
+from blemish.detectors.tab import TAB
 from blemish.detectors.winclip import WinCLIP
 from blemish.errors import BadInput, UnknownName
 
@@ -148,3 +152,74 @@ def test_subspace_ad_turns_the_same_way_in_batches_of_any_size() -> None:
     one = SubspaceAD(TINY, image_size=SIDE, turns=2).fit([images]).subspace.mean
     two = SubspaceAD(TINY, image_size=SIDE, turns=2).fit(images.split(1)).subspace.mean
     torch.testing.assert_close(one, two)
+
+
+def worded(detector: TAB, embeddings: Tensor) -> Tensor:
+    """The softmax over cosines, written out: (..., D) -> (...)."""
+    cosines = F.normalize(embeddings, dim=-1) @ F.normalize(detector.texts, dim=-1).T
+    exponents = (cosines / detector.temperature).exp()
+    return exponents[..., 1:].sum(-1) / exponents.sum(-1)
+
+
+def test_tab_asks_about_any_damage_or_about_the_defects_that_are_named() -> None:
+    anything, one, two = (TAB(TINY, product="cap", defects=names) for names in ((), ("dent",), ("dent", "rust")))
+    encoder = encoders.load_with_text(TINY)
+    assert torch.equal(anything.texts, prototypes(encoder, "cap"))
+    assert [len(detector.texts) for detector in (anything, one, two)] == [2, 2, 3]
+    assert torch.equal(one.texts[0], anything.texts[0])
+    assert not torch.allclose(one.texts[1], anything.texts[1], atol=1e-4)
+    assert_close(two.texts[:2], one.texts)
+    assert not torch.allclose(two.texts[2], one.texts[1], atol=1e-4)
+    assert (two(TEST).image_score > one(TEST).image_score).all()  # one more thing that it may be
+
+
+@pytest.mark.parametrize("defects", ["dent", ("dent", " ")])
+def test_tab_takes_a_list_of_named_defects_only(defects: str | tuple[str, ...]) -> None:
+    with pytest.raises(BadInput, match="give a list of what can go wrong"):
+        TAB(TINY, defects=defects)
+
+
+def test_tab_without_good_parts_is_what_the_words_say() -> None:
+    detector = TAB(TINY, product="cap", defects=("dent", "rust"), sigma=0)
+    embedding, (last,) = detector.encoder(TEST, layers=[4])
+    patches = worded(detector, detector.encoder.project(last))
+    assert_close(detector(TEST).image_score, (worded(detector, embedding) + patches.flatten(1).amax(1)) / 2)
+    assert_close(detector(TEST).anomaly_map[:, 4::8, 4::8], patches, rtol=0, atol=0.02)
+
+
+def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> None:
+    detector, memory = (TAB(TINY, trust=trust, sigma=0).fit(GOOD) for trust in (0.5, 0.0))
+    _, words, patches = detector._look(TEST)
+    distance, row = (found.squeeze(-1) for found in detector.bank.nearest(patches))
+    _, good, _ = detector._look(torch.cat(GOOD))
+    excess = (words - good.flatten()[row]).clamp_min(0)
+    assert_close(memory(TEST).image_score, distance.flatten(1).amax(1))
+    assert_close(detector(TEST).image_score, (distance + 0.5 * excess).flatten(1).amax(1), rtol=1e-4, atol=1e-6)
+    assert (detector(TEST).anomaly_map >= memory(TEST).anomaly_map - 1e-6).all()
+
+
+def test_a_good_part_itself_has_no_score_in_tab() -> None:
+    found = TAB(TINY).fit(GOOD)(GOOD[0])
+    assert_close(found.image_score, torch.zeros(4), rtol=0, atol=1e-5)
+
+
+def test_tab_remembers_its_layers_and_the_last() -> None:
+    by_default, some = TAB(TINY), TAB(TINY, layers=(1,))
+    width = by_default.encoder(TEST, layers=[1]).patches[0].shape[-1]
+    assert by_default._look(TEST)[2].shape[-1] == 3 * width
+    assert some._look(TEST)[2].shape[-1] == 2 * width
+    assert torch.equal(by_default._look(TEST)[2], TAB(TINY, layers=(2, 3))._look(TEST)[2])
+
+
+def test_tab_sharpens_with_its_temperature_and_reads_the_wording() -> None:
+    warm, cold = (TAB(TINY, temperature=degree)(TEST) for degree in (0.07, 0.01))
+    assert ((cold.anomaly_map - 0.5).abs() > (warm.anomaly_map - 0.5).abs()).float().mean() > 0.9
+    assert not torch.allclose(TAB(TINY).texts, TAB(TINY, words="april-gan").texts, atol=1e-4)
+    with pytest.raises(UnknownName, match="winclip"):
+        TAB(TINY, words="none")
+
+
+def test_subspace_ad_joins_layers_that_differ_and_averages_those_that_do_not() -> None:
+    detector = SubspaceAD(TINY, layers=(2, 3))
+    one, other = detector.encoder(TEST, layers=(2, 3)).patches
+    assert_close(detector._patches(TEST), (one + other) / 2)

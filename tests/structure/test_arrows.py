@@ -16,9 +16,11 @@ RANKS = (
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"detectors", "pretrain"},
     {"catalog"},
-    {"inspection", "learning", "recording", "evaluation", "calibration", "holding_out", "promises"},
+    {"inspection", "learning", "recording", "evaluation", "calibration", "holding_out", "promises"}
+    | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning"},
     {"__init__"},
-    {"training_commands", "calibration_commands"},
+    {"options"},
+    {"training_commands", "calibration_commands", "recipe_commands"},
     {"cli"},
     {"__main__"},
 )

@@ -73,6 +73,62 @@ def test_the_same_seed_gives_the_same_defect(generator: Generator) -> None:
     assert np.array_equal(first[1], second[1])
 
 
+@each_generator
+def test_other_pictures_and_the_global_random_state_stay(generator: Generator) -> None:
+    given = getattr(generator, "keywords", {})
+    before, state = {name: np.copy(value) for name, value in given.items()}, str(np.random.get_state(legacy=False))
+    for seed in range(3):
+        generator(picture(0), np.random.default_rng(seed))
+    assert all(np.array_equal(given[name], value) for name, value in before.items())
+    assert str(np.random.get_state(legacy=False)) == state
+
+
+@each_generator
+def test_what_is_marked_has_changed(generator: Generator) -> None:
+    """But for the few pixels whose new colour happens to be the old one."""
+    for seed in range(5):
+        changed, mask = generator(picture(0), np.random.default_rng(seed))
+        assert not mask.any() or (changed != picture(0)).any(2)[mask].mean() > 0.9
+
+
+def test_the_same_seed_gives_the_same_noise_and_another_seed_another() -> None:
+    first, again, other = (perlin_noise(np.random.default_rng(seed), 48, 64, (4, 8)) for seed in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.allclose(first, other, atol=1e-3)
+
+
+def test_perlin_masks_are_the_same_for_a_seed_and_shrink_with_the_threshold() -> None:
+    low, again, high = (
+        perlin_mask(np.random.default_rng(4), 48, 64, threshold=threshold) for threshold in (0.2, 0.2, 0.5)
+    )
+    assert low.shape == (48, 64)
+    assert low.any()
+    assert np.array_equal(low, again)
+    assert not (high & ~low).any()
+
+
+def test_draem_may_be_told_to_change_every_picture_or_none() -> None:
+    for seed in range(10):
+        image, mask = draem(picture(0), np.random.default_rng(seed), texture=picture(1), probability=0.0)
+        assert not mask.any()
+        assert np.array_equal(image, picture(0))
+
+
+def test_a_cutpaste_patch_is_a_rectangle_and_a_scar_is_thin() -> None:
+    for seed in range(10):
+        mask = cutpaste(picture(0), np.random.default_rng(seed))[1]
+        rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+        assert mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        assert 2 * 10 * 0.7 < cutpaste_scar(picture(0), np.random.default_rng(seed))[1].sum() < 16 * 25 * 1.2
+
+
+def test_nsa_marks_what_changed_by_more_than_its_tolerance() -> None:
+    for tolerance in (1 / 255, 0.05):
+        changed, mask = nsa(picture(0), np.random.default_rng(3), source=picture(2), tolerance=tolerance)
+        assert np.array_equal(mask, np.abs(changed - picture(0)).mean(2) > tolerance)
+        assert mask.any()
+
+
 def test_perlin_noise_vanishes_on_its_lattice_and_stays_in_range() -> None:
     noise = perlin_noise(np.random.default_rng(0), 64, 64, (4, 8))
     assert np.abs(noise[::16, ::8]).max() < 1e-6
@@ -196,6 +252,21 @@ def test_feature_noise_doubles_the_batch_and_stays_in_its_spots() -> None:
     assert mask.shape == (16, 1, 12, 10)
     assert (noisy[(mask == 0).expand_as(noisy)] == 0).all()
     assert float(noisy[(mask == 1).expand_as(noisy)].std()) == pytest.approx(0.015, rel=0.05)
+
+
+def test_feature_noise_is_the_same_for_a_seed_and_leaves_its_inputs_and_the_global_random_state_alone() -> None:
+    features, defects = torch.rand(3, 4, 9, 8, generator=torch.Generator().manual_seed(5)), torch.zeros(3, 1, 9, 8)
+    defects[:, :, 2:4] = 1
+    kept, state = (features.clone(), defects.clone()), torch.get_rng_state()
+    first, again, other = (
+        feature_noise(features, generator=torch.Generator().manual_seed(seed), defects=defects) for seed in (1, 1, 2)
+    )
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+    assert torch.equal(features, kept[0])
+    assert torch.equal(defects, kept[1])
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_feature_noise_spares_real_defects_and_counts_them() -> None:

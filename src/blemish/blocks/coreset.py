@@ -15,26 +15,37 @@ def coreset(rows: Tensor, count: int, *, generator: torch.Generator, width: int 
     Distances are taken after a random projection to `width` dimensions, and at first to the mean of `starts` random
     rows, as the authors' approximate sampler does.
     """
-    if rows.shape[1] > width:
-        projection = torch.randn(rows.shape[1], width, generator=generator).to(rows)
-        rows = rows @ (projection * width**-0.5)
+    rows = projected(rows, width, generator)
     chosen = torch.randint(len(rows), (min(starts, len(rows)),), generator=generator)
     first = torch.stack([torch.linalg.vector_norm(rows - rows[number], dim=1) for number in chosen.tolist()]).mean(0)
     return greedy_k_center(rows, min(count, len(rows)), first)
 
 
-def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, pool: int = 4096) -> Tensor:
+def projected(rows: Tensor, width: int, generator: torch.Generator) -> Tensor:
+    """Rows (M, D) in at most `width` random dimensions, which keeps their distances to about `width` ** -0.5."""
+    if rows.shape[1] <= width:
+        return rows
+    projection = torch.randn(rows.shape[1], width, generator=generator).to(rows)
+    lower: Tensor = rows @ (projection * width**-0.5)
+    return lower
+
+
+def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, reach: float = 0.0, pool: int = 4096) -> Tensor:
     """Numbers of `count` rows, each the one whose `gap` (distance to the chosen) is largest; `gap` (M,) is the start.
 
-    Exact, in few passes: among the `pool` rows of largest gap, greedy choice is the choice among all rows as long as
-    the chosen gap is not below that of the rows left out. Then all rows are updated by one matrix product.
+    Fewer where every row is nearer than `reach` to a chosen one before that, or was at the start. Exact, in few passes:
+    among the `pool` rows of largest gap, greedy choice is the choice among all rows as long as the chosen gap is not
+    below that of the rows left out. Then all rows are updated by one matrix product.
     """
-    chosen: list[Tensor] = []
+    chosen = [torch.empty(0, dtype=torch.long, device=rows.device)]
     rows = rows - rows.mean(0)  # distances stay, and the products that they are taken from below keep their digits
     gap = gap.square()
     while (missing := count - sum(map(len, chosen))) > 0:
         candidates = gap.topk(min(pool, len(rows)))
-        picks = _greedy(rows[candidates.indices], candidates.values, float(candidates.values[-1]), missing)
+        if float(candidates.values[0]) < reach**2:
+            break
+        floor = max(float(candidates.values[-1]), reach**2)
+        picks = _greedy(rows[candidates.indices], candidates.values, floor, missing)
         chosen.append(candidates.indices[picks])
         _shrink(gap, rows, chosen[-1])
     return torch.cat(chosen)

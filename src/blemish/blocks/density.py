@@ -18,11 +18,14 @@ class Subspace(Learned):
     axes: Tensor
 
     def __init__(self) -> None:
-        super().__init__("mean", "axes")
+        super().__init__("mean: D", "axes: D K")
 
     def learn(self, batches: Iterable[Tensor], variance: float) -> None:
         """Fit to batches of (n, D) features; keeps the fewest directions that explain at least `variance` of them."""
-        mean, covariance = mean_and_covariance(batches)
+        self.settle(*mean_and_covariance(batches), variance)
+
+    def settle(self, mean: Tensor, covariance: Tensor, variance: float) -> None:
+        """The same from the mean (D,) and covariance (D, D) of the features."""
         values, vectors = torch.linalg.eigh(covariance)  # ascending
         values = values.flip(0).clamp_min(0)
         share = values.cumsum(0) / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
@@ -43,13 +46,16 @@ class PositionGaussian(Learned):
     whitening: Tensor
 
     def __init__(self) -> None:
-        super().__init__("mean", "whitening")
+        super().__init__("mean: h w C", "whitening: h w C C")
 
     def learn(self, batches: Iterable[Tensor], ridge: float) -> None:
         """Fit to batches of (n, h, w, C) features; `ridge` is added to each variance (PaDiM, Eq. 1)."""
-        mean, covariance = mean_and_covariance(batches)  # (h, w, C), (h, w, C, C)
-        covariance.diagonal(dim1=-2, dim2=-1).add_(ridge)
-        factor = torch.linalg.cholesky(covariance.float())
+        self.settle(*mean_and_covariance(batches), ridge)
+
+    def settle(self, mean: Tensor, covariance: Tensor, ridge: float) -> None:
+        """The same from the mean (h, w, C) and covariance (h, w, C, C) of the features."""
+        ridged = covariance + ridge * torch.eye(covariance.shape[-1], device=covariance.device)
+        factor = torch.linalg.cholesky(ridged.float())
         identity = torch.eye(factor.shape[-1], device=factor.device)
         whitening = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         self.store({"mean": mean.float(), "whitening": whitening})

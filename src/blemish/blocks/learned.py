@@ -14,10 +14,13 @@ from blemish.errors import NotFitted
 class Learned(nn.Module):
     """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *layouts: str, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
-        for name in names:
-            self.register_buffer(name, torch.empty(0))
+        self.layout: dict[str, list[str]] = {}
+        for layout in layouts:  # a name, and its axes if they are known, "rows: M D": those of one letter have one size
+            name, _, axes = layout.partition(":")
+            self.register_buffer(name, torch.empty(0, dtype=dtype))
+            self.layout[name] = axes.split()
 
     @property
     def fitted(self) -> bool:
@@ -31,7 +34,7 @@ class Learned(nn.Module):
 
     def forget(self) -> None:
         """Back to the state before fit()."""
-        self.store({name: torch.empty(0, device=tensor.device) for name, tensor in self.named_buffers(recurse=False)})
+        self.store({name: tensor.new_empty(0) for name, tensor in self.named_buffers(recurse=False)})
 
     def require(self) -> None:
         """Raises NotFitted when there is nothing to compare with."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from blemish.blocks.faiss_index import exact_index
 from blemish.blocks.learned import Learned
-from blemish.errors import BadInput, MissingExtra
+from blemish.errors import BadInput
 
 BLOCK = 1 << 19
 """Distances held at once, whatever the bank's and the query's size: 2 MiB, which a processor's cache holds."""
@@ -26,7 +27,7 @@ class MemoryBank(Learned):
     norms: Tensor  # (M,), squared
 
     def __init__(self, metric: Metric = "cosine", *, search: Search = "torch") -> None:
-        super().__init__("rows", "norms")
+        super().__init__("rows: M D", "norms: M")
         if metric not in ("cosine", "euclidean") or search not in ("torch", "faiss"):
             raise BadInput(f"metric {metric!r}, search {search!r}: choose cosine or euclidean, torch or faiss")
         self.metric: Metric = metric
@@ -35,8 +36,11 @@ class MemoryBank(Learned):
 
     def remember(self, rows: Tensor) -> None:
         """Replace the bank by (M, D) features."""
-        rows = F.normalize(rows, dim=-1) if self.metric == "cosine" else rows
-        self.store({"rows": rows, "norms": rows.square().sum(1)})
+        self.hold(F.normalize(rows, dim=-1) if self.metric == "cosine" else rows)
+
+    def hold(self, rows: Tensor) -> None:
+        """The same of rows that are unit vectors already where they must be; without any, back to before fit()."""
+        self.store({"rows": rows, "norms": rows.square().sum(1)}) if len(rows) else self.forget()
 
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).
@@ -60,7 +64,7 @@ class MemoryBank(Learned):
 
     def _ask_faiss(self, query: Tensor, k: int) -> Tensor:
         if self._index is None or self._index[0] is not self.rows:
-            self._index = self.rows, _faiss_index(self.rows)
+            self._index = self.rows, exact_index(self.rows)
         return torch.from_numpy(self._index[1].search(query.cpu().numpy(), k)[1]).to(query.device)
 
 
@@ -88,14 +92,3 @@ def _search_block(query: Tensor, rows: Tensor, norms: Tensor, k: int, width: int
         best, order = torch.cat([best, values], 1).topk(min(k, best.shape[1] + values.shape[1]), largest=False)
         numbers = torch.cat([numbers, found + start], 1).gather(1, order)
     return numbers
-
-
-def _faiss_index(rows: Tensor) -> Any:
-    """faiss's exact index of (M, D) rows."""
-    try:
-        import faiss
-    except ImportError as error:
-        raise MissingExtra("search='faiss' needs faiss: pip install 'blemish[faiss]'") from error
-    index = faiss.IndexFlatL2(rows.shape[1])
-    index.add(rows.cpu().numpy())
-    return index

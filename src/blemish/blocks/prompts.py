@@ -107,9 +107,9 @@ def sentences(states: Sequence[str], templates: Sequence[str], product: str) -> 
 
 def named(encoder: TextEncoder, product: str, defects: Sequence[str], words: Wording = WINCLIP) -> Tensor:
     """Unit text embeddings of the product with each of these defects, a row a defect: (K, D)."""
-    if any(not defect.strip() for defect in defects):
-        raise BadInput("a defect's name is empty: say what can go wrong, for example 'scratch'")
-    groups = [sentences((f"{{}} with {defect}",), words.templates, product) for defect in defects]
+    if isinstance(defects, str) or any(not defect.strip() for defect in defects):
+        raise BadInput(f"defects={defects!r}: give a list of what can go wrong, none of it empty, as ['scratch']")
+    groups = [[template.format(f"{product} with {defect}") for template in words.templates] for defect in defects]
     embedded = encoder.encode_text([sentence for group in groups for sentence in group])
     return F.normalize(embedded.unflatten(0, (len(groups), -1)).mean(1), dim=-1)
 

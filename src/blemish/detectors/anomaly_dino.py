@@ -9,6 +9,7 @@ from typing import Self
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
@@ -28,6 +29,8 @@ class AnomalyDINO(nn.Module):
     Deviation: the authors rotate before resizing and crop to whole patches; here the resized image is rotated and its
     sides are rounded to whole patches, so that no margin goes unseen.
     """
+
+    lessons = (("bank.rows",),)
 
     def __init__(
         self,
@@ -56,6 +59,12 @@ class AnomalyDINO(nn.Module):
 
     def _turns(self, images: Tensor) -> Iterator[Tensor]:
         return (rotate(images, 360 * turn / self.turns) for turn in range(1, self.turns))
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        """The patches of each image, at every rotation unless there are more than `few` images."""
+        views = [self._patches(view) for view in turned_while_few([images], self.few, self._turns)]
+        return ((F.normalize(torch.stack(views, 1), dim=-1).flatten(0, 3),),)  # (N * views * h * w, D)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in cosine distances, both in [0, 2]."""

@@ -28,6 +28,8 @@ class PatchCore(nn.Module):
         their tokens grow with depth, and the later layer would decide alone. The paper's pyramids stay as they are.
     """
 
+    lessons = (("bank.rows",),)
+
     def __init__(
         self,
         encoder: str | Encoder = encoders.DEFAULT,
@@ -55,9 +57,18 @@ class PatchCore(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember a coreset of the patches of good parts."""
         rows = gathered(self._patches(images) for images in batches)
-        generator = torch.Generator().manual_seed(self.seed)
-        self.bank.remember(rows[coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)])
+        self.bank.remember(rows[self.choose(rows)])
         return self
+
+    def choose(self, rows: Tensor) -> Tensor:
+        """Numbers of the rows of a coreset, drawn by `seed`."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        """The patches of each image."""
+        return ((self._patches(images).flatten(0, 2),),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, squared distances unless `squared` is off."""

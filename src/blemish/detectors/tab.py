@@ -36,6 +36,7 @@ class TAB(nn.Module):
     """
 
     texts: Tensor
+    lessons = (("bank.rows", "worded.scores"),)
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class TAB(nn.Module):
             texts = torch.cat([texts[:1], named(self.encoder, product, defects, wording(words))])
         self.register_buffer("texts", texts)
         self.bank = MemoryBank()
-        self.worded = Learned("scores")  # what the words say of each row of the bank
+        self.worded = Learned("scores: M")  # what the words say of each row of the bank
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
@@ -69,6 +70,12 @@ class TAB(nn.Module):
         self.bank.remember(gathered(rows for _, rows in seen))
         self.worded.store({"scores": gathered(words.unsqueeze(-1) for words, _ in seen).squeeze(-1)})
         return self
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        """The patches of each image, and what the words say of them."""
+        _, words, patches = self._look(images)
+        return ((F.normalize(patches, dim=-1).flatten(0, 2), words.flatten()),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""

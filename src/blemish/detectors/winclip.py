@@ -9,6 +9,7 @@ from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.maps import fuse_harmonic, fuse_mean, maximum, upsample
@@ -53,6 +54,7 @@ class WinCLIP(nn.Module):
         self.register_buffer("texts", texts)
         banks = nn.ModuleList(MemoryBank() for _ in (*scales, "patches"))
         self.banks = cast("Sequence[MemoryBank]", banks)
+        self.lessons = tuple((f"banks.{number}.rows",) for number in range(len(banks)))
 
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
@@ -61,6 +63,12 @@ class WinCLIP(nn.Module):
         for number, bank in enumerate(self.banks):
             bank.remember(gathered(grids[number] for grids in seen))
         return self
+
+    @torch.inference_mode()
+    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
+        """The windows and patches of each image, a group a bank."""
+        grids = self._look(images)[1]
+        return tuple((F.normalize(grid, dim=-1).flatten(0, 2),) for grid in grids)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""

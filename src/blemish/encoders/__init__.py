@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from blemish.encoders.config import Activation, Normalization, Resize
     from blemish.types import Encoder, TextEncoder, WindowEncoder
 
-DEFAULT = "ViT-B-16-plus-240"
+DEFAULT = "embedded"
+"""The model that ships with the package."""
 Precision = Literal["auto", "float32", "bfloat16"]
 
 

@@ -70,9 +70,7 @@ class CLIP(nn.Module):
 
     def project(self, patches: Tensor) -> Tensor:
         """Raw patches of the last layer in the joint space: (..., C) -> (..., D) float32."""
-        if isinstance(self.visual, VisionTransformer):
-            return self.visual.project(patches).float()
-        return self.visual.attention.project(patches).float()
+        return self.visual.project(patches).float()
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """As `VisionTransformer.encode_windows`."""

@@ -147,6 +147,10 @@ class ModifiedResNet(_Tower):
             kept[self.depth] = self.attention.dense(x).float()
         return Features(self.attention(x).float(), tuple(kept[n] for n in layers))
 
+    def project(self, places: Tensor) -> Tensor:
+        """The last stage's places in the space of the image embedding: (..., C) -> (..., D)."""
+        return self.attention.project(places)
+
 
 class AttentionPool(nn.Module):
     """One attention layer whose query is the mean of all places."""

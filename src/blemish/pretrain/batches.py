@@ -44,7 +44,7 @@ class Batches:
             (at, number) for at, (_, singles) in enumerate(groups) for number in singles if at in self.taught
         ]
         if not self.pairs and not self.singles:
-            raise BadInput("the stores hold no pictures: draw some first")
+            raise BadInput("there are no twins, and no pictures that a teacher was asked about: ask for specimens")
 
     def draw(self, step: int, *, pairs: int, singles: int) -> Batch:
         """The batch of a step."""

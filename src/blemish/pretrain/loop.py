@@ -56,9 +56,9 @@ def train(course: Course, batches: Batches, plan: Plan, folder: Path, *, tell: T
         course.train()
         optimizer = torch.optim.AdamW(_groups(course, plan.decay), lr=plan.rate, betas=(0.9, 0.95))
         mean = deepcopy(course.student).requires_grad_(False)
-        start = _restored(folder, course, optimizer, mean, plan)
         wrapped, optimizer = fabric.setup(course, optimizer)
         mean.to(fabric.device)
+        start = _restored(folder, course, optimizer, mean, plan)  # once the weights are on their device
         done = start
         for step in range(start, plan.steps):
             if time.time() > until:
@@ -74,12 +74,17 @@ def train(course: Course, batches: Batches, plan: Plan, folder: Path, *, tell: T
     return done == plan.steps
 
 
-def _fabric(plan: Plan) -> Any:
+def require_fabric() -> Any:
+    """Lightning Fabric; raises MissingExtra."""
     try:
         from lightning_fabric import Fabric
     except ImportError as error:
         raise MissingExtra("training needs Lightning Fabric: pip install 'blemish[train]'") from error
-    fabric = Fabric(accelerator=plan.accelerator, devices=plan.devices, precision=cast(Any, plan.precision))
+    return Fabric
+
+
+def _fabric(plan: Plan) -> Any:
+    fabric = require_fabric()(accelerator=plan.accelerator, devices=plan.devices, precision=cast(Any, plan.precision))
     fabric.launch()
     return fabric
 
@@ -167,13 +172,19 @@ def _restored(folder: Path, course: nn.Module, optimizer: torch.optim.Optimizer,
     if not path.exists():
         return 0
     state = torch.load(path, map_location="cpu", weights_only=True)
+    if state["step"] > plan.steps:
+        raise BadInput(f"{path} is at step {state['step']}, beyond the {plan.steps} asked for: ask for more steps")
+    if _shapes(state["course"]) != _shapes(course.state_dict()):
+        raise BadInput(f"{path} is of another model, other words or other teachers: choose another folder for the work")
     course.load_state_dict(state["course"])
     optimizer.load_state_dict(state["optimizer"])
     mean.load_state_dict(state["mean"])
     torch.set_rng_state(state["random"])
-    if state["step"] > plan.steps:
-        raise BadInput(f"{path} is at step {state['step']}, beyond the {plan.steps} asked for: ask for more steps")
     return int(state["step"])
+
+
+def _shapes(state: dict[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in state.items()}
 
 
 def initialised(model: Embedded, seed: int) -> Embedded:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 Module = TypeVar("Module", bound=nn.Module)
+Inner = TypeVar("Inner", bound=nn.Module)
 
 
 class NormedConvolution(nn.Module):
@@ -18,7 +20,7 @@ class NormedConvolution(nn.Module):
         self.convolution = convolution
         self.norm = nn.BatchNorm2d(convolution.out_channels)
         if convolution.bias is not None:
-            with torch.no_grad():  # a folded network goes on where it was: its bias is the norm's shift
+            with torch.no_grad():  # the norm's shift does what the bias did
                 self.norm.bias.copy_(convolution.bias)
         convolution.bias = None
 
@@ -30,21 +32,21 @@ class NormedConvolution(nn.Module):
 
 def with_norms(module: Module) -> Module:
     """The same module, a batch norm behind each of its convolutions, the inner ones too."""
-    for name, child in list(module.named_children()):
-        if isinstance(child, nn.Conv2d):
-            setattr(module, name, NormedConvolution(child))
-        elif not isinstance(child, NormedConvolution):
-            with_norms(child)
-    return module
+    return _exchanged(module, nn.Conv2d, NormedConvolution)
 
 
 def without_norms(module: Module) -> Module:
     """The same module, each batch norm folded into its convolution: in evaluation the function does not change."""
+    return _exchanged(module, NormedConvolution, folded)
+
+
+def _exchanged(module: Module, kind: type[Inner], made: Callable[[Inner], nn.Module]) -> Module:
+    """The same module with other ones in place of the inner ones of a kind; convolutions that have norms are whole."""
     for name, child in list(module.named_children()):
-        if isinstance(child, NormedConvolution):
-            setattr(module, name, folded(child))
-        else:
-            without_norms(child)
+        if isinstance(child, kind):
+            setattr(module, name, made(child))
+        elif not isinstance(child, NormedConvolution):
+            _exchanged(child, kind, made)
     return module
 
 
@@ -60,15 +62,44 @@ def folded(normed: NormedConvolution) -> nn.Conv2d:
     return convolution
 
 
+class _Watched(nn.Module):
+    """A convolution, and the mean and variance of all that came out of it."""
+
+    def __init__(self, convolution: nn.Conv2d) -> None:
+        super().__init__()
+        self.convolution = convolution
+        self.seen = nn.BatchNorm2d(convolution.out_channels, momentum=None, affine=False)  # None: all batches count
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.convolution(x)
+        self.seen(y)
+        return y
+
+
 @torch.no_grad()
-def settle(module: nn.Module, inputs: list[Tensor]) -> None:
-    """Statistics of a folded network's outputs on these inputs become its norms', so that it goes on unchanged."""
-    norms = [m for m in module.modules() if isinstance(m, NormedConvolution)]
-    for each in norms:
-        each.norm.momentum = None  # cumulative average
-        each.norm.reset_running_stats()
-    module.train()
+def settled(module: Module, inputs: Iterable[Tensor]) -> Module:
+    """The same folded module with batch norms that undo what they do to these inputs, so that it goes on unchanged.
+
+    Without it, norms would take away the sizes of all features, which is what the module has learned.
+    """
+    _exchanged(module, nn.Conv2d, _Watched).train()
     for batch in inputs:
         module(batch)
-    for each in norms:
-        each.norm.momentum = 0.1
+    return _exchanged(module, _Watched, _undone)
+
+
+def _undone(watched: _Watched) -> NormedConvolution:
+    """A norm with the statistics that were seen, and with the scale and shift that give back what came in."""
+    mean, variance = watched.seen.running_mean, watched.seen.running_var
+    assert mean is not None
+    assert variance is not None
+    bias = watched.convolution.bias
+    normed = NormedConvolution(watched.convolution)
+    norm = normed.norm
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    norm.running_mean.copy_(mean if bias is None else mean - bias)
+    norm.running_var.copy_(variance)
+    norm.bias.copy_(mean)
+    norm.weight.copy_((variance + norm.eps).sqrt())
+    return normed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,8 +21,9 @@ from blemish.pretrain import sentences
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Course, Weights
 from blemish.pretrain.loop import Plan, Tell, initialised, train
+from blemish.pretrain.norms import settled
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
-from blemish.pretrain.store import Store, Watch
+from blemish.pretrain.store import Entry, Store, Watch
 from blemish.pretrain.teachers import Lesson, Look, teach
 from blemish.synth.materials import MATERIALS
 from blemish.synth.parts import PARTS
@@ -29,6 +32,8 @@ from blemish.types import Encoder
 T = TypeVar("T")
 WIDTHS = {8: 64, 16: 128, 32: 128}
 """Channels kept of a teacher's map, by its stride."""
+SETTLING = 8
+"""Batches from which the norms of a student that goes on are taken."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,21 +67,44 @@ PRESETS = {
 
 
 def gathered(pictures: Pictures, work: Path, watch: Watch) -> list[Store]:
-    """The stores of drawn specimens and of photographs, filled as far as they were not yet."""
-    drawn, seen = Store(work / "specimens", pictures.side), Store(work / "photos", pictures.side)
-    if pictures.parts and not len(drawn):
+    """The stores of good parts, of drawn specimens and of photographs, filled as far as they were not yet."""
+    side, seed, stores = pictures.side, pictures.seed, []
+    if pictures.parts:
+        stores.append(parts := _store(work / "parts", side, {"good": pictures.parts, "seed": seed}))
         named = [((product,), path) for product, folder in pictures.parts for path in find([folder])]
-        made = flawed_photographs([path for _, path in named], [name for name, _ in named], pictures.seed, drawn.side)
-        twins = list(_watched(made, watch("drawing flaws on good parts", len(named))))
-        drawn.fill(twins, 2 * len(twins))
-    start = len(drawn) // 2
-    if (missing := pictures.specimens - start) > 0:
-        source = islice(specimens(pictures.seed, start, drawn.side), missing)
+        made = flawed_photographs([path for _, path in named], [name for name, _ in named], seed, side)
+        _fill(parts, _watched(made, watch("drawing flaws on good parts", len(named))))
+    if pictures.specimens:
+        stores.append(drawn := _store(work / "specimens", side, {"seed": seed}))
+        start = len(drawn) // 2
+        missing = max(0, pictures.specimens - start)
+        source = islice(specimens(seed, start, side), missing)
         drawn.fill(_watched(source, watch("drawing specimens", missing)), 2 * pictures.specimens)
-    if pictures.photos and not len(seen):
-        crops = list(_watched(photographs(pictures.photos, pictures.seed, seen.side), watch("reading photographs", 0)))
-        seen.fill(crops, len(crops))
-    return [store for store in (drawn, seen) if len(store)]
+    if pictures.photos:
+        stores.append(seen := _store(work / "photos", side, {"photos": pictures.photos, "seed": seed}))
+        _fill(seen, _watched(photographs(pictures.photos, seed, side), watch("reading photographs", 0)))
+    return stores
+
+
+def _store(folder: Path, side: int, made_of: dict[str, Any]) -> Store:
+    """The store in this folder; raises BadInput where what it holds was made of something else."""
+    store, note, stated = Store(folder, side), folder / "made-of.json", json.dumps(made_of | {"side": side})
+    if not len(store):
+        note.write_text(stated, encoding="utf-8")
+    before = note.read_text(encoding="utf-8") if note.exists() else "something that it does not state"
+    if before != stated:
+        raise BadInput(f"{folder} was made of {before}, asked for is {stated}: choose another folder for the work")
+    return store
+
+
+def _fill(store: Store, groups: Iterator[Sequence[Entry]]) -> None:
+    """Fill an empty store with all there is; raises BadInput where that is nothing."""
+    if len(store):
+        return
+    found = list(groups)
+    if not found:
+        raise BadInput(f"no picture for {store.folder} can be used: they are unreadable, or too dark for a flaw")
+    store.fill(found, sum(map(len, found)))
 
 
 def _watched(items: Iterator[T], advance: Callable[[], None]) -> Iterator[T]:
@@ -103,7 +131,9 @@ def lessons_of(teachers: Sequence[Encoder], side: int) -> tuple[Look, list[Lesso
         return look, []
     with torch.inference_mode():
         found = look(torch.zeros(1, 3, side, side))
-    names = [f"teacher{n}-{layer}" for n, layers in enumerate(chosen) for layer in layers]
+    # Called by their content: what one teacher said is not taken for another's.
+    called = [(encoder.sha256 or encoder.name)[:16] for encoder in teachers]
+    names = [f"{name}-{layer}" for name, layers in zip(called, chosen, strict=True) for layer in layers]
     lessons = []
     for number, (name, maps) in enumerate(zip(names, found, strict=True)):
         stride = min(WIDTHS, key=lambda s: abs(s - side / maps.shape[2]))
@@ -137,9 +167,12 @@ def weights_of(stated: Sequence[tuple[str, str]]) -> Weights:
     if unknown := [name for name, _ in stated if name not in known]:
         raise BadInput(f"there is no aim {unknown[0]!r}: choose from {', '.join(sorted(known))}")
     try:
-        return Weights(**{name: float(value) for name, value in stated})
+        numbers = {name: float(value) for name, value in stated}
     except ValueError as error:
         raise BadInput(f"the weight of an aim must be a number ({error})") from error
+    if wrong := [name for name, number in numbers.items() if not (math.isfinite(number) and number >= 0)]:
+        raise BadInput(f"the weight of {wrong[0]} is {numbers[wrong[0]]}: it must be 0 or more, and finite")
+    return Weights(**numbers)
 
 
 def trainable(encoder: Encoder) -> Embedded:
@@ -174,11 +207,17 @@ def pretrain(
     *,
     tell: Tell,
     until: float,
+    goes_on: bool = False,
 ) -> tuple[Embedded, bool]:
-    """The trained student, and whether all steps were done; it goes on from the checkpoint in `folder`."""
+    """The trained student, and whether all steps were done; it goes on from the checkpoint in `folder`.
+
+    goes_on: the student has been trained before, and is to begin with what it does already.
+    """
     if not stores:
         raise BadInput("there is nothing to learn from: ask for specimens, photographs or good parts")
     batches = Batches(stores, lessons, student.words.vocabulary, seed=plan.seed)
+    if goes_on:
+        settled(student, (batches.draw(n, pairs=plan.pairs, singles=plan.singles).images for n in range(SETTLING)))
     course = Course(student, lessons, weights)
     done = train(course, batches, plan, folder, tell=tell, until=until)
     return course.student, done

@@ -44,16 +44,19 @@ class Store:
     def fill(self, entries: Iterable[Sequence[Entry]], total: int) -> None:
         """Append groups of entries until there are `total` pictures; what is there already is kept."""
         pictures, masks = self._pictures(total), self._masks(total)
-        with (self.folder / "facts.jsonl").open("w", encoding="utf-8") as out:
-            out.writelines(json.dumps(fact) + "\n" for fact in self.facts)
+        facts = self.folder / "facts.jsonl"
+        part = facts.with_suffix(".part")
+        part.write_text(_lines(self.facts), encoding="utf-8")  # without a line that was cut off
+        part.replace(facts)
+        with facts.open("a", encoding="utf-8") as out:
             for group in entries:
                 first = len(self.facts)
                 if first + len(group) > total:
                     break
                 for at, entry in enumerate(group, start=first):
                     pictures[at], masks[at] = entry.picture, entry.mask
-                    self.facts.append({"product": entry.product, "family": entry.family, "group": first})
-                    out.write(json.dumps(self.facts[-1]) + "\n")
+                    self.facts.append({"product": list(entry.product), "family": entry.family, "group": first})
+                out.write(_lines(self.facts[first:]))  # at once: never half a group
                 out.flush()
 
     def _pictures(self, total: int = 0) -> NDArray[np.uint8]:
@@ -89,8 +92,12 @@ class Store:
         return self._masks()[: len(self)]
 
     def has(self, name: str) -> bool:
-        """Whether these features were stored."""
-        return (self.folder / f"{name}.npy").exists()
+        """Whether these features were stored, for all pictures."""
+        return 0 < len(self) <= self.known(name)
+
+    def known(self, name: str) -> int:
+        """How many of the pictures have these features: the first ones of a store that has grown since."""
+        return len(self.features(name)) if (self.folder / f"{name}.npy").exists() else 0
 
     def features(self, name: str) -> NDArray[np.float16]:
         """A teacher's features (M, c, h, w)."""
@@ -104,3 +111,7 @@ class Store:
             at.setdefault(fact["group"], []).append(number)
         pairs = [(group[0], other) for group in at.values() for other in group[1:]]
         return pairs, [group[0] for group in at.values() if len(group) == 1]
+
+
+def _lines(facts: Sequence[dict[str, Any]]) -> str:
+    return "".join(json.dumps(fact) + "\n" for fact in facts)

@@ -56,19 +56,21 @@ def compression(rows: Tensor, channels: int) -> Compression:
 def teach(
     store: Store, look: Look, lessons: Sequence[Lesson], bases: Path, watch: Watch, *, batch_size: int = 16
 ) -> None:
-    """Write the features of a store's pictures, as `<lesson's name>.npy`; those that are there are kept.
+    """Write the features of a store's pictures, as `<lesson's name>.npy`; those that are there are kept, and a store
+    that has grown is taught the rest.
 
     Good twins are left out, as zeros: their flawed twins show the same and more.
 
     bases: the folder of the compressions, found on the first store that is taught and used for all that share it.
     """
     named = {lesson.name: lesson for lesson in lessons}  # two stages may learn the same map
-    todo = [lesson for name, lesson in named.items() if not (store.folder / f"{name}.npy").exists()]
+    todo = [lesson for name, lesson in named.items() if not store.has(name)]
     if not todo:
         return
     packed = _compressions(bases, store, look, todo, batch_size)
     arrays = [_file(store, lesson) for lesson in todo]
-    rows = [number for number, fact in enumerate(store.facts) if fact["family"]]
+    first = min(store.known(lesson.name) for lesson in todo)
+    rows = [number for number, fact in enumerate(store.facts) if fact["family"] and number >= first]
     advance = watch("asking the teachers", len(rows))
     for start in range(0, len(rows), batch_size):
         part = rows[start : start + batch_size]
@@ -106,9 +108,13 @@ def _at(maps: Sequence[Tensor], lesson: Lesson, side: int) -> Tensor:
 
 
 def _file(store: Store, lesson: Lesson) -> NDArray[np.float16]:
+    """Where to write; what is known stands in it already."""
     grid = store.side // lesson.stride
     shape = (len(store), lesson.channels, grid, grid)
-    return np.lib.format.open_memmap(store.folder / f"{lesson.name}.part", "w+", np.float16, shape)
+    array = np.lib.format.open_memmap(store.folder / f"{lesson.name}.part", "w+", np.float16, shape)
+    if known := store.known(lesson.name):
+        array[:known] = store.features(lesson.name)
+    return array
 
 
 def tensor(pictures: NDArray[np.uint8]) -> Tensor:

@@ -25,10 +25,15 @@ def fits(flaw: Flaw, scene: Scene) -> bool:
     return flaw.where == "any" or scene.behind is None
 
 
-def chosen(scene: Scene, rng: np.random.Generator, family: str | None = None) -> tuple[str, Mask]:
-    """Puts a flaw of the family, or of a random one that fits, into the scene: the family's key in FLAWS, and where."""
+def check_family(family: str | None) -> None:
+    """Raises BadInput, with all there are, for a family that does not exist; None is any family."""
     if family is not None and family not in FLAWS:
         raise BadInput(f"unknown family of flaws {family!r}: choose one of {', '.join(sorted(FLAWS))}")
+
+
+def chosen(scene: Scene, rng: np.random.Generator, family: str | None = None) -> tuple[str, Mask]:
+    """Puts a flaw of the family, or of a random one that fits, into the scene: the family's key in FLAWS, and where."""
+    check_family(family)
     fitting = [name for name in FLAWS if fits(FLAWS[name], scene)]
     names = [str(name) for name in rng.permutation(fitting)] if family is None else [family]
     for name in names:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blemish.errors import BadInput
-from blemish.synth.flaws import chosen
+from blemish.synth.flaws import check_family, chosen
 from blemish.synth.materials import MATERIALS
 from blemish.synth.optics import draw_camera, draw_light, lit, metered, photographed
 from blemish.synth.parts import PARTS
@@ -36,6 +36,7 @@ class Specimen(NamedTuple):
 
 def specimen(seed: int, number: int, side: int, *, family: str | None = None) -> Specimen:
     """The specimen of that number: the same on every machine and in every process; `family` asks for a kind of flaw."""
+    check_family(family)
     rng = np.random.default_rng((seed, number))
     for _ in range(20):
         scene = draw_scene(rng, side)

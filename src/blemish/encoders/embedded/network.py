@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
 from blemish.encoders.embedded.words import Words, WordsConfig
+from blemish.encoders.vit import check_layers
 from blemish.errors import BadInput, BadWeights
 from blemish.types import Features
 
@@ -71,14 +72,15 @@ class Embedded(nn.Module):
         """
         if projected and set(layers) - {LAYERS}:
             raise BadInput(f"only layer {LAYERS} of this encoder can be projected into the space of words")
-        seen = self.see(images, layers)
+        check_layers(layers, LAYERS)
+        seen = self.see(images)
         last = seen.patches if projected else seen.neck
         maps = (*seen.stages, last)
         return Features(seen.image.float(), tuple(maps[n - 1].permute(0, 2, 3, 1).float() for n in layers))
 
-    def see(self, images: Tensor, layers: Sequence[int] = ()) -> Seen:
+    def see(self, images: Tensor) -> Seen:
         """Everything, with gradients where there are any."""
-        x = F.relu(self.trunk.stem(self.trunk.normalised(images, [n for n in layers if n < LAYERS], multiple=STRIDE)))
+        x = F.relu(self.trunk.stem(self.trunk.normalised(images, (), multiple=STRIDE)))
         x = F.max_pool2d(x, 3, 2, 1)
         stages = []
         for stage in self.trunk.stages:
@@ -116,19 +118,34 @@ def described(model: Embedded) -> Tensor:
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
 
 
-def _config(stated: dict[str, Any]) -> EmbeddedConfig:
-    shape: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
-    }  # fmt: skip
-    return EmbeddedConfig(**shape | {"words": WordsConfig(**stated["words"])})
-
-
 def embedded(tensors: dict[str, Tensor], source: str) -> tuple[Embedded, dict[str, Tensor]]:
     """An empty network of the shape a checkpoint states, and the tensors that fill it, as float32."""
     try:
         about: dict[str, Any] = json.loads(bytes(tensors[ABOUT].tolist()))
-        with torch.device("meta"):
-            model = Embedded(about["vocabulary"], _config(about["config"]))
+        vocabulary, config = _words(about["vocabulary"]), _config(dict(about["config"]))
     except (ValueError, TypeError, KeyError) as error:
         raise BadWeights(f"{source} does not say its shape ({error}): it is damaged, or of a newer blemish") from error
+    with torch.device("meta"):
+        model = Embedded(vocabulary, config)
     return model, {name: tensor.float() for name, tensor in tensors.items() if name != ABOUT}
+
+
+def _words(stated: Any) -> list[str]:
+    if not isinstance(stated, list) or not all(isinstance(word, str) for word in stated):
+        raise TypeError("the vocabulary is no list of words")
+    return stated
+
+
+def _config(stated: dict[str, Any]) -> EmbeddedConfig:
+    """The shape of a description; raises ValueError, TypeError or KeyError where it describes none."""
+    shape: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
+    }  # fmt: skip
+    c = EmbeddedConfig(**shape | {"words": WordsConfig(**stated["words"])})
+    w = c.words
+    sizes = (c.image_size, c.stem, *c.widths, *c.depths, c.neck, c.output, w.width, w.heads, w.buckets, w.output)
+    if not all(isinstance(size, int) and size > 0 for size in (*sizes, w.depth + 1)):
+        raise ValueError("its sizes are not all whole numbers above 0")
+    if not len(c.widths) == len(c.depths) == LAYERS - 1 or w.width % w.heads:
+        raise ValueError(f"it needs {LAYERS - 1} stages, and words as wide as whole heads")
+    return c

@@ -1,0 +1,243 @@
+"""The file of a recipe: safetensors, whose metadata hold one JSON object; read without trust, written at once.
+
+Reading calls nothing that the file names. It takes memory for the file's own bytes only: what the header says is
+compared with the size of the file first.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+from uuid import uuid4
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from blemish.errors import BadRecipe
+
+FORMAT = 1
+"""Raised when a recipe of today could no longer be understood as it was meant."""
+
+KEY = "blemish recipe"
+LONGEST_HEADER = 1 << 25
+"""Bytes: the names and hashes of about 200,000 pictures."""
+TYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8}
+NAMES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.uint8: "U8"}
+MOST_AXES = 6
+COPY = "copy it again from where it came, or restore it from its .history folder"
+FREEZE = "give a file that `blemish recipe freeze` has written"
+
+
+class Content(NamedTuple):
+    """What a recipe's file holds: everything that decides its hash."""
+
+    header: Mapping[str, Any]  # plain JSON values
+    tensors: Mapping[str, Tensor]
+
+
+def digest(content: Content) -> str:
+    """sha256 over the canonical header and over the name, type, shape and bytes of every tensor."""
+    total = sha256(_canonical({**content.header, "format": FORMAT}).encode())
+    for name, tensor in sorted(content.tensors.items()):
+        total.update(f"\0{name}\0{NAMES[tensor.dtype]}\0{list(tensor.shape)}\0".encode(errors="surrogatepass"))
+        total.update(_bytes(tensor))
+    return total.hexdigest()
+
+
+def encoded(content: Content) -> bytes:
+    """The file; the same bytes for the same content."""
+    text = _canonical({**content.header, "format": FORMAT, "hash": digest(content)})
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
+    return save(tensors, metadata={KEY: text})
+
+
+def write(data: bytes, path: Path) -> None:
+    """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole."""
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        with beside.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def history(path: Path) -> Path:
+    """The folder with what the file was before, each version under its hash."""
+    return path.with_name(f"{path.name}.history")
+
+
+def stated(path: Path) -> str:
+    """The hash that a recipe's file says it has, looked up without reading its tensors; raises BadRecipe."""
+    with _opened(path) as file:
+        found = _header(_entries(file, path).pop("__metadata__", None), path).get("hash")
+    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+        raise BadRecipe(f"{path} says no hash: {COPY}")
+    return found
+
+
+def keep(path: Path, number: str, folder: Path) -> None:
+    """Have the file of that hash in a folder as well, without taking room twice where the disk can do that."""
+    target = folder / f"{number}.blemish"
+    if target.exists():
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:  # another disk, or one that knows no links
+        shutil.copyfile(path, target)
+
+
+def inherit(older: Path, folder: Path) -> None:
+    """Have all versions of one history in another."""
+    for file in sorted(older.glob("*.blemish")) if older != folder else ():
+        keep(file, file.stem, folder)
+
+
+def read(path: Path) -> Content:
+    """Header and tensors; raises BadRecipe for what is unreadable, truncated, altered, newer, or something else."""
+    with _opened(path) as file:
+        entries = _entries(file, path)
+        header = _header(entries.pop("__metadata__", None), path)
+        places = {name: _place(entry, name, path) for name, entry in entries.items()}
+        _refuse_gaps(list(places.values()), os.fstat(file.fileno()).st_size - file.tell(), path)
+        body = file.read()
+    tensors = {name: _tensor(place, body) for name, place in sorted(places.items())}
+    content = Content({name: value for name, value in header.items() if name not in ("format", "hash")}, tensors)
+    try:
+        found = digest(content)
+    except RecursionError as error:
+        raise BadRecipe(f"{path} has a header that is nested too deeply: {COPY}") from error
+    if header.get("hash") != found:
+        raise BadRecipe(f"{path} was altered after it was written, its content has another hash: {COPY}")
+    return content
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    try:
+        if not path.is_file():
+            raise BadRecipe(f"{path} is no file: {FREEZE}")
+        with path.open("rb") as file:
+            yield file
+    except OSError as error:
+        raise BadRecipe(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
+
+
+def _entries(file: BinaryIO, path: Path) -> dict[str, Any]:
+    """What safetensors' header says; the file is left behind it."""
+    size = os.fstat(file.fileno()).st_size
+    start = file.read(9)
+    length = int.from_bytes(start[:8], "little")
+    if size < 9 or start[8:] != b"{" or length > LONGEST_HEADER:
+        raise BadRecipe(f"{path} is not a recipe: {FREEZE}")
+    if 8 + length > size:
+        raise BadRecipe(f"{path} is truncated inside its header: {COPY}")
+    file.seek(8)
+    return _parsed(file.read(length), path)
+
+
+def _parsed(text: bytes | str, path: Path) -> dict[str, Any]:
+    """A JSON object without the values and repetitions that JSON does not have."""
+    try:
+        found = json.loads(
+            text if isinstance(text, str) else text.decode(), parse_constant=_refuse, object_pairs_hook=_unique
+        )
+    except (ValueError, RecursionError) as error:
+        raise BadRecipe(f"{path} has a damaged header ({str(error)[:80]}): {COPY}") from error
+    if not isinstance(found, dict):
+        raise BadRecipe(f"{path} has a header that is no object: {COPY}")
+    return found
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(found := dict(pairs)) != len(pairs):
+        raise ValueError("a name comes twice")
+    return found
+
+
+def _header(metadata: Any, path: Path) -> dict[str, Any]:
+    """Our JSON object in the metadata; its format is looked at before anything that a newer one may have changed."""
+    if not isinstance(metadata, dict) or not isinstance(metadata.get(KEY), str):
+        raise BadRecipe(f"{path} holds tensors, but is not a recipe: {FREEZE}")
+    header = _parsed(metadata[KEY], path)
+    number = header.get("format")
+    if type(number) is not int or number < 1:
+        raise BadRecipe(f"{path} has a damaged header (its format is {str(number)[:20]}): {COPY}")
+    if number > FORMAT:
+        raise BadRecipe(
+            f"{path} is of format {number}, and this blemish reads up to {FORMAT}: pip install --upgrade blemish"
+        )
+    return header
+
+
+class _Place(NamedTuple):
+    kind: str
+    shape: tuple[int, ...]
+    start: int
+    end: int
+
+
+def _place(entry: Any, name: str, path: Path) -> _Place:
+    """Where a tensor lies and of what kind it is; its size agrees with its shape."""
+    if isinstance(entry, dict) and set(entry) == {"dtype", "shape", "data_offsets"}:
+        kind, shape, ends = entry["dtype"], entry["shape"], entry["data_offsets"]
+        known = isinstance(kind, str) and kind in TYPES
+        if known and _are_sizes(shape, MOST_AXES) and _are_sizes(ends, 2) and len(ends) == 2:
+            number = math.prod(shape) * np.dtype(TYPES[kind]).itemsize
+            if number == ends[1] - ends[0] and math.prod(map(_at_least_one, shape)) < 1 << 48:
+                return _Place(kind, tuple(shape), *ends)
+    raise BadRecipe(f"{path} describes its tensor {name[:80]!r} in a way that makes no sense: {COPY}")
+
+
+def _are_sizes(values: Any, most: int) -> bool:
+    return isinstance(values, list) and len(values) <= most and all(type(v) is int and 0 <= v < 1 << 48 for v in values)
+
+
+def _at_least_one(size: int) -> int:
+    return max(size, 1)
+
+
+def _refuse_gaps(places: list[_Place], size: int, path: Path) -> None:
+    """Tensors must lie one behind the other and fill the rest of the file."""
+    end = 0
+    for place in sorted(places, key=lambda place: (place.start, place.end)):
+        if place.start != end:
+            raise BadRecipe(f"{path} has tensors that overlap or leave gaps: {COPY}")
+        end = place.end
+    if end > size:
+        raise BadRecipe(f"{path} is truncated, {size} of {end} bytes of tensors are there: {COPY}")
+    if end < size:
+        raise BadRecipe(f"{path} goes on behind its last tensor: {COPY}")
+
+
+def _tensor(place: _Place, body: bytes) -> Tensor:
+    count = math.prod(place.shape)
+    flat = np.frombuffer(body, TYPES[place.kind], count, place.start) if count else np.empty(0, TYPES[place.kind])
+    return torch.from_numpy(flat.reshape(place.shape).copy())
+
+
+def _canonical(header: Mapping[str, Any]) -> str:
+    return json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _bytes(tensor: Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().numpy().reshape(-1).view(np.uint8).data
