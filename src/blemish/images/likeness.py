@@ -3,7 +3,8 @@
 Phase correlation (Kuglin & Hines, "The phase correlation image alignment method", 1975) asks what share of two
 pictures' structure, at every scale alike, agrees after the best shift. What all parts of a product share, their design,
 agrees between any two, so how alike different parts are is read from the pictures themselves: the same part stands out
-from it.
+from it. Where nothing else is shown than one part there is nothing to stand out from, and only shots that hardly moved
+are recognised; nor are shots of a part that was turned.
 """
 
 from __future__ import annotations
