@@ -52,7 +52,7 @@ def parts(pictures: Sequence[Tensor], digests: Sequence[str] = ()) -> list[list[
 
 def test_a_burst_is_one_part() -> None:
     part = texture(0)
-    burst = [shot(part, seed, shift=(seed % 2, -(seed % 2)), gain=1 - 0.03 * seed) for seed in range(6)]
+    burst = [shot(part, seed, shift=(seed % 2, -seed), gain=1 - 0.03 * seed) for seed in range(6)]
     assert parts(burst) == [[0, 1, 2, 3, 4, 5]]
 
 

@@ -21,10 +21,9 @@ from torch.nn import functional as F
 from blemish.images.reading import unit
 
 SIDE, COARSEST, FINEST = 64, 2, 16
-"""Cells of a side, and the waves across a picture that are compared: no gradients of light, and little noise; the
-finest spans four cells, so that a shift by half a cell costs little."""
+"""Cells of a side, and the waves across a picture that are compared: no gradients of light, and little noise."""
 FARTHEST = 8
-"""Cells by which a part may have moved; farther, any two spots on plain parts would be the same."""
+"""Cells by which a part may have moved, tried by the half; farther, any two spots on plain parts would be the same."""
 STANDS_OUT, LEAST_SPREAD = 8.0, 0.05
 """Spreads above the centre that make a pair stand out; and the least spread, which chance alone nearly makes."""
 MORE_THAN_HALF, CERTAIN = 0.5, 0.95
@@ -49,7 +48,7 @@ def fingerprint(picture: Tensor) -> Tensor:
 def likeness(one: Tensor, others: Tensor) -> Tensor:
     """Shares of structure that agree after the best shift, 1 for the same picture: (33, 17) and (N, 33, 17) -> (N,)."""
     down, across = _frequencies()
-    shifts = torch.arange(-FARTHEST, FARTHEST + 1)
+    shifts = torch.arange(-2 * FARTHEST, 2 * FARTHEST + 1) / 2
     agreeing = others * one.conj() * _weights()
     return (_turns(shifts, down) @ agreeing @ _turns(across, shifts)).real.flatten(1).amax(1)
 
