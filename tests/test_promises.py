@@ -16,6 +16,7 @@ from blemish.promises import (
     escapes_by_type,
     false_rejects,
     missing,
+    missing_by_type,
     reviewed,
     statement,
 )
@@ -91,7 +92,8 @@ def test_a_stated_bound_is_never_rounded_down() -> None:
 def test_what_is_missing_is_enough() -> None:
     found = shown(goal=Goal(0.01, 0.02))
     lacks = missing(found)
-    assert lacks == {"good": 299 - 60, "defective": 149 - 50, "scratch": 149 - 30, "dent": 149 - 20}
+    assert lacks == {"good": 299 - 60, "defective": 149 - 50}
+    assert missing_by_type(found) == {"scratch": 149 - 30, "dent": 149 - 20}
     more = calibrated(
         [*found.good, *[0.0] * lacks["good"]],
         scheme="split",

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from blemish.calibration import (
     Calibration,
@@ -26,9 +23,7 @@ from blemish.calibration import (
     goal_of,
 )
 from blemish.metrics.binomial import Rate, fewest_parts, highest_rate, rate
-
-CLASSES = 3
-"""Classes of size that are made when none are given: as many defects in each."""
+from blemish.metrics.verdicts import UNKNOWN, size_classes
 
 
 class Promise(NamedTuple):
@@ -78,16 +73,12 @@ def escapes_by_size(calibration: Calibration, edges: Sequence[float] | None = No
 
     `edges`: areas in pixels, ascending, that part the classes; if left out, a third of the known areas lie in each.
     """
-    scores = np.array(_all_defects(calibration))
-    areas = np.array([area for each in calibration.sizes.values() for area in each])
-    known = areas[~np.isnan(areas)]
-    if not len(known):
-        return {}
-    shares = np.arange(1, CLASSES) / CLASSES
-    inner = np.quantile(known, shares, method="lower") if edges is None else np.asarray(edges, dtype=np.float64)
-    limits = [-math.inf, *np.unique(inner).tolist(), math.inf]
-    classes = {_named(low, high): scores[(areas > low) & (areas <= high)] for low, high in pairwise(limits)}
-    return {name: _escaped(inside.tolist(), calibration) for name, inside in classes.items() if len(inside)}
+    areas = [area for each in calibration.sizes.values() for area in each]
+    rows = sorted(zip(areas, size_classes(areas, edges), _all_defects(calibration), strict=True))
+    inside: dict[str, list[float]] = {name: [] for _, name, _ in rows if name != UNKNOWN}
+    for _, name, score in rows:
+        inside.get(name, []).append(score)
+    return {name: _escaped(scores, calibration) for name, scores in inside.items()}
 
 
 def reviewed(calibration: Calibration) -> dict[str, Rate]:
@@ -99,19 +90,22 @@ def reviewed(calibration: Calibration) -> dict[str, Rate]:
 
 
 def missing(calibration: Calibration) -> dict[str, int]:
-    """How many more parts the targets need, if none of them fails: of good ones, of defective ones, of each type.
-
-    What is enough is left out. A type needs as many as all together, for the target to be shown for it alone.
-    """
+    """How many more "good" and "defective" parts the targets need, if none of them fails; without what is enough."""
     goal, found = goal_of(calibration), {}
-    total, scores = len(calibration.good), calibration.defects
     if goal.false_reject is not None:
-        found["good"] = _needed(calibration, goal.false_reject) - total
+        found["good"] = _needed(calibration, goal.false_reject) - len(calibration.good)
     if goal.escape is not None:
-        enough = fewest_parts(goal.escape, goal.confidence)
-        found["defective"] = enough - sum(map(len, scores.values()))
-        found |= {name: enough - len(each) for name, each in scores.items()}
+        found["defective"] = fewest_parts(goal.escape, goal.confidence) - len(_all_defects(calibration))
     return {name: more for name, more in found.items() if more > 0}
+
+
+def missing_by_type(calibration: Calibration) -> dict[str, int]:
+    """How many more parts of each type would show the target for this type alone."""
+    goal = goal_of(calibration)
+    if goal.escape is None:
+        return {}
+    enough = fewest_parts(goal.escape, goal.confidence)
+    return {name: enough - len(scores) for name, scores in calibration.defects.items() if enough > len(scores)}
 
 
 def statement(calibration: Calibration) -> list[str]:
@@ -130,6 +124,7 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
         "escapes_by_size": {name: each._asdict() for name, each in escapes_by_size(calibration).items()},
         "reviewed": {name: each._asdict() for name, each in reviewed(calibration).items()},
         "missing": missing(calibration),
+        "missing_by_type": missing_by_type(calibration),
     }
 
 
@@ -225,12 +220,6 @@ def _needed(calibration: Calibration, target: float) -> int:
         return fewest_parts(target, goal_of(calibration).confidence)
     near = math.floor(calibration.fold / target) - calibration.fold
     return next(n for n in range(max(1, near), near + 3) if cross_bound(1, n, calibration.fold) <= target)
-
-
-def _named(low: float, high: float) -> str:
-    if high == math.inf:
-        return f"over {low:g} px" if low > -math.inf else "any size"
-    return f"up to {high:g} px" if low == -math.inf else f"{low:g} to {high:g} px"
 
 
 def _at_most(share: float) -> str:
