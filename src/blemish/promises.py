@@ -21,6 +21,7 @@ from blemish.calibration import (
     allowed_escapes,
     allowed_rejects,
     below,
+    changed,
     cross_bound,
     goal_of,
 )
@@ -165,7 +166,9 @@ def _about_defects(calibration: Calibration) -> str:
 
 def _about_review(calibration: Calibration) -> str:
     if calibration.accept == calibration.reject:
-        both = goal_of(calibration).cost_ratio is None and calibration.defects
+        goal = goal_of(calibration)
+        by_targets = goal.cost_ratio is None and calibration.accept == changed(calibration, goal).accept
+        both = by_targets and calibration.defects
         why = ", midway between those that either target allows" if both else ""
         return f"Nothing is for review: one threshold decides{why}."
     shares = [
