@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.subspace_ad import SubspaceAD
+    from blemish.detectors.tab import TAB
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
@@ -36,6 +37,7 @@ _WHERE = {
     "Recipe": "blemish.recipe",
     "Sample": "blemish.types",
     "SubspaceAD": "blemish.detectors.subspace_ad",
+    "TAB": "blemish.detectors.tab",
     "WinCLIP": "blemish.detectors.winclip",
     "add_defects": "blemish.teaching",
     "add_good": "blemish.teaching",
@@ -54,6 +56,7 @@ _THERE = {"load_encoder": "load", "load_recipe": "load", "recipe_detector": "det
 """What is called otherwise in its own module."""
 
 __all__ = [
+    "TAB",
     "AnomalyDINO",
     "BlemishError",
     "Features",

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,24 @@ from blemish.options import Chosen, arguments_of, leave, print_table, shared, vi
 
 if TYPE_CHECKING:
     from blemish.evaluation import Report
+    from blemish.inspection import Inspected, Unreadable
     from blemish.planning import Plan
     from blemish.recording import Record
 
 ELSEWHERE = {
+    "benchmark": "blemish.benchmark_commands",
+    "calibrate": "blemish.calibration_commands",
     "pretrain": "blemish.training_commands",
     "recipe": "blemish.recipe_commands",
+    "report": "blemish.report_commands",
     "synth": "blemish.training_commands",
     "teach": "blemish.recipe_commands",
 }
 FROZEN = ("method", "precision", "arguments", "tile", "overlap", "white", "product", "normal", "region", "mask")
 """Options of `inspect` that a recipe has decided already."""
+_page = click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
+)
 
 
 class _Group(click.Group):
@@ -69,6 +77,7 @@ def main() -> None:
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
 @click.option("--scale", type=float, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
+@_page
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
 @shared
 def inspect(
@@ -83,6 +92,7 @@ def inspect(
     recipe: Path | None,
     scale: float | None,
     overlays: bool,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Score pictures and show where they are anomalous.
@@ -101,9 +111,10 @@ def inspect(
     paths = find(images)
     plan = _plan_by(recipe, chosen, scale) if recipe else _plan(chosen, product, normal, region, mask, scale)
     record = Record(out, plan.settings, resume=resume, overlays=overlays)
-    _inspect(record, plan, paths, chosen.batch_size, as_json)
+    _inspect(record, plan, paths, chosen.batch_size, as_json, page)
     if not as_json:
         _print_worst(record, plan)
+        _print_page(page)
     leave(record.unreadable, record.inspected, _note(plan, encoders.note(plan.encoder)), record.verdicts)
 
 
@@ -148,21 +159,38 @@ def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> Plan:
     return by_recipe(recipe, encoder=chosen.encoder, scale=scale)
 
 
-def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_json: bool) -> None:
+def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_json: bool, page: Path | None) -> None:
     from blemish.inspection import inspect
     from blemish.judging import judge
 
     with watching() as watch:
         detector = plan.make(watch, record.unreadable)
         if plan.recipe:
-            record.judge = judge(plan.recipe, detector, scale=plan.settings["scale"])
+            # The record and the page ask about the same result, one after the other.
+            record.judge = functools.lru_cache(1)(judge(plan.recipe, detector, scale=plan.settings["scale"]))
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
+        results = inspect(detector, todo, view=plan.view, batch_size=batch_size)
+        results = _shown(results, record, plan, page) if page else results
         with record:
-            for result in inspect(detector, todo, view=plan.view, batch_size=batch_size):
+            for result in results:
                 _print_lines(record.add(result), as_json)
                 advance()
             _print_lines(record.finish(), as_json)
+
+
+def _shown(
+    results: Iterator[Inspected | Unreadable], record: Record, plan: Plan, page: Path
+) -> Iterator[Inspected | Unreadable]:
+    from blemish import encoders
+    from blemish.recipe import described
+    from blemish.report.runs import reported
+
+    earlier, about = record.folder if record.done else None, described(plan.recipe) if plan.recipe else None
+    note = _note(plan, encoders.note(plan.encoder))
+    return reported(
+        results, page, record.settings, view=plan.view, earlier=earlier, recipe=about, judge=record.judge, note=note
+    )
 
 
 @main.command()
@@ -172,6 +200,7 @@ def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_
 @click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
+@_page
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @shared
 def evaluate(
@@ -182,6 +211,7 @@ def evaluate(
     shots: int | None,
     seed: int,
     product: str | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Measure a method on a labelled data set.
@@ -207,13 +237,19 @@ def evaluate(
         batch_size=chosen.batch_size,
     )
     with watching() as watch:
-        reports = evaluation.run_each(trial, watch=watch)
+        if page:
+            from blemish.report import runs
+
+            reports = runs.run_each(trial, page, watch=watch, note=encoders.note(encoder))
+        else:
+            reports = evaluation.run_each(trial, watch=watch)
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     if as_json:
         rows = {name: report.as_json() | about for name, report in reports.items()}
         click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows} | about))
     else:
         _print_reports(reports, about)
+        _print_page(page)
     inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
     leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
@@ -255,20 +291,33 @@ def _print_worst(record: Record, plan: Plan) -> None:
         click.echo(f"heat maps: {record.folder / 'overlays'}")
 
 
+def _print_page(page: Path | None) -> None:
+    if page:
+        click.echo(f"report: {page}")
+
+
 def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:
+    from blemish.evaluation import METRICS
+
     click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
     for name, report in reports.items():
         values = report.as_json()
-        rows = [
-            (key, *(f"{value[part]:.4f}" for part in ("value", "low", "high")))
-            for key, value in values.items()
-            if isinstance(value, dict)
-        ]
+        measured = [key for key in METRICS if values[key]]
+        rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
         click.echo(
             f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned"
         )
         print_table(("metric", "value", "low", "high"), rows)
+        if len(report.types) > 1:
+            print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
         click.echo(f"{report.seconds_per_image:.3f} s an image")
+
+
+def _lines_of_types(types: dict[str, Any], measured: Sequence[str]) -> list[tuple[str, ...]]:
+    return [
+        (kind, str(found["n_anomalous"]), *(f"{found[key]['value']:.4f}" if found[key] else "" for key in measured))
+        for kind, found in types.items()
+    ]
 
 
 def _note(plan: Plan, note: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +17,44 @@ from blemish import data
 from blemish.data.masks import read_mask
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
-from blemish.inspection import WHOLE, Unreadable, View, inspect
+from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.learning import Watch, ready, unwatched
+from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.types import GOOD, Detector, Encoder, Sample
 
 IN_MEMORY = 1 << 30
 """Bytes of maps kept in memory; what comes after them waits on disk."""
+
+See = Callable[[Sample, Inspected | Unreadable], None]
+"""What is told of each sample's result while it is measured."""
+
+Map = NDArray[np.float32]
+
+
+def unseen(sample: Sample, result: Inspected | Unreadable) -> None:
+    """Look away."""
+
+
+class Metrics(NamedTuple):
+    """Good pictures against defects, with 95 % bootstrap intervals; None where the labels or masks are missing."""
+
+    image_auroc: Estimate | None
+    image_ap: Estimate | None
+    image_f1_max: Estimate | None
+    pixel_auroc: Estimate | None
+    pixel_ap: Estimate | None
+    pixel_f1_max: Estimate | None
+    aupro: Estimate | None
+    n_normal: int
+    n_anomalous: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; an estimate is {"value", "low", "high"}."""
+        return _plain(self._asdict())
+
+
+METRICS = Metrics._fields[:7]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +73,21 @@ class Report:
     seconds_per_image: float  # reading, detector and placing, wall-clock
     unreadable: tuple[Unreadable, ...] = ()
     shots: int = 0  # good parts learned from
+    types: Mapping[str, Metrics] = field(default_factory=dict)  # the defects of each label on their own, by name
+    curves: pixel.Curves | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; an estimate is {"value", "low", "high"}."""
-        fields = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
-        plain = {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
-        return plain | {"unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable]}
+        """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
+        names = [each.name for each in dataclasses.fields(self) if each.name != "curves"]
+        plain = _plain({name: getattr(self, name) for name in names})
+        return plain | {
+            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
+            "types": {name: metrics.as_json() for name, metrics in self.types.items()},
+        }
+
+
+def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +106,30 @@ class Trial:
     view: View = WHOLE
     batch_size: int = 8
 
+    @property
+    def part(self) -> str:
+        """What the part is, in words."""
+        return self.product or (self.category or self.root.resolve().name).replace("_", " ")
 
-def run(trial: Trial, *, watch: Watch = unwatched) -> Report:
+
+def run(trial: Trial, *, watch: Watch = unwatched, see: See = unseen) -> Report:
     """Learn from good parts of the training split only, measure on the test split."""
     test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
-    good = _good(trial)
+    good = taught(trial)
     unreadable: list[Unreadable] = []
-    detector = ready(
+    detector = learned(trial, good, watch=watch, unreadable=unreadable)
+    report = evaluate(
+        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, see=see
+    )
+    return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
+
+
+def learned(trial: Trial, good: Sequence[Sample], *, watch: Watch, unreadable: list[Unreadable]) -> Detector:
+    """The trial's detector, fitted to these good parts; what cannot be read is added to `unreadable`."""
+    return ready(
         trial.method,
         trial.encoder,
-        product=trial.product or (trial.category or trial.root.resolve().name).replace("_", " "),
+        product=trial.part,
         good=[sample.image for sample in good],
         arguments=trial.arguments,
         view=trial.view,
@@ -83,18 +137,22 @@ def run(trial: Trial, *, watch: Watch = unwatched) -> Report:
         watch=watch,
         unreadable=unreadable,
     )
-    report = evaluate(detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch)
-    return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
 
 
 def run_each(trial: Trial, *, watch: Watch = unwatched) -> dict[str, Report]:
     """The report of each category of the data set by name, or of the trial's alone; each is learned on its own."""
+    return {name: run(each, watch=watch) for name, each in trials(trial).items()}
+
+
+def trials(trial: Trial) -> dict[str, Trial]:
+    """A trial of each category of the data set by name, or the one given where it names its category."""
     every = [] if trial.category else data.categories(trial.root, layout=trial.layout)
-    trials = [dataclasses.replace(trial, category=name) for name in every] or [trial]
-    return {each.category or each.root.resolve().name: run(each, watch=watch) for each in trials}
+    split = [dataclasses.replace(trial, category=name) for name in every] or [trial]
+    return {each.category or each.root.resolve().name: each for each in split}
 
 
-def _good(trial: Trial) -> list[Sample]:
+def taught(trial: Trial) -> list[Sample]:
+    """The good parts that the trial learns from."""
     if trial.shots == 0:
         return []
     train = data.samples(trial.root, layout=trial.layout, category=trial.category, split="train")
@@ -110,6 +168,7 @@ def evaluate(
     aupro_limit: float = 0.3,
     seed: int = 0,
     watch: Watch = unwatched,
+    see: See = unseen,
 ) -> Report:
     """Inspect every sample and compare with its label and mask, at the picture's own size.
 
@@ -125,6 +184,7 @@ def evaluate(
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
+            see(sample, result)
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
@@ -132,30 +192,44 @@ def evaluate(
             maps.add(result.anomaly_map.numpy())
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)
-        anomalous = np.array([sample.label != GOOD for sample in kept])
-        images = image_estimates(np.array(scores), anomalous, seed=seed)
-        pixels = _pixels(maps, kept, aupro_limit, seed)
-    return Report(
-        image_auroc=images and images.auroc,
-        image_ap=images and images.average_precision,
-        image_f1_max=images and images.f1_max,
-        pixel_auroc=pixels and pixels.auroc,
-        pixel_ap=pixels and pixels.average_precision,
-        pixel_f1_max=pixels and pixels.f1_max,
-        aupro=pixels and pixels.aupro,
-        n_normal=int((~anomalous).sum()),
-        n_anomalous=int(anomalous.sum()),
-        seconds_per_image=seconds,
-        unreadable=tuple(unreadable),
-    )
+        (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
+    bad = tuple(unreadable)
+    return Report(**whole._asdict(), seconds_per_image=seconds, unreadable=bad, types=types, curves=curves)
 
 
-def _pixels(maps: _Maps, samples: Sequence[Sample], limit: float, seed: int) -> PixelEstimates | None:
-    """Pixel metrics over good parts and the defects that have a mask; None when no defect has one."""
+Traced = tuple[Metrics, pixel.Curves | None]
+
+
+def _metrics(
+    maps: Sequence[Map], samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
+) -> tuple[Traced, dict[str, Metrics]]:
+    """All defects against the good, with the curves, and those of each type alone against the same good."""
+
+    def of(rows: Sequence[int]) -> Traced:
+        anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
+        images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
+        pixels, curves = _pixels([maps[row] for row in rows], [samples[row] for row in rows], limit, seed)
+        counts = int((~anomalous).sum()), int(anomalous.sum())
+        return Metrics._make([*(images or [None] * 3), *(pixels or [None] * 4), *counts]), curves
+
+    labels = [sample.label for sample in samples]
+    kinds, whole = sorted(set(labels) - {GOOD}), of(range(len(samples)))
+    if len(kinds) == 1:  # its pictures are all there are
+        return whole, {kinds[0]: whole[0]}
+    return whole, {kind: of([row for row, label in enumerate(labels) if label in (GOOD, kind)])[0] for kind in kinds}
+
+
+def _pixels(
+    maps: Sequence[Map], samples: Sequence[Sample], limit: float, seed: int
+) -> tuple[PixelEstimates | None, pixel.Curves | None]:
+    """Pixel metrics and curves over good parts and the defects that have a mask; None when no defect has one."""
     rows = [row for row, sample in enumerate(samples) if sample.mask or sample.label == GOOD]
-    chosen = [maps.items[row] for row in rows]
+    chosen = [maps[row] for row in rows]
     masks = _Masks([samples[row].mask for row in rows], [scores.shape for scores in chosen])
-    return pixel_estimates(chosen, masks, limit=limit, seed=seed) if any(masks.paths) else None
+    if not any(masks.paths):
+        return None, None
+    ranked = pixel.ranked_pixels(chosen, masks)
+    return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.traced(ranked)
 
 
 class _Masks(Sequence[NDArray[np.bool_] | None]):

@@ -47,6 +47,22 @@ def test_json_holds_every_metric_with_its_interval(root: Path) -> None:
     assert report["seconds_per_image"] > 0
 
 
+def test_each_type_of_defect_is_measured_on_its_own(root: Path) -> None:
+    for number in (2, 3):
+        for place, name in (("test", f"{number}.png"), ("ground_truth", f"{number}_mask.png")):
+            (root / place / "scratch").mkdir(exist_ok=True)
+            (root / place / "spot" / name).rename(root / place / "scratch" / name)
+    report = json.loads(run("evaluate", root, *QUICK, "--json").stdout)
+    assert sorted(report["types"]) == ["scratch", "spot"]
+    for found in report["types"].values():
+        assert set(found) == {*METRICS, "n_normal", "n_anomalous"}
+        assert (found["n_normal"], found["n_anomalous"]) == (4, 2)
+        assert found["image_auroc"]["value"] == 1.0
+    shown = run("evaluate", root, *QUICK).stdout
+    assert "defects alone" in shown
+    assert "scratch" in shown
+
+
 def test_without_masks_pixel_metrics_are_null(root: Path) -> None:
     for mask in (root / "ground_truth" / "spot").iterdir():
         mask.unlink()

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
-from blemish.blocks.prompts import prototypes
+from blemish.blocks.prompts import DEFECTS, named, prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
@@ -158,18 +158,21 @@ def worded(detector: TAB, embeddings: Tensor) -> Tensor:
     """The softmax over cosines, written out: (..., D) -> (...)."""
     cosines = F.normalize(embeddings, dim=-1) @ F.normalize(detector.texts, dim=-1).T
     exponents = (cosines / detector.temperature).exp()
-    return exponents[..., 1:].sum(-1) / exponents.sum(-1)
+    return exponents[..., detector.innocent :].sum(-1) / exponents.sum(-1)
 
 
 def test_tab_asks_about_any_damage_or_about_the_defects_that_are_named() -> None:
     anything, one, two = (TAB(TINY, product="cap", defects=names) for names in ((), ("dent",), ("dent", "rust")))
     encoder = encoders.load_with_text(TINY)
     assert torch.equal(anything.texts, prototypes(encoder, "cap"))
-    assert [len(detector.texts) for detector in (anything, one, two)] == [2, 2, 3]
+    assert anything.innocent == 1
+    assert [len(detector.texts) - detector.innocent for detector in (anything, one, two)] == [1, 1, 2]
     assert torch.equal(one.texts[0], anything.texts[0])
-    assert not torch.allclose(one.texts[1], anything.texts[1], atol=1e-4)
-    assert_close(two.texts[:2], one.texts)
-    assert not torch.allclose(two.texts[2], one.texts[1], atol=1e-4)
+    assert_close(two.texts[-2], one.texts[-1])
+    assert not torch.allclose(two.texts[-1], one.texts[-1], atol=1e-4)
+    kinds = named(encoder, "cap", DEFECTS)
+    others = kinds[(kinds @ one.texts[-1]) < 0.95]
+    assert_close(one.texts[1 : one.innocent], others)
     assert (two(TEST).image_score > one(TEST).image_score).all()  # one more thing that it may be
 
 

@@ -281,9 +281,17 @@ def changed(about: Callable[[dict[str, Any]], object]) -> Callable[[bytes], byte
         changed(lambda about: about | {"config": about["config"] | {"novelty": 1}}),
         changed(lambda about: about | {"config": about["config"] | {"widths": []}}),
         changed(lambda about: about | {"config": about["config"] | {"neck": -6}}),
+        changed(lambda about: about | {"config": about["config"] | {"neck": 6.0}}),
+        changed(lambda about: about | {"config": about["config"] | {"depths": [1, 1, 1]}}),
+        changed(lambda about: about | {"config": about["config"] | {"words": about["config"]["words"] | {"heads": 3}}}),
         changed(lambda about: about | {"vocabulary": 7}),
+        changed(lambda about: about | {"vocabulary": "letters"}),
+        changed(lambda about: about | {"vocabulary": [1, 2]}),
     ],
-    ids=["cut", "empty", "no-text", "list", "no-words", "no-config", "novelty", "no-widths", "negative", "a-number"],
+    ids=[
+        *("cut", "empty", "no-text", "list", "no-words", "no-config", "novelty", "no-widths", "negative", "fraction"),
+        *("three-stages", "split-heads", "a-number", "a-string", "numbers"),
+    ],
 )
 def test_a_description_that_is_damaged_is_refused(
     checkpoint: Path, tmp_path: Path, damage: Callable[[bytes], bytes]

@@ -78,10 +78,8 @@ def test_distillation_is_the_mean_square_of_what_a_linear_head_leaves_unexplaine
 
 
 def test_a_student_that_knows_what_its_teacher_says_has_nothing_left_to_learn() -> None:
-    objective, seen = Distillation([3], [3]), drawn(2, 3, 4, 4)
-    with torch.no_grad():
-        objective.heads[0].weight.copy_(torch.eye(3)[:, :, None, None])
-        objective.heads[0].bias.zero_()
+    objective, seen = Distillation([3], [3]).requires_grad_(False), drawn(2, 3, 4, 4)
+    objective.load_state_dict({"heads.0.weight": torch.eye(3)[:, :, None, None], "heads.0.bias": torch.zeros(3)})
     assert float(objective([seen], [seen])) == 0
     assert float(objective([seen], [seen + 1])) == pytest.approx(1)
 

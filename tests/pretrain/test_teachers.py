@@ -20,7 +20,8 @@ def rows(count: int = 4000) -> Tensor:
     """Five channels that depend on each other, of very different sizes and about different means."""
     drawn = torch.randn(count, 5, generator=torch.Generator().manual_seed(0)) * torch.tensor([4.0, 2.0, 1.0, 0.5, 0.1])
     mixing = torch.linalg.qr(torch.randn(5, 5, generator=torch.Generator().manual_seed(1)))[0]
-    return (drawn @ mixing) * torch.tensor([1.0, 50.0, 3.0, 0.2, 1.0]) + torch.tensor([3.0, -2.0, 100.0, 0.0, 1.0])
+    scale, middle = torch.tensor([1.0, 50.0, 3.0, 0.2, 1.0]), torch.tensor([3.0, -2.0, 100.0, 0.0, 1.0])
+    return torch.addcmul(middle, drawn @ mixing, scale)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 5])

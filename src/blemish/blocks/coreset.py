@@ -40,11 +40,12 @@ def greedy_k_center(rows: Tensor, count: int, gap: Tensor, *, reach: float = 0.0
     chosen = [torch.empty(0, dtype=torch.long, device=rows.device)]
     rows = rows - rows.mean(0)  # distances stay, and the products that they are taken from below keep their digits
     gap = gap.square()
+    nearest = reach**2 if reach > 0 else -torch.inf  # the gaps of equal rows round to a little less than 0
     while (missing := count - sum(map(len, chosen))) > 0:
         candidates = gap.topk(min(pool, len(rows)))
-        if float(candidates.values[0]) < reach**2:
+        if float(candidates.values[0]) < nearest:
             break
-        floor = max(float(candidates.values[-1]), reach**2)
+        floor = max(float(candidates.values[-1]), nearest)
         picks = _greedy(rows[candidates.indices], candidates.values, floor, missing)
         chosen.append(candidates.indices[picks])
         _shrink(gap, rows, chosen[-1])

@@ -90,6 +90,15 @@ APRIL_GAN = Wording(
 )
 """APRIL-GAN's ensemble, 7 + 5 states x 35 templates (Chen et al., arXiv:2305.17382)."""
 
+DEFECTS = (
+    "abrasion", "bend", "blowhole", "break", "bubble", "burn", "burr", "chip", "color spot", "contamination",
+    "corrosion", "crack", "crazing", "cut", "damaged piece", "dent", "discoloration", "extra", "faded", "fibre",
+    "flash", "fold", "fray", "glue", "gouge", "hole", "inclusion", "misplaced", "missing", "mould", "nodule", "oil",
+    "patch", "peeling", "pitting", "print fault", "roller mark", "rust", "scale", "scratch", "solder", "spall",
+    "spatter", "stain", "swapped", "swirl", "thread", "turned", "uneven", "water mark", "wrinkle",
+)  # fmt: skip
+"""What goes wrong with manufactured parts, by one name each: what a defect that is asked for is told apart from."""
+
 WORDINGS = {"april-gan": APRIL_GAN, "winclip": WINCLIP}
 
 
@@ -130,3 +139,20 @@ def prototypes(
         embedded = F.normalize(embedded, dim=-1)
     means = torch.stack([group.mean(0) for group in torch.split(embedded, [len(group) for group in groups])])
     return F.normalize(means, dim=-1)
+
+
+def asked(
+    encoder: TextEncoder, product: str, defects: Sequence[str], words: Wording = WINCLIP, *, same: float = 0.95
+) -> tuple[Tensor, int]:
+    """Unit text embeddings (C, D), and how many of them, the first ones, are no anomaly that is asked for.
+
+    Without defects the normal product and the anomalous one. With them the normal one, those of `DEFECTS` that mean
+    something else (whose cosine with each defect is less than `same`), and then the defects.
+    """
+    either = prototypes(encoder, product, words)
+    if not defects:
+        return either, 1
+    own = named(encoder, product, defects, words)
+    others = named(encoder, product, DEFECTS, words)
+    others = others[(others @ own.T).amax(1) < same]
+    return torch.cat([either[:1], others, own]), 1 + len(others)

@@ -11,9 +11,9 @@ def cosine(embeddings: Tensor, rows: Tensor) -> Tensor:
     return F.normalize(embeddings, dim=-1) @ F.normalize(rows, dim=-1).T
 
 
-def anomaly_probability(embeddings: Tensor, prototypes: Tensor, temperature: float = 0.07) -> Tensor:
-    """Softmax probability that the text is not row 0, the normal one: (..., D) x (C, D) -> (...), in [0, 1].
+def anomaly_probability(embeddings: Tensor, texts: Tensor, temperature: float = 0.07, *, normal: int = 1) -> Tensor:
+    """Softmax probability that the text is none of the first `normal` rows: (..., D) x (C, D) -> (...), in [0, 1].
 
     The sum over the anomalous rows, computed directly: 1 - p(normal) would lose its digits near 0.
     """
-    return (cosine(embeddings, prototypes) / temperature).softmax(-1)[..., 1:].sum(-1)
+    return (cosine(embeddings, texts) / temperature).softmax(-1)[..., normal:].sum(-1)

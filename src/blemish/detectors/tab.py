@@ -19,7 +19,7 @@ from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.patches import join_layers, pool_neighbours
-from blemish.blocks.prompts import named, prototypes, wording
+from blemish.blocks.prompts import asked, wording
 from blemish.blocks.similarity import anomaly_probability
 from blemish.types import Geometry, Prediction, TextEncoder
 
@@ -31,7 +31,8 @@ class TAB(nn.Module):
         [0, 1]; fitted, the highest patch score.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
         much more anomalous the words find the patch than that neighbour.
-    defects: names of what can go wrong ("scratch", "missing screw"); none: any damage.
+    defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
+        the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
     """
 
@@ -56,10 +57,8 @@ class TAB(nn.Module):
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
         self.trust, self.layers, self.sigma, self.image_size = trust, layers, sigma, image_size
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
-        texts = prototypes(self.encoder, product, wording(words))
-        if defects:
-            texts = torch.cat([texts[:1], named(self.encoder, product, defects, wording(words))])
-        self.register_buffer("texts", texts)
+        texts, self.innocent = asked(self.encoder, product, defects, wording(words))
+        self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.bank = MemoryBank()
         self.worded = Learned("scores: M")  # what the words say of each row of the bank
 
@@ -92,9 +91,10 @@ class TAB(nn.Module):
         depth = self.encoder.depth
         layers = self.layers or (depth // 2, depth * 3 // 4)
         embedding, (*maps, last) = self.encoder(images, layers=[*layers, depth])
-        whole = anomaly_probability(embedding, self.texts, self.temperature)
+        whole = anomaly_probability(embedding, self.texts, self.temperature, normal=self.innocent)
         joined = join_layers([F.normalize(pool_neighbours(layer), dim=-1) for layer in (*maps, last)])
-        words = anomaly_probability(self.encoder.project(last), self.texts, self.temperature)  # (N, h', w')
+        last = self.encoder.project(last)
+        words = anomaly_probability(last, self.texts, self.temperature, normal=self.innocent)  # (N, h', w')
         return whole, upsample(words, joined.shape[1:3]), joined
 
     def _spread(self, grid: Tensor, images: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -61,16 +62,17 @@ def train(course: Course, batches: Batches, plan: Plan, folder: Path, *, tell: T
         start = _restored(folder, course, optimizer, mean, plan)  # once the weights are on their device
         done = start
         for step in range(start, plan.steps):
-            if time.time() > until:
+            if fabric.broadcast(time.time() > until):  # one clock for all devices
                 break
             losses = _step(fabric, wrapped, optimizer, batches, plan, step)
             _follow(mean, course.student, min(plan.average, (1 + step) / (10 + step)))
             done = step + 1
             tell(done, losses)
             if done % plan.save_every == 0:
-                _save(folder, course, optimizer, mean, done, plan)
-        _save(folder, course, optimizer, mean, done, plan)
-    course.student = without_norms(mean.cpu()).eval()
+                _save(fabric, folder, course, optimizer, mean, done, plan)
+        _save(fabric, folder, course, optimizer, mean, done, plan)
+    mean.cpu().load_state_dict(fabric.broadcast(mean.state_dict()))  # each device's norms saw other pictures
+    course.student = without_norms(mean).eval()
     return done == plan.steps
 
 
@@ -84,7 +86,11 @@ def require_fabric() -> Any:
 
 
 def _fabric(plan: Plan) -> Any:
-    fabric = require_fabric()(accelerator=plan.accelerator, devices=plan.devices, precision=cast(Any, plan.precision))
+    # An aim of weight 0, and a batch that no teacher speaks about, leave parameters without a gradient.
+    strategy = "ddp_find_unused_parameters_true" if plan.devices > 1 else "auto"
+    fabric = require_fabric()(
+        accelerator=plan.accelerator, devices=plan.devices, precision=cast(Any, plan.precision), strategy=strategy
+    )
     fabric.launch()
     return fabric
 
@@ -149,9 +155,15 @@ def _follow(mean: nn.Module, module: nn.Module, keep: float) -> None:
 
 
 def _save(
-    folder: Path, course: nn.Module, optimizer: torch.optim.Optimizer, mean: nn.Module, step: int, plan: Plan
+    fabric: Any,
+    folder: Path,
+    course: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    mean: nn.Module,
+    step: int,
+    plan: Plan,
 ) -> None:
-    """Everything needed to go on, in one file that replaces the last one whole."""
+    """Everything needed to go on, in one file that replaces the last one whole; written by the first device."""
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         "step": step,
@@ -161,9 +173,11 @@ def _save(
         "mean": mean.state_dict(),
         "random": torch.get_rng_state(),
     }
-    part = folder / "checkpoint.part"
-    torch.save(state, part)
-    part.replace(folder / "checkpoint.pt")
+    if fabric.is_global_zero:
+        part = folder / "checkpoint.part"
+        torch.save(state, part)
+        part.replace(folder / "checkpoint.pt")
+    fabric.barrier()
 
 
 def _restored(folder: Path, course: nn.Module, optimizer: torch.optim.Optimizer, mean: nn.Module, plan: Plan) -> int:
@@ -220,6 +234,6 @@ def write(model: Embedded, path: Path) -> None:
         raise BadInput("the model still has its batch norms: fold them in with without_norms first")
     tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".part")
+    part = path.with_suffix(f".{os.getpid()}.part")  # each device has a process that comes by here
     save_file({**tensors, ABOUT: described(model)}, part)
     part.replace(path)

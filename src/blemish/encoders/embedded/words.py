@@ -44,8 +44,10 @@ class Words(nn.Module):
         super().__init__()
         self.config, self.vocabulary = config, tuple(vocabulary)
         self.numbers = {word: number for number, word in enumerate(vocabulary, start=1)}  # 0: none of them
-        self.known = nn.Embedding(1 + len(vocabulary), config.width, padding_idx=0)
-        self.pieces = nn.EmbeddingBag(config.buckets, config.width, mode="mean")
+        # Not drawn here: on the meta device a normal draw imports torch's compiler, which takes a second.
+        known, pieces = torch.zeros(1 + len(vocabulary), config.width), torch.zeros(config.buckets, config.width)
+        self.known = nn.Embedding.from_pretrained(known, freeze=False, padding_idx=0)
+        self.pieces = nn.EmbeddingBag.from_pretrained(pieces, freeze=False, mode="mean")
         self.blocks = nn.ModuleList(
             Block(config.width, config.heads, 4 * config.width) for _ in range(config.depth)
         )  # fmt: skip

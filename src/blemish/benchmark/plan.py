@@ -1,0 +1,227 @@
+"""A plan (TOML) -> the trials it asks for.
+
+What is wrong with a plan is refused before anything is measured, by one error that names the key and the way out.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from blemish import catalog, data
+from blemish.benchmark.references import known_data
+from blemish.benchmark.sections import Section, among, is_count, is_share, is_text, read_toml
+from blemish.encoders import DEFAULT, Precision
+from blemish.encoders.names import EMBEDDED, TINY, is_published
+from blemish.errors import BlemishError
+from blemish.evaluation import Trial
+
+ALL = "all"
+"""How plans and tables write the shots that are the whole training split."""
+EXAMPLE = "examples/benchmark.toml"
+ENCODERS = 'names or paths, such as ["embedded"]'
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A method with its arguments, and the encoders it is measured with, as the plan writes them."""
+
+    name: str
+    arguments: Mapping[str, Any]
+    encoders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DataSet:
+    """A data set, and what of it is measured."""
+
+    name: str
+    root: Path
+    layout: str | None  # None: detected
+    categories: tuple[str | None, ...]  # each is learned on its own; (None,) where there are none
+    products: Mapping[str | None, str]  # the words of a category, where the plan gives them
+    published: str  # the name by which references know it; "" for none
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a benchmark measures: the cross product of all of these."""
+
+    methods: tuple[Method, ...]
+    data: tuple[DataSet, ...]
+    shots: tuple[int | None, ...]  # None: the whole training split
+    seeds: tuple[int, ...]
+    precision: Precision
+    alpha: float  # share of good parts that a threshold may reject
+    folder: Path  # where paths in the plan start
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One trial of a plan."""
+
+    data: str
+    published: str
+    encoder: str  # as the plan writes it; the trial's own may be an absolute path
+    precision: Precision
+    alpha: float
+    trial: Trial
+
+    def asked(self) -> dict[str, Any]:
+        """What the plan says of this trial, in plain values; words only where the method reads them."""
+        return {
+            "data": self.data,
+            "category": self.trial.category,
+            "method": self.trial.method,
+            "arguments": dict(self.trial.arguments),
+            "encoder": self.encoder,
+            "precision": self.precision,
+            "product": self.trial.part if catalog.card(self.trial.method).needs_text else None,
+            "shots": ALL if self.trial.shots is None else self.trial.shots,
+            "seed": self.trial.seed,
+            "alpha": self.alpha,
+        }
+
+
+def read(path: Path) -> Plan:
+    """The plan in a file; raises BadInput."""
+    keys = ("methods", "data", "encoders", "shots", "seeds", "precision", "alpha")
+    whole = read_toml(path, EXAMPLE).only(*keys, needed=("methods", "data"))
+    encoders = whole.listed("encoders", (DEFAULT,), is_text, ENCODERS)
+    shots = whole.listed("shots", (ALL,), lambda k: k == ALL or is_count(k), f'numbers and "{ALL}": [0, 4, "{ALL}"]')
+    plan = Plan(
+        tuple(_method(section, encoders) for section in whole.sections("methods")),
+        tuple(_data(section, path.parent) for section in whole.sections("data")),
+        tuple(None if k == ALL else k for k in shots),
+        whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
+        whole.one("precision", "auto", among(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
+        whole.one("alpha", 0.05, is_share, "a share of good parts between 0 and 1, such as 0.05"),
+        path.parent,
+    )
+    _refuse_twins(whole, "data", [{each.name} for each in plan.data])
+    _refuse_twins(whole, "methods", [{(m.name, json.dumps(m.arguments), e) for e in m.encoders} for m in plan.methods])
+    for number, method in enumerate(plan.methods):
+        if not any(_fits(method, k) for k in plan.shots):
+            learns = catalog.card(method.name).learns_from
+            raise whole.refused("shots", f"methods[{number}], {method.name}, learns from {learns}: add shots that suit")
+    return plan
+
+
+def trials(plan: Plan) -> list[Planned]:
+    """The cross product: a trial for each category of each data set, shots, method, encoder and seed.
+
+    A method that learns from good parts is left out where there are 0 shots. Where no draw decides which parts are
+    learned, with 0 shots and with all, the first seed stands for the others.
+    """
+    return [
+        _planned(plan, each, category, k, method, encoder, seed)
+        for each in plan.data
+        for category in each.categories
+        for k in plan.shots
+        for method in plan.methods
+        if _fits(method, k)
+        for encoder in method.encoders
+        for seed in (plan.seeds if k else plan.seeds[:1])
+    ]
+
+
+def left_out(plan: Plan) -> list[str]:
+    """What a full cross product holds and `trials` does not, in words."""
+    return [
+        f"{method.name} is not measured with {ALL if k is None else k} shots: "
+        f"it learns from {catalog.card(method.name).learns_from}"
+        for method in plan.methods
+        for k in plan.shots
+        if not _fits(method, k)
+    ]
+
+
+def _planned(
+    plan: Plan, each: DataSet, category: str | None, k: int | None, method: Method, encoder: str, seed: int
+) -> Planned:
+    trial = Trial(
+        each.root,
+        each.layout,
+        category,
+        method.name,
+        _located(encoder, plan.folder),
+        shots=k,
+        seed=seed,
+        product=each.products.get(category),
+        arguments=method.arguments,
+    )
+    return Planned(each.name, each.published, encoder, plan.precision, plan.alpha, trial)
+
+
+def _located(encoder: str, folder: Path) -> str:
+    """A path starts at the plan; a name of the table stays a name."""
+    path = folder / Path(encoder).expanduser()
+    is_name = encoder in (EMBEDDED, TINY) or is_published(encoder)
+    return str(path.resolve()) if not is_name and path.exists() else encoder
+
+
+def _fits(method: Method, k: int | None) -> bool:
+    return {"nothing": k == 0, "good parts": k != 0}.get(catalog.card(method.name).learns_from, True)
+
+
+def _method(section: Section, encoders: tuple[str, ...]) -> Method:
+    section.only("name", "arguments", "encoders", needed=("name",))
+    name = section.one("name", "", among(catalog.METHODS), f"one of {', '.join(catalog.METHODS)}")
+    arguments = section.one("arguments", {}, _is_plain, "a table of plain values, such as { neighbours = 9 }")
+    own = set(inspect.signature(catalog.method(name)).parameters) - {"encoder", "product"}
+    section.inner("arguments", arguments).only(*own)
+    return Method(name, arguments, section.listed("encoders", encoders, is_text, ENCODERS))
+
+
+def _data(section: Section, folder: Path) -> DataSet:
+    section.only("root", "name", "layout", "categories", "product", "published", needed=("root",))
+    root = folder / Path(section.one("root", "", is_text, "the path of a data set, from the plan on")).expanduser()
+    layout = section.one("layout", None, among(data.LAYOUTS), f"one of {', '.join(data.LAYOUTS)}")
+    try:
+        found: list[str] = data.categories(root, layout=layout)
+    except BlemishError as error:
+        raise section.refused("root", str(error)) from error
+    if "categories" in section.values and not found:
+        raise section.refused("categories", "this data set has none: leave the key out")
+    categories = section.listed("categories", tuple(found) or (None,), among(found), f"some of {', '.join(found)}")
+    return DataSet(
+        section.one("name", root.resolve().name, is_text, "a name to call it by"),
+        root,
+        layout,
+        categories,
+        _products(section, categories),
+        section.one("published", "", among(known_data()), f"one of {', '.join(known_data())}, or leave it out"),
+    )
+
+
+def _products(section: Section, categories: Sequence[str | None]) -> dict[str | None, str]:
+    wanted = 'words for the part, or a table such as { pcb1 = "printed circuit board" }'
+    product = section.one("product", {}, lambda value: is_text(value) or isinstance(value, dict), wanted)
+    if not isinstance(product, dict):
+        return dict.fromkeys(categories, product)
+    inner = section.inner("product", product).only(*(name for name in categories if name))
+    return {name: inner.one(name, "", is_text, "words for the part") for name in product}
+
+
+def _is_plain(value: Any) -> bool:
+    """Fits tables of what JSON can hold, so no dates."""
+    kinds = (str, bool, int, float)
+    if isinstance(value, dict):
+        return all(isinstance(each, kinds) or _is_plain_list(each) for each in value.values())
+    return False
+
+
+def _is_plain_list(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str | bool | int | float) for each in value)
+
+
+def _refuse_twins(whole: Section, key: str, found: Sequence[set[Any]]) -> None:
+    for number, each in enumerate(found):
+        for other, before in enumerate(found[:number]):
+            if each & before:
+                said = f"measures the same as {key}[{other}]: leave one out, or tell them apart"
+                raise whole.refused(f"{key}[{number}]", said)

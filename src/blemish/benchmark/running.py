@@ -1,0 +1,224 @@
+"""Trials one after the other, each in a process of its own, and what they leave behind: a run can be gone on with."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from hashlib import sha256
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from blemish import __version__, data, encoders
+from blemish.benchmark.plan import Planned
+from blemish.benchmark.trial import Measured, measured, peak_memory
+from blemish.data import Split
+from blemish.encoders import Precision
+from blemish.errors import BadData, BlemishError
+from blemish.learning import Watch, unwatched
+
+
+class Failure(NamedTuple):
+    """Why something could not be done."""
+
+    error: str
+
+
+class Finished(NamedTuple):
+    """A trial that was measured."""
+
+    planned: Planned
+    key: dict[str, Any]  # everything that decides the outcome
+    outcome: dict[str, Any]  # see `Measured`
+    kept: bool  # by an earlier run
+
+
+class Failed(NamedTuple):
+    """A trial that could not be measured, and why."""
+
+    planned: Planned
+    error: str
+
+
+Attempt = Callable[[Planned, Watch], Measured | Failure]
+
+
+def run(
+    trials: Sequence[Planned], folder: Path, *, watch: Watch = unwatched, attempt: Attempt | None = None
+) -> Iterator[Finished | Failed]:
+    """One result a trial: those that `folder` holds from an earlier run first, then the others as they finish.
+
+    `results.jsonl` gets a line for each trial that is measured, `scores/` its scores, `failed.jsonl` the others, which
+    the next run tries again. A run may be interrupted at any time: the same call goes on. By default each trial runs in
+    a process of its own, so that one that crashes or runs out of memory fails alone.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    results = Results(folder / "results.jsonl")
+    todo = []
+    for planned, key in list(zip(trials, keys(trials), strict=True)):
+        before = None if isinstance(key, Failure) else results.found(key)
+        if before is None:
+            todo.append((planned, key))
+        elif not isinstance(key, Failure):
+            yield Finished(planned, key, before, kept=True)
+    with (folder / "failed.jsonl").open("w", encoding="utf-8") as failures:
+        for planned, key in todo:
+            found = key if isinstance(key, Failure) else (attempt or apart)(planned, watch)
+            if isinstance(found, Measured) and not isinstance(key, Failure):
+                results.add(key, found)
+                yield Finished(planned, key, found.outcome, kept=False)
+            elif isinstance(found, Failure):
+                failures.write(json.dumps(planned.asked() | {"error": found.error}) + "\n")
+                failures.flush()
+                yield Failed(planned, found.error)
+
+
+def keys(trials: Sequence[Planned]) -> Iterator[dict[str, Any] | Failure]:
+    """Everything that decides the outcome of each trial, or why there can be none.
+
+    Encoders count by sha256 and by the precision they come to, pictures by name, label and size.
+    """
+    seen, listed = cache(_seen), cache(_listed)
+    for planned in trials:
+        trial = planned.trial
+        try:
+            assert isinstance(trial.encoder, str)
+            encoder = seen(trial.encoder, planned.precision)
+            pictures = listed(trial.root, trial.layout, trial.category)
+        except BlemishError as error:
+            yield Failure(str(error))
+        else:
+            yield planned.asked() | encoder | {"pictures": pictures, "blemish": __version__}
+
+
+def _seen(encoder: str, precision: Precision) -> dict[str, str]:
+    """An encoder's sum, and the precision that "auto" comes to on this machine."""
+    loaded = encoders.load(encoder, precision=precision)
+    assert isinstance(loaded, torch.nn.Module)
+    halved = any(parameter.dtype == torch.bfloat16 for parameter in loaded.parameters())
+    return {"encoder_sha256": loaded.sha256, "precision": "bfloat16" if halved else "float32"}
+
+
+def _listed(root: Path, layout: str | None, category: str | None) -> str:
+    """A sum over the pictures of both splits that does not depend on where the data set lies."""
+    total = sha256()
+    splits: tuple[Split, ...] = ("train", "test")
+    for split in splits:
+        for sample in data.samples(root, layout=layout, category=category, split=split):
+            files = [(path.parts[-3:], path.stat().st_size) for path in (sample.image, sample.mask) if path]
+            total.update(repr((split, sample.label, files)).encode())
+    return total.hexdigest()[:16]
+
+
+class Results:
+    """A file of one line a trial that was measured; a last line that was cut off is removed."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._known: dict[str, dict[str, Any]] = {}
+        if path.is_file():
+            self._read()
+
+    def found(self, key: dict[str, Any]) -> dict[str, Any] | None:
+        """The outcome of a trial that was measured before."""
+        return self._known.get(_id(key))
+
+    def add(self, key: dict[str, Any], measured: Measured) -> None:
+        """Write the scores, then the line: whatever has a line is complete."""
+        name = _id(key)
+        scores = self.path.parent / "scores" / f"{name}.jsonl"
+        scores.parent.mkdir(exist_ok=True)
+        scores.write_text("".join(json.dumps(line) + "\n" for line in measured.scores), encoding="utf-8")
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps({"id": name, "key": key, "outcome": measured.outcome}) + "\n")
+        self._known[name] = measured.outcome
+
+    def _read(self) -> None:
+        whole = 0
+        with self.path.open("rb+") as file:
+            for number, text in enumerate(file, start=1):
+                if not text.endswith(b"\n"):
+                    break
+                try:
+                    line = json.loads(text)
+                    self._known[_id(line["key"])] = line["outcome"]
+                except (ValueError, KeyError, TypeError) as error:
+                    said = f"{self.path}, line {number} is damaged: remove it, or name another --out"
+                    raise BadData(said) from error
+                whole += len(text)
+            file.truncate(whole)
+
+
+def _id(key: dict[str, Any]) -> str:
+    return sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+
+
+class _Stage(NamedTuple):
+    """What a trial's process begins to do, with how many pictures."""
+
+    name: str
+    total: int
+
+
+def apart(planned: Planned, watch: Watch) -> Measured | Failure:
+    """Measure in a new process; its outcome also has `peak_bytes`, the most memory that this process held."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_measure, args=(there, planned, torch.get_num_threads()), daemon=True)
+    process.start()
+    there.close()
+    try:
+        found = _followed(here, watch)
+        process.join(60)
+        return found or Failure(_ending(process.exitcode))
+    finally:
+        process.kill()
+        process.join()
+        here.close()
+
+
+def _measure(connection: Connection, planned: Planned, threads: int) -> None:
+    """What the new process does; here every error becomes a message, since the other trials go on."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
+    torch.set_num_threads(threads)
+
+    def watch(stage: str, total: int) -> Callable[[], None]:
+        connection.send(_Stage(stage, total))
+        return lambda: connection.send(None)  # a picture of that stage is done
+
+    try:
+        found = measured(planned, watch)
+    except BlemishError as error:
+        connection.send(Failure(str(error)))
+    except Exception as error:
+        connection.send(Failure(f"{type(error).__name__}: {error}"))
+    else:
+        connection.send(found._replace(outcome=found.outcome | {"peak_bytes": peak_memory()}))
+
+
+def _followed(connection: Connection, watch: Watch) -> Measured | Failure | None:
+    """Pass progress on until the outcome comes; None when the process ends without one."""
+    advance = None
+    while True:
+        try:
+            message = connection.recv()
+        except EOFError:
+            return None
+        if isinstance(message, Measured | Failure):
+            return message
+        if isinstance(message, _Stage):
+            advance = watch(message.name, message.total)
+        elif advance:
+            advance()
+
+
+def _ending(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        return f"its process was ended by {name}, as happens when memory runs out: try it alone, or with fewer shots"
+    return f"its process ended with exit status {code} and said nothing"

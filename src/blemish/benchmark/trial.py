@@ -1,0 +1,134 @@
+"""One trial measured: metrics of the test split, and verdicts at a threshold that has seen none of it.
+
+The threshold comes from good parts of the training split that the detector did not learn: from the rest of that split,
+where it is large enough. Otherwise a fifth of what is learned is held out from a second detector, which scores it; it
+has seen fewer parts than the one that is tested, so the threshold comes out rather too high than too low.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from blemish import data, encoders, evaluation
+from blemish.benchmark.plan import Planned
+from blemish.benchmark.verdicts import Rates, rates, threshold, verdict
+from blemish.data.sampling import normals, shots
+from blemish.inspection import Inspected, Unreadable, inspect
+from blemish.learning import Watch, unwatched
+from blemish.types import GOOD, Detector, Sample
+
+MOST_HELD_OUT = 200
+"""Good parts scored for a threshold, where the training split has many more than are learned."""
+
+
+class Measured(NamedTuple):
+    """What a trial gave, in values that JSON can hold."""
+
+    outcome: dict[str, Any]
+    scores: list[dict[str, Any]]  # a line a picture: training parts held out first, then the test split
+
+
+class Parts(NamedTuple):
+    """Good parts of the training split."""
+
+    learned: list[Sample]  # by the detector that is tested
+    fitted: list[Sample]  # by the one that scores those held out: the same, or fewer
+    held: list[Sample]
+
+
+def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
+    """Learn, score the parts held out, then the test split."""
+    encoder = encoders.load(planned.trial.encoder, precision=planned.precision)
+    trial = replace(planned.trial, encoder=encoder)
+    parts = parted(trial)
+    bad: list[Unreadable] = []
+    start = time.perf_counter()
+    detector = evaluation.learned(trial, parts.learned, watch=watch, unreadable=bad)
+    seconds = time.perf_counter() - start
+    split = parts.fitted != parts.learned
+    judge = evaluation.learned(trial, parts.fitted, watch=watch, unreadable=bad) if split else detector
+    held = _scored(judge, parts.held, trial, watch, bad)
+    limit = threshold([line["score"] for line in held], planned.alpha)
+    tested: list[dict[str, Any]] = []
+
+    def see(sample: Sample, result: Inspected | Unreadable) -> None:
+        if isinstance(result, Inspected):
+            tested.append(_line("test", sample, result.score))
+
+    test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
+    report = evaluation.evaluate(
+        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, see=see
+    )
+    unreadable = tuple(dict.fromkeys((*bad, *report.unreadable)))
+    outcome = replace(report, shots=len(parts.learned), unreadable=unreadable).as_json() | {
+        "held_out": len(held),
+        "scheme": "split" if split else "rest",
+        "threshold": limit,
+        "learning_seconds": seconds,
+        "note": encoders.note(encoder),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    scores = [line | {"verdict": verdict(line["score"], limit)} for line in (*held, *tested)]
+    _judge(outcome, scores[len(held) :], trial.seed)
+    return Measured(outcome, scores)
+
+
+def parted(trial: evaluation.Trial) -> Parts:
+    """Which good parts are learned and which held out; the detector that scores a part has not learned it."""
+    train = normals(data.samples(trial.root, layout=trial.layout, category=trial.category, split="train"))
+    order = shots(train, len(train), seed=trial.seed) if train else []
+    learned = evaluation.taught(trial)
+    spare, fold = order[len(learned) :][:MOST_HELD_OUT], (len(learned) + 4) // 5 if len(learned) > 1 else 0
+    if len(spare) >= fold:
+        return Parts(learned, learned, spare)
+    held = order[: len(learned)][-fold:]
+    return Parts(learned, [sample for sample in learned if sample not in set(held)], held)
+
+
+def peak_memory() -> int | None:
+    """Bytes; the most that this process has held in memory so far, libraries included. None where Linux is not."""
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return None
+    lines = status.read_text(encoding="ascii", errors="ignore").splitlines()
+    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:")), None)
+
+
+def _scored(
+    judge: Detector, held: Sequence[Sample], trial: evaluation.Trial, watch: Watch, bad: list[Unreadable]
+) -> list[dict[str, Any]]:
+    advance, lines = watch("scoring good parts held out", len(held)), []
+    results = inspect(judge, (sample.image for sample in held), view=trial.view, batch_size=trial.batch_size)
+    for sample, result in zip(held, results, strict=True):
+        advance()
+        if isinstance(result, Unreadable):
+            bad.append(result)
+        else:
+            lines.append(_line("train", sample, result.score))
+    return lines
+
+
+def _line(split: str, sample: Sample, score: float) -> dict[str, Any]:
+    return {"path": str(sample.image), "split": split, "label": sample.label, "score": score}
+
+
+def _judge(outcome: dict[str, Any], lines: Sequence[dict[str, Any]], seed: int) -> None:
+    """Add the rates of the verdicts, and the escapes of each type."""
+
+    def of(kinds: Sequence[str]) -> Rates:
+        chosen = [line for line in lines if line["label"] in kinds]
+        return rates([line["label"] for line in chosen], [line["verdict"] for line in chosen], seed=seed)
+
+    types = outcome["types"]
+    whole = of([GOOD, *types])
+    outcome |= {name: found and found._asdict() for name, found in whole.items()}
+    for kind, metrics in types.items():
+        escape = of([kind])["escape"]
+        metrics["escape"] = escape and escape._asdict()

@@ -1,0 +1,75 @@
+"""A threshold from good parts held out of learning, and what its verdicts come to on labelled pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import betaincinv
+
+from blemish.metrics.intervals import Estimate
+from blemish.types import GOOD
+
+RESAMPLES = 1000
+LEVEL = 0.95
+
+Verdict = Literal["accept", "reject"]
+Rates = dict[str, Estimate | None]
+
+
+def threshold(scores: Sequence[float], alpha: float) -> float | None:
+    """The score from which a part is rejected: just above the k-th largest of n good ones held out; None without any.
+
+    k is alpha (n + 1) rounded down: later good parts are then rejected at a rate of at most alpha, on average over such
+    draws (Vovk, "Conditional validity of inductive conformal predictors", 2012). Fewer than 1 / alpha - 1 parts cannot
+    show that much; k is then 1.
+    """
+    k = max(1, math.floor(alpha * (len(scores) + 1)))
+    return math.nextafter(sorted(scores)[-k], math.inf) if len(scores) else None
+
+
+def verdict(score: float, limit: float | None) -> Verdict | None:
+    """None where there is no threshold."""
+    if limit is None:
+        return None
+    return "reject" if score >= limit else "accept"
+
+
+def rates(labels: Sequence[str], verdicts: Sequence[Verdict | None], *, seed: int = 0) -> Rates:
+    """f1 and accuracy with bootstrap intervals, escape and overkill with exact ones, all of level 95 %.
+
+    escape: share of the defects that are accepted. overkill: share of the good parts that are rejected. None where a
+    class is missing, or verdicts are.
+    """
+    if None in verdicts:
+        return dict.fromkeys(("f1", "accuracy", "escape", "overkill"))
+    rejected, good = np.array(verdicts) == "reject", np.array(labels) == GOOD
+    alarms, found, normals, defects = (int(part.sum()) for part in (rejected & good, rejected & ~good, good, ~good))
+    counted = {"escape": exact(defects - found, defects), "overkill": exact(alarms, normals)}
+    if not normals or not defects:
+        return {"f1": None, "accuracy": None} | counted
+    # Images drawn with replacement, their verdicts fixed, leave two binomial counts.
+    generator = np.random.default_rng(seed)
+    more = generator.binomial(defects, found / defects, RESAMPLES)
+    less = generator.binomial(normals, alarms / normals, RESAMPLES)
+    f1 = _estimate(2 * found / (found + alarms + defects), 2 * more / (more + less + defects))
+    right = (np.array([found, *more]) + normals - np.array([alarms, *less])) / (normals + defects)
+    return {"f1": f1, "accuracy": _estimate(float(right[0]), right[1:])} | counted
+
+
+def exact(count: int, total: int) -> Estimate | None:
+    """A share with its Clopper-Pearson interval (Biometrika 1934); None of nothing."""
+    if not total:
+        return None
+    tail = (1 - LEVEL) / 2
+    low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
+    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
+    return Estimate(count / total, low, high)
+
+
+def _estimate(value: float, replicates: NDArray[np.float64]) -> Estimate:
+    low, high = np.quantile(replicates, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Estimate(value, min(value, float(low)), max(value, float(high)))

@@ -1,0 +1,38 @@
+"""The command that shows a finished run: `blemish report`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+
+
+@click.command()
+@click.argument("run", type=FOLDER)
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), help="Where to; RUN/report.html if left out.")
+def report(run: Path, out: Path | None) -> None:
+    """Write a page to look at from the folder RUN that `blemish inspect` left.
+
+    One HTML file with everything in it: no network and nothing beside it is needed to open it.
+    """
+    from blemish.report.runs import page_of
+
+    page = out or run / "report.html"
+    shown = page_of(run, page, watch=_watch)
+    click.echo(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")
+
+
+def _watch(stage: str, total: int) -> Callable[[], None]:
+    """A line on stderr every 500 pictures."""
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if done % 500 == 0:
+            click.echo(f"{stage}: {done} of {total}", err=True)
+
+    return advance

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tests.pretrain.small import LESSONS, SIDE, student, taught
+from torch import Tensor, nn
+from torch.testing import assert_close
+
+from blemish import encoders
+from blemish.encoders.embedded.network import Embedded
+from blemish.errors import BadInput, MissingExtra
+from blemish.pretrain.batches import Batches
+from blemish.pretrain.course import Course, Weights
+from blemish.pretrain.loop import Plan, initialised, rate, train, write
+from blemish.pretrain.norms import with_norms
+from blemish.pretrain.store import Store
+
+PLAN = Plan(steps=4, rate=4e-3, warmup=2, average=0.5, pairs=4, singles=2, save_every=2, accelerator="cpu")
+EVERY = Weights(1.0, 1.0, 0.2, 0.3, 0.1, 0.1)
+SENTENCES = ["a photo of a screw", "bottle with a dent", "flawless metal plate"]
+
+
+@pytest.fixture(scope="module")
+def stores(tmp_path_factory: pytest.TempPathFactory) -> list[Store]:
+    return taught(tmp_path_factory.mktemp("stores"))
+
+
+def ready(stores: list[Store], *, seed: int = 0) -> tuple[Course, Batches]:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)  # of the heads
+        course = Course(student(stores, seed=seed), LESSONS, EVERY)
+    return course, Batches(stores, LESSONS, course.student.words.vocabulary)
+
+
+class Told:
+    """What is told of each step; the last of them may be interrupted by Ctrl-C."""
+
+    def __init__(self, interrupted: int = 0) -> None:
+        self.interrupted, self.totals = interrupted, list[float]()
+
+    def __call__(self, step: int, losses: dict[str, float]) -> None:
+        self.totals.append(losses["total"])
+        if step == self.interrupted:
+            raise KeyboardInterrupt
+
+
+def run(stores: list[Store], folder: Path, plan: Plan = PLAN, told: Told | None = None) -> tuple[Embedded, bool]:
+    course, batches = ready(stores)
+    done = train(course, batches, plan, folder, tell=told or Told())
+    return course.student, done
+
+
+def assert_same(one: nn.Module, other: nn.Module) -> None:
+    theirs = other.state_dict()
+    assert list(one.state_dict()) == list(theirs)
+    for name, tensor in one.state_dict().items():
+        assert torch.equal(tensor, theirs[name]), name
+
+
+def images(*, seed: int = 0) -> Tensor:
+    return torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(seed))
+
+
+@contextmanager
+def left_alone() -> Iterator[None]:
+    before = torch.get_rng_state()
+    yield
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_few_steps_reduce_the_loss(stores: list[Store], tmp_path: Path) -> None:
+    told = Told()
+    with left_alone():
+        model, done = run(stores, tmp_path, replace(PLAN, steps=24, save_every=100), told)
+    assert done
+    assert len(told.totals) == 24
+    assert sum(told.totals[-6:]) < 0.9 * sum(told.totals[:6])
+    assert not model.training
+    assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
+
+
+def test_an_interrupted_run_ends_where_an_uninterrupted_one_does_bit_for_bit(
+    stores: list[Store], tmp_path: Path
+) -> None:
+    whole, cut, rest = Told(), Told(3), Told()
+    expected, _ = run(stores, tmp_path / "whole", told=whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(stores, tmp_path / "cut", told=cut)
+    model, done = run(stores, tmp_path / "cut", told=rest)
+    assert done
+    assert cut.totals == whole.totals[:3]
+    assert rest.totals == whole.totals[2:]  # from the checkpoint after two steps
+    assert_same(model, expected)
+
+
+def test_a_run_that_is_done_is_not_done_again(stores: list[Store], tmp_path: Path) -> None:
+    expected, _ = run(stores, tmp_path)
+    told = Told()
+    model, done = run(stores, tmp_path, told=told)
+    assert done
+    assert told.totals == []
+    assert_same(model, expected)
+
+
+def test_out_of_time_it_stops_with_a_checkpoint_and_the_student_it_began_with(
+    stores: list[Store], tmp_path: Path
+) -> None:
+    (course, batches), told = ready(stores), Told()
+    before = course.student.see(images()).patches.detach()
+    assert not train(course, batches, PLAN, tmp_path, tell=told, until=0.0)
+    assert told.totals == []
+    assert_close(course.student.see(images()).patches.detach(), before, rtol=1e-3, atol=1e-3)
+    assert (tmp_path / "checkpoint.pt").exists()
+    expected, _ = run(stores, tmp_path / "whole")
+    model, done = run(stores, tmp_path)
+    assert done
+    assert_same(model, expected)
+
+
+def test_a_checkpoint_beyond_the_steps_asked_for_is_refused(stores: list[Store], tmp_path: Path) -> None:
+    run(stores, tmp_path)
+    with pytest.raises(BadInput, match="is at step 4, beyond the 3 asked for"):
+        run(stores, tmp_path, replace(PLAN, steps=3))
+
+
+def test_more_steps_may_be_asked_for_later(stores: list[Store], tmp_path: Path) -> None:
+    run(stores, tmp_path)
+    told = Told()
+    assert run(stores, tmp_path, replace(PLAN, steps=5), told)[1]
+    assert len(told.totals) == 1
+
+
+def test_a_checkpoint_of_another_model_is_refused(stores: list[Store], tmp_path: Path) -> None:
+    run(stores, tmp_path, replace(PLAN, steps=1))
+    course = Course(student(stores), LESSONS[:1], EVERY)
+    with pytest.raises(BadInput, match=r"checkpoint\.pt is of another model, other words or other teachers"):
+        train(course, Batches(stores, LESSONS[:1], ()), PLAN, tmp_path, tell=Told())
+
+
+def test_a_run_that_diverges_says_so(stores: list[Store], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"diverged at step \d: start again with a smaller rate"):
+        run(stores, tmp_path, replace(PLAN, rate=1e30, warmup=0, steps=6))
+
+
+def test_the_mean_of_the_weights_is_what_comes_out(stores: list[Store], tmp_path: Path) -> None:
+    plan = replace(PLAN, steps=1, save_every=1)
+    run(stores, tmp_path, plan)
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    start = with_norms(ready(stores)[0].student).state_dict()
+    for name, mean in state["mean"].items():
+        now = state["course"][f"student.{name}"]
+        wanted = now if not now.is_floating_point() else start[name].lerp(now, 0.9)  # 1 - 1 / 10 at the first step
+        assert_close(mean, wanted, rtol=1e-5, atol=1e-6)
+
+
+def test_a_checkpoint_holds_tensors_and_the_plan(stores: list[Store], tmp_path: Path) -> None:
+    run(stores, tmp_path, replace(PLAN, steps=1))
+    state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+    assert state["step"] == 1
+    assert '"rate": 0.004' in state["plan"]
+    assert list(tmp_path.iterdir()) == [tmp_path / "checkpoint.pt"]
+
+
+def test_matrices_decay_and_the_vectors_of_words_that_are_not_said_do_not(stores: list[Store], tmp_path: Path) -> None:
+    after = {}
+    for decay in (0.0, 0.5):
+        run(stores, tmp_path / str(decay), replace(PLAN, steps=1, decay=decay))
+        after[decay] = torch.load(tmp_path / str(decay) / "checkpoint.pt", weights_only=True)["course"]
+    before = student(stores).state_dict()["words.known.weight"]
+    for name, plain in after[0.0].items():
+        decays = plain.ndim > 1 and "known" not in name and "pieces" not in name
+        assert torch.equal(plain, after[0.5][name]) == (not decays), name
+    still = (after[0.5]["student.words.known.weight"] == before).all(1)
+    assert 1 < int(still.sum()) < len(still)
+
+
+def test_the_rate_warms_up_and_falls_along_half_a_cosine() -> None:
+    plan = Plan(steps=110, rate=1.0, warmup=10)
+    assert [rate(step, plan) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
+    assert rate(10, plan) == pytest.approx(1)
+    assert rate(60, plan) == pytest.approx(0.505)
+    assert rate(35, plan) == pytest.approx(0.01 + 0.99 * (1 + math.sqrt(0.5)) / 2)
+    assert rate(109, plan) == pytest.approx(0.01, abs=1e-3)
+
+
+def test_random_weights_have_the_sizes_that_suit_them(stores: list[Store]) -> None:
+    with left_alone():
+        model, again, other = (student(stores, seed=seed) for seed in (1, 1, 2))
+    assert_same(model, again)
+    state = model.state_dict()
+    assert not torch.equal(state["dense.weight"], other.state_dict()["dense.weight"])
+    kernel = state["trunk.stages.3.0.convolutions.1.weight"]
+    assert float(kernel.std()) == pytest.approx(math.sqrt(2 / kernel[0].numel()), rel=0.15)
+    matrix = state["words.blocks.0.fc1.weight"]
+    assert float(matrix.std()) == pytest.approx(math.sqrt(1 / matrix.shape[1]), rel=0.15)
+    assert float(state["words.known.weight"][1:].std()) == pytest.approx(0.3, rel=0.1)
+    assert float(state["words.pieces.weight"].std()) == pytest.approx(0.02, rel=0.1)
+    assert not state["words.known.weight"][0].any()
+    assert all((tensor == ("norm" in name)).all() for name, tensor in state.items() if name.endswith("norm.weight"))
+    assert not any(tensor.any() for name, tensor in state.items() if name.endswith("bias"))
+
+
+def test_what_is_written_is_an_encoder_with_the_same_features(stores: list[Store], tmp_path: Path) -> None:
+    model, _ = run(stores, tmp_path / "run")
+    write(model, tmp_path / "new" / "model.safetensors")
+    found = encoders.load(tmp_path / "new" / "model.safetensors", precision="float32")
+    assert isinstance(found, Embedded)
+    for (name, one), (_, other) in zip(said(found), said(model), strict=True):
+        assert float((one - other).norm() / other.norm()) < 5e-3, name
+
+
+def said(model: Embedded) -> list[tuple[str, Tensor]]:
+    with torch.no_grad():
+        image, patches = model(images(), layers=range(1, 6))
+        return [("image", image), ("texts", model.encode_text(SENTENCES)), *((f"{p.shape}", p) for p in patches)]
+
+
+def test_a_model_with_its_norms_is_not_written(stores: list[Store], tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="fold them in with without_norms"):
+        write(with_norms(student(stores)), tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_empty_network_can_be_initialised_as_a_filled_one(stores: list[Store]) -> None:
+    filled = student(stores)
+    with torch.device("meta"):
+        empty = Embedded(filled.words.vocabulary, filled.config)
+    assert_same(initialised(empty, 0), filled)
+    assert torch.equal(empty.trunk.mean, torch.tensor(filled.trunk.config.mean).view(3, 1, 1))
+
+
+def test_without_fabric_the_way_to_install_it_is_named(
+    stores: list[Store], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "lightning_fabric", None)
+    with pytest.raises(MissingExtra, match=r"pip install 'blemish\[train\]'"):
+        run(stores, tmp_path)
