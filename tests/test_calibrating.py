@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from tests.parts import frozen, good, mask, part, spots
+from tests.parts import LEARNERS, frozen, good, mask, part, spots
 
-from blemish import inspection
-from blemish.calibration import Goal, changed
-from blemish.errors import BadInput
-from blemish.holding_out import HeldOut, calibration_of, defects_in, held_out, masks_in, with_calibration
+from blemish import inspection, teaching
+from blemish.calibrating import Judged, Way, calibration_of, defects_in, judged, masks_in, with_calibration
+from blemish.calibration import Goal, Scheme, changed
+from blemish.errors import BadImage, BadInput
 from blemish.inspection import Inspected, Unreadable
-from blemish.recipe import Recipe, detector
+from blemish.recipe import Recipe, detector, encoder_of
 from blemish.teaching import Reading
 from blemish.types import GOOD
+
+SPLIT, CROSS = Way("split"), Way("cross")
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +30,8 @@ def recipe(folder: Path) -> Recipe:
     return frozen("patchcore", good(folder / "taught", 4))
 
 
-def held(recipe: Recipe, kinds: dict[Path, str], masks: dict[Path, Path] | None = None) -> HeldOut:
-    return held_out(recipe, detector(recipe), kinds, masks=masks)
+def held(recipe: Recipe, kinds: dict[Path, str], masks: dict[Path, Path] | None = None, way: Way = SPLIT) -> Judged:
+    return judged(recipe, encoder_of(recipe), kinds, masks=masks, way=way)
 
 
 def as_good(paths: list[Path]) -> dict[Path, str]:
@@ -57,7 +59,7 @@ def test_pictures_of_one_part_count_once_by_the_highest(recipe: Recipe, tmp_path
     assert [len(each.pictures) for each in found.parts] == [1, 3, 1]
     alone = [held(recipe, as_good([path])).parts[0].score for path in pictures]
     assert found.parts[1].score == pytest.approx(max(alone[1], alone[3], alone[4]))
-    apart = held_out(recipe, detector(recipe), as_good(pictures), every_picture=True)
+    apart = held(recipe, as_good(pictures), way=Way("split", every_picture=True))
     assert [len(each.pictures) for each in apart.parts] == [1, 2, 1, 1]
 
 
@@ -65,7 +67,7 @@ def test_what_taught_the_recipe_is_not_used_nor_another_picture_of_it(recipe: Re
     paths = [*good(tmp_path, 4), *good(tmp_path, 2, first=20)]
     Image.open(paths[0]).save(tmp_path / "again.jpg", quality=85)
     found = held(recipe, as_good([*paths, tmp_path / "again.jpg"]))
-    assert {path.name for path in found.taught} == {"good0.png", "good1.png", "good2.png", "good3.png", "again.jpg"}
+    assert {path.name for path in found.unused} == {"good0.png", "good1.png", "good2.png", "good3.png", "again.jpg"}
     assert [each.pictures[0].name for each in found.parts] == ["good20.png", "good21.png"]
     with pytest.raises(BadInput, match=r"no good part is left.*taught the recipe"):
         calibration_of(held(recipe, as_good(paths[:4])))
@@ -75,10 +77,10 @@ def test_unreadable_pictures_are_listed_or_refused(recipe: Recipe, tmp_path: Pat
     (tmp_path / "broken.png").write_bytes(b"no picture")
     unreadable: list[Unreadable] = []
     pictures = as_good([*good(tmp_path, 1, first=20), tmp_path / "broken.png"])
-    found = held_out(recipe, detector(recipe), pictures, reading=Reading(unreadable=unreadable))
+    found = judged(recipe, encoder_of(recipe), pictures, reading=Reading(unreadable=unreadable))
     assert len(found.parts) == 1
     assert [each.path.name for each in unreadable] == ["broken.png"]
-    with pytest.raises(BadInput, match=r"broken\.png"):
+    with pytest.raises(BadImage, match=r"broken\.png"):
         held(recipe, pictures)
 
 
@@ -146,3 +148,107 @@ def test_a_calibrated_recipe_is_made_from_the_other(recipe: Recipe, tmp_path: Pa
     assert later.parent == new.hash
     assert later.calibration is not None
     assert later.calibration.good == calibration.good
+
+
+def scores(made: Recipe, paths: list[Path]) -> list[float]:
+    results = list(inspection.inspect(detector(made), paths, view=made.view))
+    return [each.score for each in results if isinstance(each, Inspected)]
+
+
+@pytest.mark.parametrize("method", LEARNERS)
+def test_parts_that_taught_it_are_scored_as_if_they_had_been_forgotten(method: str, tmp_path: Path) -> None:
+    paths = good(tmp_path, 4)
+    made = frozen(method, paths)
+    found = calibration_of(held(made, as_good(paths), way=CROSS))
+    assert (found.scheme, found.fold) == ("cross", 1)
+    forgotten = [teaching.forget(made, [each.id]) for each in made.taught]
+    assert list(found.good) == [scores(each, [path])[0] for each, path in zip(forgotten, paths, strict=True)]
+
+
+def test_a_part_that_was_learned_would_score_lower(tmp_path: Path) -> None:
+    """Why it is left out: a memory finds itself."""
+    paths = good(tmp_path, 4)
+    made = frozen("anomaly-dino", paths)
+    assert max(scores(made, paths)) < min(calibration_of(held(made, as_good(paths), way=CROSS)).good)
+
+
+def test_shown_defects_count_too_when_a_part_is_left_out(tmp_path: Path) -> None:
+    paths, bad = good(tmp_path, 4), spots(tmp_path / "bad", 2)
+    plain = frozen("patchcore", paths)
+    made = teaching.add_defects(plain, "spot", bad)
+    found = calibration_of(held(made, as_good(paths), way=CROSS))
+    assert found.good[1] == pytest.approx(scores(teaching.forget(made, [made.taught[1].id]), paths[1:2])[0], rel=1e-6)
+    halves = Way("cross", folds=2, seed=5)
+    raised, bare = (calibration_of(held(each, as_good(paths), way=halves)) for each in (made, plain))
+    assert raised.fold == bare.fold == 2
+    assert all(one >= other for one, other in zip(raised.good, bare.good, strict=True))
+
+
+def test_pictures_of_one_part_are_forgotten_together(tmp_path: Path) -> None:
+    paths = good(tmp_path, 4)
+    Image.open(paths[2]).save(tmp_path / "again.png", compress_level=1)
+    paths.append(tmp_path / "again.png")
+    made = frozen("anomaly-dino", paths)
+    found = held(made, as_good(paths), way=CROSS)
+    assert [len(part.pictures) for part in found.parts] == [1, 1, 2, 1]
+    forgotten = teaching.forget(made, [made.taught[2].id, made.taught[4].id])
+    assert found.parts[2].score == pytest.approx(max(scores(forgotten, [paths[2], paths[4]])), rel=1e-6)
+
+
+def test_without_a_scheme_the_one_is_taken_that_more_parts_can_serve(recipe: Recipe, tmp_path: Path) -> None:
+    taught, new = good(tmp_path, 4), good(tmp_path, 3, first=20)
+    crossed = held(recipe, as_good([*taught, *new]), way=Way())
+    assert (crossed.scheme, len(crossed.parts), list(crossed.unused)) == ("cross", 4, new)
+    parted = held(recipe, as_good([*taught[:3], *new]), way=Way())
+    assert (parted.scheme, len(parted.parts), list(parted.unused)) == ("split", 3, taught[:3])
+
+
+def test_folds_of_one_size_leave_the_rest_unused(recipe: Recipe, tmp_path: Path) -> None:
+    paths = good(tmp_path, 4)
+    found = held(recipe, as_good(paths), way=Way("cross", folds=3, seed=1))
+    assert (found.fold, len(found.parts), len(found.unused)) == (1, 3, 1)
+    with pytest.raises(BadInput, match="cannot be left out"):
+        held(recipe, as_good(paths), way=Way("cross", folds=5))
+
+
+def test_of_a_defect_the_picture_counts_that_escapes_most_easily(recipe: Recipe, tmp_path: Path) -> None:
+    (bad,) = spots(tmp_path, 1)
+    Image.open(bad).save(tmp_path / "again.jpg", quality=70)
+    others = as_good(good(tmp_path, 4, first=20))
+    found = held(recipe, others | {bad: "spot", tmp_path / "again.jpg": "dent"})
+    both = scores(recipe, [bad, tmp_path / "again.jpg"])
+    (part,) = [each for each in found.parts if each.kind != GOOD]
+    assert part.score == pytest.approx(min(both), rel=1e-6)
+    assert part.kind == ("spot" if both[0] < both[1] else "dent")
+
+
+@pytest.mark.parametrize("scheme", ["split", "cross"])
+def test_defects_that_taught_the_recipe_cannot_tell_how_many_escape(scheme: Scheme, tmp_path: Path) -> None:
+    paths, bad = good(tmp_path, 4), spots(tmp_path / "bad", 3)
+    made = teaching.add_defects(frozen("patchcore", paths), "spot", bad[:1])
+    new = [] if scheme == "cross" else good(tmp_path, 2, first=20)
+    found = held(made, as_good([*paths, *new]) | dict.fromkeys(bad, "spot"), way=Way(scheme))
+    assert len(calibration_of(found).defects["spot"]) == 2
+    assert bad[0] in found.unused
+    with pytest.raises(BadInput, match="taught the recipe as spot: it cannot be good"):
+        held(made, as_good(bad[:1]))
+    with pytest.raises(BadInput, match="taught the recipe as good: it cannot be spot"):
+        held(made, {paths[0]: "spot"})
+
+
+def test_a_recipe_without_good_parts_is_calibrated_by_any(tmp_path: Path) -> None:
+    made = teaching.freeze("winclip", "test-tiny", product="cap")
+    found = held(made, as_good(good(tmp_path, 3)), way=Way())
+    assert (found.scheme, len(found.parts)) == ("split", 3)
+
+
+def test_verdicts_do_not_depend_on_the_labels_of_what_is_tested(recipe: Recipe, tmp_path: Path) -> None:
+    found = calibration_of(held(recipe, as_good(good(tmp_path, 5, first=20))))
+    test = [*good(tmp_path / "test" / GOOD, 2, first=40), *spots(tmp_path / "test" / "spot", 2)]
+    shuffled = []
+    for path, label in zip(test, ("spot", GOOD, "spot", GOOD), strict=True):
+        (tmp_path / label).mkdir(exist_ok=True)
+        shuffled.append(Path(shutil.copy(path, tmp_path / label / path.name)))
+    before, after = ([found.verdict(score) for score in scores(recipe, paths)] for paths in (test, shuffled))
+    assert before == after
+    assert set(before) == {"accept", "reject"}

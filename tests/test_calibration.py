@@ -171,7 +171,8 @@ def test_a_cost_ratio_finds_the_cheapest_threshold(good: list[int], defects: lis
     assert found.accept == found.reject
 
     def cost(threshold: float) -> float:
-        return ratio * np.mean(np.array(defects) < threshold) + float(np.mean(np.array(good) >= threshold))
+        escapes, rejects = np.array(defects) < threshold, np.array(good) >= threshold
+        return float(ratio * np.mean(escapes) + np.mean(rejects))
 
     assert cost(found.accept) == pytest.approx(min(cost(t) for t in np.arange(-0.5, 11)))
 

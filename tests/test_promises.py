@@ -26,22 +26,25 @@ def shown(seed: int = 0, *, goal: Goal = STRICTEST, scheme: Any = "split", fold:
     rng = np.random.default_rng(seed)
     good = rng.normal(size=60).tolist()
     defects = {"scratch": rng.normal(3, 1, 30).tolist(), "dent": rng.normal(5, 1, 20).tolist()}
-    sizes = {"scratch": np.arange(30).tolist(), "dent": [math.nan] * 20}
+    sizes: dict[str, list[float]] = {"scratch": np.arange(30).tolist(), "dent": [math.nan] * 20}
     return calibrated(good, scheme=scheme, defects=defects, sizes=sizes, peaks=good, fold=fold, goal=goal)
 
 
 def test_the_numbers_are_those_of_the_exact_bounds() -> None:
     promise = false_rejects(shown())
-    assert promise == (0, 60, pytest.approx(1 - 0.05 ** (1 / 60)), pytest.approx(1 / 61))
+    assert promise[:2] == (0, 60)
+    assert promise[2:] == pytest.approx((1 - 0.05 ** (1 / 60), 1 / 61))
     pooled = escapes(shown(goal=Goal(escape=0.1)))
     assert pooled is not None
     assert pooled.cases == 1
-    assert pooled.highest == pytest.approx(highest_rate(1, 50, 0.95))
-    assert pooled.highest <= 0.1
+    assert pooled.highest == highest_rate(1, 50, 0.95)
+    assert highest_rate(1, 50, 0.95) <= 0.1
 
 
 def test_cross_promises_an_average_and_no_confidence() -> None:
-    assert false_rejects(shown(scheme="cross", fold=6)) == (0, 60, None, pytest.approx(6 / 66))
+    promise = false_rejects(shown(scheme="cross", fold=6))
+    assert promise[:3] == (0, 60, None)
+    assert promise.average == pytest.approx(6 / 66)
 
 
 def test_the_sentences_say_it() -> None:

@@ -1,4 +1,8 @@
-"""Scores of good parts by detectors that have not seen them: what a calibration is made from."""
+"""Scores of good parts by detectors that have not seen them: what a calibration is made from.
+
+The bounds hold for independent parts, so pictures that show the same part count as one and are never in different
+folds, see `images.likeness`. That errs towards too few parts, which weakens a promise and breaks none.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from blemish import encoders
@@ -28,32 +33,38 @@ Refit = Callable[[Sequence[Part]], Detector]
 
 
 class Scored(NamedTuple):
-    """A part's scores: those of its picture with the highest or the lowest score."""
+    """One picture's result."""
 
     picture: Path
     score: float
     peak: float  # the highest value of its map
+    size: tuple[int, int]  # height and width
 
 
 class HeldOut(NamedTuple):
     """What `calibration.calibrated` is given, and where it comes from."""
 
     scheme: Scheme
-    scored: tuple[Scored, ...]  # one a part that was held out
+    scored: tuple[Scored, ...]  # one a part that was held out: the picture with the highest score
     parts: tuple[Part, ...]  # the same ones
     learned: tuple[Part, ...]  # what the detector has learned that is calibrated
     fold: int = 1  # parts left out together
 
 
-def parts_of(paths: Sequence[Path], *, view: View = WHOLE, reading: Reading = PLAIN) -> list[Part]:
+def parts_of(
+    paths: Sequence[Path], *, view: View = WHOLE, every_picture: bool = False, reading: Reading = PLAIN
+) -> list[Part]:
     """The parts that the pictures show, in the order of their first; what cannot be read is left out.
 
-    Pictures of the same part are found by what is inspected of them, see `images.likeness`.
+    They are told apart by what is inspected of them. `every_picture`: each counts as a part of its own, but for files
+    that are equal byte for byte.
     """
 
     def seen(path: Path) -> tuple[Tensor, str]:
         part = visible(path, read(path, white=view.white), region=view.region, mask=view.mask)
-        return fingerprint(part), digest(path)
+        found = fingerprint(part)
+        # Pictures without structure are like none, not even themselves.
+        return torch.zeros_like(found) if every_picture else found, digest(path)
 
     advance = reading.watch("comparing pictures", len(paths))
     kept, prints, digests = list[Path](), list[Tensor](), list[str]()
@@ -76,28 +87,29 @@ def digest(path: Path) -> str:
 
 def scored(
     detector: Detector,
-    parts: Sequence[Part],
+    paths: Iterable[Path],
     *,
     view: View = WHOLE,
-    lowest: bool = False,
     reading: Reading = PLAIN,
     advance: Callable[[], None] | None = None,
-) -> list[Scored | None]:
-    """The highest score of each part, or its lowest; None where none of its pictures can be read."""
-    owners = [number for number, part in enumerate(parts) for _ in part]
-    paths = (path for part in parts for path in part)
-    best: list[Scored | None] = [None] * len(parts)
-    for owner, result in zip(owners, inspect(detector, paths, view=view, batch_size=reading.batch_size), strict=True):
+) -> dict[Path, Scored]:
+    """Each picture's result; those that cannot be read have none."""
+    found: dict[Path, Scored] = {}
+    for result in inspect(detector, paths, view=view, batch_size=reading.batch_size):
         if advance:
             advance()
         if isinstance(result, Unreadable):
             _refused(result, reading)
             continue
-        peak = float(result.anomaly_map.nan_to_num(-float("inf")).max())
-        before, found = best[owner], Scored(result.path, result.score, peak)
-        if before is None or (found.score < before.score if lowest else found.score > before.score):
-            best[owner] = found
-    return best
+        values = result.anomaly_map[~result.anomaly_map.isnan()]
+        height, width = result.anomaly_map.shape
+        found[result.path] = Scored(result.path, result.score, float(values.max()), (height, width))
+    return found
+
+
+def highest(part: Part, results: Mapping[Path, Scored]) -> Scored | None:
+    """That of the part's picture with the highest score; None where none of them could be read."""
+    return max((results[path] for path in part if path in results), key=lambda each: each.score, default=None)
 
 
 def held_out(
@@ -114,10 +126,10 @@ def held_out(
     view: View = WHOLE,
     reading: Reading = PLAIN,
 ) -> HeldOut:
-    """Scores of any method's good parts, by name.
+    """Scores of any method's good parts, by its name.
 
     cross: every part is scored by a detector that learned all folds but its own, and the detector that learns all of
-    them is what is calibrated. `folds` as in `cross`. split: a share `learn` of the parts, drawn by the seed, is
+    them is what is calibrated; `folds` as in `cross`. split: a share `learn` of the parts, drawn by the seed, is
     learned, and the others are scored; 0 for a method that needs none.
     """
     found = encoders.load(encoder)
@@ -131,16 +143,17 @@ def held_out(
             good=pictures(learned),
             arguments=arguments,
             view=view,
-            batch_size=reading.batch_size,
+            batch_size=watched.batch_size,
             watch=watched.watch,
         )
 
     if scheme == "cross":
         quiet = Reading(reading.batch_size)
         return cross(
-            lambda out: fitted(_without(parts, out), quiet), parts, folds=folds, seed=seed, view=view, reading=reading
+            lambda out: fitted(without(parts, out), quiet), parts, folds=folds, seed=seed, view=view, reading=reading
         )
-    order = np.random.default_rng(seed).permutation(len(parts)).tolist()
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(parts)).tolist()
     count = round(learn * len(parts))
     if not 0 <= learn < 1 or count == len(parts):
         raise BadInput(f"learn={learn} leaves none of {len(parts)} parts to calibrate with: give more, or learn less")
@@ -157,8 +170,8 @@ def split(
     reading: Reading = PLAIN,
 ) -> HeldOut:
     """Scores of parts that the detector has not learned, by the detector itself."""
-    advance = reading.watch("scoring good parts", len(pictures(parts)))
-    found = scored(detector, parts, view=view, reading=reading, advance=advance)
+    advance = reading.watch("inspecting held-out parts", len(pictures(parts)))
+    found = scored(detector, pictures(parts), view=view, reading=reading, advance=advance)
     return _held_out("split", found, parts, learned, 1)
 
 
@@ -171,30 +184,28 @@ def cross(
     view: View = WHOLE,
     reading: Reading = PLAIN,
 ) -> HeldOut:
-    """Scores of parts by detectors that did not learn them.
-
-    In so many folds of equal size, or one part at a time if left out; parts that do not fill a fold, drawn by the seed,
-    are learned every time and not scored.
-    """
-    left_out = drawn_folds(len(parts), folds, seed)
-    advance = reading.watch("scoring good parts left out", len(pictures(parts)))
-    found: list[Scored | None] = [None] * len(parts)
-    for numbers in left_out:
-        out = [parts[number] for number in numbers]
-        for number, each in zip(
-            numbers, scored(refit(out), out, view=view, reading=reading, advance=advance), strict=True
-        ):
-            found[number] = each
-    return _held_out("cross", found, parts, parts, len(left_out[0]))
+    """Scores of parts by detectors that did not learn them, see `drawn_folds`."""
+    left_out = [[parts[number] for number in fold] for fold in drawn_folds(len(parts), folds, seed)]
+    held = [part for part in parts if any(part in out for out in left_out)]
+    advance = reading.watch("inspecting parts left out", len(pictures(held)))
+    found: dict[Path, Scored] = {}
+    for out in left_out:
+        found |= scored(refit(out), pictures(out), view=view, reading=reading, advance=advance)
+    return _held_out("cross", found, held, parts, len(left_out[0]))
 
 
 def drawn_folds(count: int, folds: int | None, seed: int) -> list[list[int]]:
-    """Numbers of the parts in each fold; folds have one size, and what is left over is in none."""
+    """Numbers of the parts in each of so many folds of one size, or of one part each if left out.
+
+    Parts that do not fill a fold, drawn by the seed, are in none: they are learned every time and not scored.
+    """
     number = count if folds is None else folds
     if not 2 <= number <= count:
         raise BadInput(f"{count} parts cannot be left out in {number} folds: give at least 2, and no more than parts")
-    order = np.random.default_rng(seed).permutation(count).tolist() if folds else list(range(count))
-    size = count // number
+    if folds is None:
+        return [[part] for part in range(count)]
+    generator, size = np.random.default_rng(seed), count // number
+    order = generator.permutation(count).tolist()
     return [sorted(order[start : start + size]) for start in range(0, number * size, size)]
 
 
@@ -203,15 +214,17 @@ def pictures(parts: Iterable[Part]) -> list[Path]:
     return [path for part in parts for path in part]
 
 
-def _without(parts: Sequence[Part], out: Sequence[Part]) -> list[Part]:
+def without(parts: Iterable[Part], out: Iterable[Part]) -> list[Part]:
+    """The parts but for those that are left out."""
     gone = set(out)
     return [part for part in parts if part not in gone]
 
 
 def _held_out(
-    scheme: Scheme, found: Sequence[Scored | None], parts: Sequence[Part], learned: Sequence[Part], fold: int
+    scheme: Scheme, found: Mapping[Path, Scored], parts: Sequence[Part], learned: Sequence[Part], fold: int
 ) -> HeldOut:
-    kept = [(each, part) for each, part in zip(found, parts, strict=True) if each is not None]
+    pairs = [(highest(part, found), part) for part in parts]
+    kept = [(each, part) for each, part in pairs if each is not None]
     return HeldOut(scheme, tuple(s for s, _ in kept), tuple(p for _, p in kept), tuple(learned), fold)
 
 

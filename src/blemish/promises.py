@@ -137,10 +137,10 @@ def _about_good(calibration: Calibration) -> str:
             f"{_needed(calibration, goal.false_reject)} good parts, and {total} were shown."
         )
     if promise.highest is not None:
-        return f"{_at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
+        return f"At most {at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
     if promise.average is not None:
         return (
-            f"On average over calibrations like this one, {_at_most(promise.average).lower()} of good parts are "
+            f"On average over calibrations like this one, at most {at_most(promise.average)} of good parts are "
             f"rejected, {like} and learning more good parts raises no score."
         )
     return f"{promise.cases} of the {total} good parts shown are rejected; of later ones nothing can be promised."
@@ -156,7 +156,7 @@ def _about_defects(calibration: Calibration) -> str:
             f"{fewest_parts(goal.escape, goal.confidence)} defective parts, and {promise.total} were shown."
         )
     like = f"if they are like the {promise.total} shown"
-    return f"{_at_most(promise.highest)} of defective parts are accepted, {_surely(goal)}, {like}."
+    return f"At most {at_most(promise.highest)} of defective parts are accepted, {_surely(goal)}, {like}."
 
 
 def _about_review(calibration: Calibration) -> str:
@@ -181,11 +181,10 @@ def _about_pixels(calibration: Calibration) -> str:
     if k == 0 or not total or calibration.pixel < above(calibration.peaks, k):
         return f"How many good parts show a defect region is not promised: the {total} shown are too few."
     if calibration.scheme == "cross":
-        bound = _at_most(cross_bound(k, total, calibration.fold)).lower()
-        return f"On average, {bound} of good parts show a defect region, on the same conditions."
-    return (
-        f"{_at_most(highest_rate(k - 1, total, goal.confidence))} of good parts show a defect region, {_surely(goal)}."
-    )
+        bound = at_most(cross_bound(k, total, calibration.fold))
+        return f"On average, at most {bound} of good parts show a defect region, on the same conditions."
+    bound = at_most(highest_rate(k - 1, total, goal.confidence))
+    return f"At most {bound} of good parts show a defect region, {_surely(goal)}."
 
 
 def _all_defects(calibration: Calibration) -> list[float]:
@@ -222,10 +221,10 @@ def _needed(calibration: Calibration, target: float) -> int:
     return next(n for n in range(max(1, near), near + 3) if cross_bound(1, n, calibration.fold) <= target)
 
 
-def _at_most(share: float) -> str:
-    """A bound to two digits, rounded up so that it stays one: 0.0213 -> At most 2.2 %."""
+def at_most(share: float) -> str:
+    """A bound to two digits, rounded up so that it stays one: 0.0213 -> 2.2 %."""
     digits = 1 - math.floor(math.log10(share)) if share else 0
-    return f"At most {percent(math.ceil(share * 10**digits) / 10**digits)}"
+    return percent(math.ceil(share * 10**digits) / 10**digits)
 
 
 def _surely(goal: Goal) -> str:

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import ArrayLike, NDArray
 
 from blemish.errors import BadInput
 from blemish.metrics.drift import BETS, Drift
 
 
-def alarmed_after(good: object, later: object, **options: object) -> int | None:
+def alarmed_after(good: ArrayLike, later: ArrayLike, **options: Any) -> int | None:
     """How many parts it takes; None if there is no alarm."""
-    watch = Drift(np.asarray(good), **options)  # type: ignore[arg-type]
+    watch = Drift(np.asarray(good), **options)
     return next((count for count, score in enumerate(np.asarray(later), start=1) if watch.add(score)), None)
 
 
@@ -20,7 +22,7 @@ def test_false_alarms_are_as_rare_as_promised(values: int | None) -> None:
     """Also with many ties, and though the line runs long after a short calibration."""
     rng = np.random.default_rng(0)
 
-    def drawn(count: int) -> np.ndarray:  # type: ignore[type-arg]
+    def drawn(count: int) -> NDArray[np.float64]:
         return rng.normal(size=count) if values is None else rng.integers(0, values, count).astype(float)
 
     alarms = sum(alarmed_after(drawn(20), drawn(400), false_alarm=0.2, seed=n) is not None for n in range(200))
