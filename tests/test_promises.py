@@ -26,7 +26,7 @@ def shown(seed: int = 0, *, goal: Goal = STRICTEST, scheme: Any = "split", fold:
     rng = np.random.default_rng(seed)
     good = rng.normal(size=60).tolist()
     defects = {"scratch": rng.normal(3, 1, 30).tolist(), "dent": rng.normal(5, 1, 20).tolist()}
-    sizes: dict[str, list[float]] = {"scratch": np.arange(30).tolist(), "dent": [math.nan] * 20}
+    sizes: dict[str, list[float]] = {"scratch": [float(n) for n in range(30)], "dent": [math.nan] * 20}
     return calibrated(good, scheme=scheme, defects=defects, sizes=sizes, peaks=good, fold=fold, goal=goal)
 
 
