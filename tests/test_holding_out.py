@@ -1,148 +1,161 @@
 from __future__ import annotations
 
-import math
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from shutil import copy
 
 import pytest
+import torch
 from PIL import Image
-from tests.parts import frozen, good, mask, part, spots
+from tests.parts import LEARNERS, QUICK, good
+from torch import Tensor
 
-from blemish import inspection
-from blemish.calibration import Goal, changed
-from blemish.errors import BadInput
-from blemish.holding_out import HeldOut, calibration_of, defects_in, held_out, masks_in, with_calibration
-from blemish.inspection import Inspected, Unreadable
-from blemish.recipe import Recipe, detector
+from blemish import encoders, learning
+from blemish.errors import BadImage, BadInput
+from blemish.holding_out import Part, cross, drawn_folds, held_out, highest, parts_of, scored, split
+from blemish.images import Region
+from blemish.inspection import Inspected, Unreadable, View, inspect
 from blemish.teaching import Reading
-from blemish.types import GOOD
+from blemish.types import Detector, Geometry, Prediction
+
+TINY = encoders.load("test-tiny")
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("parts")
+class Brightness:
+    """The score is the mean of the picture plus what it was told."""
+
+    geometry = Geometry(16)
+
+    def __init__(self, more: float = 0.0) -> None:
+        self.more = more
+
+    def __call__(self, images: Tensor) -> Prediction:
+        return Prediction(images.mean((1, 2, 3)) + self.more, images.amax(1))
 
 
-@pytest.fixture(scope="module")
-def recipe(folder: Path) -> Recipe:
-    return frozen("patchcore", good(folder / "taught", 4))
+def grey(path: Path, level: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (20, 20), (level, level, level)).save(path)
+    return path
 
 
-def held(recipe: Recipe, kinds: dict[Path, str], masks: dict[Path, Path] | None = None) -> HeldOut:
-    return held_out(recipe, detector(recipe), kinds, masks=masks)
+def test_distinct_pictures_are_parts_of_their_own_and_copies_are_not(tmp_path: Path) -> None:
+    paths = good(tmp_path, 6)
+    assert parts_of(paths) == [(path,) for path in paths]
+    again = Path(copy(paths[2], tmp_path / "again.png"))
+    encoded = tmp_path / "encoded.jpg"
+    with Image.open(paths[4]) as picture:
+        picture.save(encoded, quality=92)
+    found = parts_of([*paths, again, encoded])
+    assert (found[2], found[4], len(found)) == ((paths[2], again), (paths[4], encoded), 6)
+    apart = parts_of([*paths, again, encoded], every_picture=True)
+    assert (apart[2], apart[4], len(apart)) == ((paths[2], again), (paths[4],), 7)
 
 
-def as_good(paths: list[Path]) -> dict[Path, str]:
-    return dict.fromkeys(paths, GOOD)
+def test_parts_are_told_apart_by_what_is_inspected_of_them(tmp_path: Path) -> None:
+    paths = good(tmp_path, 3)
+    with Image.open(paths[0]) as below, Image.open(paths[1]) as above:
+        whole = below.copy()
+        whole.paste(above.crop((0, 0, 64, 32)), (0, 0))
+    whole.save(tmp_path / "halves.png")
+    paths.append(tmp_path / "halves.png")
+    assert parts_of(paths, view=View(region=Region(0, 0, 64, 32)))[1] == (paths[1], paths[3])
+    assert parts_of(paths, view=View(region=Region(0, 32, 64, 32)))[0] == (paths[0], paths[3])
 
 
-def test_scores_and_peaks_are_those_of_inspection(recipe: Recipe, tmp_path: Path) -> None:
-    paths = good(tmp_path, 3, first=20)
-    found = held(recipe, as_good(paths))
-    results = list(inspection.inspect(detector(recipe), paths, view=recipe.view))
-    expected = [(r.score, float(r.anomaly_map.max())) for r in results if isinstance(r, Inspected)]
-    assert [(each.score, each.peak) for each in found.parts] == expected
-    calibration = calibration_of(found)
-    assert calibration.good == tuple(score for score, _ in expected)
-    assert calibration.peaks == tuple(peak for _, peak in expected)
-    assert calibration.scheme == "split"
+def test_unreadable_pictures_are_listed_or_raised(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    paths, unreadable = [*good(tmp_path, 2), broken], list[Unreadable]()
+    assert len(parts_of(paths, reading=Reading(unreadable=unreadable))) == 2
+    assert scored(Brightness(), [broken], reading=Reading(unreadable=unreadable)) == {}
+    assert [bad.path for bad in unreadable] == [broken, broken]
+    with pytest.raises(BadImage, match="broken"):
+        parts_of(paths)
+    with pytest.raises(BadImage, match="broken"):
+        scored(Brightness(), [broken])
 
 
-def test_pictures_of_one_part_count_once_by_the_highest(recipe: Recipe, tmp_path: Path) -> None:
-    paths = good(tmp_path, 3, first=20)
-    shutil.copy(paths[1], tmp_path / "copy.png")
-    Image.open(paths[1]).save(tmp_path / "again.jpg", quality=85)
-    pictures = [*paths, tmp_path / "copy.png", tmp_path / "again.jpg"]
-    found = held(recipe, as_good(pictures))
-    assert [len(each.pictures) for each in found.parts] == [1, 3, 1]
-    alone = [held(recipe, as_good([path])).parts[0].score for path in pictures]
-    assert found.parts[1].score == pytest.approx(max(alone[1], alone[3], alone[4]))
-    apart = held_out(recipe, detector(recipe), as_good(pictures), every_picture=True)
-    assert [len(each.pictures) for each in apart.parts] == [1, 2, 1, 1]
+def test_a_part_has_the_highest_score_of_its_pictures(tmp_path: Path) -> None:
+    dark, bright, gone = grey(tmp_path / "dark.png", 51), grey(tmp_path / "bright.png", 204), tmp_path / "gone.png"
+    results = scored(Brightness(), [dark, bright])
+    found = highest((dark, bright, gone), results)
+    assert found is not None
+    assert (found.picture, found.size) == (bright, (20, 20))
+    assert (found.score, found.peak) == pytest.approx((0.8, 0.8))
+    assert highest((gone,), results) is None
 
 
-def test_what_taught_the_recipe_is_not_used_nor_another_picture_of_it(recipe: Recipe, tmp_path: Path) -> None:
-    paths = [*good(tmp_path, 4), *good(tmp_path, 2, first=20)]
-    Image.open(paths[0]).save(tmp_path / "again.jpg", quality=85)
-    found = held(recipe, as_good([*paths, tmp_path / "again.jpg"]))
-    assert {path.name for path in found.taught} == {"good0.png", "good1.png", "good2.png", "good3.png", "again.jpg"}
-    assert [each.pictures[0].name for each in found.parts] == ["good20.png", "good21.png"]
-    with pytest.raises(BadInput, match=r"no good part is left.*taught the recipe"):
-        calibration_of(held(recipe, as_good(paths[:4])))
+def test_folds_are_of_one_size_and_hold_each_part_at_most_once() -> None:
+    assert drawn_folds(4, None, 0) == [[0], [1], [2], [3]]
+    found = drawn_folds(11, 3, 0)
+    assert [len(fold) for fold in found] == [3, 3, 3]
+    assert len({number for fold in found for number in fold}) == 9
+    assert found == drawn_folds(11, 3, 0) != drawn_folds(11, 3, 1)
+    for count, folds in ((1, None), (3, 4), (3, 1), (0, None)):
+        with pytest.raises(BadInput, match="cannot be left out"):
+            drawn_folds(count, folds, 0)
 
 
-def test_unreadable_pictures_are_listed_or_refused(recipe: Recipe, tmp_path: Path) -> None:
-    (tmp_path / "broken.png").write_bytes(b"no picture")
-    unreadable: list[Unreadable] = []
-    pictures = as_good([*good(tmp_path, 1, first=20), tmp_path / "broken.png"])
-    found = held_out(recipe, detector(recipe), pictures, reading=Reading(unreadable=unreadable))
-    assert len(found.parts) == 1
-    assert [each.path.name for each in unreadable] == ["broken.png"]
-    with pytest.raises(BadInput, match=r"broken\.png"):
-        held(recipe, pictures)
+def test_each_part_is_scored_by_a_detector_without_its_fold(tmp_path: Path) -> None:
+    parts: list[Part] = [
+        (grey(tmp_path / f"{n}.png", 10 * n), grey(tmp_path / f"{n}b.png", 10 * n + 5)) for n in range(5)
+    ]
+    left_out: list[list[Part]] = []
+
+    def refit(out: Sequence[Part]) -> Detector:
+        left_out.append(list(out))
+        return Brightness(len(left_out))
+
+    steps: list[str] = []
+    reading = Reading(watch=lambda stage, total: lambda: steps.append(f"{stage} of {total}"))
+    found = cross(refit, parts, folds=2, seed=1, reading=reading)
+    assert (found.scheme, found.fold, found.learned) == ("cross", 2, tuple(parts))
+    assert sorted(part for out in left_out for part in out) == sorted(found.parts)
+    assert len(found.parts) == 4
+    for shown, each in zip(found.parts, found.scored, strict=True):
+        number = next(at for at, out in enumerate(left_out, start=1) if shown in out)
+        assert each.picture == shown[1]
+        assert each.score == pytest.approx(number + (10 * parts.index(shown) + 5) / 255, abs=1e-4)
+    assert steps == ["inspecting parts left out of 8"] * 8
 
 
-def test_a_file_cannot_be_good_and_defective(recipe: Recipe, tmp_path: Path) -> None:
-    path = part(tmp_path / "a.png", 30)
-    shutil.copy(path, tmp_path / "b.png")
-    with pytest.raises(BadInput, match=r"b\.png is the same file as .*a\.png"):
-        held(recipe, {path: GOOD, tmp_path / "b.png": "dent"})
+def test_split_scores_by_the_detector_itself(tmp_path: Path) -> None:
+    parts = [(grey(tmp_path / f"{n}.png", 10 * n),) for n in range(3)]
+    found = split(Brightness(), parts[1:], learned=parts[:1])
+    assert [each.score for each in found.scored] == pytest.approx([10 / 255, 20 / 255], abs=1e-4)
+    assert (found.scheme, found.fold, found.learned) == ("split", 1, (parts[0],))
 
 
-def test_defects_have_types_and_areas(recipe: Recipe, tmp_path: Path) -> None:
-    spots(tmp_path / "bad" / "spot", 2)
-    part(tmp_path / "bad" / "loose.png", 50, spot=(4, 4))
-    mask(tmp_path / "bad" / "masks" / "spot" / "spot0_mask.png", (8, 44))
-    mask(tmp_path / "bad" / "masks" / "loose.png", (4, 4))
-    kinds = defects_in(tmp_path / "bad", masks=tmp_path / "bad" / "masks")
-    assert {path.name: kind for path, kind in kinds.items()} == {
-        "loose.png": "defect",
-        "spot0.png": "spot",
-        "spot1.png": "spot",
-    }
-    masks = masks_in(tmp_path / "bad" / "masks", list(kinds), tmp_path / "bad")
-    found = held(recipe, as_good(good(tmp_path / "new", 2, first=20)) | kinds, masks)
-    calibration = calibration_of(found)
-    assert calibration.sizes["defect"] == (144.0,)
-    assert calibration.sizes["spot"][0] == 144
-    assert math.isnan(calibration.sizes["spot"][1])
-    assert min(min(scores) for scores in calibration.defects.values()) > max(calibration.good)
+@pytest.mark.parametrize("method", LEARNERS)
+def test_every_method_is_held_out_by_its_name(method: str, tmp_path: Path) -> None:
+    """Its scores are those of a detector that was fitted without the part."""
+    paths = good(tmp_path, 5)
+    crossed = held_out(method, TINY, paths, folds=2, seed=3, arguments=QUICK.get(method))
+    assert (len(crossed.scored), len(crossed.learned)) == (4, 5)
+    fold = {paths[number] for number in drawn_folds(5, 2, 3)[0]}
+    fitted = learning.ready(method, TINY, good=[p for p in paths if p not in fold], arguments=QUICK.get(method))
+    alone = {each.path: each.score for each in inspect(fitted, sorted(fold)) if isinstance(each, Inspected)}
+    found = {each.picture: each.score for each in crossed.scored if each.picture in fold}
+    assert found == pytest.approx(alone, rel=1e-4, abs=1e-6)
+    assert len(found) == 2
+    halved = held_out(method, TINY, paths, scheme="split", learn=0.4, arguments=QUICK.get(method))
+    assert (len(halved.learned), len(halved.scored)) == (2, 3)
+    assert not set(halved.learned) & set(halved.parts)
 
 
-def test_a_mask_is_not_given_to_two_pictures_of_one_name(tmp_path: Path) -> None:
-    one, other = (part(tmp_path / "bad" / kind / "000.png", seed) for seed, kind in enumerate(("dent", "spot")))
-    flat = mask(tmp_path / "flat" / "000.png", (4, 4))
-    assert masks_in(tmp_path / "flat", [one, other], tmp_path / "bad") == {}
-    assert masks_in(tmp_path / "flat", [one], tmp_path / "bad") == {one: flat}
-    deep = mask(tmp_path / "deep" / "spot" / "000_mask.png", (4, 4))
-    assert masks_in(tmp_path / "deep", [one, other], tmp_path / "bad") == {other: deep}
+def test_a_method_that_needs_no_parts_calibrates_with_all_of_them(tmp_path: Path) -> None:
+    found = held_out("winclip", TINY, good(tmp_path, 3), scheme="split", learn=0)
+    assert (len(found.scored), found.learned) == (3, ())
 
 
-def test_good_is_no_type_of_defect(tmp_path: Path) -> None:
-    good(tmp_path / "good", 1)
-    with pytest.raises(BadInput, match="no type of defect"):
-        defects_in(tmp_path)
+@pytest.mark.parametrize("learn", [0.9, 1.0, -0.1])
+def test_a_split_leaves_parts_to_calibrate_with(learn: float, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="leaves none"):
+        held_out("patchcore", TINY, good(tmp_path, 2), scheme="split", learn=learn)
 
 
-def test_labels_of_defects_change_no_threshold(recipe: Recipe, tmp_path: Path) -> None:
-    bad = spots(tmp_path / "bad", 4)
-    shutil.copy(bad[0], tmp_path / "bad" / "copy.png")
-    pictures = as_good(good(tmp_path / "new", 4, first=20))
-    bad.append(tmp_path / "bad" / "copy.png")
-    one, other = (
-        calibration_of(held(recipe, pictures | dict(zip(bad, kinds, strict=True))), Goal(cost_ratio=3))
-        for kinds in (["a", "a", "b", "b", "a"], ["b", "a", "b", "a", "a"])
-    )
-    assert one.defects != other.defects
-    assert (one.accept, one.reject, one.pixel) == (other.accept, other.reject, other.pixel)
-
-
-def test_a_calibrated_recipe_is_made_from_the_other(recipe: Recipe, tmp_path: Path) -> None:
-    calibration = calibration_of(held(recipe, as_good(good(tmp_path, 3, first=20))))
-    new = with_calibration(recipe, calibration)
-    assert (new.parent, new.calibration) == (recipe.hash, calibration)
-    assert new.tensors == recipe.tensors
-    later = with_calibration(new, changed(calibration, Goal(false_reject=0.5)))
-    assert later.parent == new.hash
-    assert later.calibration is not None
-    assert later.calibration.good == calibration.good
+def test_nothing_global_is_drawn(tmp_path: Path) -> None:
+    state = torch.get_rng_state()
+    held_out("patchcore", TINY, good(tmp_path, 3), folds=3, arguments=QUICK["patchcore"])
+    assert torch.equal(state, torch.get_rng_state())

@@ -19,7 +19,7 @@ from torch import Tensor
 from blemish import data, encoders, lessons, teaching
 from blemish import recipe as recipes
 from blemish.blocks.exemplars import described
-from blemish.blocks.streaming import farthest
+from blemish.blocks.memory import MemoryBank
 from blemish.calibration import above
 from blemish.data.masks import is_empty
 from blemish.data.sampling import normals
@@ -112,13 +112,14 @@ def in_lots(method: str, encoder: Encoder, lots: list[list[Path]], budget: float
 
 def measured(name: str, recipe: Recipe, encoder: Encoder, rows: Tensor, test: list[Sample]) -> dict[str, Any]:
     """How well a recipe's bank covers all patches of its good parts, and what that does to its scores."""
-    bank = recipe.tensors["detector.bank.rows"]
-    nearest = [torch.cdist(part, bank).amin(1) for part in rows.split(512)]
+    bank = MemoryBank("euclidean")
+    bank.hold(recipe.tensors["detector.bank.rows"])
+    apart = bank.distance(rows)
     return {
         "name": name,
-        "rows": len(bank),
-        "radius": farthest(rows, bank),
-        "mean": float(torch.cat(nearest).mean()),
+        "rows": len(bank.rows),
+        "radius": float(apart.max()),
+        "mean": float(apart.mean()),
         "auroc": auroc(recipe, encoder, test),
     }
 

@@ -74,8 +74,9 @@ class Calibration:
             "peaks": list(self.peaks),
             "defects": {name: list(scores) for name, scores in self.defects.items()},
             "sizes": {name: [None if math.isnan(a) else a for a in areas] for name, areas in self.sizes.items()},
-            "accept": self.accept if math.isfinite(self.accept) else str(self.accept),
-            "reject": self.reject if math.isfinite(self.reject) else str(self.reject),
+            "accept": _written(self.accept),
+            "reject": _written(self.reject),
+            "pixel": None if self.pixel is None else _written(self.pixel),
             "goal": dict(self.goal),
         }
 
@@ -266,6 +267,10 @@ def _numbers(values: Any, what: str, *, unknown: bool = False) -> tuple[float, .
 def _by_type(values: Any, what: str, *, unknown: bool = False) -> dict[str, tuple[float, ...]]:
     _require(isinstance(values, dict) and all(isinstance(name, str) and name for name in values), what)
     return {name: _numbers(scores, what, unknown=unknown) for name, scores in values.items()}
+
+
+def _written(threshold: float) -> float | str:
+    return threshold if math.isfinite(threshold) else str(threshold)
 
 
 def _threshold(value: Any, what: str) -> float:

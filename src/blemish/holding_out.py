@@ -1,187 +1,234 @@
-"""Scores of parts that taught a recipe nothing, by its own detector: what `calibration` derives thresholds from.
+"""Scores of good parts by detectors that have not seen them: what a calibration is made from.
 
-Bounds hold for independent parts, so pictures that show one part count once, by the highest of their scores:
-`blemish.images.likeness` finds them, see there. It errs towards too few parts, which weakens a promise and breaks none;
-between two pictures alone it joins but near copies, since how alike different parts are cannot be seen there.
+The bounds hold for independent parts, so pictures that show the same part count as one and are never in different
+folds, see `images.likeness`. That errs towards too few parts, which weakens a promise and breaks none.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from blemish.calibration import STRICTEST, Calibration, Goal, calibrated
-from blemish.data.masks import read_mask
-from blemish.errors import BadInput
-from blemish.images import find, visible
+from blemish import encoders
+from blemish.calibration import Scheme
+from blemish.errors import BadImage, BadInput
+from blemish.images import decode, read, visible
 from blemish.images.likeness import fingerprint, same_parts
-from blemish.inspection import Inspected, Unreadable, View, inspect
-from blemish.recipe import Recipe, stamped
+from blemish.inspection import WHOLE, Unreadable, View, inspect
+from blemish.learning import ready
 from blemish.teaching import PLAIN, Reading
-from blemish.types import GOOD, Detector
+from blemish.types import Detector, Encoder
 
-ANY_TYPE = "defect"
-"""The type of defects that lie in no folder of their own."""
+Part = tuple[Path, ...]
+"""The pictures that show one and the same part."""
+
+Refit = Callable[[Sequence[Part]], Detector]
+"""The parts to leave out -> a detector that has learned the others."""
 
 
-class Part(NamedTuple):
-    """One part, by the picture of it that scored highest."""
+class Scored(NamedTuple):
+    """One picture's result."""
 
-    kind: str  # GOOD, or the defect's type
+    picture: Path
     score: float
-    peak: float  # the highest value of the map
-    area: float  # of the defect, in pixels; NaN where there is no mask
-    pictures: tuple[Path, ...]  # all that show it
+    peak: float  # the highest value of its map
+    size: tuple[int, int]  # height and width
 
 
 class HeldOut(NamedTuple):
-    """The parts that count, and the pictures that do not since they, or others of their part, taught the recipe."""
+    """What `calibration.calibrated` is given, and where it comes from."""
 
-    parts: list[Part]
-    taught: list[Path]
+    scheme: Scheme
+    scored: tuple[Scored, ...]  # one a part that was held out: the picture with the highest score
+    parts: tuple[Part, ...]  # the same ones
+    learned: tuple[Part, ...]  # what the detector has learned that is calibrated
+    fold: int = 1  # parts left out together
 
 
-class _Seen(NamedTuple):
-    path: Path
-    kind: str
-    sha256: str
-    score: float
-    peak: float
-    area: float
-    fingerprint: Tensor
+def parts_of(
+    paths: Sequence[Path], *, view: View = WHOLE, every_picture: bool = False, reading: Reading = PLAIN
+) -> list[Part]:
+    """The parts that the pictures show, in the order of their first; what cannot be read is left out.
+
+    They are told apart by what is inspected of them. `every_picture`: each counts as a part of its own, but for files
+    that are equal byte for byte.
+    """
+
+    def seen(path: Path) -> tuple[Tensor, str]:
+        part = visible(path, read(path, white=view.white), region=view.region, mask=view.mask)
+        found = fingerprint(part)
+        # Pictures without structure are like none, not even themselves.
+        return torch.zeros_like(found) if every_picture else found, digest(path)
+
+    advance = reading.watch("comparing pictures", len(paths))
+    kept, prints, digests = list[Path](), list[Tensor](), list[str]()
+    for path, found in decode(paths, seen):
+        advance()
+        if isinstance(found, BadImage):
+            _refused(Unreadable(path, str(found)), reading)
+            continue
+        kept.append(path)
+        prints.append(found[0])
+        digests.append(found[1])
+    return [tuple(kept[number] for number in part) for part in same_parts(prints, digests)]
+
+
+def digest(path: Path) -> str:
+    """sha256 of the file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def scored(
+    detector: Detector,
+    paths: Iterable[Path],
+    *,
+    view: View = WHOLE,
+    reading: Reading = PLAIN,
+    advance: Callable[[], None] | None = None,
+) -> dict[Path, Scored]:
+    """Each picture's result; those that cannot be read have none."""
+    found: dict[Path, Scored] = {}
+    for result in inspect(detector, paths, view=view, batch_size=reading.batch_size):
+        if advance:
+            advance()
+        if isinstance(result, Unreadable):
+            _refused(result, reading)
+            continue
+        values = result.anomaly_map[~result.anomaly_map.isnan()]
+        height, width = result.anomaly_map.shape
+        found[result.path] = Scored(result.path, result.score, float(values.max()), (height, width))
+    return found
+
+
+def highest(part: Part, results: Mapping[Path, Scored]) -> Scored | None:
+    """That of the part's picture with the highest score; None where none of them could be read."""
+    return max((results[path] for path in part if path in results), key=lambda each: each.score, default=None)
 
 
 def held_out(
-    recipe: Recipe,
-    detector: Detector,
-    kinds: Mapping[Path, str],
+    method: str,
+    encoder: str | Encoder,
+    good: Sequence[Path],
     *,
-    masks: Mapping[Path, Path] | None = None,
-    every_picture: bool = False,
+    scheme: Scheme = "cross",
+    folds: int | None = None,
+    learn: float = 0.5,
+    seed: int = 0,
+    product: str = "object",
+    arguments: Mapping[str, Any] | None = None,
+    view: View = WHOLE,
     reading: Reading = PLAIN,
 ) -> HeldOut:
-    """Pictures and what they show, GOOD or the type of defect, through the recipe's own detector.
+    """Scores of any method's good parts, by its name.
 
-    `every_picture`: each counts as a part of its own but for files that are equal byte for byte. Raises BadInput for a
-    file that is shown as good and as defective.
+    cross: every part is scored by a detector that learned all folds but its own, and the detector that learns all of
+    them is what is calibrated; `folds` as in `cross`. split: a share `learn` of the parts, drawn by the seed, is
+    learned, and the others are scored; 0 for a method that needs none.
     """
-    advance = reading.watch("inspecting held-out parts", len(kinds))
-    seen: list[_Seen] = []
-    for result in inspect(detector, list(kinds), view=recipe.view, batch_size=reading.batch_size):
-        advance()
-        if isinstance(result, Inspected):
-            seen.append(_seen(result, kinds[result.path], recipe.view, (masks or {}).get(result.path)))
-        elif reading.unreadable is None:
-            raise BadInput(result.reason)
-        else:
-            reading.unreadable.append(Unreadable(result.path, result.reason))
-    _refuse_both(seen)
-    groups = [[seen[row] for row in rows] for rows in _groups(seen, every_picture=every_picture)]
-    known = {each.sha256 for each in recipe.taught}
-    new = [known.isdisjoint(each.sha256 for each in group) for group in groups]
-    parts = [part for group, held in zip(groups, new, strict=True) if held for part in _parts(group)]
-    return HeldOut(parts, [each.path for group, held in zip(groups, new, strict=True) if not held for each in group])
+    found = encoders.load(encoder)
+    parts = parts_of(good, view=view, reading=reading)
 
-
-def calibration_of(found: HeldOut, goal: Goal = STRICTEST) -> Calibration:
-    """Thresholds from them; raises BadInput when no good part is left, and as `calibrated` does."""
-    good = [part for part in found.parts if part.kind == GOOD]
-    if not good:
-        raise BadInput(
-            "no good part is left to calibrate by, "
-            + ("those given taught the recipe: give others" if found.taught else "none of those given can be read")
+    def fitted(learned: Sequence[Part], watched: Reading) -> Detector:
+        return ready(
+            method,
+            found,
+            product=product,
+            good=pictures(learned),
+            arguments=arguments,
+            view=view,
+            batch_size=watched.batch_size,
+            watch=watched.watch,
         )
-    types = sorted({part.kind for part in found.parts} - {GOOD})
-    by_type = {name: [part for part in found.parts if part.kind == name] for name in types}
-    return calibrated(
-        [part.score for part in good],
-        scheme="split",
-        defects={name: [part.score for part in parts] for name, parts in by_type.items()},
-        sizes={name: [part.area for part in parts] for name, parts in by_type.items()},
-        peaks=[part.peak for part in good],
-        goal=goal,
-    )
+
+    if scheme == "cross":
+        quiet = Reading(reading.batch_size)
+        return cross(
+            lambda out: fitted(without(parts, out), quiet), parts, folds=folds, seed=seed, view=view, reading=reading
+        )
+    generator = np.random.default_rng(seed)
+    order = generator.permutation(len(parts)).tolist()
+    count = round(learn * len(parts))
+    if not 0 <= learn < 1 or count == len(parts):
+        raise BadInput(f"learn={learn} leaves none of {len(parts)} parts to calibrate with: give more, or learn less")
+    learned, others = ([parts[number] for number in sorted(half)] for half in (order[:count], order[count:]))
+    return split(fitted(learned, reading), others, learned=learned, view=view, reading=reading)
 
 
-def with_calibration(recipe: Recipe, calibration: Calibration) -> Recipe:
-    """The recipe made from that one which decides by these thresholds; no raw score changes."""
-    return stamped(dataclasses.replace(recipe, calibration=calibration), recipe.hash)
+def split(
+    detector: Detector,
+    parts: Sequence[Part],
+    *,
+    learned: Sequence[Part] = (),
+    view: View = WHOLE,
+    reading: Reading = PLAIN,
+) -> HeldOut:
+    """Scores of parts that the detector has not learned, by the detector itself."""
+    advance = reading.watch("inspecting held-out parts", len(pictures(parts)))
+    found = scored(detector, pictures(parts), view=view, reading=reading, advance=advance)
+    return _held_out("split", found, parts, learned, 1)
 
 
-def defects_in(folder: Path, *, masks: Path | None = None) -> dict[Path, str]:
-    """Pictures and their type: the folder they lie in, below that one; pictures among the masks are left out."""
-    inside = masks.resolve() if masks else None
-    paths = [path for path in find([folder]) if inside not in path.resolve().parents]
-    types = {path: ([*path.relative_to(folder).parts[:-1], ANY_TYPE])[0] for path in paths}
-    if GOOD in types.values():
-        raise BadInput(f"{folder / GOOD} is no type of defect: give good parts by --good, and move that folder away")
-    return types
+def cross(
+    refit: Refit,
+    parts: Sequence[Part],
+    *,
+    folds: int | None = None,
+    seed: int = 0,
+    view: View = WHOLE,
+    reading: Reading = PLAIN,
+) -> HeldOut:
+    """Scores of parts by detectors that did not learn them, see `drawn_folds`."""
+    left_out = [[parts[number] for number in fold] for fold in drawn_folds(len(parts), folds, seed)]
+    held = [part for part in parts if any(part in out for out in left_out)]
+    advance = reading.watch("inspecting parts left out", len(pictures(held)))
+    found: dict[Path, Scored] = {}
+    for out in left_out:
+        found |= scored(refit(out), pictures(out), view=view, reading=reading, advance=advance)
+    return _held_out("cross", found, held, parts, len(left_out[0]))
 
 
-def masks_in(masks: Path, pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Masks of the pictures below `folder`: at the same place below `masks`, or of a name that only one picture has.
+def drawn_folds(count: int, folds: int | None, seed: int) -> list[list[int]]:
+    """Numbers of the parts in each of so many folds of one size, or of one part each if left out.
 
-    NAME.png or NAME_mask.png; pictures without a mask are missing.
+    Parts that do not fill a fold, drawn by the seed, are in none: they are learned every time and not scored.
     """
-    found = {mask.relative_to(masks).parent / mask.stem.removesuffix("_mask"): mask for mask in find([masks])}
-    names = [path.stem for path in pictures]
-    places = {
-        path: (path.relative_to(folder).with_suffix(""), *([Path(path.stem)] if names.count(path.stem) == 1 else []))
-        for path in pictures
-    }
-    return {path: next(found[at] for at in each if at in found) for path, each in places.items() if found.keys() & each}
+    number = count if folds is None else folds
+    if not 2 <= number <= count:
+        raise BadInput(f"{count} parts cannot be left out in {number} folds: give at least 2, and no more than parts")
+    if folds is None:
+        return [[part] for part in range(count)]
+    generator, size = np.random.default_rng(seed), count // number
+    order = generator.permutation(count).tolist()
+    return [sorted(order[start : start + size]) for start in range(0, number * size, size)]
 
 
-def _seen(result: Inspected, kind: str, view: View, mask: Path | None) -> _Seen:
-    with result.path.open("rb") as file:
-        sha256 = file_digest(file, "sha256").hexdigest()
-    part = visible(result.path, result.picture, region=view.region, mask=view.mask)
-    values = result.anomaly_map[~result.anomaly_map.isnan()]
-    area = math.nan if mask is None else float(read_mask(mask, size=_size(result.picture)).sum())
-    return _Seen(result.path, kind, sha256, result.score, float(values.max()), area, fingerprint(part))
+def pictures(parts: Iterable[Part]) -> list[Path]:
+    """All pictures of the parts."""
+    return [path for part in parts for path in part]
 
 
-def _size(picture: Tensor) -> tuple[int, int]:
-    return picture.shape[-2], picture.shape[-1]
+def without(parts: Iterable[Part], out: Iterable[Part]) -> list[Part]:
+    """The parts but for those that are left out."""
+    gone = set(out)
+    return [part for part in parts if part not in gone]
 
 
-def _groups(seen: Sequence[_Seen], *, every_picture: bool) -> list[list[int]]:
-    """Rows of the pictures of each part."""
-    digests = [each.sha256 for each in seen]
-    # Pictures without structure are like none, not even themselves.
-    prints = [torch.zeros_like(each.fingerprint) if every_picture else each.fingerprint for each in seen]
-    return same_parts(prints, digests)
+def _held_out(
+    scheme: Scheme, found: Mapping[Path, Scored], parts: Sequence[Part], learned: Sequence[Part], fold: int
+) -> HeldOut:
+    pairs = [(highest(part, found), part) for part in parts]
+    kept = [(each, part) for each, part in pairs if each is not None]
+    return HeldOut(scheme, tuple(s for s, _ in kept), tuple(p for _, p in kept), tuple(learned), fold)
 
 
-def _parts(group: Sequence[_Seen]) -> Iterator[Part]:
-    """The good part and the defective one of a group: a part may have been photographed before it was damaged.
-
-    A defect's type is that of its highest score, so that types have no say in how many parts there are.
-    """
-    for pictures in ([e for e in group if e.kind == GOOD], [e for e in group if e.kind != GOOD]):
-        if pictures:
-            highest = max(pictures, key=lambda each: each.score)
-            peak = max(each.peak for each in pictures)
-            yield Part(highest.kind, highest.score, peak, highest.area, tuple(each.path for each in pictures))
-
-
-def _refuse_both(seen: Sequence[_Seen]) -> None:
-    good = {each.sha256: each.path for each in seen if each.kind == GOOD}
-    for each in seen:
-        if each.kind != GOOD and each.sha256 in good:
-            raise BadInput(f"{each.path} is the same file as {good[each.sha256]}: it cannot be defective and good")
-
-
-def as_json(found: HeldOut) -> dict[str, Any]:
-    """Plain values: the pictures of each part, and those that were not used."""
-    parts = [
-        {"type": part.kind, "score": part.score, "pictures": list(map(str, part.pictures))} for part in found.parts
-    ]
-    return {"parts": parts, "taught": list(map(str, found.taught))}
+def _refused(bad: Unreadable, reading: Reading) -> None:
+    if reading.unreadable is None:
+        raise BadImage(bad.reason)
+    reading.unreadable.append(bad)

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from blemish.calibration import (
     Calibration,
@@ -21,13 +18,12 @@ from blemish.calibration import (
     allowed_escapes,
     allowed_rejects,
     below,
+    changed,
     cross_bound,
     goal_of,
 )
 from blemish.metrics.binomial import Rate, fewest_parts, highest_rate, rate
-
-CLASSES = 3
-"""Classes of size that are made when none are given: as many defects in each."""
+from blemish.metrics.verdicts import UNKNOWN, size_classes
 
 
 class Promise(NamedTuple):
@@ -77,16 +73,12 @@ def escapes_by_size(calibration: Calibration, edges: Sequence[float] | None = No
 
     `edges`: areas in pixels, ascending, that part the classes; if left out, a third of the known areas lie in each.
     """
-    scores = np.array(_all_defects(calibration))
-    areas = np.array([area for each in calibration.sizes.values() for area in each])
-    known = areas[~np.isnan(areas)]
-    if not len(known):
-        return {}
-    shares = np.arange(1, CLASSES) / CLASSES
-    inner = np.quantile(known, shares, method="lower") if edges is None else np.asarray(edges, dtype=np.float64)
-    limits = [-math.inf, *np.unique(inner).tolist(), math.inf]
-    classes = {_named(low, high): scores[(areas > low) & (areas <= high)] for low, high in pairwise(limits)}
-    return {name: _escaped(inside.tolist(), calibration) for name, inside in classes.items() if len(inside)}
+    areas = [area for each in calibration.sizes.values() for area in each]
+    rows = sorted(zip(areas, size_classes(areas, edges), _all_defects(calibration), strict=True))
+    inside: dict[str, list[float]] = {name: [] for _, name, _ in rows if name != UNKNOWN}
+    for _, name, score in rows:
+        inside.get(name, []).append(score)
+    return {name: _escaped(scores, calibration) for name, scores in inside.items()}
 
 
 def reviewed(calibration: Calibration) -> dict[str, Rate]:
@@ -98,19 +90,22 @@ def reviewed(calibration: Calibration) -> dict[str, Rate]:
 
 
 def missing(calibration: Calibration) -> dict[str, int]:
-    """How many more parts the targets need, if none of them fails: of good ones, of defective ones, of each type.
-
-    What is enough is left out. A type needs as many as all together, for the target to be shown for it alone.
-    """
+    """How many more "good" and "defective" parts the targets need, if none of them fails; without what is enough."""
     goal, found = goal_of(calibration), {}
-    total, scores = len(calibration.good), calibration.defects
     if goal.false_reject is not None:
-        found["good"] = _needed(calibration, goal.false_reject) - total
+        found["good"] = _needed(calibration, goal.false_reject) - len(calibration.good)
     if goal.escape is not None:
-        enough = fewest_parts(goal.escape, goal.confidence)
-        found["defective"] = enough - sum(map(len, scores.values()))
-        found |= {name: enough - len(each) for name, each in scores.items()}
+        found["defective"] = fewest_parts(goal.escape, goal.confidence) - len(_all_defects(calibration))
     return {name: more for name, more in found.items() if more > 0}
+
+
+def missing_by_type(calibration: Calibration) -> dict[str, int]:
+    """How many more parts of each type would show the target for this type alone."""
+    goal = goal_of(calibration)
+    if goal.escape is None:
+        return {}
+    enough = fewest_parts(goal.escape, goal.confidence)
+    return {name: enough - len(scores) for name, scores in calibration.defects.items() if enough > len(scores)}
 
 
 def statement(calibration: Calibration) -> list[str]:
@@ -129,6 +124,7 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
         "escapes_by_size": {name: each._asdict() for name, each in escapes_by_size(calibration).items()},
         "reviewed": {name: each._asdict() for name, each in reviewed(calibration).items()},
         "missing": missing(calibration),
+        "missing_by_type": missing_by_type(calibration),
     }
 
 
@@ -141,10 +137,10 @@ def _about_good(calibration: Calibration) -> str:
             f"{_needed(calibration, goal.false_reject)} good parts, and {total} were shown."
         )
     if promise.highest is not None:
-        return f"{_at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
+        return f"At most {at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
     if promise.average is not None:
         return (
-            f"On average over calibrations like this one, {_at_most(promise.average).lower()} of good parts are "
+            f"On average over calibrations like this one, at most {at_most(promise.average)} of good parts are "
             f"rejected, {like} and learning more good parts raises no score."
         )
     return f"{promise.cases} of the {total} good parts shown are rejected; of later ones nothing can be promised."
@@ -160,12 +156,14 @@ def _about_defects(calibration: Calibration) -> str:
             f"{fewest_parts(goal.escape, goal.confidence)} defective parts, and {promise.total} were shown."
         )
     like = f"if they are like the {promise.total} shown"
-    return f"{_at_most(promise.highest)} of defective parts are accepted, {_surely(goal)}, {like}."
+    return f"At most {at_most(promise.highest)} of defective parts are accepted, {_surely(goal)}, {like}."
 
 
 def _about_review(calibration: Calibration) -> str:
     if calibration.accept == calibration.reject:
-        both = goal_of(calibration).cost_ratio is None and calibration.defects
+        goal = goal_of(calibration)
+        by_targets = goal.cost_ratio is None and calibration.accept == changed(calibration, goal).accept
+        both = by_targets and calibration.defects
         why = ", midway between those that either target allows" if both else ""
         return f"Nothing is for review: one threshold decides{why}."
     shares = [
@@ -183,11 +181,10 @@ def _about_pixels(calibration: Calibration) -> str:
     if k == 0 or not total or calibration.pixel < above(calibration.peaks, k):
         return f"How many good parts show a defect region is not promised: the {total} shown are too few."
     if calibration.scheme == "cross":
-        bound = _at_most(cross_bound(k, total, calibration.fold)).lower()
-        return f"On average, {bound} of good parts show a defect region, on the same conditions."
-    return (
-        f"{_at_most(highest_rate(k - 1, total, goal.confidence))} of good parts show a defect region, {_surely(goal)}."
-    )
+        bound = at_most(cross_bound(k, total, calibration.fold))
+        return f"On average, at most {bound} of good parts show a defect region, on the same conditions."
+    bound = at_most(highest_rate(k - 1, total, goal.confidence))
+    return f"At most {bound} of good parts show a defect region, {_surely(goal)}."
 
 
 def _all_defects(calibration: Calibration) -> list[float]:
@@ -224,16 +221,10 @@ def _needed(calibration: Calibration, target: float) -> int:
     return next(n for n in range(max(1, near), near + 3) if cross_bound(1, n, calibration.fold) <= target)
 
 
-def _named(low: float, high: float) -> str:
-    if high == math.inf:
-        return f"over {low:g} px" if low > -math.inf else "any size"
-    return f"up to {high:g} px" if low == -math.inf else f"{low:g} to {high:g} px"
-
-
-def _at_most(share: float) -> str:
-    """A bound to two digits, rounded up so that it stays one: 0.0213 -> At most 2.2 %."""
+def at_most(share: float) -> str:
+    """A bound to two digits, rounded up so that it stays one: 0.0213 -> 2.2 %."""
     digits = 1 - math.floor(math.log10(share)) if share else 0
-    return f"At most {percent(math.ceil(share * 10**digits) / 10**digits)}"
+    return percent(math.ceil(share * 10**digits) / 10**digits)
 
 
 def _surely(goal: Goal) -> str:

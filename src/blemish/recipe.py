@@ -266,12 +266,11 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
     return [row for row in rows if row[1]]
 
 
-def differences(one: Recipe, other: Recipe, *, tensors: bool = True) -> list[tuple[str, str, str]]:
+def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
     """What differs: (what, in one, in the other), "" where it is missing; nothing for two of one hash."""
     left, right = (_leaves(recipe) for recipe in (one, other))
     found = [(what, left.get(what, ""), right.get(what, "")) for what in {**left, **right}]
-    if tensors:
-        found += [(f"tensor {name}", before, after) for name, before, after in _tensor_differences(one, other)]
+    found += [(f"tensor {name}", before, after) for name, before, after in _tensor_differences(one, other)]
     return [row for row in found if row[1] != row[2]]
 
 

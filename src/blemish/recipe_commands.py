@@ -187,9 +187,10 @@ def _more_defects(
 
 
 def _tell(old: Recipe, new: Recipe, path: Path) -> None:
-    from blemish import recipe as recipes
-
-    print_table(("", "before", "now"), recipes.differences(old, new, tensors=False))
+    before, now = ({each.id: each for each in recipe.taught} for recipe in (old, new))
+    rows = [("taught", each.id, each.kind, each.name) for each in new.taught if each.id not in before]
+    rows += [("forgotten", each.id, each.kind, each.name) for each in old.taught if each.id not in now]
+    print_table(("", "id", "as", "picture"), rows)
     click.echo(f"{path}: {new.hash}")
     if old.calibration:
         click.echo("note: the calibration no longer holds and was left out: see `blemish calibrate`", err=True)

@@ -98,12 +98,28 @@ def test_taught_pictures_are_not_used_and_copies_count_once(parts: Path) -> None
     assert result.exit_code == 3
     told = json.loads(result.stdout)
     assert len(told["calibration"]["good"]) == 8
-    assert {Path(path).name for path in told["taught"]} == {f"good{number}.png" for number in range(4)}
+    assert {Path(path).name for path in told["unused"]} == {f"good{number}.png" for number in range(4)}
     (once,) = [each["pictures"] for each in told["parts"] if len(each["pictures"]) > 1]
     assert {Path(path).name for path in once} == {"copy.png", "good20.png"}
     assert told["recipe"] == load(parts / "a.blemish").hash
     assert "4 pictures of parts that taught the recipe are not used: good0.png, good1.png" in result.stderr
     assert "broken.png" in result.stderr
+
+
+def test_a_recipe_is_calibrated_by_what_taught_it(parts: Path) -> None:
+    result = calibrate(parts, "--good", parts / "taught", "--defects", parts / "bad", "--json")
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    assert (told["calibration"]["scheme"], told["calibration"]["fold"]) == ("cross", 1)
+    assert told["false_rejects"]["average"] == pytest.approx(1 / 5)
+    assert told["statement"][0].startswith("On average over calibrations like this one, at most 20 %")
+    status, found = judged(parts, "taught", "one")
+    assert (status, {verdict for _, verdict in found.values()}) == (0, {"accept"})
+    told = json.loads(calibrate(parts, "--escape", 0.3, "--json").stdout)
+    assert (told["missing"], told["missing_by_type"]) == ({"defective": 6}, {"dent": 8, "spot": 7})
+    folded = calibrate(parts, "--good", parts / "taught", "--folds", 2, "--seed", 3)
+    assert folded.exit_code == 0, folded.output
+    assert "at most 34 % of good parts" in folded.stdout
 
 
 def test_copies_are_named(parts: Path) -> None:
@@ -128,7 +144,11 @@ def test_a_missing_mask_is_said(parts: Path) -> None:
         ([], 2, "say --good"),
         (["--defects", "{bad}"], 2, "go with --good"),
         (["--good", "{good}", "--masks", "{masks}"], 2, "--masks goes with --defects"),
-        (["--good", "{taught}"], 1, "those given taught the recipe"),
+        (["--good", "{taught}", "--scheme", "split"], 1, "those given taught the recipe"),
+        (["--good", "{good}", "--scheme", "cross"], 1, "cannot be left out"),
+        (["--good", "{taught}", "--folds", "9"], 1, "cannot be left out in 9 folds"),
+        (["--good", "{good}", "--scheme", "split", "--folds", "2"], 2, "--folds goes with --scheme cross"),
+        (["--scheme", "cross", "--escape", "0.1"], 2, "go with --good"),
         (["--good", "{good}", "--escape", "0.1"], 1, "needs defective parts"),
         (["--good", "{good}", "--false-reject", "2"], 1, "2.0"),
         (["--good", "{good}", "--defects", "{good}"], 1, "given as good and as defective"),

@@ -16,7 +16,7 @@ RANKS = (
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"detectors", "pretrain"},
     {"catalog"},
-    {"inspection", "learning", "recording", "evaluation", "calibration", "holding_out", "promises"}
+    {"inspection", "learning", "recording", "evaluation", "calibration", "calibrating", "holding_out", "promises"}
     | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning"},
     {"__init__"},
     {"benchmark", "report"},

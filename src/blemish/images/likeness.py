@@ -3,7 +3,8 @@
 Phase correlation (Kuglin & Hines, "The phase correlation image alignment method", 1975) asks what share of two
 pictures' structure, at every scale alike, agrees after the best shift. What all parts of a product share, their design,
 agrees between any two, so how alike different parts are is read from the pictures themselves: the same part stands out
-from it.
+from it. Where nothing else is shown than one part there is nothing to stand out from, and only shots that hardly moved
+are recognised; nor are shots of a part that was turned.
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
+from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
 from blemish.images.reading import unit
 
 SIDE, COARSEST, FINEST = 64, 2, 16
-"""Cells of a side, and the waves across a picture that are compared: no gradients of light, and little noise; the
-finest spans four cells, so that a shift by half a cell costs little."""
+"""Cells of a side, and the waves across a picture that are compared: no gradients of light, and little noise."""
 FARTHEST = 8
-"""Cells by which a part may have moved; farther, any two spots on plain parts would be the same."""
+"""Cells by which a part may have moved, tried by the half; farther, any two spots on plain parts would be the same."""
 STANDS_OUT, LEAST_SPREAD = 8.0, 0.05
 """Spreads above the centre that make a pair stand out; and the least spread, which chance alone nearly makes."""
 MORE_THAN_HALF, CERTAIN = 0.5, 0.95
@@ -29,21 +31,40 @@ MORE_THAN_HALF, CERTAIN = 0.5, 0.95
 
 
 def fingerprint(picture: Tensor) -> Tensor:
-    """The phases of a picture (3, H, W), of which nothing can be seen: complex (64, 33), its squares adding up to 1."""
+    """The phases of a picture (3, H, W), of which nothing can be seen: complex (33, 17), waves down -16 to 16, across 0
+    to 16."""
     cells = F.adaptive_avg_pool2d(unit(picture).mean(0, keepdim=True), SIDE)[0]
     window = torch.hann_window(SIDE + 2, periodic=False)[1:-1]
-    waves = torch.fft.rfft2((cells - cells.mean()) * window * window[:, None])
-    down, across = torch.fft.fftfreq(SIDE, 1 / SIDE)[:, None], torch.fft.rfftfreq(SIDE, 1 / SIDE)
-    radius = torch.hypot(down, across)
+    down, across = _frequencies()
+    places = torch.arange(SIDE)
+    windowed = ((cells - cells.mean()) * window * window[:, None]).to(torch.complex64)
+    waves = _turns(-down, places) @ windowed @ _turns(-across, places).T
+    radius = torch.hypot(down[:, None].float(), across.float())
     compared = (radius >= COARSEST) & (radius <= FINEST) & (waves.abs() > 1e-6)
     phases = torch.where(compared, waves / waves.abs().clamp_min(1e-6), 0)
-    return phases / _energy(phases).sqrt().clamp_min(1e-6)
+    return phases / (phases.abs().square() * _weights()).sum().sqrt().clamp_min(1e-6)
 
 
 def likeness(one: Tensor, others: Tensor) -> Tensor:
-    """Shares of structure that agree, 1 for the same picture: (64, 33) and (N, 64, 33) -> (N,)."""
-    shifted: Tensor = torch.fft.irfft2(others * one.conj(), norm="forward").roll((FARTHEST, FARTHEST), (-2, -1))
-    return shifted[:, : 2 * FARTHEST + 1, : 2 * FARTHEST + 1].flatten(1).amax(1)
+    """Shares of structure that agree after the best shift, 1 for the same picture: (33, 17) and (N, 33, 17) -> (N,)."""
+    down, across = _frequencies()
+    shifts = torch.arange(-2 * FARTHEST, 2 * FARTHEST + 1) / 2
+    agreeing = others * one.conj() * _weights()
+    return (_turns(shifts, down) @ agreeing @ _turns(across, shifts)).real.flatten(1).amax(1)
+
+
+def _frequencies() -> tuple[Tensor, Tensor]:
+    return torch.arange(-FINEST, FINEST + 1), torch.arange(FINEST + 1)
+
+
+def _weights() -> Tensor:
+    """A wave across stands for its mirror image too."""
+    return torch.tensor([1.0] + [2.0] * FINEST)
+
+
+def _turns(waves: Tensor, places: Tensor) -> Tensor:
+    """exp(2 pi i wave place / side): (W,) and (P,) -> (W, P)."""
+    return torch.exp(2j * math.pi / SIDE * (waves[:, None] * places))
 
 
 def same_parts(fingerprints: Sequence[Tensor], digests: Sequence[str]) -> list[list[int]]:
@@ -58,13 +79,10 @@ def same_parts(fingerprints: Sequence[Tensor], digests: Sequence[str]) -> list[l
     for row, one in enumerate(stacked):
         pairs[row, : row + 1] = likeness(one, stacked[: row + 1])
     rows, columns = torch.tril_indices(len(stacked), len(stacked), -1)
-    alike = pairs >= bar(pairs[rows, columns])
-    parts: list[list[int]] = []
-    for row in range(len(stacked)):
-        same = [part for part in parts if any(alike[row, k] or digests[row] == digests[k] for k in part)]
-        joined = sorted([row, *(k for part in same for k in part)])
-        parts = sorted([*(part for part in parts if part not in same), joined])
-    return parts
+    names = np.asarray(digests)
+    links = (pairs >= bar(pairs[rows, columns])).numpy() | (names == names[:, None])
+    count, part = connected_components(links, directed=False)
+    return [np.flatnonzero(part == number).tolist() for number in range(count)]
 
 
 def bar(pairs: Tensor) -> float:
@@ -80,10 +98,3 @@ def bar(pairs: Tensor) -> float:
     spread = max((quarter - low) / (1.645 - 0.674), LEAST_SPREAD)
     centre = quarter + 0.674 * spread
     return min(max(math.tanh(centre + STANDS_OUT * spread), MORE_THAN_HALF), CERTAIN)
-
-
-def _energy(phases: Tensor) -> Tensor:
-    """The sum of squares over the whole spectrum, of which `rfft2` keeps a half and the two columns between."""
-    weights = torch.full((SIDE // 2 + 1,), 2.0)
-    weights[[0, -1]] = 1
-    return (phases.abs().square() * weights).sum()

@@ -1,0 +1,32 @@
+"""Percentiles of how long something took, with intervals that assume no distribution."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.stats import binom
+
+from blemish.errors import BadInput
+from blemish.metrics.binomial import checked_level, checked_rate
+from blemish.metrics.intervals import Estimate
+
+
+def percentile(seconds: ArrayLike, share: float, *, level: float = 0.95) -> Estimate:
+    """The time within which that share of the runs ended, between two order statistics; from 0, to infinity, where the
+    runs are too few.
+
+    The interval covers the percentile of later runs at least as often as `level` says, if runs do not depend on each
+    other.
+    """
+    values = np.sort(np.asarray(seconds, dtype=np.float64).ravel())
+    if not len(values) or np.isnan(values).any() or values[0] < 0:
+        raise BadInput("a percentile needs times: non-negative numbers, at least one")
+    tail, total = (1 - checked_level(level)) / 2, len(values)
+    ranks = np.arange(1, total + 1)
+    # Of all runs, those within the percentile are binomial.
+    low = values[binom.cdf(ranks - 1, total, checked_rate(share)) <= tail]
+    high = values[binom.sf(ranks - 1, total, share) <= tail]
+    value = float(values[max(0, math.ceil(share * total - 1e-9) - 1)])
+    return Estimate(value, float(low[-1]) if len(low) else 0.0, float(high[0]) if len(high) else math.inf)
