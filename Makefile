@@ -1,6 +1,9 @@
 PYTHON ?= python3
 ENCODER ?= embedded
 BIN := .venv/bin
+# Pages are tested in a real browser. In CI its tests always run, and fail if it is missing.
+BROWSER := $(CI)$(shell command -v chromium >/dev/null && command -v chromedriver >/dev/null && echo found)
+SUITE := not slow$(if $(BROWSER),, and not browser)
 
 .PHONY: demo test check test-slow clean
 
@@ -15,7 +18,8 @@ demo: .venv/installed
 	@echo "The report lies in demo/report (from words alone: demo/words): results.jsonl, and heat maps in overlays/"
 
 test: check
-	$(BIN)/python -m pytest -q -m "not slow" -n 2
+	$(BIN)/python -m pytest -q -m "$(SUITE)" -n 2
+	$(if $(BROWSER),,@echo "NOT TESTED: pages in a browser. For it: apt-get install chromium chromium-driver")
 
 check: .venv/developed
 	$(BIN)/ruff check .

@@ -25,6 +25,8 @@ import windows
 import words
 from harness import HERE, SOURCE, Options, options, parser, printed, table
 
+import report
+
 SECTIONS: dict[str, Callable[[Options], str]] = {
     "winclip": winclip.section,
     "windows": windows.section,
@@ -36,6 +38,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "words": words.section,
     "backbones": backbones.section,
     "memory": memory.section,
+    "report": report.section,
     "accuracy": accuracy.section,
     "teaching": teaching.section,
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from blemish.options import Chosen, arguments_of, leave, print_table, shared, vi
 
 if TYPE_CHECKING:
     from blemish.evaluation import Report
+    from blemish.inspection import Inspected, Unreadable
     from blemish.planning import Plan
     from blemish.recording import Record
 
@@ -24,11 +25,15 @@ ELSEWHERE = {
     "benchmark": "blemish.benchmark_commands",
     "pretrain": "blemish.training_commands",
     "recipe": "blemish.recipe_commands",
+    "report": "blemish.report_commands",
     "synth": "blemish.training_commands",
     "teach": "blemish.recipe_commands",
 }
 FROZEN = ("method", "precision", "arguments", "tile", "overlap", "white", "product", "normal", "region", "mask")
 """Options of `inspect` that a recipe has decided already."""
+_page = click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
+)
 
 
 class _Group(click.Group):
@@ -70,6 +75,7 @@ def main() -> None:
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
 @click.option("--scale", type=float, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
+@_page
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
 @shared
 def inspect(
@@ -84,6 +90,7 @@ def inspect(
     recipe: Path | None,
     scale: float | None,
     overlays: bool,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Score pictures and show where they are anomalous.
@@ -102,10 +109,12 @@ def inspect(
     paths = find(images)
     plan = _plan_by(recipe, chosen, scale) if recipe else _plan(chosen, product, normal, region, mask, scale)
     record = Record(out, plan.settings, resume=resume, overlays=overlays)
-    _inspect(record, plan, paths, chosen.batch_size, as_json)
+    note = _note(plan, encoders.note(plan.encoder))
+    _inspect(record, plan, paths, chosen.batch_size, as_json, page, note)
     if not as_json:
         _print_worst(record, plan)
-    leave(record.unreadable, record.inspected, _note(plan, encoders.note(plan.encoder)), record.verdicts)
+        _print_page(page)
+    leave(record.unreadable, record.inspected, note, record.verdicts)
 
 
 def _plan(
@@ -149,7 +158,9 @@ def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> Plan:
     return by_recipe(recipe, encoder=chosen.encoder, scale=scale)
 
 
-def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_json: bool) -> None:
+def _inspect(
+    record: Record, plan: Plan, paths: list[Path], batch_size: int, as_json: bool, page: Path | None, note: str
+) -> None:
     from blemish.inspection import inspect
     from blemish.judging import judge
 
@@ -159,11 +170,31 @@ def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_
             record.judge = judge(plan.recipe, detector, scale=plan.settings["scale"])
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
+        results = inspect(detector, todo, view=plan.view, batch_size=batch_size)
+        if page:
+            results = _reported(results, record, plan, page, note)
         with record:
-            for result in inspect(detector, todo, view=plan.view, batch_size=batch_size):
+            for result in results:
                 _print_lines(record.add(result), as_json)
                 advance()
             _print_lines(record.finish(), as_json)
+
+
+def _reported(
+    results: Iterator[Inspected | Unreadable], record: Record, plan: Plan, page: Path, note: str
+) -> Iterator[Inspected | Unreadable]:
+    from blemish.report.runs import identity, reported
+
+    return reported(
+        results,
+        page,
+        record.settings,
+        view=plan.view,
+        earlier=record.folder if record.done else None,
+        recipe=identity(plan.recipe) if plan.recipe else None,
+        judge=record.judge,
+        note=note,
+    )
 
 
 @main.command()
@@ -173,6 +204,7 @@ def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_
 @click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
+@_page
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @shared
 def evaluate(
@@ -183,6 +215,7 @@ def evaluate(
     shots: int | None,
     seed: int,
     product: str | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Measure a method on a labelled data set.
@@ -208,13 +241,19 @@ def evaluate(
         batch_size=chosen.batch_size,
     )
     with watching() as watch:
-        reports = evaluation.run_each(trial, watch=watch)
+        if page:
+            from blemish.report import runs
+
+            reports = runs.run_each(trial, page, watch=watch, note=encoders.note(encoder))
+        else:
+            reports = evaluation.run_each(trial, watch=watch)
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     if as_json:
         rows = {name: report.as_json() | about for name, report in reports.items()}
         click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows} | about))
     else:
         _print_reports(reports, about)
+        _print_page(page)
     inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
     leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
@@ -254,6 +293,11 @@ def _print_worst(record: Record, plan: Plan) -> None:
     click.echo(f"\nresults: {record.folder / 'results.jsonl'}")
     if record.overlays:
         click.echo(f"heat maps: {record.folder / 'overlays'}")
+
+
+def _print_page(page: Path | None) -> None:
+    if page:
+        click.echo(f"report: {page}")
 
 
 def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:

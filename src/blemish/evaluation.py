@@ -19,6 +19,7 @@ from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.learning import Watch, ready, unwatched
+from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.types import GOOD, Detector, Encoder, Sample
 
@@ -73,10 +74,12 @@ class Report:
     unreadable: tuple[Unreadable, ...] = ()
     shots: int = 0  # good parts learned from
     types: Mapping[str, Metrics] = field(default_factory=dict)  # the defects of each label on their own, by name
+    curves: pixel.Curves | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; an estimate is {"value", "low", "high"}."""
-        plain = _plain({each.name: getattr(self, each.name) for each in dataclasses.fields(self)})
+        """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
+        names = [each.name for each in dataclasses.fields(self) if each.name != "curves"]
+        plain = _plain({name: getattr(self, name) for name in names})
         return plain | {
             "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
@@ -138,9 +141,14 @@ def learned(trial: Trial, good: Sequence[Sample], *, watch: Watch, unreadable: l
 
 def run_each(trial: Trial, *, watch: Watch = unwatched) -> dict[str, Report]:
     """The report of each category of the data set by name, or of the trial's alone; each is learned on its own."""
+    return {name: run(each, watch=watch) for name, each in trials(trial).items()}
+
+
+def trials(trial: Trial) -> dict[str, Trial]:
+    """A trial of each category of the data set by name, or the one given where it names its category."""
     every = [] if trial.category else data.categories(trial.root, layout=trial.layout)
-    trials = [dataclasses.replace(trial, category=name) for name in every] or [trial]
-    return {each.category or each.root.resolve().name: run(each, watch=watch) for each in trials}
+    split = [dataclasses.replace(trial, category=name) for name in every] or [trial]
+    return {each.category or each.root.resolve().name: each for each in split}
 
 
 def taught(trial: Trial) -> list[Sample]:
@@ -176,7 +184,7 @@ def evaluate(
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
-            see(sample, result)
+            start += _shown(see, sample, result)
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
@@ -184,35 +192,51 @@ def evaluate(
             maps.add(result.anomaly_map.numpy())
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)
-        whole, types = _metrics(maps.items, kept, scores, aupro_limit, seed)
-    return Report(**whole._asdict(), seconds_per_image=seconds, unreadable=tuple(unreadable), types=types)
+        (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
+    bad = tuple(unreadable)
+    return Report(**whole._asdict(), seconds_per_image=seconds, unreadable=bad, types=types, curves=curves)
+
+
+def _shown(see: See, sample: Sample, result: Inspected | Unreadable) -> float:
+    """The seconds that the looking took, which are not the detector's."""
+    start = time.perf_counter()
+    see(sample, result)
+    return time.perf_counter() - start
+
+
+Traced = tuple[Metrics, pixel.Curves | None]
 
 
 def _metrics(
     maps: Sequence[Map], samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
-) -> tuple[Metrics, dict[str, Metrics]]:
-    """All defects against the good, and those of each type alone against the same good."""
+) -> tuple[Traced, dict[str, Metrics]]:
+    """All defects against the good, with the curves, and those of each type alone against the same good."""
 
-    def of(rows: Sequence[int]) -> Metrics:
+    def of(rows: Sequence[int]) -> Traced:
         anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
         images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
-        pixels = _pixels([maps[row] for row in rows], [samples[row] for row in rows], limit, seed)
+        pixels, curves = _pixels([maps[row] for row in rows], [samples[row] for row in rows], limit, seed)
         counts = int((~anomalous).sum()), int(anomalous.sum())
-        return Metrics._make([*(images or [None] * 3), *(pixels or [None] * 4), *counts])
+        return Metrics._make([*(images or [None] * 3), *(pixels or [None] * 4), *counts]), curves
 
     labels = [sample.label for sample in samples]
     kinds, whole = sorted(set(labels) - {GOOD}), of(range(len(samples)))
     if len(kinds) == 1:  # its pictures are all there are
-        return whole, {kinds[0]: whole}
-    return whole, {kind: of([row for row, label in enumerate(labels) if label in (GOOD, kind)]) for kind in kinds}
+        return whole, {kinds[0]: whole[0]}
+    return whole, {kind: of([row for row, label in enumerate(labels) if label in (GOOD, kind)])[0] for kind in kinds}
 
 
-def _pixels(maps: Sequence[Map], samples: Sequence[Sample], limit: float, seed: int) -> PixelEstimates | None:
-    """Pixel metrics over good parts and the defects that have a mask; None when no defect has one."""
+def _pixels(
+    maps: Sequence[Map], samples: Sequence[Sample], limit: float, seed: int
+) -> tuple[PixelEstimates | None, pixel.Curves | None]:
+    """Pixel metrics and curves over good parts and the defects that have a mask; None when no defect has one."""
     rows = [row for row, sample in enumerate(samples) if sample.mask or sample.label == GOOD]
     chosen = [maps[row] for row in rows]
     masks = _Masks([samples[row].mask for row in rows], [scores.shape for scores in chosen])
-    return pixel_estimates(chosen, masks, limit=limit, seed=seed) if any(masks.paths) else None
+    if not any(masks.paths):
+        return None, None
+    ranked = pixel.ranked_pixels(chosen, masks)
+    return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.traced(ranked)
 
 
 class _Masks(Sequence[NDArray[np.bool_] | None]):

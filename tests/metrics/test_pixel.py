@@ -35,6 +35,34 @@ def scene(seed: int, *, levels: int = 10**6, images: int = 6) -> tuple[list[Map]
     return maps, masks
 
 
+def test_few_points_of_the_curves_are_exact() -> None:
+    maps, masks = scene(0, levels=40)
+    found = pixel.traced(pixel.ranked_pixels(maps, masks), points=20)
+    assert found is not None
+    scores, labels = flat(maps, masks)
+    exact = {
+        ((scores[~labels] >= level).mean(), (scores[labels] >= level).mean()) for level in np.unique(scores[labels])
+    }
+    points = list(zip(found.rate, found.recall, strict=True))
+    assert 10 < len(points) <= 62
+    assert points[0] == (0, 0)
+    assert points[-1] == (1, 1)
+    assert {(round(x, 9), round(y, 9)) for x, y in points[1:-1]} <= {(round(x, 9), round(y, 9)) for x, y in exact}
+    assert (np.diff(found.overlap) >= 0).all()
+
+
+def test_the_areas_under_few_points_are_nearly_the_metrics() -> None:
+    ranked = pixel.ranked_pixels(*scene(1, images=30))
+    found = pixel.traced(ranked)
+    assert found is not None
+    assert np.trapezoid(found.recall, found.rate) == pytest.approx(pixel.auroc(ranked), abs=2e-3)
+    assert np.trapezoid(found.overlap, found.rate) == pytest.approx(pixel.aupro(ranked, limit=1), abs=2e-3)
+
+
+def test_without_a_class_there_is_no_curve() -> None:
+    assert pixel.traced(pixel.ranked_pixels([np.zeros((4, 4))], [None])) is None
+
+
 def flat(maps: list[Map], masks: list[Mask | None]) -> tuple[Map, Mask]:
     truth = [np.zeros(m.shape, bool) if y is None else y for m, y in zip(maps, masks, strict=True)]
     scores, labels = np.concatenate([m.ravel() for m in maps]), np.concatenate([y.ravel() for y in truth])

@@ -19,9 +19,9 @@ RANKS = (
     {"inspection", "learning", "recording", "evaluation", "calibration", "holding_out", "promises"}
     | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning"},
     {"__init__"},
-    {"benchmark"},
+    {"benchmark", "report"},
     {"options"},
-    {"benchmark_commands", "training_commands", "calibration_commands", "recipe_commands"},
+    {"benchmark_commands", "training_commands", "calibration_commands", "recipe_commands", "report_commands"},
     {"cli"},
     {"__main__"},
 )

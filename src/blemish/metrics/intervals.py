@@ -75,14 +75,15 @@ def pixel_estimates(
     level: float = 0.95,
     seed: int = 0,
     bins: int = 1000,
+    ranked: pixel.RankedPixels | None = None,
 ) -> PixelEstimates | None:
     """Exact pixel metrics with intervals from resampled images; None when a class of pixels is missing.
 
     The value is exact; its interval comes from histograms of `bins` bins an image, moved by the small difference
     between the exact value and that of the histograms. Maps are read three times; memory grows by three rows of `bins`
-    counts an image.
+    counts an image. `ranked` are the pixels of these maps, where they have been ranked before.
     """
-    ranked = pixel.ranked_pixels(maps, masks)
+    ranked = ranked or pixel.ranked_pixels(maps, masks)
     if not len(ranked.scores) or not ranked.negatives:
         return None
     edges = balanced_edges(ranked, bins)

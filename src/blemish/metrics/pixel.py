@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +41,14 @@ class RankedPixels:
     negatives: int
 
 
+class Curves(NamedTuple):
+    """The pixel ROC and PRO curves in a few points, from 0 to 1 each: three (P,)."""
+
+    rate: NDArray[np.float64]  # share of the other pixels that reach a score
+    recall: NDArray[np.float64]  # share of the defects' pixels that reach it
+    overlap: NDArray[np.float64]  # the same for each region, averaged over the regions
+
+
 def auroc(ranked: RankedPixels) -> float:
     """Chance that a defect's pixel scores above any other, a tie counting half; nan when a class is missing."""
     return float(curves.area(ranked.hits, ranked.above, ranked.ties, np.asarray(ranked.negatives)))
@@ -64,6 +72,18 @@ def aupro(ranked: RankedPixels, *, limit: float = 0.3) -> float:
     """
     budget = checked_limit(limit) * ranked.negatives
     return float(curves.area(ranked.shares, ranked.above, ranked.ties, np.asarray(budget)))
+
+
+def traced(ranked: RankedPixels, *, points: int = 100) -> Curves | None:
+    """At most 3 `points` + 2 exact points of the curves, dense where they are steep; None when a class is missing."""
+    if not len(ranked.scores) or not ranked.negatives:
+        return None
+    rate = (ranked.above + ranked.ties) / ranked.negatives
+    recall, overlap = (found / found[-1] for found in map(np.cumsum, (ranked.hits, ranked.shares)))
+    even = np.linspace(0, 1, points)
+    stops = ((rate, even**3), (recall, even), (overlap, even))
+    chosen = np.unique([np.minimum(np.searchsorted(curve, at), len(curve) - 1) for curve, at in stops])
+    return Curves(*(np.r_[0.0, curve[chosen], 1.0] for curve in (rate, recall, overlap)))
 
 
 def ranked_pixels(maps: Maps, masks: Masks, *, chunk: int = 1 << 21) -> RankedPixels:

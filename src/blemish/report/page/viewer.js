@@ -1,0 +1,198 @@
+// One picture at a time, beside the good part that looks most like it, with all that is known about it.
+
+function openViewer(index) {
+  if (!shown.length) return;
+  current = index;
+  fitStages();
+  if (!byId("viewer").open) byId("viewer").showModal();
+  byId("viewer").focus();
+  showCurrent();
+}
+
+function showCurrent() {
+  const item = shown[current],
+    large = largeOf(item),
+    good = goodOf(item.nearest);
+  byId("viewer-name").textContent = item.name;
+  byId("viewer-name").title = item.path;
+  byId("viewer-place").textContent = `${grouped(current + 1)} / ${grouped(shown.length)}`;
+  byId("previous").disabled = current === 0;
+  byId("next").disabled = current === shown.length - 1;
+  fillStage(byId("stage-part"), large ?? smallOf(item), item, item.name);
+  byId("caption-part").textContent = large ? "This part" : "This part, its thumbnail: " + storedSentence();
+  byId("pane-good").hidden = !good;
+  if (good) {
+    fillStage(
+      byId("stage-good"),
+      { picture: (large && good.large) || good.small, overlay: "", truth: "", outlines: [] },
+      null,
+      good.name,
+    );
+    byId("caption-good").replaceChildren(
+      "Most similar good part: ",
+      element("span.name", { title: good.name }, good.name.split(/[\\/]/).pop()),
+    );
+  }
+  byId("outline-field").hidden = !(item.regions?.length || large?.truth);
+  byId("viewer").dataset.marks = [item.regions?.length ? "found" : "", large?.truth ? "labelled" : ""].join(" ").trim();
+  showPlace();
+  showFacts();
+}
+
+function storedSentence() {
+  const { highest, missed } = run.stored;
+  return (
+    `large pictures are kept of the ${highest} highest scores` +
+    (missed ? ` and the ${missed} defects of the lowest.` : ".")
+  );
+}
+
+function showFacts() {
+  if (!byId("viewer").open || !shown.length) return;
+  const item = shown[current],
+    verdict = verdictOf(item.score, thresholds),
+    mistake = mistakeOf(item);
+  const rows = [
+    ["Score", element("b", {}, shortNumber(item.score))],
+    ["Verdict", element(`span.pill.${verdict}`, {}, verdict)],
+    item.verdict && item.verdict !== verdict
+      ? ["Decided in the run", element(`span.pill.${item.verdict}`, {}, item.verdict)]
+      : null,
+    mistake ? ["Mistake", element("span.pill.mistake", {}, mistake)] : null,
+    item.label ? ["Labelled", item.label] : null,
+    item.type ? ["Type found", item.type] : null,
+    item.area !== undefined ? ["Defect", `${grouped(item.area)} px`] : null,
+    ["Rank", `${grouped(item.place + 1)} of ${grouped(items.length)}`],
+    ["Size", `${item.size[0]} × ${item.size[1]} px`],
+    item.peak ? ["Worst spot", `${item.peak[0]}, ${item.peak[1]}`] : null,
+    item.seconds !== undefined ? ["Detector", `${Math.round(1000 * item.seconds)} ms`] : null,
+  ].filter(Boolean);
+  byId("facts").replaceChildren(
+    ...[
+      element("dl.pairs", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
+      ...regionTable(item.regions ?? []),
+      markKey(),
+      element("p.path.quiet", {}, item.path),
+      item.heat ? scaleBar() : null,
+    ].filter(Boolean),
+  );
+}
+
+// Which line is which.
+function markKey() {
+  const names = { found: "region found by the map", labelled: "labelled defect" };
+  const marks = byId("viewer").dataset.marks.split(" ").filter(Boolean);
+  return element("div.marks", {}, ...marks.map((mark) => element(`span.${mark}`, {}, element("i"), names[mark])));
+}
+
+function regionTable(regions) {
+  if (!regions.length) return [];
+  const inMillimetres = regions.some((region) => region.area_mm2 != null);
+  const head = ["score", inMillimetres ? "mm²" : "px", "at", "type"];
+  const rows = regions
+    .slice(0, 12)
+    .map((region) =>
+      element(
+        "tr",
+        {},
+        element("td", {}, shortNumber(region.score)),
+        element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area)),
+        element("td", {}, `${region.box.x}, ${region.box.y}`),
+        element("td", {}, region.type ?? ""),
+      ),
+    );
+  return [
+    element("h3", {}, `Regions (${regions.length})`),
+    element(
+      "table",
+      {},
+      element("thead", {}, element("tr", {}, ...head.map((name) => element("th", { scope: "col" }, name)))),
+      element("tbody", {}, ...rows),
+    ),
+  ];
+}
+
+// What the colours of the heat mean.
+function scaleBar() {
+  const canvas = element("canvas.ramp", { width: 64, height: 1, "aria-hidden": "true" }),
+    context = canvas.getContext("2d");
+  for (let x = 0; x < 64; x++) {
+    context.fillStyle = `rgb(${shade(x / 63).join(" ")})`;
+    context.fillRect(x, 0, 1, 1);
+  }
+  return element(
+    "div.scale",
+    {},
+    element("span", {}, shortNumber(run.scale[0])),
+    canvas,
+    element("span", {}, shortNumber(run.scale[1])),
+  );
+}
+
+function leaf(by) {
+  const next = current + by;
+  if (next < 0 || next >= shown.length) return;
+  current = next;
+  showCurrent();
+}
+
+function toggleHeat() {
+  view.heat = !view.heat;
+  showHeat();
+}
+
+function setOpacity(value) {
+  Object.assign(view, { opacity: value / 100, heat: true });
+  showHeat();
+}
+
+function showHeat() {
+  const opacity = view.heat ? view.opacity : 0;
+  document.documentElement.style.setProperty("--heat", opacity);
+  for (const slider of [byId("opacity"), byId("viewer-opacity")]) slider.value = 100 * opacity;
+}
+
+function showOutlines(wanted) {
+  view.outlined = wanted;
+  byId("outlined").checked = wanted;
+  byId("viewer").classList.toggle("bare", !wanted);
+}
+
+function viewerKey(event) {
+  if (event.target.matches("input[type=range]") && event.key.startsWith("Arrow")) return;
+  const actions = {
+    ArrowRight: () => leaf(1),
+    ArrowLeft: () => leaf(-1),
+    ArrowDown: () => leaf(1),
+    ArrowUp: () => leaf(-1),
+    "+": () => zoomBy(1.5),
+    "=": () => zoomBy(1.5),
+    "-": () => zoomBy(1 / 1.5),
+    0: fitStages,
+    r: () => showOutlines(!view.outlined),
+  };
+  if (!(event.key in actions)) return;
+  event.preventDefault();
+  actions[event.key]();
+}
+
+function startViewer() {
+  const viewer = byId("viewer");
+  startStage(byId("stage-part"));
+  startStage(byId("stage-good"));
+  byId("previous").addEventListener("click", () => leaf(-1));
+  byId("next").addEventListener("click", () => leaf(1));
+  byId("zoom-in").addEventListener("click", () => zoomBy(1.5));
+  byId("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
+  byId("zoom-fit").addEventListener("click", fitStages);
+  byId("close").addEventListener("click", () => viewer.close());
+  byId("outlined").addEventListener("change", (event) => showOutlines(event.target.checked));
+  for (const slider of [byId("opacity"), byId("viewer-opacity")])
+    slider.addEventListener("input", (event) => setOpacity(event.target.valueAsNumber));
+  viewer.addEventListener("keydown", viewerKey);
+  viewer.addEventListener("close", () => goTo(current));
+  byId("overlay-field").hidden = !items.some((item) => item.tinted);
+  byId("heat-legend").replaceChildren(...(items.some((item) => item.heat) ? [scaleBar()] : []));
+  on("thresholds", showFacts);
+  showHeat();
+}

@@ -1,0 +1,109 @@
+"""Pictures and maps made small enough to be kept by the thousand."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from blemish.images import unit
+from blemish.report.items import Encoded
+
+SMALL, LARGE = 128, 800
+"""Longest sides of a picture in the gallery and of one that can be looked into, pixels."""
+HEAT_SMALL, HEAT_LARGE = 32, 160
+"""Longest sides of their maps."""
+SMALL_BYTES, LARGE_BYTES = 4096, 98304
+"""What one of them takes at most; a large one that is noise all over takes more."""
+DIMMED = 0.4  # brightness of what was not inspected, as in an overlay
+
+
+def reduced(picture: Tensor) -> Image.Image:
+    """A picture (3, H, W), at most LARGE, in 8 bits."""
+    pixels = picture if picture.dtype == torch.uint8 else unit(picture).clamp(0, 1).mul(255).round().to(torch.uint8)
+    image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+    image.thumbnail((LARGE, LARGE), reducing_gap=2.0)
+    return image
+
+
+def shown(picture: Tensor, anomaly_map: Tensor) -> Image.Image:
+    """As `reduced`; dark grey where the map (H, W) is NaN, which was not inspected."""
+    image = reduced(picture)
+    unseen = _sampled(anomaly_map, (image.height, image.width)).isnan().cpu().numpy()
+    if not unseen.any():
+        return image
+    grey = image.convert("L").point([round(DIMMED * value) for value in range(256)]).convert("RGB")
+    return Image.composite(grey, image, Image.fromarray(unseen))
+
+
+def small(image: Image.Image, *, side: int = SMALL) -> bytes:
+    """WebP of at most SMALL_BYTES: noise, which does not compress, loses quality and then size."""
+    less = image.convert("RGB")
+    less.thumbnail((side, side), reducing_gap=2.0)
+    tries = (_webp(less, quality) for quality in (72, 48, 24, 8))
+    found = next((data for data in tries if len(data) <= SMALL_BYTES), None)
+    return found if found is not None else small(image, side=side // 2)
+
+
+def large(image: Image.Image) -> bytes:
+    """WebP of at most LARGE pixels, as good as LARGE_BYTES allow."""
+    less = image.convert("RGB")
+    less.thumbnail((LARGE, LARGE), reducing_gap=2.0)
+    fine = _webp(less, 93)
+    return fine if len(fine) <= LARGE_BYTES else _webp(less, 75)
+
+
+def heat(anomaly_map: Tensor, side: int) -> tuple[bytes, tuple[float, float, float]]:
+    """A map (H, W) as a grey PNG, and the scores of its black, of its middle and of its white.
+
+    Each of its pixels is the highest of those it stands for, so that no small defect is averaged away. What was not
+    inspected is black.
+    """
+    height, width = anomaly_map.shape
+    scale = min(1.0, side / max(height, width))
+    size = (max(1, round(height * scale)), max(1, round(width * scale)))
+    filled = anomaly_map.detach().cpu().float().nan_to_num(-torch.inf)
+    scores = F.adaptive_max_pool2d(filled[None], size)[0]
+    finite = scores[scores.isfinite()]
+    finite = finite if len(finite) else torch.zeros(1)
+    low, middle, high = (float(each) for each in (finite.min(), finite.median(), finite.max()))
+    share = (scores - low).div_(max(high - low, 1e-12)).clamp_(0, 1)
+    return _png(Image.fromarray(share.mul_(255).round_().to(torch.uint8).numpy())), (low, middle, high)
+
+
+def looked_into(image: Image.Image, anomaly_map: Tensor, mask: NDArray[np.bool_] | None) -> Encoded:
+    """A large picture with its map and, where a defect is labelled, its mask (H, W)."""
+    marked = b"" if mask is None else truth(mask)
+    return Encoded(large(image), *heat(anomaly_map, HEAT_LARGE), truth=marked)
+
+
+def truth(mask: NDArray[np.bool_]) -> bytes:
+    """A mask (H, W) as a black and white PNG of at most LARGE / 2 pixels."""
+    image = Image.fromarray(mask.astype(np.uint8) * 255)
+    image.thumbnail((LARGE // 2, LARGE // 2), Image.Resampling.BOX)
+    return _png(image.point([0] + [255] * 255).convert("1"))
+
+
+def _sampled(values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Every so many rows and columns of (H, W)."""
+    rows, columns = (
+        torch.linspace(0, whole - 1, part).round().long() for whole, part in zip(values.shape, size, strict=True)
+    )
+    return values[rows][:, columns]
+
+
+def _webp(image: Image.Image, quality: int) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "WEBP", quality=quality, method=2)
+    return buffer.getvalue()
+
+
+def _png(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG")
+    return buffer.getvalue()

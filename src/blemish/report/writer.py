@@ -1,0 +1,203 @@
+"""Results one by one, then one HTML file: memory holds a few numbers a picture, the rest waits on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blemish import __version__
+from blemish.errors import BadInput
+from blemish.images import colours
+from blemish.inspection import Inspected, Unreadable
+from blemish.metrics.pixel import Curves
+from blemish.report import html, pictures
+from blemish.report.decision import start
+from blemish.report.items import About, Encoded, Item, outlines
+from blemish.report.kept import Kept
+from blemish.report.likeness import GoodParts
+from blemish.report.spool import Spool
+from blemish.types import GOOD
+
+BLOCK = 100
+"""Pictures that the page reads at once."""
+LISTED = 500
+"""Unreadable files named; the others are counted."""
+SHADES = 7
+"""Colours between which those of a map are mixed: as many as `images.colours` has anchors."""
+
+
+class Writer:
+    """Takes results as they come; `finish` writes the page."""
+
+    def __init__(self, path: Path, about: About, *, goods: GoodParts | None = None) -> None:
+        self.path, self.about, self.goods = path, about, goods
+        self.unreadable: list[Unreadable] = []  # the first of them
+        self.unreadable_count = 0
+        self.kept = Kept()
+        self._scores, self._kinds = array("d"), bytearray()  # kinds: 0 unknown, 1 good, 2 defect
+        self._middles, self._peaks = array("f"), array("f")
+        self._nearest = array("l")
+        self._facts, self._smalls, self._larges = Spool(), Spool(), Spool()
+        self._large_of: dict[int, int] = {}
+        self._unfinished = path.with_name(path.name + ".part")
+
+    def __enter__(self) -> Self:
+        """Begin the file, so that one that cannot be written is refused before the work; raises BadInput."""
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._unfinished.touch()
+        except OSError as error:
+            raise BadInput(f"{self.path} cannot be written ({error.strerror}): name another file") from error
+        for spool in (self._facts, self._smalls, self._larges):
+            spool.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._unfinished.unlink(missing_ok=True)
+        for spool in (self._facts, self._smalls, self._larges):
+            spool.__exit__()
+
+    def add(
+        self,
+        result: Inspected | Unreadable,
+        *,
+        label: str = "",
+        mask: NDArray[np.bool_] | None = None,
+        type: str = "",
+        verdict: str = "",
+        regions: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Take one result and what is known about it; the mask (H, W) of a defect is True where it is."""
+        if isinstance(result, Unreadable):
+            self._leave_out(result)
+            return
+        is_large = self.kept.wants(result.score, is_defect=label not in ("", GOOD))
+        image = pictures.shown(result.picture, result.anomaly_map)
+        height, width = result.anomaly_map.shape
+        peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
+        self.put(
+            Item(
+                path=str(result.path),
+                score=result.score,
+                size=(width, height),
+                label=label,
+                type=type,
+                verdict=verdict,
+                area=None if mask is None else float(mask.sum()),
+                seconds=round(result.seconds, 6),
+                peak=(peak % width, peak // width),
+                regions=regions,
+                nearest=self.goods.nearest(image) if self.goods else None,
+                small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
+                large=pictures.looked_into(image, result.anomaly_map, mask) if is_large else None,
+            )
+        )
+
+    def put(self, item: Item) -> None:
+        """Take an item that has been encoded; one whose score is not finite is listed as unreadable."""
+        if not math.isfinite(item.score):
+            reason = f"{item.path}: its score is {item.score}: such a picture cannot be ranked"
+            self._leave_out(Unreadable(Path(item.path), reason))
+            return
+        number = self._facts.add(html.plain_json(item.as_json()).encode("ascii"))
+        self._smalls.add(f"{html.encoded(item.small.picture)} {html.encoded(item.small.overlay)}".encode("ascii"))
+        self._scores.append(item.score)
+        self._kinds.append(2 if item.is_defect else int(item.label == GOOD))
+        self._nearest.append(-1 if item.nearest is None else item.nearest)
+        if item.small.heat:
+            self._middles.append(item.small.heat[1])
+            self._peaks.append(item.small.heat[2])
+        if item.large is not None:
+            self._large_of[number] = self._larges.add(_large(item.large, item).encode("ascii"))
+        self.kept.offer(number, item.score, is_defect=item.is_defect)
+
+    def finish(self, *, measures: Mapping[str, Any] | None = None, curves: Curves | None = None) -> None:
+        """Write the page: `measures` are metrics as `evaluation.Report.as_json` gives them."""
+        head, tail = html.head_and_tail(self.about.title)
+        with self._unfinished.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(head)
+            file.writelines(self._blocks(self._summary(measures, curves)))
+            file.write(tail)
+        self._unfinished.replace(self.path)
+
+    def _leave_out(self, bad: Unreadable) -> None:
+        self.unreadable_count += 1
+        if len(self.unreadable) < LISTED:
+            self.unreadable.append(bad)
+
+    def _blocks(self, summary: dict[str, Any]) -> Iterator[str]:
+        """The data, worst first."""
+        order = np.argsort(-np.asarray(self._scores), kind="stable").tolist()
+        yield html.data_block("about", _finite(summary))
+        yield from html.text_block("items", (self._facts[number].decode("ascii") for number in order))
+        for first in range(0, len(order), BLOCK):
+            lines = (self._smalls[number].decode("ascii") for number in order[first : first + BLOCK])
+            yield from html.text_block(f"small-{first // BLOCK}", lines)
+        kept = self.kept.numbers() & set(self._large_of)
+        for place, number in enumerate(order):
+            if number in kept:
+                yield from html.text_block(f"large-{place}", [self._larges[self._large_of[number]].decode("ascii")])
+        if self.goods:
+            yield from _good_blocks(self.goods, set(self._nearest) - {-1}, {self._nearest[number] for number in kept})
+
+    def _summary(self, measures: Mapping[str, Any] | None, curves: Curves | None) -> dict[str, Any]:
+        kinds = np.frombuffer(bytes(self._kinds), np.uint8)
+        return {
+            **asdict(self.about),
+            "settings": html.readable(self.about.settings),
+            "version": __version__,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "count": len(self._scores),
+            "start": start(self._scores, kinds == 2, kinds == 1, self.about.calibration)._asdict(),
+            "scale": _scale(self._middles, self._peaks),
+            "colours": (colours(torch.linspace(0, 1, SHADES)[None])[:, 0].T * 255).round().int().tolist(),
+            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
+            "unreadable_count": self.unreadable_count,
+            "stored": {
+                "block": BLOCK,
+                "small": pictures.SMALL,
+                "large": pictures.LARGE,
+                "highest": self.kept.highest,
+                "missed": self.kept.missed if 2 in self._kinds else 0,
+                "kept": len(self.kept.numbers() & set(self._large_of)),
+            },
+            "measures": measures,
+            "curves": curves and {name: np.round(values, 5).tolist() for name, values in curves._asdict().items()},
+        }
+
+
+def _scale(middles: Sequence[float], peaks: Sequence[float]) -> tuple[float, float]:
+    """Scores shown as untinted and as hottest: what half of each map stays below, and what 1 map in 20 exceeds."""
+    if not len(peaks):
+        return 0.0, 1.0
+    low, high = float(np.median(middles)), float(np.quantile(peaks, 0.95))
+    return low, max(high, low + 1e-6 * max(1.0, abs(low)))
+
+
+def _large(large: Encoded, item: Item) -> str:
+    parts = {name: html.encoded(getattr(large, name)) for name in ("picture", "overlay", "truth")}
+    return html.plain_json(parts | {"heat": large.heat, "outlines": outlines(item)})
+
+
+def _good_blocks(goods: GoodParts, named: Iterable[int], enlarged: set[int]) -> Iterator[str]:
+    """The good parts that something looks like."""
+    for number in sorted(named):
+        small, large = goods.encoded(number)
+        parts = {"name": goods.names[number], "small": html.encoded(small)}
+        parts |= {"large": html.encoded(large)} if number in enlarged else {}
+        yield from html.text_block(f"good-{number}", [html.plain_json(parts)])
+
+
+def _finite(values: dict[str, Any]) -> Any:
+    """Without nan and infinity, which JSON does not know."""
+    return json.loads(json.dumps(values), parse_constant=lambda _: None)
