@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +19,11 @@ from blemish.types import Detector
 def judge(recipe: Recipe, detector: Detector, *, scale: float | None = None) -> Callable[[Inspected], dict[str, Any]]:
     """What a line of results says beside the score; nothing by a recipe that is not calibrated.
 
-    scale: millimetres a pixel, for areas.
+    scale: millimetres a pixel, for areas. The last answer is remembered: a record and a page ask about the same result.
     """
     calibration, number = recipe.calibration, recipe.hash
 
+    @functools.lru_cache(maxsize=1)
     def found(result: Inspected) -> dict[str, Any]:
         if calibration is None:
             return {}

@@ -4,13 +4,16 @@ import dataclasses
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from click.testing import Result
 from tests.cli.test_inspect import lines, run
 from tests.parts import good, mask, part, spots
+from tests.report.pages import Page
 
-from blemish import recipe_file
+from blemish import judging, recipe_file
+from blemish.blocks.regions import regions
 from blemish.calibration import Calibration, calibrated
 from blemish.recipe import load, save
 
@@ -97,6 +100,63 @@ def test_a_region_has_the_type_of_the_defect_that_was_shown(parts: Path) -> None
     (line,) = [each for each in lines(parts / "out" / "results.jsonl") if each["path"].endswith("spot.png")]
     assert line["regions"][0]["type"] == "spot"
     assert line["regions"][0]["area_mm2"] is None
+
+
+def test_the_page_of_a_run_says_by_which_recipe_it_was_decided(parts: Path) -> None:
+    assert teach(parts, "--defect", "spot", parts / "bad", "--masks", parts / "masks").exit_code == 0
+    plain = inspect(parts, "--out", parts / "plain", "--report", parts / "plain.html")
+    assert plain.exit_code == 0, plain.output
+    uncalibrated = Page(parts / "plain.html").about
+    assert uncalibrated["recipe"]["hash"] == load(parts / "a.blemish").hash
+    assert "not calibrated" in uncalibrated["note"]
+    assert uncalibrated["calibration"] is None
+
+    pixel = max(score for name, score in scores(parts).items() if name != "spot") * 1.01
+    calibrate(parts / "a.blemish", pixel, pixel * 1.001, pixel=pixel)
+    result = inspect(parts, "--report", parts / "page.html")
+    assert result.exit_code == 11, result.output
+    assert f"report: {parts / 'page.html'}" in result.stdout
+    used, page = load(parts / "a.blemish"), Page(parts / "page.html")
+    assert used.calibration
+    identity = {"hash": used.hash, "parent": used.parent, "created": used.created, "versions": dict(used.versions)}
+    assert page.about["recipe"].items() >= identity.items()
+    assert page.about["start"] == {"accept": pixel, "reject": pixel * 1.001, "origin": "calibration"}
+    assert page.about["calibration"] == used.calibration.as_json()
+    assert page.about["taught"] == [{"name": each.name, "kind": each.kind, "id": each.id} for each in used.taught]
+    assert page.about["title"] == "cap"
+    worst = page.items[0]
+    assert (Path(worst["path"]).stem, worst["verdict"], worst["type"]) == ("spot", "reject", "spot")
+
+
+def test_a_finished_run_is_shown_with_the_recipe_that_made_it_and_with_no_other(parts: Path) -> None:
+    calibrate(parts / "a.blemish", 0.0, 1e9)
+    assert inspect(parts).exit_code == 10
+    shown = run("report", parts / "out", "--recipe", parts / "a.blemish", "--out", parts / "page.html")
+    assert shown.exit_code == 0, shown.output
+    about = Page(parts / "page.html").about
+    assert about["start"] == {"accept": 0.0, "reject": 1e9, "origin": "calibration"}
+    assert len(about["taught"]) == 5
+    calibrate(parts / "a.blemish", 0.0, 1.0)
+    refused = run("report", parts / "out", "--recipe", parts / "a.blemish")
+    assert refused.exit_code == 1
+    assert "not made by this recipe" in refused.stderr
+
+
+def test_a_page_and_a_record_have_one_judgement(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calibrate(parts / "a.blemish", 0.0, 0.0, pixel=0.0)
+    counted = Mock(wraps=regions)
+    monkeypatch.setattr(judging, "regions", counted)
+    assert inspect(parts, "--report", parts / "page.html").exit_code == 11
+    assert counted.call_count == 4
+
+
+def test_a_resumed_run_by_a_recipe_shows_the_earlier_verdicts(parts: Path) -> None:
+    calibrate(parts / "a.blemish", 0.0, 0.0)
+    assert inspect(parts).exit_code == 11
+    results = parts / "out" / "results.jsonl"
+    results.write_text("".join(results.read_text(encoding="utf-8").splitlines(keepends=True)[:2]), encoding="utf-8")
+    assert inspect(parts, "--resume", "--report", parts / "page.html").exit_code == 11
+    assert [item["verdict"] for item in Page(parts / "page.html").items] == ["reject"] * 4
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from blemish import evaluation
 from blemish.data.masks import read_mask
-from blemish.errors import BadData, BadImage
+from blemish.errors import BadData, BadImage, BadInput
 from blemish.evaluation import Trial
 from blemish.images import decode, read
 from blemish.inspection import WHOLE, Inspected, Unreadable, View
@@ -75,9 +75,11 @@ def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None
     """Write the page of the run that a folder holds; returns how many pictures it shows.
 
     Pictures are read where they were inspected; of one that has gone, the heat map is shown alone. Raises BadData for
-    a folder without a run.
+    a folder without a run, and BadInput for a recipe that is not the run's.
     """
     settings = _settings(folder)
+    if recipe and recipe["hash"] != settings.get("recipe"):
+        raise BadInput(f"{folder} was not made by this recipe: name the one that it was made by, or none")
     with GoodParts() as goods, Writer(path, _about(settings, recipe, ""), goods=goods) as writer:
         read_good_parts(goods, map(Path, settings.get("normal") or ()))
         shown = _put_lines(writer, folder, settings.get("white"), watch)
