@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Iterator, Sequence
 from importlib import import_module
@@ -10,32 +9,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
 from blemish import __version__
 from blemish.errors import BlemishError
-from blemish.options import Chosen, arguments_of, leave, print_table, shared, view_of, watching
+from blemish.options import (
+    Chosen,
+    arguments_of,
+    leave,
+    page_option,
+    print_page,
+    print_table,
+    refuse_frozen,
+    shared,
+    view_of,
+    watching,
+)
 
 if TYPE_CHECKING:
-    from blemish.evaluation import Report
     from blemish.inspection import Inspected, Unreadable
+    from blemish.metrics.drift import Drift
     from blemish.planning import Plan
     from blemish.recording import Record
 
 ELSEWHERE = {
+    "agreement": "blemish.agreement_commands",
     "benchmark": "blemish.benchmark_commands",
     "calibrate": "blemish.calibration_commands",
+    "evaluate": "blemish.evaluation_commands",
     "pretrain": "blemish.training_commands",
     "recipe": "blemish.recipe_commands",
     "report": "blemish.report_commands",
     "synth": "blemish.training_commands",
     "teach": "blemish.recipe_commands",
 }
-FROZEN = ("method", "precision", "arguments", "tile", "overlap", "white", "product", "normal", "region", "mask")
-"""Options of `inspect` that a recipe has decided already."""
-_page = click.option(
-    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
-)
 
 
 class _Group(click.Group):
@@ -76,8 +82,9 @@ def main() -> None:
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
 @click.option("--scale", type=float, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
+@click.option("--drift", type=float, metavar="R", help="How rarely the alarm of drifted scores may be false: 0.01.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
-@_page
+@page_option
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
 @shared
 def inspect(
@@ -91,6 +98,7 @@ def inspect(
     mask: str | None,
     recipe: Path | None,
     scale: float | None,
+    drift: float | None,
     overlays: bool,
     page: Path | None,
     as_json: bool,
@@ -98,8 +106,9 @@ def inspect(
     """Score pictures and show where they are anomalous.
 
     IMAGES are files, folders or globs. Without --normal the words alone decide; with it, good parts are learned first.
-    With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict and the defect regions. The
-    folder --out gets a line a picture in results.jsonl, and its heat map.
+    With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict and the defect regions, and
+    an alarm when the scores are no longer those it was calibrated with. The folder --out gets a line a picture in
+    results.jsonl, its heat map, and a summary.json.
 
     Exit status: 0 all inspected, and by a calibrated recipe all accepted; 11 some rejected; 3 some unreadable; 10 some
     in review; 1 failure; 2 wrong usage. Of 11, 3 and 10 the first in this order that applies.
@@ -108,13 +117,17 @@ def inspect(
     from blemish.images import find
     from blemish.recording import Record
 
+    if drift is not None and not recipe:
+        raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
     paths = find(images)
     plan = _plan_by(recipe, chosen, scale) if recipe else _plan(chosen, product, normal, region, mask, scale)
-    record = Record(out, plan.settings, resume=resume, overlays=overlays)
+    record = Record(out, plan.settings, resume=resume, overlays=overlays, drift=plan.drift(drift or 0.01))
     _inspect(record, plan, paths, chosen.batch_size, as_json, page)
     if not as_json:
         _print_worst(record, plan)
-        _print_page(page)
+        print_page(page)
+    if record.drift and record.drift.alarm:
+        click.echo(_drifted(record.drift), err=True)
     leave(record.unreadable, record.inspected, _note(plan, encoders.note(plan.encoder)), record.verdicts)
 
 
@@ -151,11 +164,7 @@ def _plan(
 def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> Plan:
     from blemish.planning import by_recipe
 
-    context = click.get_current_context()
-    given = [name for name in FROZEN if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
-    if given:
-        options = ", ".join("--set" if name == "arguments" else f"--{name}" for name in given)
-        raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
+    refuse_frozen("normal", "region", "mask")
     return by_recipe(recipe, encoder=chosen.encoder, scale=scale)
 
 
@@ -166,8 +175,7 @@ def _inspect(record: Record, plan: Plan, paths: list[Path], batch_size: int, as_
     with watching() as watch:
         detector = plan.make(watch, record.unreadable)
         if plan.recipe:
-            # The record and the page ask about the same result, one after the other.
-            record.judge = functools.lru_cache(1)(judge(plan.recipe, detector, scale=plan.settings["scale"]))
+            record.judge = judge(plan.recipe, detector, scale=plan.settings["scale"])
         todo = [path for path in paths if str(path) not in record.done]
         advance = watch("inspecting", len(todo))
         results = inspect(detector, todo, view=plan.view, batch_size=batch_size)
@@ -183,75 +191,13 @@ def _shown(
     results: Iterator[Inspected | Unreadable], record: Record, plan: Plan, page: Path
 ) -> Iterator[Inspected | Unreadable]:
     from blemish import encoders
-    from blemish.recipe import described
-    from blemish.report.runs import reported
+    from blemish.report.runs import identity, reported
 
-    earlier, about = record.folder if record.done else None, described(plan.recipe) if plan.recipe else None
+    earlier, about = record.folder if record.done else None, identity(plan.recipe) if plan.recipe else None
     note = _note(plan, encoders.note(plan.encoder))
     return reported(
         results, page, record.settings, view=plan.view, earlier=earlier, recipe=about, judge=record.judge, note=note
     )
-
-
-@main.command()
-@click.argument("root", type=click.Path(path_type=Path))
-@click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
-@click.option("--category", metavar="NAME", help="One category; each of them on its own if left out.")
-@click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
-@click.option("--product", help="What the part is, in words; the category's name if left out.")
-@_page
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-@shared
-def evaluate(
-    chosen: Chosen,
-    root: Path,
-    layout: str | None,
-    category: str | None,
-    shots: int | None,
-    seed: int,
-    product: str | None,
-    page: Path | None,
-    as_json: bool,
-) -> None:
-    """Measure a method on a labelled data set.
-
-    Good parts are drawn from the training split; everything is measured on the test split, each metric with its 95 %
-    bootstrap interval. Exit status as for inspect.
-    """
-    from blemish import encoders, evaluation
-    from blemish.learning import usual
-
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
-    trial = evaluation.Trial(
-        root,
-        layout,
-        category,
-        chosen.method or usual(encoder, good=shots != 0),
-        encoder,
-        shots=shots,
-        seed=seed,
-        product=product,
-        arguments=arguments_of(chosen.arguments),
-        view=view_of(chosen),
-        batch_size=chosen.batch_size,
-    )
-    with watching() as watch:
-        if page:
-            from blemish.report import runs
-
-            reports = runs.run_each(trial, page, watch=watch, note=encoders.note(encoder))
-        else:
-            reports = evaluation.run_each(trial, watch=watch)
-    about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
-    if as_json:
-        rows = {name: report.as_json() | about for name, report in reports.items()}
-        click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows} | about))
-    else:
-        _print_reports(reports, about)
-        _print_page(page)
-    inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
-    leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
 
 @main.command("list")
@@ -286,38 +232,20 @@ def _print_worst(record: Record, plan: Plan) -> None:
         click.echo("\n" + ", ".join(f"{record.verdicts[name]} {name}" for name in ("accept", "review", "reject")))
     else:
         print_table(("score", title), [(f"{score:.4g}", path) for score, path in worst])
+    if shares := record.percentiles():
+        told = (f"{100 * share:g} % within {found.value:.3g} s" for share, found in shares.items())
+        click.echo(f"time a picture: {', '.join(told)}")
     click.echo(f"\nresults: {record.folder / 'results.jsonl'}")
     if record.overlays:
         click.echo(f"heat maps: {record.folder / 'overlays'}")
 
 
-def _print_page(page: Path | None) -> None:
-    if page:
-        click.echo(f"report: {page}")
-
-
-def _print_reports(reports: dict[str, Report], about: dict[str, Any]) -> None:
-    from blemish.evaluation import METRICS
-
-    click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
-    for name, report in reports.items():
-        values = report.as_json()
-        measured = [key for key in METRICS if values[key]]
-        rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
-        click.echo(
-            f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous, {report.shots} good parts learned"
-        )
-        print_table(("metric", "value", "low", "high"), rows)
-        if len(report.types) > 1:
-            print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
-        click.echo(f"{report.seconds_per_image:.3f} s an image")
-
-
-def _lines_of_types(types: dict[str, Any], measured: Sequence[str]) -> list[tuple[str, ...]]:
-    return [
-        (kind, str(found["n_anomalous"]), *(f"{found[key]['value']:.4f}" if found[key] else "" for key in measured))
-        for kind, found in types.items()
-    ]
+def _drifted(drift: Drift) -> str:
+    return (
+        f"drift: scores are not those of the calibration, from picture {drift.since} at the latest: {drift.change}. Of "
+        f"runs in which nothing has changed at most {100 * drift.false_alarm:g} % say so. Look at camera and light; "
+        "unless there are just more defects than usual, calibrate again"
+    )
 
 
 def _note(plan: Plan, note: str) -> str:

@@ -7,9 +7,11 @@ import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from blemish.errors import BadInput
 
@@ -89,6 +91,27 @@ def view_of(chosen: Chosen, region: Sequence[int] | None = None, mask: str | Non
     if tile is not None and shared >= tile:
         raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
     return View(Region(*region) if region else None, read_mask(mask) if mask else None, tile, shared, chosen.white)
+
+
+page_option = click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
+)
+
+
+def print_page(page: Path | None) -> None:
+    """Say where it lies."""
+    if page:
+        click.echo(f"report: {page}")
+
+
+def refuse_frozen(*more: str) -> None:
+    """Raise UsageError for an option that a recipe has decided already: those of every command, and `more`."""
+    context = click.get_current_context()
+    names = ("method", "precision", "arguments", "tile", "overlap", "white", "product", *more)
+    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        options = ", ".join("--set" if name == "arguments" else f"--{name}" for name in given)
+        raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
 
 
 @contextmanager

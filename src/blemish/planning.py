@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from blemish import recipe as recipes
 from blemish.inspection import Unreadable, View
 from blemish.learning import Watch, ready
+from blemish.metrics.drift import Drift
 from blemish.recipe import Recipe
 from blemish.types import Detector, Encoder
 
@@ -24,6 +25,13 @@ class Plan(NamedTuple):
     encoder: Encoder
     make: Making
     recipe: Recipe | None = None
+
+    def drift(self, false_alarm: float) -> Drift | None:
+        """What watches the scores; only where one detector makes them and made those of the calibration."""
+        calibration = self.recipe and self.recipe.calibration
+        if not calibration or calibration.scheme != "split":
+            return None
+        return Drift(calibration.good, false_alarm=false_alarm)
 
 
 def by_method(

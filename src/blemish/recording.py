@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import heapq
 import json
+import math
+from array import array
 from collections import Counter
 from collections.abc import Callable, Sequence
 from hashlib import sha256
@@ -17,6 +19,9 @@ from torch.nn import functional as F
 from blemish.errors import BadData, BadInput
 from blemish.images import overlay, resize, save_picture
 from blemish.inspection import Inspected, Unreadable
+from blemish.metrics.drift import Drift
+from blemish.metrics.intervals import Estimate
+from blemish.metrics.latency import percentiles
 
 WORST = 20
 SCALE_FROM = 16
@@ -31,14 +36,23 @@ class _Held(NamedTuple):
 
 
 class Record:
-    """A run's folder: `results.jsonl`, `unreadable.jsonl`, `overlays/`, and in `run.json` what made them.
+    """A run's folder: `results.jsonl`, `unreadable.jsonl`, `overlays/`, in `run.json` what made them, and at the end
+    `summary.json`.
 
     A picture's line is written after its overlay, so whatever has a line is complete; `done` holds those of an earlier
     run that is resumed.
     """
 
-    def __init__(self, folder: Path, settings: dict[str, Any], *, resume: bool = False, overlays: bool = True) -> None:
-        self.folder, self.settings, self.overlays = folder, settings, overlays
+    def __init__(
+        self,
+        folder: Path,
+        settings: dict[str, Any],
+        *,
+        resume: bool = False,
+        overlays: bool = True,
+        drift: Drift | None = None,
+    ) -> None:
+        self.folder, self.settings, self.overlays, self.drift = folder, settings, overlays, drift
         self.judge: Callable[[Inspected], dict[str, Any]] = (
             lambda result: {}
         )  # what else a line says, a verdict perhaps
@@ -46,6 +60,7 @@ class Record:
         self.worst: list[tuple[float, str]] = []  # a heap: the highest scores and their paths
         self.unreadable: list[Unreadable] = []
         self.inspected = 0
+        self.seconds = array("d")  # a picture, reading included
         self.done: set[str] = set()
         self._held: list[_Held] = []
         self._scale: tuple[float, float] | None = None
@@ -72,6 +87,8 @@ class Record:
             return [_write(self._failures, {"path": str(result.path), "error": result.reason})]
         line = _line(result, self.settings["method"]) | self.judge(result)
         self._count(line)
+        if self.drift:
+            line["drift"] = self.drift.alarm
         if not self.overlays:
             return [_write(self._results, line)]
         line["overlay"] = f"overlays/{result.path.stem}-{sha256(str(result.path).encode()).hexdigest()[:8]}.jpg"
@@ -79,8 +96,26 @@ class Record:
         return self._flush() if self._scale or len(self._held) >= SCALE_FROM else []
 
     def finish(self) -> list[dict[str, Any]]:
-        """Write what is still held back; returns its lines."""
-        return self._flush()
+        """Write what is still held back, and the summary; returns its lines."""
+        lines = self._flush()
+        (self.folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
+        return lines
+
+    def percentiles(self) -> dict[float, Estimate]:
+        """Of the seconds that pictures took."""
+        return percentiles(self.seconds)
+
+    def summary(self) -> dict[str, Any]:
+        """The run in a few numbers, as plain values; a percentile without an upper limit has null there."""
+        drift = self.drift and {name: getattr(self.drift, name) for name in ("alarm", "since", "change", "false_alarm")}
+        times = {f"{share:g}": found.as_json() for share, found in self.percentiles().items()}
+        return {
+            "inspected": self.inspected,
+            "unreadable": len(self.unreadable),
+            "verdicts": dict(self.verdicts),
+            "seconds_percentiles": times,
+            "drift": drift,
+        }
 
     def _flush(self) -> list[dict[str, Any]]:
         if self._held and self._scale is None:
@@ -97,6 +132,9 @@ class Record:
     def _count(self, line: dict[str, Any]) -> None:
         self.inspected += 1
         self.verdicts.update([line["verdict"]] if "verdict" in line else [])
+        self.seconds.append(sum(line["seconds"].values()))
+        if self.drift and math.isfinite(line["score"]):
+            self.drift.add(line["score"])
         heapq.heappush(self.worst, (float(line["score"]), str(line["path"])))
         if len(self.worst) > WORST:
             heapq.heappop(self.worst)
@@ -133,7 +171,7 @@ class Record:
                     line = json.loads(text)
                     self._count(line)
                     self.done.add(line["path"])
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, AttributeError) as error:
                     raise BadData(f"{results}, line {number} is damaged: remove it, or name another --out") from error
                 whole += len(text)
             file.truncate(whole)

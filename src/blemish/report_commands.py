@@ -21,10 +21,10 @@ def report(run: Path, out: Path | None, recipe: Path | None) -> None:
     the folder has no more than its hash: with --recipe the page has its thresholds and what taught it.
     """
     from blemish import recipe as recipes
-    from blemish.report.runs import page_of
+    from blemish.report.runs import identity, page_of
 
     page = out or run / "report.html"
-    shown = page_of(run, page, recipe=recipes.described(recipes.load(recipe)) if recipe else None, watch=_watch)
+    shown = page_of(run, page, recipe=identity(recipes.load(recipe)) if recipe else None, watch=_watch)
     click.echo(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")
 
 

@@ -17,11 +17,12 @@ RANKS = (
     {"detectors", "pretrain"},
     {"catalog"},
     {"inspection", "learning", "recording", "evaluation", "calibration", "calibrating", "holding_out", "promises"}
-    | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning"},
+    | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning", "verifying"},
     {"__init__"},
     {"benchmark", "report"},
     {"options"},
-    {"benchmark_commands", "training_commands", "calibration_commands", "recipe_commands", "report_commands"},
+    {"benchmark_commands", "training_commands", "calibration_commands", "recipe_commands", "report_commands"}
+    | {"evaluation_commands", "agreement_commands"},
     {"cli"},
     {"__main__"},
 )

@@ -42,11 +42,17 @@ class Drift:
         if not self.scores or not np.isfinite(self.scores).all():
             raise BadInput("drift is watched against the scores of a calibration: at least one, all finite")
         self.limit = 1 / checked_rate(false_alarm)
+        self.false_alarm = false_alarm
         self.seen = 0
-        self.alarm = False
+        self.since: int | None = None  # the part, counted from 1, with which the alarm came
         self.evidence = 1.0
         self._stakes = dict.fromkeys(BETS, 0.0)
         self._random = np.random.default_rng(seed)
+
+    @property
+    def alarm(self) -> bool:
+        """Whether there was one."""
+        return self.since is not None
 
     @property
     def change(self) -> str:
@@ -61,7 +67,8 @@ class Drift:
         for bet, (tilt, spread) in BETS.items():
             self._stakes[bet] = (self._stakes[bet] + stake) * (1 + tilt * (p - 0.5) + spread * (4 * abs(p - 0.5) - 1))
         self.evidence = sum(self._stakes.values()) / len(BETS) + 1 / (self.seen + 1)
-        self.alarm = self.alarm or self.evidence >= self.limit
+        if self.since is None and self.evidence >= self.limit:
+            self.since = self.seen
         return self.alarm
 
     def _rank(self, score: float) -> float:

@@ -7,6 +7,7 @@ arguments and seed give the same interval.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
@@ -21,11 +22,15 @@ DRAWN_AT_ONCE = 1 << 22  # counts held in memory at a time
 
 
 class Estimate(NamedTuple):
-    """A metric, exact, and its bootstrap interval."""
+    """A metric, exact, and its interval: a bootstrap's, unless another is named where it is made."""
 
     value: float
     low: float
     high: float
+
+    def as_json(self) -> dict[str, float | None]:
+        """Plain values, null for those that are not finite."""
+        return {name: value if math.isfinite(value) else None for name, value in self._asdict().items()}
 
 
 class ImageEstimates(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,6 +12,14 @@ from scipy.stats import binom
 from blemish.errors import BadInput
 from blemish.metrics.binomial import checked_level, checked_rate
 from blemish.metrics.intervals import Estimate
+
+SHARES = (0.5, 0.95, 0.99)
+
+
+def percentiles(seconds: Iterable[float], *, level: float = 0.95) -> dict[float, Estimate]:
+    """The time within which each of `SHARES` of the runs ended; nothing of none."""
+    values = np.fromiter(seconds, np.float64)
+    return {share: percentile(values, share, level=level) for share in SHARES} if len(values) else {}
 
 
 def percentile(seconds: ArrayLike, share: float, *, level: float = 0.95) -> Estimate:

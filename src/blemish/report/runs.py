@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +13,39 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish import evaluation
+from blemish import recipe as recipes
 from blemish.data.masks import read_mask
 from blemish.errors import BadData, BadImage, BadInput
-from blemish.evaluation import Trial
+from blemish.evaluation import See, Trial
 from blemish.images import decode, read
 from blemish.inspection import WHOLE, Inspected, Unreadable, View
+from blemish.judging import judge
 from blemish.learning import Watch, unwatched
+from blemish.recipe import Recipe
 from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.likeness import GoodParts, read_good_parts
 from blemish.report.writer import Writer
-from blemish.types import GOOD, Sample
+from blemish.types import GOOD, Encoder, Sample
+from blemish.verifying import Verified, verify
 
 Results = Iterable[Inspected | Unreadable]
 Judge = Callable[[Inspected], Mapping[str, Any]]
 """What a recipe decides: "verdict" and "regions", as a line of results.jsonl has them, or nothing."""
 UNLISTED = ("product", "method", "encoder", "normal", "recipe")
 """Settings that a page shows in places of their own."""
+
+
+def identity(recipe: Recipe) -> dict[str, Any]:
+    """What tells it from others, what taught it and how it decides, as plain JSON values."""
+    return {
+        "hash": recipe.hash,
+        "parent": recipe.parent,
+        "created": recipe.created,
+        "versions": dict(recipe.versions),
+        "taught": [{"name": each.name, "kind": each.kind, "id": each.id} for each in recipe.taught],
+        "calibration": recipe.calibration and recipe.calibration.as_json(),
+    }
 
 
 def unjudged(result: Inspected) -> Mapping[str, Any]:
@@ -71,6 +88,26 @@ def run_each(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = 
     return {name: _measured(name, each, pages[name], watch, note) for name, each in every.items()}
 
 
+def verified(
+    recipe: Recipe,
+    encoder: Encoder,
+    samples: Sequence[Sample],
+    path: Path,
+    *,
+    batch_size: int = 8,
+    watch: Watch = unwatched,
+    note: str = "",
+) -> Verified:
+    """As `verifying.verify`, with a page."""
+    view, settings = recipe.view, {"product": recipe.product, "method": recipe.method, "encoder": encoder.name}
+    about = _about(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
+    judging = judge(recipe, recipes.detector(recipe, encoder))
+    with _looking(about, path, (), view, judging) as (writer, see):
+        found = verify(recipe, encoder, samples, batch_size=batch_size, watch=watch, see=see)
+        writer.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
+    return found
+
+
 def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None, watch: Watch = unwatched) -> int:
     """Write the page of the run that a folder holds; returns how many pictures it shows.
 
@@ -108,15 +145,28 @@ def _measured(name: str, trial: Trial, path: Path, watch: Watch, note: str) -> e
         taught=[{"name": str(each), "kind": GOOD} for each in good],
         note=note,
     )
-    with GoodParts() as goods, Writer(path, about, goods=goods) as writer:
-        read_good_parts(goods, good, trial.view)
-
-        def see(sample: Sample, result: Inspected | Unreadable) -> None:
-            writer.add(result, label=sample.label, mask=_mask(sample, result))
-
+    with _looking(about, path, good, trial.view) as (writer, see):
         report = evaluation.run(trial, watch=watch, see=see)
         writer.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
     return report
+
+
+@contextmanager
+def _looking(
+    about: About, path: Path, good: Iterable[Path], view: View, judge: Judge = unjudged
+) -> Iterator[tuple[Writer, See]]:
+    """A page, and what puts labelled results on it."""
+    with GoodParts() as goods, Writer(path, about, goods=goods) as writer:
+        read_good_parts(goods, good, view)
+
+        def see(sample: Sample, result: Inspected | Unreadable) -> None:
+            found = judge(result) if isinstance(result, Inspected) else {}
+            regions = found.get("regions", ())
+            verdict, kind = found.get("verdict", ""), _type(regions)
+            mask = _mask(sample, result)
+            writer.add(result, label=sample.label, mask=mask, verdict=verdict, regions=regions, type=kind)
+
+        yield writer, see
 
 
 def _mask(sample: Sample, result: Inspected | Unreadable) -> NDArray[np.bool_] | None:

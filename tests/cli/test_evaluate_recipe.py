@@ -1,0 +1,144 @@
+"""`blemish evaluate --recipe`, and what `blemish inspect --recipe` says of drift and time."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from tests.cli.test_inspect import lines, run
+from tests.parts import good, mask, part, spots
+from tests.report.pages import Page
+
+from blemish.recipe import load
+
+QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5", "--set", "width=24"]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A data set of caps, and a recipe that was calibrated by other good ones."""
+    good(tmp_path / "caps" / "train" / "good", 4)
+    good(tmp_path / "caps" / "test" / "good", 6, first=50)
+    spots(tmp_path / "caps" / "test" / "spot", 3)
+    part(tmp_path / "caps" / "test" / "stain" / "0.png", 70, spot=(40, 8))
+    mask(tmp_path / "caps" / "ground_truth" / "stain" / "0_mask.png", (40, 8))
+    for at in range(3):
+        mask(tmp_path / "caps" / "ground_truth" / "spot" / f"spot{at}_mask.png", (8 + 8 * at, 44 - 8 * at))
+    good(tmp_path / "held", 20, first=100)
+    assert (
+        run("recipe", "freeze", tmp_path / "a.blemish", "--normal", tmp_path / "caps/train/good", *QUICK).exit_code == 0
+    )
+    done = run("calibrate", tmp_path / "a.blemish", "--good", tmp_path / "held", "--every-picture")
+    assert done.exit_code == 0, done.output
+    return tmp_path
+
+
+def evaluate(root: Path, *more: object) -> Result:
+    return run("evaluate", root / "caps", "--layout", "mvtec", "--recipe", root / "a.blemish", *more)
+
+
+def test_a_recipes_verdicts_are_counted_by_type_and_size(root: Path) -> None:
+    result = evaluate(root, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert list(found["verdicts"]) == ["good", "defective", "spot", "stain"]
+    assert [found["verdicts"][kind]["rejected"]["total"] for kind in found["verdicts"]] == [6, 4, 3, 1]
+    assert found["verdicts"]["defective"]["rejected"]["cases"] == 4
+    assert found["image_auroc"]["value"] == 1.0
+    for counted in found["verdicts"].values():
+        assert (
+            sum(counted[name]["cases"] for name in ("accepted", "reviewed", "rejected")) == counted["accepted"]["total"]
+        )
+    assert sum(each["accepted"]["total"] for each in found["sizes"].values()) == 4
+    assert found["overkill_at_escape"]["0.01"]["value"] == 0.0
+    assert found["escape_at_overkill"]["0.1"]["high"] > 0
+    assert found["seconds_percentiles"]["0.5"]["value"] > 0
+    assert found["recipe"] == load(root / "a.blemish").hash
+    assert found["learned"] == []
+
+
+def test_people_get_tables_and_a_page(root: Path) -> None:
+    result = evaluate(root, "--report", root / "page.html")
+    assert result.exit_code == 0, result.output
+    for text in ("for review", "defective", "defects that may escape", "are done within", "image_auroc"):
+        assert text in result.stdout
+    page = Page(root / "page.html")
+    assert page.about["start"]["origin"] == "calibration"
+    assert page.about["recipe"]["hash"] == load(root / "a.blemish").hash
+    assert {item["label"] for item in page.items} == {"good", "spot", "stain"}
+    assert page.items[0]["verdict"] == "reject"
+
+
+def test_pictures_that_taught_the_recipe_do_not_count(root: Path) -> None:
+    shutil.copy(root / "caps/train/good/good0.png", root / "caps/test/good/learned.png")
+    result = evaluate(root, "--json")
+    found = json.loads(result.stdout)
+    assert found["n_normal"] == 6
+    assert [Path(path).name for path in found["learned"]] == ["learned.png"]
+    assert "1 pictures of the test split taught the recipe" in result.stderr
+
+
+def test_a_recipe_without_thresholds_is_measured_without_verdicts(root: Path) -> None:
+    assert run("recipe", "freeze", root / "b.blemish", "--normal", root / "caps/train/good", *QUICK).exit_code == 0
+    result = run("evaluate", root / "caps", "--recipe", root / "b.blemish", "--json")
+    found = json.loads(result.stdout)
+    assert (found["verdicts"], found["sizes"], found["review"]) == ({}, {}, None)
+    assert found["image_auroc"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("option", [("--shots", 2), ("--method", "padim"), ("--product", "nut"), ("--seed", 3)])
+def test_what_a_recipe_has_decided_cannot_be_given_again(option: tuple[str, object], root: Path) -> None:
+    result = evaluate(root, *option)
+    assert result.exit_code == 2
+    assert f"--recipe has its own {option[0]}" in result.stderr
+
+
+def inspected(root: Path, folder: str, *more: object) -> Result:
+    return run("inspect", root / folder, "--recipe", root / "a.blemish", "--out", root / "out", "--no-overlays", *more)
+
+
+def test_scores_that_are_no_longer_those_of_the_calibration_raise_an_alarm(root: Path) -> None:
+    for number in range(60):
+        part(root / "worn" / f"{number:02}.png", 300 + number, spot=(20, 40))
+    result = inspected(root, "worn")
+    assert result.exit_code == 11
+    assert "drift: scores are not those of the calibration" in result.stderr
+    assert "higher" in result.stderr
+    summary = json.loads((root / "out" / "summary.json").read_text())
+    assert summary["drift"]["alarm"] is True
+    alarms = [line["drift"] for line in lines(root / "out" / "results.jsonl")]
+    assert alarms == [number >= summary["drift"]["since"] for number in range(1, 61)]
+    assert not alarms[0]
+
+
+def test_good_parts_like_those_of_the_calibration_raise_none(root: Path) -> None:
+    good(root / "later", 60, first=400)
+    result = inspected(root, "later")
+    assert "drift:" not in result.stderr
+    summary = json.loads((root / "out" / "summary.json").read_text())
+    assert summary["drift"] | {"change": ""} == {"alarm": False, "since": None, "change": "", "false_alarm": 0.01}
+    assert summary["inspected"] == 60
+    assert sum(summary["verdicts"].values()) == 60
+    assert list(summary["seconds_percentiles"]) == ["0.5", "0.95", "0.99"]
+    assert "time a picture: 50 % within" in result.stdout
+
+
+def test_a_resumed_run_remembers_the_scores_it_has_seen(root: Path) -> None:
+    for number in range(60):
+        part(root / "worn" / f"{number:02}.png", 300 + number, spot=(20, 40))
+    inspected(root, "worn")
+    whole = (root / "out" / "results.jsonl").read_text()
+    (root / "out" / "results.jsonl").write_text("".join(whole.splitlines(keepends=True)[:5]))
+    result = inspected(root, "worn", "--resume")
+    assert "drift: scores are not those of the calibration" in result.stderr
+    found = lines(root / "out" / "results.jsonl")
+    assert [line["drift"] for line in found] == [json.loads(line)["drift"] for line in whole.splitlines()]
+
+
+def test_drift_needs_a_recipe(root: Path) -> None:
+    result = run("inspect", root / "held", "--drift", 0.1, *QUICK)
+    assert result.exit_code == 2
+    assert "--drift goes with --recipe" in result.stderr
