@@ -14,6 +14,7 @@ from pathlib import Path
 import accuracy
 import aupro
 import backbones
+import coverage
 import memory
 import patchcore
 import precision
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "memory": memory.section,
     "report": report.section,
     "accuracy": accuracy.section,
+    "coverage": coverage.section,
     "teaching": teaching.section,
 }
 RESULTS = HERE / "RESULTS.md"

@@ -6,6 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from blemish.calibrating import calibrate
+    from blemish.calibration import Goal
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from blemish.recipe import save as save_recipe
     from blemish.teaching import add_defects, add_good, forget, freeze, undo
     from blemish.types import Features, Geometry, Prediction, Sample
+    from blemish.verifying import verify
 
 __version__ = "0.1.0"
 
@@ -31,6 +34,7 @@ _WHERE = {
     "BlemishError": "blemish.errors",
     "Features": "blemish.types",
     "Geometry": "blemish.types",
+    "Goal": "blemish.calibration",
     "PaDiM": "blemish.detectors.padim",
     "PatchCore": "blemish.detectors.patchcore",
     "Prediction": "blemish.types",
@@ -41,6 +45,7 @@ _WHERE = {
     "WinCLIP": "blemish.detectors.winclip",
     "add_defects": "blemish.teaching",
     "add_good": "blemish.teaching",
+    "calibrate": "blemish.calibrating",
     "evaluate": "blemish.evaluation",
     "forget": "blemish.teaching",
     "freeze": "blemish.teaching",
@@ -51,6 +56,7 @@ _WHERE = {
     "recipe_detector": "blemish.recipe",
     "save_recipe": "blemish.recipe",
     "undo": "blemish.teaching",
+    "verify": "blemish.verifying",
 }
 _THERE = {"load_encoder": "load", "load_recipe": "load", "recipe_detector": "detector", "save_recipe": "save"}
 """What is called otherwise in its own module."""
@@ -61,6 +67,7 @@ __all__ = [
     "BlemishError",
     "Features",
     "Geometry",
+    "Goal",
     "PaDiM",
     "PatchCore",
     "Prediction",
@@ -70,6 +77,7 @@ __all__ = [
     "WinCLIP",
     "add_defects",
     "add_good",
+    "calibrate",
     "evaluate",
     "forget",
     "freeze",
@@ -80,6 +88,7 @@ __all__ = [
     "recipe_detector",
     "save_recipe",
     "undo",
+    "verify",
 ]
 
 

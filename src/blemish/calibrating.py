@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -59,6 +59,29 @@ class Judged(NamedTuple):
     parts: tuple[Known, ...]
     unused: tuple[Path, ...]  # what taught the recipe a defect; for split, or the recipe anything; for cross, nothing
     fold: int = 1  # parts left out together
+
+
+def calibrate(
+    recipe: Recipe,
+    good: Iterable[Path],
+    *,
+    defects: Mapping[str, Iterable[Path]] | None = None,
+    masks: Mapping[Path, Path] | None = None,
+    goal: Goal = STRICTEST,
+    way: Way = USUAL,
+    encoder: str | Encoder | None = None,
+    reading: Reading = PLAIN,
+) -> Recipe:
+    """The recipe made from that one with thresholds by good parts, and by defects of each type if there are any.
+
+    Raises BadInput for pictures that cannot be used so, and BadRecipe for another encoder than the recipe's.
+    """
+    kinds = {path: kind for kind, paths in (defects or {}).items() for path in paths}
+    fine = dict.fromkeys(good, GOOD)
+    if both := sorted(kinds.keys() & fine):
+        raise BadInput(f"{both[0]} is given as good and as defective: leave it out of one")
+    found = judged(recipe, recipes.encoder_of(recipe, encoder), kinds | fine, masks=masks, way=way, reading=reading)
+    return with_calibration(recipe, calibration_of(found, goal))
 
 
 def judged(
