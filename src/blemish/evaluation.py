@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -139,16 +139,19 @@ def learned(trial: Trial, good: Sequence[Sample], *, watch: Watch, unreadable: l
     )
 
 
-def run_each(trial: Trial, *, watch: Watch = unwatched) -> dict[str, Report]:
-    """The report of each category of the data set by name, or of the trial's alone; each is learned on its own."""
-    return {name: run(each, watch=watch) for name, each in trials(trial).items()}
-
-
 def trials(trial: Trial) -> dict[str, Trial]:
     """A trial of each category of the data set by name, or the one given where it names its category."""
     every = [] if trial.category else data.categories(trial.root, layout=trial.layout)
     split = [dataclasses.replace(trial, category=name) for name in every] or [trial]
     return {each.category or each.root.resolve().name: each for each in split}
+
+
+def mean(reports: Iterable[Report]) -> dict[str, float | None]:
+    """Each metric's mean over the categories, all of equal weight; None where one of them has no value."""
+    every = list(reports)
+    values = {name: [getattr(each, name) for each in every] for name in METRICS}
+    known = {name: found for name, found in values.items() if found and None not in found}
+    return {name: sum(e.value for e in known[name]) / len(known[name]) if name in known else None for name in METRICS}
 
 
 def taught(trial: Trial) -> list[Sample]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blemish.errors import BadData, BlemishError
 from blemish.options import (
     Chosen,
     arguments_of,
@@ -57,9 +58,9 @@ def evaluate(
     """Measure a method, or a recipe with its verdicts, on a labelled data set.
 
     Good parts are drawn from the training split; everything is measured on the test split, each metric with its 95 %
-    bootstrap interval. With --recipe nothing is learned: its verdicts are counted by type and size with exact
-    intervals, and test pictures that taught it are left out. Exit status: 0, or 3 when some pictures are unreadable;
-    1 failure, 2 wrong usage.
+    bootstrap interval; of several categories their mean as well. With --recipe nothing is learned: its verdicts are
+    counted by type and size with exact intervals, and test pictures that taught it are left out. Exit status: 0, or 3
+    when some pictures are unreadable; 1 failure, also of one category only; 2 wrong usage.
     """
     if recipe:
         refuse_frozen("shots", "seed")
@@ -83,32 +84,59 @@ def evaluate(
         batch_size=chosen.batch_size,
     )
     with watching() as watch:
-        reports = _run_each(trial, watch, page, encoders.note(encoder))
+        reports, failed = _run_each(trial, watch, page, encoders.note(encoder))
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
-    _tell(reports, about, page, as_json)
+    _tell(reports, failed, about, page, as_json)
     inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
     leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
 
-def _run_each(trial: Trial, watch: Watch, page: Path | None, note: str) -> dict[str, Report]:
-    if page:
-        from blemish.report import runs
-
-        return runs.run_each(trial, page, watch=watch, note=note)
+def _run_each(
+    trial: Trial, watch: Watch, page: Path | None, note: str
+) -> tuple[dict[str, Report], dict[str, BlemishError]]:
+    """The report of each category, learned on its own, and why there is none; what fails alone is raised."""
     from blemish import evaluation
+    from blemish.report import runs
 
-    return evaluation.run_each(trial, watch=watch)
+    every = evaluation.trials(trial)
+    reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
+    for name, each in every.items():
+        own = page and (page.with_name(f"{page.stem}-{name}{page.suffix}") if len(every) > 1 else page)
+        try:
+            reports[name] = runs.run(each, own, watch=watch, note=note) if own else evaluation.run(each, watch=watch)
+        except BlemishError as error:  # the others are worth having
+            failed[name] = error
+    if not reports:
+        raise next(iter(failed.values()))
+    return reports, failed
 
 
-def _tell(reports: Mapping[str, Report], about: Mapping[str, Any], page: Path | None, as_json: bool) -> None:
+def _tell(
+    reports: Mapping[str, Report],
+    failed: Mapping[str, BlemishError],
+    about: Mapping[str, Any],
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """One category's report as it is; of several each, their mean, and those that failed."""
+    from blemish.evaluation import mean
+
+    several, means = len(reports) + len(failed) > 1, mean(reports.values())
     if as_json:
         rows = {name: {**report.as_json(), **about} for name, report in reports.items()}
-        click.echo(json.dumps(next(iter(rows.values())) if len(rows) == 1 else {"categories": rows, **about}))
-        return
-    click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
-    for name, report in reports.items():
-        _print_report(name, report)
-    print_page(page)
+        every = {"categories": rows, "mean": means, "failed": {name: str(error) for name, error in failed.items()}}
+        click.echo(json.dumps({**every, **about} if several else next(iter(rows.values()))))
+    else:
+        click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
+        for name, report in reports.items():
+            _print_report(name, report)
+        if several:
+            click.echo("")
+            known = [(name, f"{value:.4f}") for name, value in means.items() if value is not None]
+            print_table((f"mean of {len(reports)} categories", ""), known)
+        print_page(page)
+    if failed:
+        raise BadData("; ".join(f"{name}: {error}" for name, error in failed.items()))
 
 
 def _evaluate_recipe(

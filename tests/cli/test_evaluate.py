@@ -97,6 +97,24 @@ def test_every_category_is_reported_unless_one_is_named(tmp_path: Path) -> None:
     assert sorted(every["categories"]) == ["bolt", "nut"]
     one = json.loads(run("evaluate", tmp_path, "--layout", "mvtec", "--category", "nut", *QUICK, "--json").stdout)
     assert one["image_auroc"] == every["categories"]["nut"]["image_auroc"]
+    values = [every["categories"][name]["pixel_ap"]["value"] for name in ("bolt", "nut")]
+    assert every["mean"]["pixel_ap"] == pytest.approx(sum(values) / 2)
+    assert every["failed"] == {}
+    assert "mean of 2 categories" in run("evaluate", tmp_path, "--layout", "mvtec", *QUICK).stdout
+
+
+def test_a_category_that_fails_does_not_cost_the_others(tmp_path: Path) -> None:
+    for name in ("bolt", "nut"):
+        category(tmp_path / name)
+    for path in (tmp_path / "bolt" / "train" / "good").iterdir():
+        path.write_bytes(b"GIF89a")
+    result = run("evaluate", tmp_path, "--layout", "mvtec", *QUICK, "--json")
+    assert result.exit_code == 1
+    found = json.loads(result.stdout)
+    assert list(found["categories"]) == ["nut"]
+    assert found["mean"]["image_auroc"] == found["categories"]["nut"]["image_auroc"]["value"]
+    assert list(found["failed"]) == ["bolt"]
+    assert "bolt: " in result.stderr
 
 
 def test_the_table_shows_metrics_for_people(root: Path) -> None:

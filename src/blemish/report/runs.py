@@ -81,11 +81,29 @@ def reported(
         writer.finish()
 
 
-def run_each(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -> dict[str, evaluation.Report]:
-    """As `evaluation.run_each`, with a page: one a category, named after it, where there are several."""
-    every = evaluation.trials(trial)
-    pages = {name: path.with_name(f"{path.stem}-{name}{path.suffix}") if len(every) > 1 else path for name in every}
-    return {name: _measured(name, each, pages[name], watch, note) for name, each in every.items()}
+def run(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -> evaluation.Report:
+    """As `evaluation.run`, with a page."""
+    good = [sample.image for sample in evaluation.taught(trial)]
+    encoder = trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name
+    about = About(
+        title=trial.part,
+        method=trial.method,
+        encoder=encoder,
+        settings={
+            "data": str(trial.root),
+            "product": trial.product,
+            "good parts": len(good),
+            "seed": trial.seed,
+            "arguments": dict(trial.arguments),
+            "tile": trial.view.tile,
+        },
+        taught=[{"name": str(each), "kind": GOOD} for each in good],
+        note=note,
+    )
+    with _looking(about, path, good, trial.view) as (writer, see):
+        report = evaluation.run(trial, watch=watch, see=see)
+        writer.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
+    return report
 
 
 def verified(
@@ -124,31 +142,6 @@ def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None
             writer.add(Unreadable(Path(line["path"]), line["error"]))
         writer.finish()
     return shown
-
-
-def _measured(name: str, trial: Trial, path: Path, watch: Watch, note: str) -> evaluation.Report:
-    """The report of a trial, with its page."""
-    good = [sample.image for sample in evaluation.taught(trial)]
-    encoder = trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name
-    about = About(
-        title=trial.product or name.replace("_", " "),
-        method=trial.method,
-        encoder=encoder,
-        settings={
-            "data": str(trial.root),
-            "product": trial.product,
-            "good parts": len(good),
-            "seed": trial.seed,
-            "arguments": dict(trial.arguments),
-            "tile": trial.view.tile,
-        },
-        taught=[{"name": str(each), "kind": GOOD} for each in good],
-        note=note,
-    )
-    with _looking(about, path, good, trial.view) as (writer, see):
-        report = evaluation.run(trial, watch=watch, see=see)
-        writer.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
-    return report
 
 
 @contextmanager
