@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import click
+
+from blemish.options import watching
 
 FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
@@ -24,18 +25,7 @@ def report(run: Path, out: Path | None, recipe: Path | None) -> None:
     from blemish.report.runs import identity, page_of
 
     page = out or run / "report.html"
-    shown = page_of(run, page, recipe=identity(recipes.load(recipe)) if recipe else None, watch=_watch)
+    known = identity(recipes.load(recipe)) if recipe else None
+    with watching() as watch:
+        shown = page_of(run, page, recipe=known, watch=watch)
     click.echo(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")
-
-
-def _watch(stage: str, total: int) -> Callable[[], None]:
-    """A line on stderr every 500 pictures."""
-    done = 0
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        if done % 500 == 0:
-            click.echo(f"{stage}: {done} of {total}", err=True)
-
-    return advance
