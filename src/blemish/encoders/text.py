@@ -75,20 +75,24 @@ class TextTransformer(nn.Module):
         x = (
             self.tokens(torch.tensor(tree.tokens, device=device))
             + self.positions[torch.tensor(tree.depths, device=device)]
-        )
-        ancestors = tree.ancestors().to(device)
+        )[None]  # (1, T, C): torch's fast attention takes batches only
         *blocks, last = cast("list[Block]", list(self.blocks))
+        ancestors = additive(tree.ancestors()).to(device, last.qkv.weight.dtype)
         for block in blocks:
-            x = x + block.attend(*block.split(x), ancestors)
-            x = x + block.mlp(x)
+            x = block(x, ancestors)
         ends = torch.tensor(tree.ends, device=device)
         q, k, v = last.split(x)
-        x = x[ends] + last.attend(q[:, ends], k, v, ancestors[ends])
-        return self.project(x + last.mlp(x))
+        x = x[:, ends] + last.attend(q[:, :, ends], k, v, ancestors[ends])
+        return self.project(x + last.mlp(x))[0]
 
     def project(self, x: Tensor) -> Tensor:
         """Last norm and projection of end tokens: (N, C) -> (N, D) float32."""
         return cast(Tensor, self.projection(self.norm(x))).float()
+
+
+def additive(visible: Tensor) -> Tensor:
+    """A bool mask as what is added to attention's logits: 0 where True, minus infinity elsewhere."""
+    return torch.zeros(visible.shape).masked_fill(~visible, -torch.inf)
 
 
 class _Tree:
