@@ -55,11 +55,11 @@ def main() -> None:
     made.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="the benchmarks to run")
     arguments = made.parse_args()
     given = options(arguments)
-    kept = _read(RESULTS)
     for name in arguments.only:
         load = os.getloadavg()[0]
         measured = SECTIONS[name](given)
         print(measured, end="\n\n", flush=True)
+        kept = _read(RESULTS)  # now: another run may have written since
         kept[name] = f"{measured}\n\n{_circumstances(given, load)}"
         _write(RESULTS, kept)
 
