@@ -3,12 +3,14 @@
     python benchmarks/ablation.py --work DIR --steps 600 [--data DIR ...]
 
 --work: the folder that `embedded.py` filled with pictures and teachers' features; runs and models are kept there, so it
-can be interrupted. The last iterate is measured; nothing is chosen on the data.
+can be interrupted. The last iterate is measured; nothing is chosen on the data. Rows go to `ablation.jsonl` beside this
+file, and `run.py --only ablation` writes them into RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import torch
 from embedded import LESSONS, SEED, SIDE, Run, learn
-from harness import table
+from harness import HERE, Options, table
 
 from blemish import evaluation
 from blemish.encoders import load
@@ -38,6 +40,18 @@ VARIANTS: dict[str, tuple[Weights | None, bool]] = {
 }
 """The aims, and whether photographs are learned from too."""
 TRIALS = (("tab", 0), ("tab", 4), ("patchcore", 4))
+RAW = HERE / "ablation.jsonl"
+
+
+def section(given: Options) -> str:
+    """The section of RESULTS.md: all that was ever measured."""
+    found = rows()
+    steps = sorted({row["steps"] for row in found} - {0})
+    about = (
+        f"Runs of {' or '.join(map(str, steps))} steps from the same start, each with other aims, image / pixel AUROC "
+        "of the last iterate, one seed. The shipped model had 4,500 steps of the last row. `benchmarks/ablation.py`."
+    )
+    return f"## Which part of the training carries the embedded model\n\n{about}\n\n{shown()}"
 
 
 def main() -> None:
@@ -49,8 +63,8 @@ def main() -> None:
     given = made.parse_args()
     torch.set_num_threads(2)
     for name in given.only:
-        measured(name, trained(name, given.work, given.steps), given.data, given.work)
-    print(f"{given.steps} steps each.\n\n{shown(given.work, given.data)}")
+        measured(name, trained(name, given.work, given.steps), given.data, given.steps)
+    print(shown())
 
 
 def trained(name: str, work: Path, steps: int) -> Path:
@@ -69,42 +83,42 @@ def trained(name: str, work: Path, steps: int) -> Path:
     return path
 
 
-def measured(name: str, checkpoint: Path, data: Sequence[Path], work: Path) -> None:
+def measured(name: str, checkpoint: Path, data: Sequence[Path], steps: int) -> None:
     """Add to `ablation.jsonl` what is not there yet."""
     encoder = load(checkpoint)
     for root in data:
         for method, shots in TRIALS:
             key = {"variant": name, "data": root.name, "method": method, "shots": shots}
-            if any(key.items() <= row.items() for row in rows(work)):
+            if any(key.items() <= row.items() for row in rows()):
                 continue
             report = evaluation.run(evaluation.Trial(root, None, None, method, encoder, shots=shots))
             found = report.as_json()
-            with (work / "ablation.jsonl").open("a", encoding="utf-8") as file:
+            key |= {"steps": steps, "measured": datetime.datetime.now(tz=datetime.UTC).date().isoformat()}
+            with RAW.open("a", encoding="utf-8") as file:
                 file.write(json.dumps(key | {name: found[name] for name in ("image_auroc", "pixel_auroc")}) + "\n")
 
 
-def rows(work: Path) -> list[dict[str, Any]]:
-    file = work / "ablation.jsonl"
-    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+def rows() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
 
 
-def shown(work: Path, data: Sequence[Path]) -> str:
+def shown() -> str:
     """A table a data set: image and pixel AUROC."""
-    parts = []
-    for root in data:
+    parts, found = [], rows()
+    for data in sorted({row["data"] for row in found}):
+        named = {name: [_cell(name, data, *trial, found) for trial in TRIALS] for name in VARIANTS}
         head = [
             "",
             *(f"{method}, {shots} good parts" if shots else f"{method}, words alone" for method, shots in TRIALS),
         ]
-        lines = [[name, *(_cell(name, root.name, *trial, work) for trial in TRIALS)] for name in VARIANTS]
-        parts.append(f"### {root.name}, image / pixel AUROC\n\n{table(head, lines)}")
+        parts.append(f"### {data}\n\n{table(head, [[name, *cells] for name, cells in named.items() if any(cells)])}")
     return "\n\n".join(parts)
 
 
-def _cell(name: str, data: str, method: str, shots: int, work: Path) -> str:
+def _cell(name: str, data: str, method: str, shots: int, found: Sequence[dict[str, Any]]) -> str:
     key = {"variant": name, "data": data, "method": method, "shots": shots}
-    found = [row for row in rows(work) if key.items() <= row.items()]
-    return " / ".join(f"{found[0][each]['value']:.3f}" for each in ("image_auroc", "pixel_auroc")) if found else ""
+    fits = [row for row in found if key.items() <= row.items()]
+    return " / ".join(f"{fits[0][each]['value']:.3f}" for each in ("image_auroc", "pixel_auroc")) if fits else ""
 
 
 if __name__ == "__main__":

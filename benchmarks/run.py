@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import ablation
 import accuracy
 import aupro
 import backbones
@@ -38,6 +39,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "shipped": shipped.section,
     "words": words.section,
     "backbones": backbones.section,
+    "ablation": ablation.section,
     "memory": memory.section,
     "report": report.section,
     "accuracy": accuracy.section,
