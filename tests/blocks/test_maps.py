@@ -6,7 +6,8 @@ from scipy import ndimage
 from torch import Tensor
 from torch.testing import assert_close
 
-from blemish.blocks.maps import fuse_harmonic, fuse_mean, maximum, smooth, top_mean, upsample
+from blemish.blocks.maps import fuse_mean, maximum, smooth, top_mean, upsample
+from blemish.blocks.windows import fuse_harmonic
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

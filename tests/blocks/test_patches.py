@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.patches import describe_neighbours, join_layers, pool_neighbours, relative_layers
+from blemish.blocks.layers import relative_layers
+from blemish.blocks.patches import describe_neighbours, join_layers, pool_neighbours
 from blemish.blocks.rotation import rotate
 
 

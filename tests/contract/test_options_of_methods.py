@@ -13,6 +13,7 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
+from blemish.blocks.maps import top_mean
 from blemish.blocks.prompts import DEFECTS, named, prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
@@ -196,14 +197,33 @@ def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> Non
     distance, row = (found.squeeze(-1) for found in detector.bank.nearest(patches))
     _, good, _ = detector._look(torch.cat(GOOD))
     excess = (words - good.flatten()[row]).clamp_min(0)
-    assert_close(memory(TEST).image_score, distance.flatten(1).amax(1))
-    assert_close(detector(TEST).image_score, (distance + 0.5 * excess).flatten(1).amax(1), rtol=1e-4, atol=1e-6)
+    assert_close(memory(TEST).image_score, top_mean(distance, 0.01))
+    assert_close(detector(TEST).image_score, top_mean(distance + 0.5 * excess, 0.01), rtol=1e-4, atol=1e-6)
     assert (detector(TEST).anomaly_map >= memory(TEST).anomaly_map - 1e-6).all()
 
 
 def test_a_good_part_itself_has_no_score_in_tab() -> None:
     found = TAB(TINY).fit(GOOD)(GOOD[0])
     assert_close(found.image_score, torch.zeros(4), rtol=0, atol=1e-5)
+
+
+def test_tab_remembers_a_coreset_of_many_patches_and_what_the_words_say_of_each() -> None:
+    everything, some = (TAB(TINY, product="cap", most=most).fit(GOOD) for most in (8192, 40))
+    assert len(everything.bank.rows) == 8 * 64
+    assert len(some.bank.rows) == 40
+    apart, row = everything.bank.nearest(some.bank.rows)
+    assert_close(apart, torch.zeros_like(apart), rtol=0, atol=1e-5)
+    said = everything.worded.get_buffer("scores")[row.squeeze(-1)]
+    assert_close(some.worded.get_buffer("scores"), said)
+    assert torch.equal(some.bank.rows, TAB(TINY, product="cap", most=40).fit(GOOD).bank.rows)
+    assert not torch.equal(some.bank.rows, TAB(TINY, product="cap", most=40, seed=1).fit(GOOD).bank.rows)
+
+
+def test_the_worst_hundredth_of_the_patches_decides_in_tab() -> None:
+    detector = TAB(TINY, trust=0.0).fit(GOOD)
+    large = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(4))
+    distance = detector.bank.distance(detector._look(large)[2])  # (2, 20, 20)
+    assert_close(detector(large).image_score, distance.flatten(1).topk(4).values.mean(1))
 
 
 def test_tab_remembers_its_layers_and_the_last() -> None:

@@ -24,12 +24,12 @@ from blemish.blocks import foreground as masks
 from blemish.blocks.coreset import greedy_k_center
 from blemish.blocks.density import PositionGaussian, Subspace, mean_and_covariance
 from blemish.blocks.foreground import foreground
-from blemish.blocks.maps import fuse_harmonic, fuse_mean, maximum, smooth, upsample
+from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.blocks.prompts import WINCLIP, WORDINGS, sentences
 from blemish.blocks.similarity import anomaly_probability
-from blemish.blocks.windows import harmonic_aggregation, sliding_windows
+from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore

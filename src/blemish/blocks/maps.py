@@ -34,11 +34,6 @@ def fuse_mean(*maps: Tensor) -> Tensor:
     return torch.stack(maps).mean(0)
 
 
-def fuse_harmonic(*maps: Tensor) -> Tensor:
-    """Harmonic mean of equally shaped non-negative maps; 0 where any of them is 0."""
-    return len(maps) / torch.stack([1 / scores.clamp_min(0) for scores in maps]).sum(0)
-
-
 def top_mean(maps: Tensor, fraction: float) -> Tensor:
     """Mean of the highest `fraction` of scores, at least one: (N, ...) -> (N,)."""
     flat = maps.flatten(1)

@@ -35,9 +35,3 @@ def join_layers(layers: Sequence[Tensor], *, mode: Literal["bilinear", "nearest"
     straight = False if mode == "bilinear" else None
     resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
     return torch.cat(resized, 1).permute(0, 2, 3, 1)
-
-
-def relative_layers(depth: int, first: float, last: float) -> tuple[int, ...]:
-    """Every layer between two fractions of the depth, at least one: (12, .5, .75) -> (6, 7, 8, 9)."""
-    low = max(1, round(depth * first))
-    return tuple(range(low, max(low, round(depth * last)) + 1))

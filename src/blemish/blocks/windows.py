@@ -24,5 +24,10 @@ def harmonic_aggregation(scores: Tensor, size: int) -> Tensor:
     return (covering / _box_sum(inverse, size)).squeeze(1)
 
 
+def fuse_harmonic(*maps: Tensor) -> Tensor:
+    """Harmonic mean of equally shaped non-negative maps; 0 where any of them is 0."""
+    return len(maps) / torch.stack([1 / scores.clamp_min(0) for scores in maps]).sum(0)
+
+
 def _box_sum(grid: Tensor, size: int) -> Tensor:
     return F.avg_pool2d(F.pad(grid, (size - 1,) * 4), size, stride=1, divisor_override=1)

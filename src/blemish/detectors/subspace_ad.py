@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.density import Subspace
+from blemish.blocks.layers import relative_layers
 from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.moments import Merged, Moments, settled
-from blemish.blocks.patches import join_layers, relative_layers
+from blemish.blocks.patches import join_layers
 from blemish.blocks.rotation import rotate, turned_while_few
 from blemish.types import Encoder, Geometry, Prediction
 

@@ -2,7 +2,7 @@
 Tasks", CVPRW 2024, arXiv:2312.09480.
 
 The paper ends with a backbone for other methods: here `--encoder embedded` under any of them. Ours is to ask the space
-of words itself, patch by patch, and to join it with the memory of good parts.
+of words itself, patch by patch, and to join it with the memory of good parts (benchmarks/choices.py).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.coreset import coreset
 from blemish.blocks.learned import Learned
-from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
+from blemish.blocks.maps import fuse_mean, maximum, smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank, gathered
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import asked, wording
@@ -28,12 +29,13 @@ class TAB(nn.Module):
     """Each patch, and the whole picture, against words for a good part and for what can go wrong with it.
 
     image_score: zero-shot, mean of the whole picture's probability of the anomalous words and the highest patch's, in
-        [0, 1]; fitted, the highest patch score.
+        [0, 1]; fitted, mean of the highest 1 % of patches.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
         much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
+    most: patches remembered of good parts learned together; where there are more, a coreset stands for them.
     """
 
     texts: Tensor
@@ -50,13 +52,16 @@ class TAB(nn.Module):
         trust: float = 0.5,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,
-        image_size: int | None = None,
+        image_size: int = 320,
+        most: int = 8192,
+        seed: int = 0,
     ) -> None:
         super().__init__()
         self.encoder = encoders.load_with_text(encoder)
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
-        self.trust, self.layers, self.sigma, self.image_size = trust, layers, sigma, image_size
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.trust, self.layers, self.sigma = trust, layers, sigma
+        self.image_size, self.most, self.seed = image_size, most, seed
+        self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
         texts, self.innocent = asked(self.encoder, product, defects, wording(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.bank = MemoryBank()
@@ -65,10 +70,17 @@ class TAB(nn.Module):
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember the patches of good parts, and what the words say of them."""
-        seen = [self._look(images)[1:] for images in batches]
-        self.bank.remember(gathered(rows for _, rows in seen))
-        self.worded.store({"scores": gathered(words.unsqueeze(-1) for words, _ in seen).squeeze(-1)})
+        seen = [self.study(images)[0] for images in batches]
+        rows, words = gathered(rows for rows, _ in seen), gathered(words[:, None] for _, words in seen)
+        kept = self.choose(rows)
+        self.bank.remember(rows[kept])
+        self.worded.store({"scores": words[kept, 0]})
         return self
+
+    def choose(self, rows: Tensor) -> Tensor:
+        """Numbers of the rows to remember."""
+        generator = torch.Generator().manual_seed(self.seed)
+        return coreset(rows, self.most, generator=generator) if len(rows) > self.most else torch.arange(len(rows))
 
     @torch.inference_mode()
     def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
@@ -84,7 +96,7 @@ class TAB(nn.Module):
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
         scores: Tensor = self.worded.get_buffer("scores")
         grid = distance + self.trust * (words - scores[row]).clamp_min(0)
-        return Prediction(maximum(grid), self._spread(grid, images))
+        return Prediction(top_mean(grid, 0.01), self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probability of anomalous words, of the whole (N,) and of each patch (N, h, w); patches for the memory."""
@@ -93,8 +105,7 @@ class TAB(nn.Module):
         embedding, (*maps, last) = self.encoder(images, layers=[*layers, depth])
         whole = anomaly_probability(embedding, self.texts, self.temperature, normal=self.innocent)
         joined = join_layers([F.normalize(pool_neighbours(layer), dim=-1) for layer in (*maps, last)])
-        last = self.encoder.project(last)
-        words = anomaly_probability(last, self.texts, self.temperature, normal=self.innocent)  # (N, h', w')
+        words = anomaly_probability(self.encoder.project(last), self.texts, self.temperature, normal=self.innocent)
         return whole, upsample(words, joined.shape[1:3]), joined
 
     def _spread(self, grid: Tensor, images: Tensor) -> Tensor:
