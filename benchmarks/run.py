@@ -15,6 +15,7 @@ import ablation
 import accuracy
 import aupro
 import backbones
+import choices
 import coverage
 import memory
 import patchcore
@@ -40,6 +41,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "words": words.section,
     "backbones": backbones.section,
     "ablation": ablation.section,
+    "choices": choices.section,
     "memory": memory.section,
     "report": report.section,
     "accuracy": accuracy.section,
