@@ -2,8 +2,8 @@
 
     python benchmarks/choices.py --photos DIR [--sets 30]
 
---photos: as `embedded.py` takes them. No picture of a test set is looked at. The embedded model saw other crops of these
-photographs in its training: the numbers serve to compare with each other, not to tell how good it is.
+--photos: as `embedded.py` takes them. No picture of a test set is looked at. The embedded model saw other crops of
+these photographs in its training: the numbers serve to compare with each other, not to tell how good it is.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ def tensor(pictures: list[NDArray[np.uint8]]) -> Tensor:
 
 def tried(detector: TAB, material: Material, size: int) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Scores and maps of every way to come from patches to them."""
-    good, test = (resize(images, (size, size)) for images in (material.good, material.test))
+    good, test = (torch.stack([resize(each, (size, size)) for each in part]) for part in material[:2])
     found = detector(test)
     yield f"words alone, {size} px", found.image_score, found.anomaly_map
     detector.fit([good])
