@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from blemish.blocks import memory
-from blemish.blocks.memory import MemoryBank, Metric, Search, gathered
+from blemish.blocks.memory import MemoryBank, Metric, Search
+from blemish.blocks.rows import gathered
 from blemish.errors import BadInput, MissingExtra, NotFitted
 
 METRICS: list[Metric] = ["cosine", "euclidean"]

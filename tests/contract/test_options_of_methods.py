@@ -226,6 +226,17 @@ def test_the_worst_hundredth_of_the_patches_decides_in_tab() -> None:
     assert_close(detector(large).image_score, distance.flatten(1).topk(4).values.mean(1))
 
 
+def test_words_alone_see_pictures_at_the_size_of_the_encoder_unless_another_is_asked_for() -> None:
+    large = torch.rand(2, 3, 160, 160, generator=torch.Generator().manual_seed(4))
+    small = torch.nn.functional.interpolate(large, (64, 64), mode="bilinear", antialias=True)
+    found, asked = (TAB(TINY, sigma=0, image_size=side)(large) for side in (None, 160))
+    assert torch.equal(found.image_score, TAB(TINY, sigma=0)(small).image_score)
+    assert found.anomaly_map.shape == (2, 160, 160)
+    assert not torch.allclose(found.image_score, asked.image_score, atol=1e-4)
+    assert TAB(TINY).geometry.side == 288
+    assert TAB(TINY, image_size=160).geometry.side == 160
+
+
 def test_tab_remembers_its_layers_and_the_last() -> None:
     by_default, some = TAB(TINY), TAB(TINY, layers=(1,))
     width = by_default.encoder(TEST, layers=[1]).patches[0].shape[-1]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, Literal
 
 import torch
@@ -66,14 +65,6 @@ class MemoryBank(Learned):
         if self._index is None or self._index[0] is not self.rows:
             self._index = self.rows, exact_index(self.rows)
         return torch.from_numpy(self._index[1].search(query.cpu().numpy(), k)[1]).to(query.device)
-
-
-def gathered(batches: Iterable[Tensor]) -> Tensor:
-    """All features of batches of (..., D), one below the other: (M, D). Raises BadInput when there are none."""
-    rows = [batch.flatten(0, -2) for batch in batches]
-    if not sum(map(len, rows)):
-        raise BadInput("there is no normal feature to remember: fit() received no images")
-    return torch.cat(rows)
 
 
 def _search(query: Tensor, rows: Tensor, norms: Tensor, k: int) -> Tensor:

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
-from blemish.blocks.memory import MemoryBank, Search, gathered
+from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.rotation import rotate, turned_while_few
+from blemish.blocks.rows import gathered
 from blemish.types import Encoder, Geometry, Prediction
 
 

@@ -12,8 +12,9 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
-from blemish.blocks.memory import MemoryBank, Search, gathered
+from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.patches import describe_neighbours, join_layers
+from blemish.blocks.rows import gathered
 from blemish.types import Encoder, Geometry, Prediction
 
 

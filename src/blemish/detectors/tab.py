@@ -18,9 +18,10 @@ from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, maximum, smooth, top_mean, upsample
-from blemish.blocks.memory import MemoryBank, gathered
-from blemish.blocks.patches import join_layers, pool_neighbours
+from blemish.blocks.memory import MemoryBank
+from blemish.blocks.patches import join_layers, pool_neighbours, shrunk
 from blemish.blocks.prompts import asked, wording
+from blemish.blocks.rows import gathered
 from blemish.blocks.similarity import anomaly_probability
 from blemish.types import Geometry, Prediction, TextEncoder
 
@@ -35,6 +36,7 @@ class TAB(nn.Module):
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
+    image_size: by default 288, of which words alone see the encoder's own, near what it was trained at.
     most: patches remembered of good parts learned together; where there are more, a coreset stands for them.
     """
 
@@ -52,7 +54,7 @@ class TAB(nn.Module):
         trust: float = 0.5,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,
-        image_size: int = 320,
+        image_size: int | None = None,
         most: int = 8192,
         seed: int = 0,
     ) -> None:
@@ -61,7 +63,7 @@ class TAB(nn.Module):
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
         self.trust, self.layers, self.sigma = trust, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed
-        self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
+        self.geometry = Geometry(image_size or 288, multiple=self.encoder.patch_size)
         texts, self.innocent = asked(self.encoder, product, defects, wording(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.bank = MemoryBank()
@@ -90,9 +92,10 @@ class TAB(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
-        whole, words, patches = self._look(images)
         if not self.bank.fitted:
+            whole, words, _ = self._look(images if self.image_size else shrunk(images, self.encoder.image_size))
             return Prediction(fuse_mean(whole, maximum(words)), self._spread(words, images))
+        _, words, patches = self._look(images)
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
         scores: Tensor = self.worded.get_buffer("scores")
         grid = distance + self.trust * (words - scores[row]).clamp_min(0)

@@ -13,8 +13,9 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.maps import fuse_mean, maximum, upsample
-from blemish.blocks.memory import MemoryBank, gathered
+from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import prototypes, wording
+from blemish.blocks.rows import gathered
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
 from blemish.types import Geometry, Prediction, WindowEncoder
