@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.layers import relative_layers
-from blemish.blocks.patches import describe_neighbours, join_layers, pool_neighbours, shrunk
+from blemish.blocks.patches import describe_neighbours, join_layers, pool_neighbours
 from blemish.blocks.rotation import rotate
 
 
@@ -99,12 +99,3 @@ def test_relative_layers_are_every_one_between_two_fractions(
     depth: int, first: float, last: float, layers: tuple[int, ...]
 ) -> None:
     assert relative_layers(depth, first, last) == layers
-
-
-def test_images_are_made_smaller_and_never_larger() -> None:
-    images = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0))
-    small = shrunk(images, 20)
-    assert small.shape == (2, 3, 20, 20)
-    assert_close(small.mean(), images.mean(), rtol=0.02, atol=0)
-    assert torch.equal(shrunk(images, 40), images)
-    assert torch.equal(shrunk(images, 64), images)

@@ -35,9 +35,3 @@ def join_layers(layers: Sequence[Tensor], *, mode: Literal["bilinear", "nearest"
     straight = False if mode == "bilinear" else None
     resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
     return torch.cat(resized, 1).permute(0, 2, 3, 1)
-
-
-def shrunk(images: Tensor, side: int) -> Tensor:
-    """Images (N, 3, H, W) as squares of that side, unless they are smaller."""
-    small = min(images.shape[-2:]) <= side
-    return images if small else F.interpolate(images, (side, side), mode="bilinear", antialias=True)

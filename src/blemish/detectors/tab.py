@@ -2,7 +2,7 @@
 Tasks", CVPRW 2024, arXiv:2312.09480.
 
 The paper ends with a backbone for other methods: here `--encoder embedded` under any of them. Ours is to ask the space
-of words itself, patch by patch, and to join it with the memory of good parts (benchmarks/choices.py).
+of words itself, patch by patch, and to join it with the memory of good parts.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.learned import Learned
-from blemish.blocks.maps import fuse_mean, maximum, smooth, top_mean, upsample
+from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
-from blemish.blocks.patches import join_layers, pool_neighbours, shrunk
+from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import asked, wording
 from blemish.blocks.rows import gathered
 from blemish.blocks.similarity import anomaly_probability
@@ -30,13 +30,12 @@ class TAB(nn.Module):
     """Each patch, and the whole picture, against words for a good part and for what can go wrong with it.
 
     image_score: zero-shot, mean of the whole picture's probability of the anomalous words and the highest patch's, in
-        [0, 1]; fitted, mean of the highest 1 % of patches.
+        [0, 1]; fitted, the highest patch score.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
         much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
-    image_size: by default 288, of which words alone see the encoder's own, near what it was trained at.
     most: patches remembered of good parts learned together; where there are more, a coreset stands for them.
     """
 
@@ -63,7 +62,7 @@ class TAB(nn.Module):
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
         self.trust, self.layers, self.sigma = trust, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed
-        self.geometry = Geometry(image_size or 288, multiple=self.encoder.patch_size)
+        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         texts, self.innocent = asked(self.encoder, product, defects, wording(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.bank = MemoryBank()
@@ -92,14 +91,13 @@ class TAB(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
+        whole, words, patches = self._look(images)
         if not self.bank.fitted:
-            whole, words, _ = self._look(images if self.image_size else shrunk(images, self.encoder.image_size))
             return Prediction(fuse_mean(whole, maximum(words)), self._spread(words, images))
-        _, words, patches = self._look(images)
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
         scores: Tensor = self.worded.get_buffer("scores")
         grid = distance + self.trust * (words - scores[row]).clamp_min(0)
-        return Prediction(top_mean(grid, 0.01), self._spread(grid, images))
+        return Prediction(maximum(grid), self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probability of anomalous words, of the whole (N,) and of each patch (N, h, w); patches for the memory."""
