@@ -107,7 +107,12 @@ class Record:
 
     def summary(self) -> dict[str, Any]:
         """The run in a few numbers, as plain values; a percentile without an upper limit has null there."""
-        drift = self.drift and {name: getattr(self.drift, name) for name in ("alarm", "since", "change", "false_alarm")}
+        drift = self.drift and {
+            "alarm": self.drift.alarm,
+            "since": self.drift.since,
+            "change": self.drift.change if self.drift.alarm else None,
+            "false_alarm": self.drift.false_alarm,
+        }
         times = {f"{share:g}": found.as_json() for share, found in self.percentiles().items()}
         return {
             "inspected": self.inspected,
