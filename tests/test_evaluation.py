@@ -19,7 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from blemish import evaluation
-from blemish.evaluation import Metrics, Report, evaluate
+from blemish.evaluation import Metrics, evaluate
 from blemish.inspection import Inspected, Unreadable
 from blemish.types import GOOD, Geometry, Prediction, Sample
 
@@ -118,7 +118,7 @@ def plain(pictures: Pictures) -> dict[str, float]:
     return image | pixel
 
 
-def agrees(metrics: Metrics | Report, expected: Mapping[str, float]) -> None:
+def agrees(metrics: Metrics, expected: Mapping[str, float]) -> None:
     for name, value in expected.items():
         found = getattr(metrics, name)
         assert (found is None) == math.isnan(value), name
@@ -131,14 +131,14 @@ def agrees(metrics: Metrics | Report, expected: Mapping[str, float]) -> None:
 @given(drawn)
 def test_each_type_has_the_metrics_of_its_pictures_and_the_good_ones(tmp_path: Path, pictures: Pictures) -> None:
     report = evaluate(Brightness(), samples(tmp_path, pictures))
-    agrees(report, plain(pictures))
+    agrees(report.whole, plain(pictures))
     kinds = {label for label, _ in pictures} - {GOOD}
     assert set(report.types) == kinds
     for kind in kinds:
         chosen = [picture for picture in pictures if picture[0] in (GOOD, kind)]
         agrees(report.types[kind], plain(chosen))
         assert report.types[kind].n_anomalous == sum(label == kind for label, _ in pictures)
-        assert report.types[kind].n_normal == report.n_normal
+        assert report.types[kind].n_normal == report.whole.n_normal
 
 
 def test_a_type_alone_is_all_there_is(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_good_pictures_alone_have_no_types(tmp_path: Path) -> None:
     report = evaluate(Brightness(), samples(tmp_path, [(GOOD, 0), (GOOD, 1)]))
     assert report.types == {}
     assert report.as_json()["types"] == {}
-    assert report.image_auroc is None
+    assert report.whole.image_auroc is None
 
 
 def test_types_count_the_pictures_that_could_be_read(tmp_path: Path) -> None:

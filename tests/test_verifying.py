@@ -10,7 +10,7 @@ import blemish
 from blemish.calibrating import Way
 from blemish.errors import BadData, BadInput
 from blemish.inspection import Inspected, Unreadable
-from blemish.recipe import Recipe, encoder_of
+from blemish.recipe import Recipe
 from blemish.types import GOOD, Sample
 
 EVERY = Way("split", every_picture=True)
@@ -43,7 +43,7 @@ def test_verdicts_are_those_of_the_thresholds(recipe: Recipe, folder: Path) -> N
         assert result.picture.shape == (3, 64, 64)
         seen.append((sample, result.score))
 
-    found = blemish.verify(recipe, encoder_of(recipe), samples(folder), see=see)
+    found = blemish.verify(recipe, blemish.recipe_detector(recipe), samples(folder), see=see)
     assert recipe.calibration
     for kind in (GOOD, "spot"):
         verdicts = [recipe.calibration.verdict(score) for sample, score in seen if sample.label == kind]
@@ -60,16 +60,16 @@ def test_verdicts_are_those_of_the_thresholds(recipe: Recipe, folder: Path) -> N
 
 def test_what_taught_the_recipe_is_left_out_and_named(recipe: Recipe, folder: Path) -> None:
     taught = Sample(folder / "taught" / "good0.png", GOOD)
-    found = blemish.verify(recipe, encoder_of(recipe), [taught, *samples(folder)])
+    found = blemish.verify(recipe, blemish.recipe_detector(recipe), [taught, *samples(folder)])
     assert found.learned == (taught,)
     assert found.verdicts[GOOD].accepted.total == 3
     with pytest.raises(BadData, match="taught the recipe"):
-        blemish.verify(recipe, encoder_of(recipe), [taught])
+        blemish.verify(recipe, blemish.recipe_detector(recipe), [taught])
 
 
 def test_pictures_without_labels_are_no_evidence(recipe: Recipe, folder: Path) -> None:
     with pytest.raises(BadData, match="label"):
-        blemish.verify(recipe, encoder_of(recipe), [Sample(folder / "taught" / "good1.png")])
+        blemish.verify(recipe, blemish.recipe_detector(recipe), [Sample(folder / "taught" / "good1.png")])
 
 
 def test_a_picture_cannot_be_good_and_defective(recipe: Recipe, folder: Path) -> None:

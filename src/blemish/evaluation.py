@@ -51,7 +51,8 @@ class Metrics(NamedTuple):
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; an estimate is {"value", "low", "high"}."""
-        return _plain(self._asdict())
+        fields = self._asdict()
+        return {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
 
 
 METRICS = Metrics._fields[:7]
@@ -59,17 +60,9 @@ METRICS = Metrics._fields[:7]
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Metrics with 95 % bootstrap intervals over the images; None where the labels or masks are missing."""
+    """What was measured, over the pictures that could be read."""
 
-    image_auroc: Estimate | None
-    image_ap: Estimate | None
-    image_f1_max: Estimate | None
-    pixel_auroc: Estimate | None
-    pixel_ap: Estimate | None
-    pixel_f1_max: Estimate | None
-    aupro: Estimate | None
-    n_normal: int
-    n_anomalous: int
+    whole: Metrics  # all defects together
     seconds_per_image: float  # reading, detector and placing, wall-clock
     unreadable: tuple[Unreadable, ...] = ()
     shots: int = 0  # good parts learned from
@@ -78,16 +71,13 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
-        names = [each.name for each in dataclasses.fields(self) if each.name != "curves"]
-        plain = _plain({name: getattr(self, name) for name in names})
-        return plain | {
+        return {
+            **self.whole.as_json(),
+            "seconds_per_image": self.seconds_per_image,
+            "shots": self.shots,
             "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
         }
-
-
-def _plain(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +139,7 @@ def trials(trial: Trial) -> dict[str, Trial]:
 def mean(reports: Iterable[Report]) -> dict[str, float | None]:
     """Each metric's mean over the categories, all of equal weight; None where one of them has no value."""
     every = list(reports)
-    values = {name: [getattr(each, name) for each in every] for name in METRICS}
+    values = {name: [getattr(each.whole, name) for each in every] for name in METRICS}
     known = {name: found for name, found in values.items() if found and None not in found}
     return {name: sum(e.value for e in known[name]) / len(known[name]) if name in known else None for name in METRICS}
 
@@ -197,7 +187,7 @@ def evaluate(
         seconds = (time.perf_counter() - start) / len(labelled)
         (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
     bad = tuple(unreadable)
-    return Report(**whole._asdict(), seconds_per_image=seconds, unreadable=bad, types=types, curves=curves)
+    return Report(whole, seconds, bad, types=types, curves=curves)
 
 
 def _shown(see: See, sample: Sample, result: Inspected | Unreadable) -> float:

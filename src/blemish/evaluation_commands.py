@@ -87,7 +87,7 @@ def evaluate(
         reports, failed = _run_each(trial, watch, page, encoders.note(encoder))
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     _tell(reports, failed, about, page, as_json)
-    inspected = sum(report.n_normal + report.n_anomalous for report in reports.values())
+    inspected = sum(report.whole.n_normal + report.whole.n_anomalous for report in reports.values())
     leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
 
 
@@ -144,18 +144,20 @@ def _evaluate_recipe(
 ) -> None:
     from blemish import data, encoders
     from blemish import recipe as recipes
-    from blemish.report import runs
     from blemish.verifying import verify
 
     recipe = recipes.load(path)
     encoder = recipes.encoder_of(recipe, chosen.encoder)
     samples = data.samples(root, layout=layout, category=category, split="test")
     note = encoders.note(encoder)
+    detector, size = recipes.detector(recipe, encoder), chosen.batch_size
     with watching() as watch:
         if page:
-            found = runs.verified(recipe, encoder, samples, page, batch_size=chosen.batch_size, watch=watch, note=note)
+            from blemish.report.runs import verified
+
+            found = verified(recipe, detector, samples, page, batch_size=size, watch=watch, note=note)
         else:
-            found = verify(recipe, encoder, samples, batch_size=chosen.batch_size, watch=watch)
+            found = verify(recipe, detector, samples, batch_size=size, watch=watch)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
     if as_json:
         click.echo(json.dumps(found.as_json() | about))
@@ -166,7 +168,7 @@ def _evaluate_recipe(
         print_page(page)
     if found.learned:
         click.echo(f"note: {len(found.learned)} pictures of the test split taught the recipe, left out", err=True)
-    leave(found.report.unreadable, found.report.n_normal + found.report.n_anomalous, note)
+    leave(found.report.unreadable, found.report.whole.n_normal + found.report.whole.n_anomalous, note)
 
 
 def _print_report(name: str, report: Report) -> None:
@@ -176,7 +178,7 @@ def _print_report(name: str, report: Report) -> None:
     measured = [key for key in METRICS if values[key]]
     rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
     learned = f", {report.shots} good parts learned" if report.shots else ""
-    click.echo(f"\n{name}: {report.n_normal} good, {report.n_anomalous} anomalous{learned}")
+    click.echo(f"\n{name}: {report.whole.n_normal} good, {report.whole.n_anomalous} anomalous{learned}")
     print_table(("metric", "value", "low", "high"), rows)
     if len(report.types) > 1:
         print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))

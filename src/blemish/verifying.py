@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from blemish import recipe as recipes
 from blemish.data.masks import read_mask
 from blemish.errors import BadData
 from blemish.evaluation import Report, See, evaluate, unseen
@@ -26,11 +25,19 @@ from blemish.metrics.verdicts import (
     verdicts,
 )
 from blemish.recipe import Recipe
-from blemish.types import GOOD, Encoder, Sample
+from blemish.types import GOOD, Detector, Sample
 
 ERRORS = (0.01, 0.05, 0.1)
 """Escapes at which overkill is told, and the other way round."""
 DEFECTIVE = "defective"
+
+
+class Judged(NamedTuple):
+    """What is kept of a picture: neither itself nor its map."""
+
+    sample: Sample
+    score: float
+    seconds: float  # reading included
 
 
 class Verified(NamedTuple):
@@ -64,45 +71,43 @@ class Verified(NamedTuple):
 
 def verify(
     recipe: Recipe,
-    encoder: Encoder,
+    detector: Detector,
     samples: Sequence[Sample],
     *,
     batch_size: int = 8,
     watch: Watch = unwatched,
     see: See = unseen,
 ) -> Verified:
-    """Inspect the samples as the recipe does; pictures that taught it are left out.
+    """Inspect the samples by the recipe's detector; pictures that taught it are left out.
 
     Raises BadData when no labelled sample is left.
     """
     taught = {each.sha256 for each in recipe.taught}
     learned = tuple(each for each in samples if taught and each.image.is_file() and digest(each.image) in taught)
-    left = [each for each in samples if each not in learned]
+    gone = {each.image for each in learned}
+    left = [each for each in samples if each.image not in gone]
     if learned and not any(each.label for each in left):
         raise BadData("all labelled samples taught the recipe: verify it with pictures that it has not learned")
-    seen: list[tuple[Sample, Inspected]] = []
+    seen: list[Judged] = []
 
     def look(sample: Sample, result: Inspected | Unreadable) -> None:
-        if isinstance(result, Inspected):  # without picture and map
-            seen.append((sample, result._replace(picture=result.picture[:, :0], anomaly_map=result.anomaly_map[:0])))
+        if isinstance(result, Inspected):
+            seen.append(Judged(sample, result.score, result.read_seconds + result.seconds))
         see(sample, result)
 
-    detector = recipes.detector(recipe, encoder)
     report = evaluate(detector, left, view=recipe.view, batch_size=batch_size, watch=watch, see=look)
     return _verified(recipe, report, seen, learned)
 
 
-def _verified(
-    recipe: Recipe, report: Report, seen: Sequence[tuple[Sample, Inspected]], learned: tuple[Sample, ...]
-) -> Verified:
-    scores = [result.score for _, result in seen]
-    labels = [sample.label != GOOD for sample, _ in seen]
+def _verified(recipe: Recipe, report: Report, seen: Sequence[Judged], learned: tuple[Sample, ...]) -> Verified:
+    scores = [each.score for each in seen]
+    labels = [each.sample.label != GOOD for each in seen]
     calibration = recipe.calibration
     kinds, sizes, review = dict[str, Verdicts](), dict[str, Verdicts](), None
     if calibration and seen:
         limits = {"accept": calibration.accept, "reject": calibration.reject}
-        kinds = _by_kind([sample.label for sample, _ in seen], scores, limits)
-        sizes = _by_size([sample for sample, _ in seen], scores, limits)
+        kinds = _by_kind([each.sample.label for each in seen], scores, limits)
+        sizes = _by_size([each.sample for each in seen], scores, limits)
         review = review_load(scores, **limits)
     return Verified(
         report,
@@ -111,7 +116,7 @@ def _verified(
         review,
         {share: overkill_at_escape(scores, labels, share) for share in ERRORS},
         {share: escape_at_overkill(scores, labels, share) for share in ERRORS},
-        percentiles(result.read_seconds + result.seconds for _, result in seen),
+        percentiles(each.seconds for each in seen),
         learned,
     )
 

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
 
-from blemish.benchmark.verdicts import Verdict, exact, rates, threshold, verdict
+from blemish.benchmark.verdicts import Verdict, rates, threshold, verdict
 
 finite = st.floats(-1e6, 1e6)
 judged = st.lists(
@@ -61,12 +60,6 @@ def test_rates_are_those_of_the_plain_definitions(pairs: list[tuple[str, Verdict
         if each is not None and value is not None:
             assert each.value == pytest.approx(value)
             assert 0 <= each.low <= each.value <= each.high <= 1
-
-
-@pytest.mark.parametrize(("count", "total"), [(0, 7), (7, 7), (3, 40), (1, 1), (0, 1), (250, 999)])
-def test_the_interval_of_a_share_is_clopper_and_pearsons(count: int, total: int) -> None:
-    interval = binomtest(count, total).proportion_ci(0.95, method="exact")
-    assert exact(count, total) == pytest.approx((count / total, interval.low, interval.high), abs=1e-9)
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:

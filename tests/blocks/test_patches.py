@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.layers import relative_layers
 from blemish.blocks.patches import describe_neighbours, join_layers, pool_neighbours
 from blemish.blocks.rotation import rotate
+from blemish.detectors.subspace_ad import relative_layers
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

@@ -8,8 +8,9 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betaincinv
 
+from blemish.calibration import above
+from blemish.metrics.binomial import rate
 from blemish.metrics.intervals import Estimate
 from blemish.types import GOOD
 
@@ -27,8 +28,7 @@ def threshold(scores: Sequence[float], alpha: float) -> float | None:
     draws (Vovk, "Conditional validity of inductive conformal predictors", 2012). Fewer than 1 / alpha - 1 parts cannot
     show that much; k is then 1.
     """
-    k = max(1, math.floor(alpha * (len(scores) + 1)))
-    return math.nextafter(sorted(scores)[-k], math.inf) if len(scores) else None
+    return above(scores, max(1, math.floor(alpha * (len(scores) + 1)))) if len(scores) else None
 
 
 def verdict(score: float, limit: float | None) -> Verdict | None:
@@ -48,7 +48,7 @@ def rates(labels: Sequence[str], verdicts: Sequence[Verdict | None], *, seed: in
         return dict.fromkeys(("f1", "accuracy", "escape", "overkill"))
     rejected, good = np.array(verdicts) == "reject", np.array(labels) == GOOD
     alarms, found, normals, defects = (int(part.sum()) for part in (rejected & good, rejected & ~good, good, ~good))
-    counted = {"escape": exact(defects - found, defects), "overkill": exact(alarms, normals)}
+    counted = {"escape": _exact(defects - found, defects), "overkill": _exact(alarms, normals)}
     if not normals or not defects:
         return {"f1": None, "accuracy": None} | counted
     # Images drawn with replacement, their verdicts fixed, leave two binomial counts.
@@ -60,14 +60,9 @@ def rates(labels: Sequence[str], verdicts: Sequence[Verdict | None], *, seed: in
     return {"f1": f1, "accuracy": _estimate(float(right[0]), right[1:])} | counted
 
 
-def exact(count: int, total: int) -> Estimate | None:
-    """A share with its Clopper-Pearson interval (Biometrika 1934); None of nothing."""
-    if not total:
-        return None
-    tail = (1 - LEVEL) / 2
-    low = float(betaincinv(count, total - count + 1, tail)) if count else 0.0
-    high = float(betaincinv(count + 1, total - count, 1 - tail)) if count < total else 1.0
-    return Estimate(count / total, low, high)
+def _exact(count: int, total: int) -> Estimate | None:
+    found = rate(count, total, LEVEL)
+    return Estimate(found.value, found.low, found.high) if total else None
 
 
 def _estimate(value: float, replicates: NDArray[np.float64]) -> Estimate:

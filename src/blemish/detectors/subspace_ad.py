@@ -13,7 +13,6 @@ from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.density import Subspace
-from blemish.blocks.layers import relative_layers
 from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.moments import Merged, Moments, settled
@@ -106,3 +105,9 @@ class SubspaceAD(nn.Module):
         layers = self.layers or relative_layers(self.encoder.depth, 0.55, 0.7)
         found = self.encoder(images, layers=layers).patches
         return fuse_mean(*found) if len({patches.shape for patches in found}) == 1 else join_layers(found)
+
+
+def relative_layers(depth: int, first: float, last: float) -> tuple[int, ...]:
+    """Every layer between two fractions of the depth, at least one: (12, .5, .75) -> (6, 7, 8, 9)."""
+    low = max(1, round(depth * first))
+    return tuple(range(low, max(low, round(depth * last)) + 1))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish import evaluation
-from blemish import recipe as recipes
 from blemish.data.masks import read_mask
 from blemish.errors import BadData, BadImage, BadInput
 from blemish.evaluation import See, Trial
@@ -26,7 +25,7 @@ from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.likeness import GoodParts, read_good_parts
 from blemish.report.writer import Writer
-from blemish.types import GOOD, Encoder, Sample
+from blemish.types import GOOD, Detector, Sample
 from blemish.verifying import Verified, verify
 
 Results = Iterable[Inspected | Unreadable]
@@ -108,7 +107,7 @@ def run(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -
 
 def verified(
     recipe: Recipe,
-    encoder: Encoder,
+    detector: Detector,
     samples: Sequence[Sample],
     path: Path,
     *,
@@ -117,11 +116,10 @@ def verified(
     note: str = "",
 ) -> Verified:
     """As `verifying.verify`, with a page."""
-    view, settings = recipe.view, {"product": recipe.product, "method": recipe.method, "encoder": encoder.name}
+    view, settings = recipe.view, {"product": recipe.product, "method": recipe.method, "encoder": recipe.encoder}
     about = _about(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
-    judging = judge(recipe, recipes.detector(recipe, encoder))
-    with _looking(about, path, (), view, judging) as (writer, see):
-        found = verify(recipe, encoder, samples, batch_size=batch_size, watch=watch, see=see)
+    with _looking(about, path, (), view, judge(recipe, detector)) as (writer, see):
+        found = verify(recipe, detector, samples, batch_size=batch_size, watch=watch, see=see)
         writer.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
     return found
 
