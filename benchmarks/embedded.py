@@ -56,10 +56,14 @@ def main() -> None:
     made.add_argument("--work", type=Path, required=True)
     made.add_argument("--photos", type=Path, required=True)
     made.add_argument("--teachers", type=Path, required=True)
-    made.add_argument("--only", choices=["photos", "specimens", "more", "train"])
+    made.add_argument("--only", choices=["photos", "specimens", "more", "again", "train"])
     made.add_argument("--specimens", type=int, default=4000)
     made.add_argument("--more", type=int, default=8000, help="twins that no teacher is asked about")
+    made.add_argument("--again", type=int, default=0, help="other crops of the photographs, at most, for a longer run")
     made.add_argument("--steps", type=int, default=4000)
+    made.add_argument("--pairs", type=int, default=14, help="twins of a step")
+    made.add_argument("--singles", type=int, default=12, help="pictures of a step that only teachers speak about")
+    made.add_argument("--held", type=float, default=0.0, help="last share of the steps: norms keep their statistics")
     made.add_argument("--minutes", type=float, default=1e6)
     made.add_argument("--rate", type=float, default=2e-3)
     made.add_argument("--precision", default="bf16-mixed", help="32-true where the processor has no bfloat16 products")
@@ -71,7 +75,7 @@ def main() -> None:
     look = teachers(given.teachers)
     photos, drawn = Store(given.work / "photos", SIDE), Store(given.work / "specimens", SIDE)
     if given.only in (None, "photos"):
-        groups = list(crops(given.photos)) if not len(photos) else []
+        groups = list(crops(given.photos, SEED)) if not len(photos) else []
         photos.fill(groups, max(len(photos), len(groups)))
         teach(photos, look, LESSONS, given.work / "bases", watch)
     if given.only in (None, "specimens"):
@@ -91,10 +95,20 @@ def main() -> None:
         missing = given.more - len(more) // 2
         if missing > 0:
             more.fill(counted(specimens(SEED + 1, len(more) // 2, SIDE), missing), 2 * given.more)
+        if given.again:
+            teach(more, look, LESSONS, given.work / "bases", watch)
+    again = Store(given.work / "again", SIDE)
+    if given.only in (None, "again") and given.again:
+        groups = list(crops(given.photos, SEED + 500))[: given.again] if not len(again) else []
+        again.fill(groups, max(len(again), len(groups)))
+        teach(again, look, LESSONS, given.work / "bases", watch)
     if given.only in (None, "train"):
         weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
-        run = Run(given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out)
-        learn([photos, drawn, more], LESSONS, weights, run)
+        run = Run(
+            given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
+            given.pairs, given.singles, given.held,
+        )  # fmt: skip
+        learn([photos, drawn, more, again], LESSONS, weights, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +121,18 @@ class Run:
     minutes: float = 1e6
     precision: str = "bf16-mixed"
     out: Path | None = None
+    pairs: int = 14
+    singles: int = 12
+    held: float = 0.0
 
 
 def learn(stores: Sequence[Store], lessons: Sequence[Lesson], weights: Weights, run: Run) -> None:
     """Train, or go on, and write the model that there is at the end."""
     stores = [store for store in stores if len(store)]
     student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), None, SEED)
-    plan = Plan(steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
+    plan = Plan(
+        run.steps, run.rate, pairs=run.pairs, singles=run.singles, held=run.held, seed=SEED, precision=run.precision
+    )
     until = time.time() + 60 * run.minutes
     tell = Teller(run.steps)
     student, done = pipeline.pretrain(stores, lessons, student, plan, weights, run.folder, tell=tell, until=until)
@@ -151,10 +170,10 @@ def named(path: Path) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.stem.partition("_")[0]).lower()
 
 
-def crops(folder: Path) -> Iterator[Sequence[Entry]]:
+def crops(folder: Path, seed: int) -> Iterator[Sequence[Entry]]:
     for number, source in enumerate(sorted(path for path in folder.iterdir() if path.is_dir())):
         each = CROPS.get(source.name, 4)
-        yield from counted(photographs([str(source)], SEED + number, SIDE, each=each), MOST.get(source.name, 4000))
+        yield from counted(photographs([str(source)], seed + number, SIDE, each=each), MOST.get(source.name, 4000))
 
 
 def spoiled(folder: Path, names: tuple[str, ...]) -> Iterator[Sequence[Entry]]:

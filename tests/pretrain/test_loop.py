@@ -86,18 +86,32 @@ def test_a_few_steps_reduce_the_loss(stores: list[Store], tmp_path: Path) -> Non
     assert not any(isinstance(module, nn.BatchNorm2d) for module in model.modules())
 
 
+@pytest.mark.parametrize("held", [0.0, 0.25, 0.75], ids=["never held", "held after it", "held before it"])
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does_bit_for_bit(
-    stores: list[Store], tmp_path: Path
+    stores: list[Store], tmp_path: Path, held: float
 ) -> None:
-    whole, cut, rest = Told(), Told(3), Told()
-    expected, _ = run(stores, tmp_path / "whole", told=whole)
+    whole, cut, rest, plan = Told(), Told(3), Told(), replace(PLAN, held=held)
+    expected, _ = run(stores, tmp_path / "whole", plan, whole)
     with pytest.raises(KeyboardInterrupt):
-        run(stores, tmp_path / "cut", told=cut)
-    model, done = run(stores, tmp_path / "cut", told=rest)
+        run(stores, tmp_path / "cut", plan, cut)
+    model, done = run(stores, tmp_path / "cut", plan, rest)
     assert done
     assert cut.totals == whole.totals[:3]
     assert rest.totals == whole.totals[2:]  # from the checkpoint after two steps
     assert_same(model, expected)
+
+
+def test_held_norms_keep_the_statistics_of_the_mean(stores: list[Store], tmp_path: Path) -> None:
+    kept = []
+    for steps in (2, 4):  # the last two of four are held
+        run(stores, tmp_path, replace(PLAN, steps=steps, held=0.5 if steps == 4 else 0.0))
+        state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
+        kept.append({name: tensor for name, tensor in state["mean"].items() if "running" in name})
+    now = {name.removeprefix("student."): tensor for name, tensor in state["course"].items()}
+    assert len(kept[0]) > 10
+    for name, tensor in kept[0].items():
+        assert torch.equal(tensor, kept[1][name]), name
+        assert torch.equal(tensor, now[name]), name
 
 
 def test_a_run_that_is_done_is_not_done_again(stores: list[Store], tmp_path: Path) -> None:

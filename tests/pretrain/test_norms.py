@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from blemish.encoders.embedded.network import Embedded
-from blemish.pretrain.norms import NormedConvolution, folded, settled, with_norms, without_norms
+from blemish.pretrain.norms import NormedConvolution, folded, hold_norms, settled, with_norms, without_norms
 
 
 def images(count: int = 8, *, seed: int = 0) -> Tensor:
@@ -118,6 +118,13 @@ def test_what_is_settled_can_still_be_trained() -> None:
             assert module.norm.weight.grad is not None
             assert module.norm.momentum == 0.1
             assert module.norm.weight.requires_grad
+
+
+def test_held_norms_see_a_picture_as_if_it_were_alone() -> None:
+    model = settled(folded_student(), batches()).train()
+    odd = torch.cat([images(7, seed=9), 4 * images(1, seed=10)])
+    hold_norms(model, deepcopy(model))
+    assert off(seen(model, odd)[7:], seen(model.eval(), odd[7:])) < 1e-4
 
 
 def test_a_convolution_may_have_no_bias() -> None:

@@ -20,7 +20,7 @@ from blemish.encoders.embedded.network import ABOUT, Embedded, described
 from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, Course
-from blemish.pretrain.norms import NormedConvolution, with_norms, without_norms
+from blemish.pretrain.norms import NormedConvolution, hold_norms, with_norms, without_norms
 
 Tell = Callable[[int, dict[str, float]], None]
 """tell(step, losses) after every step."""
@@ -37,6 +37,7 @@ class Plan:
     average: float = 0.998  # of the running mean of the weights, which is what is shipped
     pairs: int = 14  # twins of a batch
     singles: int = 12  # pictures of a batch that only teachers speak about
+    held: float = 0.1  # share of the steps, the last ones, in which norms keep their statistics as they do in use
     save_every: int = 100
     seed: int = 0
     precision: str = "32-true"  # as Fabric names it
@@ -64,6 +65,8 @@ def train(course: Course, batches: Batches, plan: Plan, folder: Path, *, tell: T
         for step in range(start, plan.steps):
             if fabric.broadcast(time.time() > until):  # one clock for all devices
                 break
+            if step == max(start, round(plan.steps * (1 - plan.held))):
+                hold_norms(course.student, mean)
             losses = _step(fabric, wrapped, optimizer, batches, plan, step)
             _follow(mean, course.student, min(plan.average, (1 + step) / (10 + step)))
             done = step + 1

@@ -62,6 +62,19 @@ def folded(normed: NormedConvolution) -> nn.Conv2d:
     return convolution
 
 
+@torch.no_grad()
+def hold_norms(module: nn.Module, like: nn.Module) -> None:
+    """From now on norms use the statistics of `like`, in training too: pictures unlike the others of their batch are
+    then seen as they will be seen one by one, and what goes wrong with them is learned from.
+    """
+    theirs = dict(like.named_buffers())
+    for name, inner in module.named_modules():
+        if isinstance(inner, NormedConvolution):
+            inner.norm.eval()
+            for kind, buffer in inner.norm.named_buffers():
+                buffer.copy_(theirs[f"{name}.norm.{kind}"])
+
+
 class _Watched(nn.Module):
     """A convolution, and the mean and variance of all that came out of it."""
 
