@@ -95,8 +95,6 @@ def main() -> None:
         missing = given.more - len(more) // 2
         if missing > 0:
             more.fill(counted(specimens(SEED + 1, len(more) // 2, SIDE), missing), 2 * given.more)
-        if given.again:
-            teach(more, look, LESSONS, given.work / "bases", watch)
     again = Store(given.work / "again", SIDE)
     if given.only in (None, "again") and given.again:
         groups = list(crops(given.photos, SEED + 500))[: given.again] if not len(again) else []
