@@ -1,18 +1,19 @@
-"""Other defaults for TAB: on photographs of materials with drawn flaws, and on labelled sets.
+"""Other defaults for TAB: on photographs of materials with drawn flaws, on windows of leather, and on labelled sets.
 
-    python benchmarks/choices.py [--photos DIR] [--sets 20] [--data DIR ...]
+    python benchmarks/choices.py [--photos DIR] [--sets 20] [--leather DIR] [--data DIR ...]
 
 --photos: as `embedded.py` takes them. The embedded model saw other crops of them when it was trained, so these numbers
-serve to compare with each other only. --data: what the sizes do to labelled sets; whoever looks at that and then
-chooses has chosen on a test set.
+serve to compare with each other only. --leather: `leather4`, real flaws; what was chosen on it is no evidence there.
+--data: what the sizes do to labelled sets; whoever looks at that and then chooses has chosen on a test set.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,7 +26,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders, evaluation
-from blemish.blocks.maps import maximum, top_mean
+from blemish.blocks.maps import fuse_mean, maximum, top_mean
 from blemish.detectors.tab import TAB
 from blemish.errors import BadInput
 from blemish.images import read, resize, unit
@@ -34,8 +35,12 @@ from blemish.pretrain.sources import on_photograph
 from blemish.types import TextEncoder
 
 RAW = HERE / "choices.json"
-SIDE, SHOTS, TESTED = 256, 4, 8
+SIDE, SHOTS, TESTED, LEARNED = 256, 4, 8, 8
 SIZES, TRUSTS = (224, 288, 320), (0.0, 0.25, 0.5)
+HIGHEST: dict[str, Callable[[Tensor], Tensor]] = {
+    "the highest patch": maximum,
+    "the highest 1 %": partial(top_mean, fraction=0.01),
+}
 ABOUT = (
     "TAB sees 224 px, trusts words by 0.5, and with good parts takes the highest patch for the picture. On photographs "
     "larger pictures are better with good parts. Then 288 and 320 px were tried on the two labelled sets, and the "
@@ -45,7 +50,7 @@ ABOUT = (
 
 
 class Material(NamedTuple):
-    """Crops (3, SIDE, SIDE) of one photograph, in [0, 1]."""
+    """Crops (3, SIDE, SIDE) of one material, in [0, 1]."""
 
     good: Tensor
     test: Tensor
@@ -63,6 +68,13 @@ def section(given: Options) -> str:
             "with drawn flaws tested; mean over the materials:"
         )
         parts.append(table(("", "image AUROC", "pixel AUROC"), rows))
+    if leather := found.get("leather"):
+        rows = [(name, f"{each[0]:.3f}", f"{each[1]:.3f}") for name, each in leather["rows"].items()]
+        parts.append(
+            f"Windows of a quarter of each piece of `leather4`, real flaws, {LEARNED} good windows learned, "
+            f"{leather['tested']} tested; mean of two draws:"
+        )
+        parts.append(table(("", "image AUROC", "pixel AUROC"), rows))
     if data := found.get("data"):
         shown = [(name, *(f"{image:.3f} / {pixel:.3f}" for image, pixel in each)) for name, each in data.items()]
         parts += ["Image / pixel AUROC on labelled sets:", table(("", *(f"{size} px" for size in SIZES)), shown)]
@@ -73,6 +85,7 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--photos", type=Path)
     made.add_argument("--sets", type=int, default=20)
+    made.add_argument("--leather", type=Path)
     made.add_argument("--data", type=Path, action="append", default=[])
     given = made.parse_args()
     encoder = encoders.load_with_text(encoders.DEFAULT)
@@ -80,7 +93,11 @@ def main() -> None:
     if given.photos:
         paths = sorted((given.photos / "ambientcg-previews").iterdir())
         order = np.random.default_rng(5).permutation(len(paths))[: given.sets].tolist()
-        found["photos"] = {"sets": given.sets, "rows": photographed([paths[place] for place in order], encoder)}
+        cut = (crops(paths[place], np.random.default_rng((9, number))) for number, place in enumerate(order))
+        found["photos"] = {"sets": given.sets, "rows": compared(cut, "material", encoder)}
+    if given.leather:
+        drawn = [windows(given.leather, np.random.default_rng(seed)) for seed in range(2)]
+        found["leather"] = {"tested": len(drawn[0].test), "rows": compared(drawn, "leather", encoder)}
     for root in given.data:
         found.setdefault("data", {}).update(labelled(root, encoder))
     RAW.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -90,15 +107,14 @@ def _kept() -> dict[str, Any]:
     return json.loads(RAW.read_text(encoding="utf-8")) if RAW.exists() else {}
 
 
-def photographed(paths: Sequence[Path], encoder: TextEncoder) -> dict[str, list[float]]:
+def compared(materials: Iterable[Material], product: str, encoder: TextEncoder) -> dict[str, list[float]]:
     """Means over the materials of image and pixel AUROC."""
     found: dict[str, list[tuple[float, float]]] = {}
-    for number, path in enumerate(paths):
-        print(f"{number} of {len(paths)}", flush=True)
-        material = crops(path, np.random.default_rng((9, number)))
+    for number, material in enumerate(materials):
+        print(f"{product} {number}", flush=True)
         for size in SIZES:
             with torch.inference_mode():
-                for name, scores, maps in tried(TAB(encoder, product="material", image_size=size), material, size):
+                for name, scores, maps in tried(TAB(encoder, product=product, image_size=size), material, size):
                     found.setdefault(name, []).append(measured(scores, maps, material.masks))
     return {name: np.mean(each, axis=0).tolist() for name, each in found.items()}
 
@@ -139,6 +155,32 @@ def crops(path: Path, rng: np.random.Generator) -> Material:
     return Material(tensor(good), tensor(test), np.stack(masks))
 
 
+def windows(root: Path, rng: np.random.Generator) -> Material:
+    """Of every fourth piece a window that shows no flaw and one that does, where there are such."""
+    good, bad, masks = [], [], []
+    for number, path in enumerate(sorted((root / "images").glob("*/*"))):
+        mask = np.asarray(Image.open(root / "masks" / path.parent.name / f"{path.stem}.png").convert("L")) > 127
+        picture = (unit(read(path)) * 255).round().byte().permute(1, 2, 0).numpy()
+        edge, step = mask.shape[0] // 2, mask.shape[0] // 8
+        places = [(top, left) for top in range(0, edge + 1, step) for left in range(0, edge + 1, step)]
+        cut = [(slice(top, top + edge), slice(left, left + edge)) for top, left in places]
+        clean, flawed = [at for at in cut if not mask[at].any()], [at for at in cut if mask[at].mean() > 0.003]
+        if clean:
+            good.append(enlarged(picture[clean[rng.integers(len(clean))]]))
+        if flawed and number % 4 == 0:
+            at = flawed[rng.integers(len(flawed))]
+            bad.append(enlarged(picture[at]))
+            masks.append(np.asarray(Image.fromarray(mask[at]).resize((SIDE, SIDE), Image.Resampling.NEAREST)))
+    good = [good[place] for place in rng.permutation(len(good))]
+    tested = good[LEARNED : LEARNED + len(bad)]
+    nothing = [np.zeros((SIDE, SIDE), bool)] * len(tested)
+    return Material(tensor(good[:LEARNED]), tensor([*tested, *bad]), np.stack([*nothing, *masks]))
+
+
+def enlarged(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.asarray(Image.fromarray(picture).resize((SIDE, SIDE), Image.Resampling.BICUBIC))
+
+
 def tensor(pictures: list[NDArray[np.uint8]]) -> Tensor:
     return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255
 
@@ -146,17 +188,16 @@ def tensor(pictures: list[NDArray[np.uint8]]) -> Tensor:
 def tried(detector: TAB, material: Material, size: int) -> Iterator[tuple[str, Tensor, Tensor]]:
     """Scores and maps of every way to come from patches to them."""
     good, test = (torch.stack([resize(each, (size, size)) for each in part]) for part in material[:2])
-    found = detector(test)
-    yield f"words alone, {size} px", found.image_score, found.anomaly_map
+    whole, words, patches = detector._look(test)
+    for name, highest in HIGHEST.items():
+        yield f"words alone, {size} px, {name}", fuse_mean(whole, highest(words)), detector._spread(words, test)
     detector.fit([good])
-    _, words, patches = detector._look(test)
     distance, row = (each.squeeze(-1) for each in detector.bank.nearest(patches))
     worse = (words - detector.worded.get_buffer("scores")[row]).clamp_min(0)
     for trust in TRUSTS:
         grid = distance + trust * worse
-        maps = detector._spread(grid, test)
-        yield f"{SHOTS} good parts, {size} px, trust {trust}, the highest patch", maximum(grid), maps
-        yield f"{SHOTS} good parts, {size} px, trust {trust}, the highest 1 %", top_mean(grid, 0.01), maps
+        for name, highest in HIGHEST.items():
+            yield f"good parts, {size} px, trust {trust}, {name}", highest(grid), detector._spread(grid, test)
 
 
 def measured(scores: Tensor, maps: Tensor, masks: NDArray[np.bool_]) -> tuple[float, float]:

@@ -15,11 +15,13 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, count, islice
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
+from blemish.encoders import load
 from blemish.encoders.embedded.network import EmbeddedConfig
 from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
@@ -69,6 +71,8 @@ def main() -> None:
     made.add_argument("--precision", default="bf16-mixed", help="32-true where the processor has no bfloat16 products")
     made.add_argument("--run", default="run", help="folder of the checkpoint, in --work")
     made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
+    made.add_argument("--start", type=Path, help="a trained model to go on from")
+    made.add_argument("--depths", type=int, nargs="+", help="blocks that its stages are to have")
     made.add_argument("--out", type=Path)
     given = made.parse_args()
     torch.set_num_threads(2)
@@ -97,14 +101,15 @@ def main() -> None:
             more.fill(counted(specimens(SEED + 1, len(more) // 2, SIDE), missing), 2 * given.more)
     again = Store(given.work / "again", SIDE)
     if given.only in (None, "again") and given.again:
-        groups = list(crops(given.photos, SEED + 500))[: given.again] if not len(again) else []
-        again.fill(groups, max(len(again), len(groups)))
+        if len(again) < given.again:
+            others = chain.from_iterable(crops(given.photos, SEED + 500 * n) for n in count(1))
+            again.fill(islice(others, len(again), given.again), given.again)
         teach(again, look, LESSONS, given.work / "bases", watch)
     if given.only in (None, "train"):
         weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
         run = Run(
             given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
-            given.pairs, given.singles, given.held,
+            given.pairs, given.singles, given.held, given.start, given.depths,
         )  # fmt: skip
         learn([photos, drawn, more, again], LESSONS, weights, run)
 
@@ -122,18 +127,25 @@ class Run:
     pairs: int = 14
     singles: int = 12
     held: float = 0.0
+    start: Path | None = None
+    depths: Sequence[int] | None = None
 
 
 def learn(stores: Sequence[Store], lessons: Sequence[Lesson], weights: Weights, run: Run) -> None:
     """Train, or go on, and write the model that there is at the end."""
     stores = [store for store in stores if len(store)]
-    student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), None, SEED)
+    start = pipeline.trainable(load(run.start, precision="float32")) if run.start else None
+    if start and run.depths:
+        start = pipeline.deepened(start, run.depths, SEED)
+    student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
     plan = Plan(
         run.steps, run.rate, pairs=run.pairs, singles=run.singles, held=run.held, seed=SEED, precision=run.precision
     )
     until = time.time() + 60 * run.minutes
     tell = Teller(run.steps)
-    student, done = pipeline.pretrain(stores, lessons, student, plan, weights, run.folder, tell=tell, until=until)
+    student, done = pipeline.pretrain(
+        stores, lessons, student, plan, weights, run.folder, tell=tell, until=until, goes_on=start is not None
+    )
     print("finished" if done else "stopped; run it again to go on", flush=True)
     if run.out:
         write(student, run.out)

@@ -136,6 +136,24 @@ def test_beginning_from_a_start_keeps_what_it_does_and_adds_words() -> None:
     assert all(parameter.requires_grad for parameter in model.parameters())
 
 
+def test_a_deeper_model_begins_with_what_the_shallower_one_does_and_can_learn_more() -> None:
+    start = beginning(SEES, ["cap"], None, 1).eval()
+    deeper = pipeline.deepened(start, [more + 1 for more in SEES.depths], 2)
+    assert len(list(deeper.parameters())) == len(list(start.parameters())) + 4 * 4
+    assert_close(deeper(images()).image, start(images()).image)
+    deeper(images()).image.sum().backward()
+    new = dict(deeper.named_parameters())[f"trunk.stages.0.{SEES.depths[0]}.convolutions.1.weight"]
+    assert new.grad is not None
+    assert new.grad.abs().max() > 0
+
+
+def test_a_model_becomes_neither_shallower_nor_one_of_other_stages() -> None:
+    start = beginning(SEES, ["cap"], None, 1)
+    for depths in ([0, 0, 0, 0], [9, 9]):
+        with pytest.raises(BadInput, match="cannot become"):
+            pipeline.deepened(start, depths, 0)
+
+
 def test_only_our_own_encoder_can_be_trained_on() -> None:
     ours = student([])
     assert pipeline.trainable(ours) is ours

@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.learned import Learned
-from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
+from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import asked, wording
@@ -25,12 +25,15 @@ from blemish.blocks.rows import gathered
 from blemish.blocks.similarity import anomaly_probability
 from blemish.types import Geometry, Prediction, TextEncoder
 
+HIGHEST = 0.01
+"""Share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw is seen by."""
+
 
 class TAB(nn.Module):
     """Each patch, and the whole picture, against words for a good part and for what can go wrong with it.
 
-    image_score: zero-shot, mean of the whole picture's probability of the anomalous words and the highest patch's, in
-        [0, 1]; fitted, the highest patch score.
+    image_score: zero-shot, mean of the whole picture's probability of the anomalous words and that of the highest 1 %
+        of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
         much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
@@ -93,11 +96,11 @@ class TAB(nn.Module):
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         whole, words, patches = self._look(images)
         if not self.bank.fitted:
-            return Prediction(fuse_mean(whole, maximum(words)), self._spread(words, images))
+            return Prediction(fuse_mean(whole, top_mean(words, HIGHEST)), self._spread(words, images))
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
         scores: Tensor = self.worded.get_buffer("scores")
         grid = distance + self.trust * (words - scores[row]).clamp_min(0)
-        return Prediction(maximum(grid), self._spread(grid, images))
+        return Prediction(top_mean(grid, HIGHEST), self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probability of anomalous words, of the whole (N,) and of each patch (N, h, w); patches for the memory."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -194,6 +194,24 @@ def beginning(config: EmbeddedConfig, words: Sequence[str], start: Embedded | No
         vectors = student.words.known.weight.detach()
         vectors[: 1 + len(known)] = state["words.known.weight"]
         student.load_state_dict(state | {"words.known.weight": vectors})
+    return student
+
+
+def deepened(start: Embedded, depths: Sequence[int], seed: int) -> Embedded:
+    """`start` with more blocks at the ends of its stages, which change nothing until they are trained (Net2Net,
+    arXiv:1511.05641); raises BadInput for fewer blocks or another number of stages.
+    """
+    had = start.config.depths
+    if len(depths) != len(had) or any(more < few for few, more in zip(had, depths, strict=True)):
+        raise BadInput(f"the model has {had} blocks in its stages: it cannot become one of {tuple(depths)}")
+    with torch.device("meta"):
+        student = Embedded(start.words.vocabulary, replace(start.config, depths=tuple(depths)))
+    student = initialised(student, seed)
+    state = student.state_dict()
+    for name, tensor in state.items():
+        if ".convolutions.1." in name:  # the last of a block: with zeros what comes in goes out
+            tensor.zero_()
+    student.load_state_dict(state | start.state_dict())
     return student
 
 
