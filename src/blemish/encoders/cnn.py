@@ -73,7 +73,9 @@ class _Tower(nn.Module):
         """Images ready for the stem, in the precision of the weights; raises BadInput for unusable arguments."""
         check_images(images, multiple)
         check_layers(layers, self.depth)
-        return ((images - self.mean) / self.std).to(next(self.parameters()).dtype)
+        scaled = (images - self.mean) / self.std
+        # The processor's convolutions are fast on channels that lie side by side.
+        return scaled.to(next(self.parameters()).dtype, memory_format=torch.channels_last)
 
 
 class Residual(nn.Module):

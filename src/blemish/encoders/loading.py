@@ -6,7 +6,6 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
 import torch
 
@@ -49,8 +48,6 @@ def load_encoder(name_or_path: str | Path, choices: Choices, *, precision: str, 
         encoder = _from_file(file, row, choices)
         encoder.name = str(name_or_path)
     _cast(encoder, precision, torch.device(device))
-    # The processor's convolutions are fast on these only; torch leaves the call untyped.
-    cast(Any, encoder).to(memory_format=torch.channels_last)
     return encoder.requires_grad_(False).eval().to(device)
 
 
