@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -41,6 +41,8 @@ HIGHEST: dict[str, Callable[[Tensor], Tensor]] = {
     "the highest patch": maximum,
     "the highest 1 %": partial(top_mean, fraction=0.01),
 }
+VIEWS = {0: "good parts", SHOTS + LEARNED: "good parts, mirrored as well"}
+"""By how many of them are mirrored."""
 ABOUT = (
     "TAB sees 224 px, trusts words by 0.5, and with good parts takes the highest patch for the picture. On photographs "
     "larger pictures are better with good parts. Then 288 and 320 px were tried on the two labelled sets, and the "
@@ -59,7 +61,7 @@ class Material(NamedTuple):
 
 def section(given: Options) -> str:
     """The section of RESULTS.md: what was measured last."""
-    found = _kept()
+    found = _kept(RAW)
     parts = ["## Other defaults for TAB", ABOUT]
     if photos := found.get("photos"):
         rows = [(name, f"{each[0]:.3f}", f"{each[1]:.3f}") for name, each in photos["rows"].items()]
@@ -87,32 +89,37 @@ def main() -> None:
     made.add_argument("--sets", type=int, default=20)
     made.add_argument("--leather", type=Path)
     made.add_argument("--data", type=Path, action="append", default=[])
+    made.add_argument("--sizes", type=int, nargs="+", default=SIZES)
+    made.add_argument("--encoder", default=encoders.DEFAULT, help="a checkpoint, to choose between several")
+    made.add_argument("--to", type=Path, default=RAW)
     given = made.parse_args()
-    encoder = encoders.load_with_text(encoders.DEFAULT)
-    found = _kept()
+    encoder = encoders.load_with_text(given.encoder)
+    found = _kept(given.to)
     if given.photos:
         paths = sorted((given.photos / "ambientcg-previews").iterdir())
         order = np.random.default_rng(5).permutation(len(paths))[: given.sets].tolist()
         cut = (crops(paths[place], np.random.default_rng((9, number))) for number, place in enumerate(order))
-        found["photos"] = {"sets": given.sets, "rows": compared(cut, "material", encoder)}
+        found["photos"] = {"sets": given.sets, "rows": compared(cut, "material", encoder, given.sizes)}
     if given.leather:
         drawn = [windows(given.leather, np.random.default_rng(seed)) for seed in range(2)]
-        found["leather"] = {"tested": len(drawn[0].test), "rows": compared(drawn, "leather", encoder)}
+        found["leather"] = {"tested": len(drawn[0].test), "rows": compared(drawn, "leather", encoder, given.sizes)}
     for root in given.data:
         found.setdefault("data", {}).update(labelled(root, encoder))
-    RAW.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    given.to.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
-def _kept() -> dict[str, Any]:
-    return json.loads(RAW.read_text(encoding="utf-8")) if RAW.exists() else {}
+def _kept(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def compared(materials: Iterable[Material], product: str, encoder: TextEncoder) -> dict[str, list[float]]:
+def compared(
+    materials: Iterable[Material], product: str, encoder: TextEncoder, sizes: Sequence[int]
+) -> dict[str, list[float]]:
     """Means over the materials of image and pixel AUROC."""
     found: dict[str, list[tuple[float, float]]] = {}
     for number, material in enumerate(materials):
         print(f"{product} {number}", flush=True)
-        for size in SIZES:
+        for size in sizes:
             with torch.inference_mode():
                 for name, scores, maps in tried(TAB(encoder, product=product, image_size=size), material, size):
                     found.setdefault(name, []).append(measured(scores, maps, material.masks))
@@ -191,13 +198,15 @@ def tried(detector: TAB, material: Material, size: int) -> Iterator[tuple[str, T
     whole, words, patches = detector._look(test)
     for name, highest in HIGHEST.items():
         yield f"words alone, {size} px, {name}", fuse_mean(whole, highest(words)), detector._spread(words, test)
-    detector.fit([good])
-    distance, row = (each.squeeze(-1) for each in detector.bank.nearest(patches))
-    worse = (words - detector.worded.get_buffer("scores")[row]).clamp_min(0)
-    for trust in TRUSTS:
-        grid = distance + trust * worse
-        for name, highest in HIGHEST.items():
-            yield f"good parts, {size} px, trust {trust}, {name}", highest(grid), detector._spread(grid, test)
+    for detector.few, learned in VIEWS.items():
+        detector.fit([good])
+        distance, row = (each.squeeze(-1) for each in detector.bank.nearest(patches))
+        worse = (words - detector.worded.get_buffer("scores")[row]).clamp_min(0)
+        for trust in TRUSTS:
+            grid = distance + trust * worse
+            for name, highest in HIGHEST.items():
+                named = f"{learned}, {size} px, trust {trust}, {name}"
+                yield named, highest(grid), detector._spread(grid, test)
 
 
 def measured(scores: Tensor, maps: Tensor, masks: NDArray[np.bool_]) -> tuple[float, float]:

@@ -191,7 +191,7 @@ def test_tab_without_good_parts_is_what_the_words_say() -> None:
 
 
 def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> None:
-    detector, memory = (TAB(TINY, trust=trust, sigma=0).fit(GOOD) for trust in (0.5, 0.0))
+    detector, memory = (TAB(TINY, trust=trust, few=0, sigma=0).fit(GOOD) for trust in (0.5, 0.0))
     _, words, patches = detector._look(TEST)
     distance, row = (found.squeeze(-1) for found in detector.bank.nearest(patches))
     _, good, _ = detector._look(torch.cat(GOOD))
@@ -206,16 +206,26 @@ def test_a_good_part_itself_has_no_score_in_tab() -> None:
     assert_close(found.image_score, torch.zeros(4), rtol=0, atol=1e-5)
 
 
+def test_tab_learns_few_good_parts_mirrored_as_well() -> None:
+    mirrored, plain = (TAB(TINY, trust=0, few=few).fit(GOOD) for few in (8, 7))
+    assert len(mirrored.bank.rows) == 4 * len(plain.bank.rows)
+    for axes in ((-1,), (-2,), (-2, -1)):
+        part = GOOD[0].flip(axes)
+        assert_close(mirrored(part).image_score, torch.zeros(len(part)), rtol=0, atol=1e-5)
+        assert (plain(part).image_score > 1e-4).all()
+    assert torch.equal(mirrored.study(GOOD[0])[0][0][:64], plain.study(GOOD[0])[0][0][:64])
+
+
 def test_tab_remembers_a_coreset_of_many_patches_and_what_the_words_say_of_each() -> None:
-    everything, some = (TAB(TINY, product="cap", most=most).fit(GOOD) for most in (8192, 40))
+    everything, some = (TAB(TINY, product="cap", few=0, most=most).fit(GOOD) for most in (8192, 40))
     assert len(everything.bank.rows) == 8 * 64
     assert len(some.bank.rows) == 40
     apart, row = everything.bank.nearest(some.bank.rows)
     assert_close(apart, torch.zeros_like(apart), rtol=0, atol=1e-5)
     said = everything.worded.get_buffer("scores")[row.squeeze(-1)]
     assert_close(some.worded.get_buffer("scores"), said)
-    assert torch.equal(some.bank.rows, TAB(TINY, product="cap", most=40).fit(GOOD).bank.rows)
-    assert not torch.equal(some.bank.rows, TAB(TINY, product="cap", most=40, seed=1).fit(GOOD).bank.rows)
+    assert torch.equal(some.bank.rows, TAB(TINY, product="cap", few=0, most=40).fit(GOOD).bank.rows)
+    assert not torch.equal(some.bank.rows, TAB(TINY, product="cap", few=0, most=40, seed=1).fit(GOOD).bank.rows)
 
 
 def test_tab_remembers_its_layers_and_the_last() -> None:

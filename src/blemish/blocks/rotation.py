@@ -20,6 +20,11 @@ def rotate(images: Tensor, degrees: float) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
+def mirrors(images: Tensor) -> Iterator[Tensor]:
+    """Images mirrored left to right, top to bottom, and both ways: (N, C, H, W) -> three of the same shape."""
+    return (images.flip(axes) for axes in ((-1,), (-2,), (-2, -1)))
+
+
 def turned_while_few(
     batches: Iterable[Tensor], few: int, turn: Callable[[Tensor], Iterable[Tensor]]
 ) -> Iterator[Tensor]:

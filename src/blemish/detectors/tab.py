@@ -1,8 +1,7 @@
 """TAB, the text-align anomaly backbone. Lee & Lai, "TAB: Text-Align Anomaly Backbone Model for Industrial Inspection
 Tasks", CVPRW 2024, arXiv:2312.09480.
 
-The paper ends with a backbone for other methods: here `--encoder embedded` under any of them. Ours is to ask the space
-of words itself, patch by patch, and to join it with the memory of good parts.
+The paper ends with a backbone for other methods. Ours is to ask its space of words, and to join a memory to it.
 """
 
 from __future__ import annotations
@@ -21,12 +20,12 @@ from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import asked, wording
+from blemish.blocks.rotation import mirrors, turned_while_few
 from blemish.blocks.rows import gathered
 from blemish.blocks.similarity import anomaly_probability
 from blemish.types import Geometry, Prediction, TextEncoder
 
-HIGHEST = 0.01
-"""Share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw is seen by."""
+HIGHEST = 0.01  # share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw covers
 
 
 class TAB(nn.Module):
@@ -38,6 +37,7 @@ class TAB(nn.Module):
         much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
+    few: good parts are learned mirrored as well, both ways, as long as there are at most so many.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
     most: patches remembered of good parts learned together; where there are more, a coreset stands for them.
     """
@@ -53,7 +53,8 @@ class TAB(nn.Module):
         defects: Sequence[str] = (),
         temperature: float = 0.07,
         words: str = "winclip",
-        trust: float = 0.5,
+        trust: float = 0.25,
+        few: int = 16,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,
         image_size: int | None = None,
@@ -63,7 +64,7 @@ class TAB(nn.Module):
         super().__init__()
         self.encoder = encoders.load_with_text(encoder)
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
-        self.trust, self.layers, self.sigma = trust, layers, sigma
+        self.trust, self.few, self.layers, self.sigma = trust, few, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         texts, self.innocent = asked(self.encoder, product, defects, wording(words))
@@ -74,8 +75,8 @@ class TAB(nn.Module):
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember the patches of good parts, and what the words say of them."""
-        seen = [self.study(images)[0] for images in batches]
-        rows, words = gathered(rows for rows, _ in seen), gathered(words[:, None] for _, words in seen)
+        seen = [self._memories(images) for images in turned_while_few(batches, self.few, mirrors)]
+        rows, words = gathered(rows.flatten(0, 1) for rows, _ in seen), gathered(words.view(-1, 1) for _, words in seen)
         kept = self.choose(rows)
         self.bank.remember(rows[kept])
         self.worded.store({"scores": words[kept, 0]})
@@ -88,9 +89,14 @@ class TAB(nn.Module):
 
     @torch.inference_mode()
     def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """The patches of each image, and what the words say of them."""
+        """The patches of each image, and what the words say of them; mirrored ones unless there are more than `few`."""
+        views = [self._memories(view) for view in turned_while_few([images], self.few, mirrors)]
+        rows, words = (torch.stack(each, 1) for each in zip(*views, strict=True))  # (N, views, P, D), (N, views, P)
+        return ((rows.flatten(0, 2), words.flatten()),)
+
+    def _memories(self, images: Tensor) -> tuple[Tensor, Tensor]:
         _, words, patches = self._look(images)
-        return ((F.normalize(patches, dim=-1).flatten(0, 2), words.flatten()),)
+        return F.normalize(patches, dim=-1).flatten(1, 2), words.flatten(1)  # (N, P, D), (N, P)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
@@ -98,8 +104,7 @@ class TAB(nn.Module):
         if not self.bank.fitted:
             return Prediction(fuse_mean(whole, top_mean(words, HIGHEST)), self._spread(words, images))
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
-        scores: Tensor = self.worded.get_buffer("scores")
-        grid = distance + self.trust * (words - scores[row]).clamp_min(0)
+        grid = distance + self.trust * (words - self.worded.get_buffer("scores")[row]).clamp_min(0)
         return Prediction(top_mean(grid, HIGHEST), self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
