@@ -1,6 +1,7 @@
 """Other defaults for TAB: on photographs of materials with drawn flaws, on windows of leather, and on labelled sets.
 
-    python benchmarks/choices.py [--photos DIR] [--sets 20] [--leather DIR] [--data DIR ...]
+    python benchmarks/choices.py [--photos DIR] [--sets 20] [--leather DIR] [--sizes 224] [--data DIR ...]
+    python benchmarks/choices.py --encoder CHECKPOINT --to FILE --photos DIR --leather DIR --sizes 224
 
 --photos: as `embedded.py` takes them. The embedded model saw other crops of them when it was trained, so these numbers
 serve to compare with each other only. --leather: `leather4`, real flaws; what was chosen on it is no evidence there.
@@ -44,10 +45,10 @@ HIGHEST: dict[str, Callable[[Tensor], Tensor]] = {
 VIEWS = {0: "good parts", SHOTS + LEARNED: "good parts, mirrored as well"}
 """By how many of them are mirrored."""
 ABOUT = (
-    "TAB sees 224 px, trusts words by 0.5, and with good parts takes the highest patch for the picture. On photographs "
-    "larger pictures are better with good parts. Then 288 and 320 px were tried on the two labelled sets, and the "
-    "defaults were left as they had been: a choice that has seen test sets, though it changed nothing. For small flaws "
-    "`--set image_size=320` is worth a try."
+    "TAB sees 224 px, trusts words by 0.25, learns up to 4 good parts mirrored as well, and takes the mean of the "
+    "highest 1 % of patches for the picture: chosen by this, before other sets were looked at. Larger pictures were "
+    "tried with an earlier model, on photographs and on two labelled sets, and 224 px was kept: a choice that has seen "
+    "test sets, though it changed nothing. For small flaws `--set image_size=320` is worth a try."
 )
 
 

@@ -22,6 +22,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"channels": 12, "layers": [1, 2]},
     "patchcore": {"width": 24, "ratio": 0.25},
     "subspace-ad": {"image_size": SIDE, "turns": 1},
+    "tab": {"few": 16},
 }
 TEST = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(9))
 

@@ -74,7 +74,7 @@ def test_an_added_part_is_no_anomaly_any_more(method: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("method", ["anomaly-dino", "tab", "winclip"])
 def test_a_bank_taught_in_lots_is_the_bank_taught_at_once(method: str, tmp_path: Path) -> None:
     """As long as there is room, and apart from turns that few parts get."""
-    arguments = QUICK.get(method, {}) | ({"few": 0} if method == "anomaly-dino" else {})
+    arguments = QUICK.get(method, {}) | ({"few": 0} if method in ("anomaly-dino", "tab") else {})
     once = teaching.freeze(method, "test-tiny", good=good(tmp_path, 6), arguments=arguments)
     lots = teaching.freeze(method, "test-tiny", good=good(tmp_path, 2), arguments=arguments)
     for first in (2, 4):

@@ -39,7 +39,7 @@ class TAB(nn.Module):
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     few: good parts are learned mirrored as well, both ways, as long as there are at most so many.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
-    most: patches remembered of good parts learned together; where there are more, a coreset stands for them.
+    most: patches of good parts learned together that a coreset keeps where there are more than twice as many.
     """
 
     texts: Tensor
@@ -54,7 +54,7 @@ class TAB(nn.Module):
         temperature: float = 0.07,
         words: str = "winclip",
         trust: float = 0.25,
-        few: int = 16,
+        few: int = 4,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,
         image_size: int | None = None,
@@ -85,7 +85,7 @@ class TAB(nn.Module):
     def choose(self, rows: Tensor) -> Tensor:
         """Numbers of the rows to remember."""
         generator = torch.Generator().manual_seed(self.seed)
-        return coreset(rows, self.most, generator=generator) if len(rows) > self.most else torch.arange(len(rows))
+        return coreset(rows, self.most, generator=generator) if len(rows) > 2 * self.most else torch.arange(len(rows))
 
     @torch.inference_mode()
     def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
