@@ -49,10 +49,11 @@ def section(given: Options) -> str:
     steps = sorted({row["steps"] for row in found} - {0})
     about = (
         f"Runs of {' or '.join(map(str, steps))} steps from the same start, each with other aims, image / pixel AUROC "
-        "of the last iterate, one seed. The shipped model went on from 4,500 steps of the last row. The rows of "
-        "2026-11-24 took the highest patch for the picture, trusted words by a half and mirrored nothing; the teachers "
-        "alone and drawn pictures only were tried on 2026-11-28, with TAB as it is now and on photographs gathered "
-        "anew, so compare those two with the rest under patchcore. `benchmarks/ablation.py`."
+        "of the last iterate, one seed, twins in one frame. The shipped model went on from 4,500 steps of the last "
+        "row. The rows of 2026-11-24 took the highest patch for the picture, trusted words by a half and mirrored "
+        "nothing; the teachers alone, words without types and products, and drawn pictures only were tried on "
+        "2026-11-28, with TAB as it is now and on photographs gathered anew, so compare those three with the rest "
+        "under patchcore. `benchmarks/ablation.py`."
     )
     return f"## Which part of the training carries the embedded model\n\n{about}\n\n{shown()}"
 

@@ -58,10 +58,11 @@ def main() -> None:
     made.add_argument("--work", type=Path, required=True)
     made.add_argument("--photos", type=Path, required=True)
     made.add_argument("--teachers", type=Path, required=True)
-    made.add_argument("--only", choices=["photos", "specimens", "more", "again", "train"])
+    made.add_argument("--only", choices=["photos", "specimens", "more", "again", "spoiled", "train"])
     made.add_argument("--specimens", type=int, default=4000)
     made.add_argument("--more", type=int, default=8000, help="twins that no teacher is asked about")
     made.add_argument("--again", type=int, default=0, help="other crops of the photographs, at most, for a longer run")
+    made.add_argument("--rounds", type=int, default=0, help="times that other flaws are drawn on all photographs")
     made.add_argument("--steps", type=int, default=4000)
     made.add_argument("--pairs", type=int, default=14, help="twins of a step")
     made.add_argument("--singles", type=int, default=12, help="pictures of a step that only teachers speak about")
@@ -84,8 +85,7 @@ def main() -> None:
         teach(photos, look, LESSONS, given.work / "bases", watch)
     if given.only in (None, "specimens"):
         if not len(drawn):
-            textures = sorted((given.photos / "ambientcg-previews").iterdir())
-            twins = list(flawed_photographs(textures, [(named(path),) for path in textures], SEED, SIDE))
+            twins = list(textured(given.photos, SEED))
             drawn.fill(twins, 2 * len(twins))
         missing = given.specimens - len(drawn) // 2
         if missing > 0:
@@ -94,7 +94,7 @@ def main() -> None:
     more = Store(given.work / "more", SIDE)
     if given.only in (None, "more"):
         if not len(more):
-            twins = [twin for source, names in PRODUCTS.items() for twin in spoiled(given.photos / source, names)]
+            twins = list(spoiled(given.photos, SEED + 1))
             more.fill(twins, 2 * len(twins))
         missing = given.more - len(more) // 2
         if missing > 0:
@@ -105,13 +105,19 @@ def main() -> None:
             others = chain.from_iterable(crops(given.photos, SEED + 500 * n) for n in count(1))
             again.fill(islice(others, len(again), given.again), given.again)
         teach(again, look, LESSONS, given.work / "bases", watch)
+    rounds = [Store(given.work / f"spoiled-{n}", SIDE) for n in range(given.rounds)]
+    for number, store in enumerate(rounds if given.only in (None, "spoiled") else ()):
+        if not len(store):
+            seed = SEED + 100 + number
+            twins = [*textured(given.photos, seed), *spoiled(given.photos, seed)]
+            store.fill(twins, 2 * len(twins))
     if given.only in (None, "train"):
         weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
         run = Run(
             given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
             given.pairs, given.singles, given.held, given.start, given.depths,
         )  # fmt: skip
-        learn([photos, drawn, more, again], LESSONS, weights, run)
+        learn([photos, drawn, more, again, *rounds], LESSONS, weights, run)
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,10 +192,18 @@ def crops(folder: Path, seed: int) -> Iterator[Sequence[Entry]]:
         yield from counted(photographs([str(source)], seed + number, SIDE, each=each), MOST.get(source.name, 4000))
 
 
-def spoiled(folder: Path, names: tuple[str, ...]) -> Iterator[Sequence[Entry]]:
+def textured(photos: Path, seed: int) -> Iterator[Sequence[Entry]]:
+    """Flaws drawn on photographs of materials."""
+    paths = sorted((photos / "ambientcg-previews").iterdir())
+    return flawed_photographs(paths, [(named(path),) for path in paths], seed, SIDE)
+
+
+def spoiled(photos: Path, seed: int) -> Iterator[Sequence[Entry]]:
     """Flaws drawn on real pictures of things."""
-    paths = sorted(folder.iterdir())[:: max(1, len(list(folder.iterdir())) // 900)]
-    return flawed_photographs(paths, [names] * len(paths), SEED + 1, SIDE)
+    for source, names in PRODUCTS.items():
+        paths = sorted((photos / source).iterdir())
+        paths = paths[:: max(1, len(paths) // 900)]
+        yield from flawed_photographs(paths, [names] * len(paths), seed, SIDE)
 
 
 def counted(groups: Iterator[Sequence[Entry]], count: int) -> Iterator[Sequence[Entry]]:

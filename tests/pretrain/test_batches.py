@@ -12,7 +12,18 @@ from torch.nn import functional as F
 
 from blemish.errors import BadInput
 from blemish.pretrain import pipeline, sentences
-from blemish.pretrain.batches import HIDDEN, Batches, mirrored, numbers, picked, relit, shared
+from blemish.pretrain.batches import (
+    HIDDEN,
+    NEAREST,
+    Batches,
+    framing,
+    mirrored,
+    numbers,
+    picked,
+    reframed,
+    relit,
+    shared,
+)
 from blemish.pretrain.course import Batch
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Lesson, teach, tensor
@@ -227,3 +238,50 @@ def test_pictures_are_those_of_the_store(stores: list[Store]) -> None:
             continue  # made grey
         related = torch.corrcoef(torch.cat([image.flatten()[None], known, mirror]))[0, 1:]
         assert float(related.max()) > 0.99
+
+
+def spots(count: int) -> Tensor:
+    """(count, SIDE, SIDE), a flaw of four pixels each, also in corners."""
+    masks = torch.zeros(count, SIDE, SIDE, dtype=torch.bool)
+    for number, mask in enumerate(masks):
+        top, left = (number * 7) % (SIDE - 1), (number * 11) % (SIDE - 1)
+        mask[top : top + 2, left : left + 2] = True
+    masks[0] = False
+    masks[0, :2, :2] = True
+    return masks
+
+
+def test_another_frame_lies_in_the_picture_and_keeps_some_of_the_flaw() -> None:
+    masks = spots(40)
+    frames = framing(masks, np.random.default_rng(0))
+    reach = frames[:, :, :2].abs().sum(2)
+    assert float((reach + frames[:, :, 2].abs()).max()) <= 1 + 1e-5
+    assert float(reach.min()) >= NEAREST - 1e-5
+    assert float(reach.max()) > 0.9
+    assert len(frames[:, :, :2].sign().unique(dim=0)) == 4  # quarters of a turn
+    seen = reframed(masks, frames)
+    assert seen.dtype == torch.bool
+    assert seen.flatten(1).any(1).all()
+
+
+def test_a_flaw_is_where_it_was_in_the_other_frame() -> None:
+    masks = torch.zeros(12, SIDE, SIDE, dtype=torch.bool)
+    masks[:, 3:13, 5:15] = True
+    pictures = masks[:, None].float().expand(-1, 3, -1, -1)
+    frames = framing(masks, np.random.default_rng(1))
+    assert torch.equal(reframed(pictures, frames)[:, 0] > 0.5, reframed(masks, frames))
+
+
+def test_the_whole_frame_is_the_picture() -> None:
+    pictures = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    frames = torch.eye(2, 3).expand(2, -1, -1)
+    torch.testing.assert_close(reframed(pictures, frames), pictures)
+    assert not len(reframed(pictures[:0], frames[:0]))
+
+
+def test_twins_no_teacher_saw_are_seen_in_other_frames_and_their_masks_too(tmp_path: Path) -> None:
+    batch = batches([stored(tmp_path)], ()).draw(0, pairs=6, singles=0)
+    differ = (batch.images[6:] - batch.images[:6]).abs().amax(1)
+    flaws = differ > differ.amax((1, 2), keepdim=True) / 2
+    assert (flaws == batch.masks).float().mean() > 0.99
+    assert len(set(batch.masks.sum((1, 2)).tolist())) == 6  # 192 pixels each in the store

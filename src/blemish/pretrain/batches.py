@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from blemish.errors import BadInput
 from blemish.pretrain import sentences
@@ -18,6 +19,8 @@ from blemish.pretrain.teachers import Lesson, tensor
 
 HIDDEN = 0.25
 """Share of the vocabulary that is learned by its pieces in a step."""
+NEAREST = 0.5
+"""The shortest edge of another frame, as a share of the picture's."""
 
 
 class Batches:
@@ -64,9 +67,14 @@ class Batches:
         flipped = torch.from_numpy((rng.random(len(order)) < 0.5)[shared(len(order), twins=len(bad))])
         masks = torch.from_numpy(picked([store.masks for store in self.stores], bad))
         targets = [self._targets(lesson, taught) for lesson in self.lessons] if taught else []
+        images, masks = mirrored(images, flipped), mirrored(masks, flipped[len(good) : 2 * len(good)])
+        free = [twin for twin, (at, _) in enumerate(bad) if at not in self.taught]  # no teacher's map lies over them
+        frames = framing(masks[free], rng)
+        images[free], masks[free] = reframed(images[free], frames), reframed(masks[free], frames)
+        images[[len(good) + twin for twin in free]] = reframed(images[[len(good) + twin for twin in free]], frames)
         return Batch(
-            mirrored(images, flipped),
-            mirrored(masks, flipped[len(good) : 2 * len(good)]),
+            images,
+            masks,
             tuple(mirrored(target, flipped[len(order) - len(taught) :]) for target in targets),
             torch.tensor([kinds.index(name) for name in names], dtype=torch.long),
             numbers(families),
@@ -112,6 +120,35 @@ def shared(count: int, *, twins: int) -> NDArray[np.int_]:
 def mirrored(pictures: Tensor, which: Tensor) -> Tensor:
     """Left and right exchanged in the pictures chosen: (N, ..., W), (N,) -> (N, ..., W)."""
     return torch.where(which.view(-1, *[1] * (pictures.ndim - 1)), pictures.flip(-1), pictures)
+
+
+def framing(masks: Tensor, rng: np.random.Generator) -> Tensor:
+    """Frames to see pictures through, with some of the flaw (N, S, S) inside: turned by quarters, nearer, stretched.
+
+    (N, 2, 3), from places in the new picture to places in the old one, both in [-1, 1], x before y.
+    """
+    count, side = len(masks), masks.shape[-1]
+    near, stretched = np.exp(rng.uniform(np.log(NEAREST), 0, (count, 1))), np.exp(rng.normal(0, 0.15, (count, 1)))
+    edges = np.concatenate([near * stretched, near / stretched], 1).clip(NEAREST, 1)  # along x and y of the new picture
+    angle = rng.integers(0, 4, count) * np.pi / 2
+    cos, sin = np.cos(angle).round(), np.sin(angle).round()
+    turned = np.stack([cos, -sin, sin, cos], 1).reshape(-1, 2, 2) * edges[:, None]
+    reach = np.abs(turned).sum(2)  # of the frame from its middle, along x and y of the old picture
+    flaws = [np.flatnonzero(mask) for mask in masks.flatten(1).numpy()]
+    inside = np.array([int(rng.choice(flaw)) if len(flaw) else side * side // 2 for flaw in flaws], np.int64)
+    place = (np.stack([inside % side, inside // side], 1) + 0.5) * 2 / side - 1
+    low, high = ((place + sign * 0.8 * reach).clip(reach - 1, 1 - reach) for sign in (-1, 1))
+    return torch.from_numpy(np.concatenate([turned, rng.uniform(low, high)[..., None]], 2).astype(np.float32))
+
+
+def reframed(pictures: Tensor, frames: Tensor) -> Tensor:
+    """Pictures (N, C, S, S), or masks (N, S, S) of truths, through frames (N, 2, 3)."""
+    if not len(pictures):
+        return pictures
+    whole = pictures if pictures.ndim == 4 else pictures[:, None].float()
+    grid = F.affine_grid(frames, list(whole.shape), align_corners=False)
+    seen = F.grid_sample(whole, grid, padding_mode="border", align_corners=False)
+    return seen if pictures.ndim == 4 else seen[:, 0] > 0.5
 
 
 def relit(images: Tensor, rng: np.random.Generator, *, twins: int) -> Tensor:
