@@ -1,10 +1,11 @@
 """Other defaults for TAB: on photographs of materials with drawn flaws, on windows of leather, and on labelled sets.
 
-    python benchmarks/choices.py [--photos DIR] [--sets 20] [--leather DIR] [--sizes 224] [--data DIR ...]
+    python benchmarks/choices.py [--photos DIR] [--sets 20] [--leather DIR] [--held DIR] [--sizes 224] [--data DIR ...]
     python benchmarks/choices.py --encoder CHECKPOINT --to FILE --photos DIR --leather DIR --sizes 224
 
 --photos: as `embedded.py` takes them. The embedded model saw other crops of them when it was trained, so these numbers
-serve to compare with each other only. --leather: `leather4`, real flaws; what was chosen on it is no evidence there.
+serve to compare with each other only. --held: folders of photographs that it learned no flaws from, as
+`photographs.py --held` gathers them. --leather: `leather4`, real flaws; what was chosen on it is no evidence there.
 --data: what the sizes do to labelled sets; whoever looks at that and then chooses has chosen on a test set.
 """
 
@@ -15,6 +16,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +34,7 @@ from blemish.detectors.tab import TAB
 from blemish.errors import BadInput
 from blemish.images import read, resize, unit
 from blemish.metrics import image
-from blemish.pretrain.sources import on_photograph
+from blemish.pretrain.sources import flawed_photographs, on_photograph
 from blemish.types import TextEncoder
 
 RAW = HERE / "choices.json"
@@ -78,6 +80,13 @@ def section(given: Options) -> str:
             f"{leather['tested']} tested; mean of two draws:"
         )
         parts.append(table(("", "image AUROC", "pixel AUROC"), rows))
+    if held := found.get("held"):
+        rows = [(name, str(count), f"{each[0]:.3f}", f"{each[1]:.3f}") for name, (count, each) in held.items()]
+        parts.append(
+            "Flaws drawn on photographs, words alone. These clothes and groceries were not learned from; of the "
+            "materials only good crops were, in the first stages:"
+        )
+        parts.append(table(("", "twins", "image AUROC", "pixel AUROC"), rows))
     if data := found.get("data"):
         shown = [(name, *(f"{image:.3f} / {pixel:.3f}" for image, pixel in each)) for name, each in data.items()]
         parts += ["Image / pixel AUROC on labelled sets:", table(("", *(f"{size} px" for size in SIZES)), shown)]
@@ -89,6 +98,7 @@ def main() -> None:
     made.add_argument("--photos", type=Path)
     made.add_argument("--sets", type=int, default=20)
     made.add_argument("--leather", type=Path)
+    made.add_argument("--held", type=Path)
     made.add_argument("--data", type=Path, action="append", default=[])
     made.add_argument("--sizes", type=int, nargs="+", default=SIZES)
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a checkpoint, to choose between several")
@@ -104,6 +114,8 @@ def main() -> None:
     if given.leather:
         drawn = [windows(given.leather, np.random.default_rng(seed)) for seed in range(2)]
         found["leather"] = {"tested": len(drawn[0].test), "rows": compared(drawn, "leather", encoder, given.sizes)}
+    if given.held:
+        found["held"] = {folder.name: unlearned(folder, encoder) for folder in sorted(given.held.iterdir())}
     for root in given.data:
         found.setdefault("data", {}).update(labelled(root, encoder))
     given.to.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
@@ -125,6 +137,21 @@ def compared(
                 for name, scores, maps in tried(TAB(encoder, product=product, image_size=size), material, size):
                     found.setdefault(name, []).append(measured(scores, maps, material.masks))
     return {name: np.mean(each, axis=0).tolist() for name, each in found.items()}
+
+
+def unlearned(folder: Path, encoder: TextEncoder) -> tuple[int, tuple[float, float]]:
+    """How many twins, and image and pixel AUROC of their flawed halves against the good ones, from words alone."""
+    paths = sorted(folder.iterdir())
+    each = [flawed_photographs(paths, [(folder.name,)] * len(paths), seed, SIDE) for seed in (777, 778)]
+    drawn = [entry for twin in chain.from_iterable(each) for entry in twin]
+    detector = TAB(encoder, product=folder.name)
+    tests = tensor([np.ascontiguousarray(entry.picture) for entry in drawn]).split(2 * TESTED)
+    with torch.inference_mode():
+        said = [detector(torch.stack([resize(picture, (224, 224)) for picture in part])) for part in tests]
+    scores, maps = (
+        torch.cat(part) for part in zip(*[(each.image_score, each.anomaly_map) for each in said], strict=True)
+    )
+    return len(drawn) // 2, measured(scores, maps, np.stack([entry.mask for entry in drawn]))
 
 
 def labelled(root: Path, encoder: TextEncoder) -> dict[str, list[tuple[float, float]]]:

@@ -1,9 +1,11 @@
 """Train the model that ships with the package: photographs and drawn parts, two teachers, one run that can be resumed.
 
     python benchmarks/embedded.py --work DIR --photos DIR --teachers DIR [--minutes M] [--steps N] [--out FILE]
+    python benchmarks/embedded.py --work DIR --photos DIR --teachers DIR --average FILE FILE --out FILE
 
 --photos: folders of free photographs; where they come from is in benchmarks/photographs.md.
 --teachers: the folder with teachers.py and the two networks that may teach, ResNet-101 v2 and MobileNetV2.
+--average: nothing is trained; --out is the mean of the weights of two models, of a run's start and its end.
 Each part is made once and kept in --work; run it again to go on.
 """
 
@@ -13,12 +15,13 @@ import argparse
 import importlib.util
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, count, islice
 from pathlib import Path
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from blemish.encoders import load
@@ -74,8 +77,12 @@ def main() -> None:
     made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
     made.add_argument("--start", type=Path, help="a trained model to go on from")
     made.add_argument("--depths", type=int, nargs="+", help="blocks that its stages are to have")
+    made.add_argument("--average", type=Path, nargs=2)
     made.add_argument("--out", type=Path)
     given = made.parse_args()
+    if given.average:
+        save_file(averaged(*map(load_file, given.average)), given.out)
+        return
     torch.set_num_threads(2)
     look = teachers(given.teachers)
     photos, drawn = Store(given.work / "photos", SIDE), Store(given.work / "specimens", SIDE)
@@ -155,6 +162,12 @@ def learn(stores: Sequence[Store], lessons: Sequence[Lesson], weights: Weights, 
     print("finished" if done else "stopped; run it again to go on", flush=True)
     if run.out:
         write(student, run.out)
+
+
+def averaged(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The mean of each tensor of numbers; what is not one is the first model's."""
+    means = {name: ((each.float() + other[name].float()) / 2).to(each.dtype) for name, each in one.items()}
+    return {name: means[name] if each.is_floating_point() else each for name, each in one.items()}
 
 
 def networks(folder: Path) -> tuple[Look, Look]:

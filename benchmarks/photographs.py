@@ -1,9 +1,10 @@
 """Gather the photographs that `embedded.py` learns from: git clones of their sources in, a folder for each source out.
 
     git clone --bare https://github.com/Shenggan/BCCD_Dataset CLONES/Shenggan+BCCD_Dataset
-    python benchmarks/photographs.py --clones CLONES --out DIR
+    python benchmarks/photographs.py --clones CLONES --out DIR [--held]
 
-The clones are called owner+name. Where the pictures come from, and what their licences are, is in photographs.md.
+--held: instead, others that it does not learn flaws from, for `choices.py --held`. The clones are called owner+name.
+Where the pictures come from, and what their licences are, is in photographs.md.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from PIL import Image, ImageChops
@@ -55,18 +57,30 @@ SOURCES = (
     Source("polyhaven-wirehouse", "N8python+wirehouse", "5f1bc69", r"assets/.*_diff_1k\.jpg"),
     Source("ambientcg-simonwadsack", "SimonWadsack+SimonWadsack.github.io", "9525c39", r"textures/\w+/albedo\.jpg"),
 )  # fmt: skip
+HELD = (
+    Source("clothing", SOURCES[0].clone, SOURCES[0].commit, SOURCES[0].matching, 60),
+    Source("groceries", SOURCES[1].clone, SOURCES[1].commit, SOURCES[1].matching, 60),
+    Source(
+        "materials", "osrf+gazebo_models", "8163eb4",
+        r"(?!nist_(elevated|maze|stairs)|collapsed_(fire|ind)|pine_tree|robonaut)\w+/materials/textures/"
+        r"(_*(wood|carpet|brushedmetal|metal_stripped|metal_ripped|plywood|bark_|rubble_d|concrete|grass)|\w+_wood_d)"
+        r"[^/]*\.(png|jpg)",
+    ),
+)  # fmt: skip
 
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--clones", type=Path, required=True)
     made.add_argument("--out", type=Path, required=True)
+    made.add_argument("--held", action="store_true")
     given = made.parse_args()
+    learned = [files(given.clones / source.clone, source) for source in SOURCES] if given.held else []
     with ThreadPoolExecutor(4) as pool:
-        for source in SOURCES:
+        for source in HELD if given.held else SOURCES:
             into = given.out / source.folder
             into.mkdir(parents=True, exist_ok=True)
-            found = files(given.clones / source.clone, source)
+            found = files(given.clones / source.clone, source, frozenset(chain.from_iterable(learned)))
 
             def keep(path: str, source: Source = source, into: Path = into) -> None:
                 picture = small(contents(given.clones / source.clone, source.commit, path))
@@ -74,6 +88,8 @@ def main() -> None:
 
             list(pool.map(keep, found))
             print(f"{source.folder}: {len(found)}", flush=True)
+    if given.held:
+        return
     into = given.out / SHEETS.folder
     into.mkdir(parents=True, exist_ok=True)
     cut = 0
@@ -85,9 +101,10 @@ def main() -> None:
     print(f"{SHEETS.folder}: {cut}")
 
 
-def files(clone: Path, source: Source) -> list[str]:
+def files(clone: Path, source: Source, without: frozenset[str] = frozenset()) -> list[str]:
     listed = git(clone, "ls-tree", "-r", "--name-only", "-z", source.commit).decode().split("\0")
     found = sorted(path for path in listed if re.fullmatch(source.matching, path, re.IGNORECASE))
+    found = [path for path in found if path not in without]
     return found if len(found) <= source.most else [found[n * len(found) // source.most] for n in range(source.most)]
 
 
