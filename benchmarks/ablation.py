@@ -37,6 +37,7 @@ VARIANTS: dict[str, tuple[Weights | None, bool]] = {
     "words without types and products": (Weights(distillation=0, types=0, products=0), True),
     "teachers and words, drawn pictures only": (Weights(), False),
     "teachers and words (the recipe)": (Weights(), True),
+    "the recipe, more twins, in other frames": (Weights(), True),
 }
 """The aims, and whether photographs are learned from too."""
 TRIALS = (("tab", 0), ("tab", 4), ("patchcore", 4))
@@ -49,11 +50,13 @@ def section(given: Options) -> str:
     steps = sorted({row["steps"] for row in found} - {0})
     about = (
         f"Runs of {' or '.join(map(str, steps))} steps from the same start, each with other aims, image / pixel AUROC "
-        "of the last iterate, one seed, twins in one frame. The shipped model went on from 4,500 steps of the last "
-        "row. The rows of 2026-11-24 took the highest patch for the picture, trusted words by a half and mirrored "
-        "nothing; the teachers alone, words without types and products, and drawn pictures only were tried on "
-        "2026-11-28, with TAB as it is now and on photographs gathered anew, so compare those three with the rest "
-        "under patchcore. `benchmarks/ablation.py`."
+        "of the last iterate, one seed. The shipped model went on from 4,500 steps of the recipe. The rows of "
+        "2026-11-24 took the highest patch for the picture, trusted words by a half and mirrored nothing; the others, "
+        "of 2026-11-28, were tried with TAB as it is now and on photographs gathered anew, so compare them with the "
+        "rest under patchcore. All rows but the last saw fewer twins, and each in one frame, before `pretrain.batches` "
+        "had others. Rows of 2026-11-28: "
+        f"{'; '.join(sorted({row['variant'] for row in found if row['measured'] == '2026-11-28'}))}. "
+        "`benchmarks/ablation.py`."
     )
     return f"## Which part of the training carries the embedded model\n\n{about}\n\n{shown()}"
 
