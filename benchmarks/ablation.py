@@ -39,7 +39,8 @@ VARIANTS: dict[str, tuple[Weights | None, bool]] = {
     "teachers and words (the recipe)": (Weights(), True),
     "the recipe, more twins, in other frames": (Weights(), True),
 }
-"""The aims, and whether photographs are learned from too."""
+"""The aims, and whether photographs are learned from too. The last is the recipe again, once `pretrain.batches` had got
+other frames and `--more` had grown to 30,000; with this code the other rows would see other frames too."""
 TRIALS = (("tab", 0), ("tab", 4), ("patchcore", 4))
 RAW = HERE / "ablation.jsonl"
 

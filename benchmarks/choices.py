@@ -84,7 +84,7 @@ def section(given: Options) -> str:
         rows = [(name, str(count), f"{each[0]:.3f}", f"{each[1]:.3f}") for name, (count, each) in held.items()]
         parts.append(
             "Flaws drawn on photographs, words alone. These clothes and groceries were not learned from; of the "
-            "materials only good crops were, in the first stages:"
+            "materials at most good crops were, in the first stages:"
         )
         parts.append(table(("", "twins", "image AUROC", "pixel AUROC"), rows))
     if data := found.get("data"):

@@ -70,8 +70,8 @@ class Batches:
         images, masks = mirrored(images, flipped), mirrored(masks, flipped[len(good) : 2 * len(good)])
         free = [twin for twin, (at, _) in enumerate(bad) if at not in self.taught]  # no teacher's map lies over them
         frames = framing(masks[free], rng)
-        images[free], masks[free] = reframed(images[free], frames), reframed(masks[free], frames)
-        images[[len(good) + twin for twin in free]] = reframed(images[[len(good) + twin for twin in free]], frames)
+        both = [*free, *(len(good) + twin for twin in free)]
+        images[both], masks[free] = reframed(images[both], frames.repeat(2, 1, 1)), reframed(masks[free], frames)
         return Batch(
             images,
             masks,
