@@ -20,9 +20,9 @@ import torch
 from embedded import LESSONS, SEED, SIDE, Run, learn
 from harness import HERE, Options, table
 
-from blemish import evaluation
 from blemish.encoders import load
 from blemish.encoders.embedded.network import EmbeddedConfig
+from blemish.evaluation import evaluate as evaluation
 from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
 from blemish.pretrain.loop import write
@@ -99,7 +99,7 @@ def measured(name: str, checkpoint: Path, data: Sequence[Path], steps: int) -> N
             key = {"variant": name, "data": root.name, "method": method, "shots": shots}
             if any(key.items() <= row.items() for row in rows()):
                 continue
-            report = evaluation.run(evaluation.Trial(root, None, None, method, encoder, shots=shots))
+            report = evaluation.run_trial(evaluation.Trial(root, None, None, method, encoder, shots=shots))
             found = report.as_json()
             key |= {"steps": steps, "measured": datetime.datetime.now(tz=datetime.UTC).date().isoformat()}
             with RAW.open("a", encoding="utf-8") as file:

@@ -59,7 +59,7 @@ def _cells(report: dict[str, Any]) -> list[str]:
 
 
 def _evaluated(root: Path, method: str, shots: int, given: Options) -> dict[str, Any]:
-    code = "from blemish.cli import main; main()"
+    code = "from blemish.cli.main import main; main()"
     chosen = ["--method", method, "--encoder", str(given.weights), "--shots", str(shots), "--json"]
     command = [sys.executable, "-c", code, "evaluate", str(root), *chosen]
     done = subprocess.run(command, env=environment(given, str(SOURCE)), capture_output=True, text=True, check=False)

@@ -18,8 +18,9 @@ from embedded import SEED, networks
 from harness import HERE, Options, options, parser, table
 from torch import Tensor
 
-from blemish import encoders, evaluation
+from blemish import encoders
 from blemish.encoders.embedded.network import Embedded
+from blemish.evaluation import evaluate as evaluation
 from blemish.pretrain.loop import initialised
 from blemish.types import Encoder, Features
 
@@ -86,7 +87,7 @@ def _cell(name: str, encoder: Encoder, root: Path, method: str, shots: int) -> s
         if key.items() <= row.items():
             return f"{row['image_auroc']['value']:.3f} / {row['pixel_auroc']['value']:.3f}"
     trial = evaluation.Trial(root, None, None, method, encoder, shots=shots, arguments=METHODS[method])
-    report = evaluation.run(trial).as_json()
+    report = evaluation.run_trial(trial).as_json()
     with RAW.open("a", encoding="utf-8") as file:
         file.write(json.dumps(key | {each: report[each] for each in ("image_auroc", "pixel_auroc")}) + "\n")
     return _cell(name, encoder, root, method, shots)

@@ -28,10 +28,11 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish import encoders, evaluation
+from blemish import encoders
 from blemish.blocks.maps import fuse_mean, maximum, top_mean
 from blemish.detectors.tab import TAB
 from blemish.errors import BadInput
+from blemish.evaluation import evaluate as evaluation
 from blemish.images import read, resize, unit
 from blemish.metrics import image
 from blemish.pretrain.sources import flawed_photographs, on_photograph
@@ -160,7 +161,7 @@ def labelled(root: Path, encoder: TextEncoder) -> dict[str, list[tuple[float, fl
     for shots in (0, SHOTS):
         for size in SIZES:
             trial = evaluation.Trial(root, None, None, "tab", encoder, shots=shots, arguments={"image_size": size})
-            whole = evaluation.run(trial).whole
+            whole = evaluation.run_trial(trial).whole
             assert whole.image_auroc
             assert whole.pixel_auroc
             name = f"{root.name}, {f'{shots} good parts' if shots else 'words alone'}"

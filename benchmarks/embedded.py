@@ -24,24 +24,24 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from blemish.cli.train import Teller, watch
 from blemish.encoders import load
 from blemish.encoders.embedded.network import EmbeddedConfig
 from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
-from blemish.pretrain.loop import Plan, write
+from blemish.pretrain.loop import Schedule, write
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store
-from blemish.pretrain.teachers import Lesson, Look, teach
-from blemish.training_commands import Teller, watch
+from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
 
 SIDE = 160
 SEED = 2026
 LESSONS = (
-    Lesson("resnet-8", 0, 2, 8, 64),
-    Lesson("resnet-16", 1, 3, 16, 128),
-    Lesson("mobilenet-32", 2, 4, 32, 128),
-    Lesson("resnet-8", 0, 5, 8, 64),
-    Lesson("resnet-16", 1, 5, 16, 128),
+    TeacherMap("resnet-8", 0, 2, 8, 64),
+    TeacherMap("resnet-16", 1, 3, 16, 128),
+    TeacherMap("mobilenet-32", 2, 4, 32, 128),
+    TeacherMap("resnet-8", 0, 5, 8, 64),
+    TeacherMap("resnet-16", 1, 5, 16, 128),
 )
 CROPS = {"ambientcg-previews": 2, "clothing-dataset": 1, "grocery-store": 1, "bccd-blood-cells": 1}
 """Crops of each photograph; four where nothing is said."""
@@ -89,7 +89,7 @@ def main() -> None:
     if given.only in (None, "photos"):
         groups = list(crops(given.photos, SEED)) if not len(photos) else []
         photos.fill(groups, max(len(photos), len(groups)))
-        teach(photos, look, LESSONS, given.work / "bases", watch)
+        store_features(photos, look, LESSONS, given.work / "bases", watch)
     if given.only in (None, "specimens"):
         if not len(drawn):
             twins = list(textured(given.photos, SEED))
@@ -97,7 +97,7 @@ def main() -> None:
         missing = given.specimens - len(drawn) // 2
         if missing > 0:
             drawn.fill(counted(specimens(SEED, len(drawn) // 2, SIDE), missing), 2 * given.specimens)
-        teach(drawn, look, LESSONS, given.work / "bases", watch)
+        store_features(drawn, look, LESSONS, given.work / "bases", watch)
     more = Store(given.work / "more", SIDE)
     if given.only in (None, "more"):
         if not len(more):
@@ -111,7 +111,7 @@ def main() -> None:
         if len(again) < given.again:
             others = chain.from_iterable(crops(given.photos, SEED + 500 * n) for n in count(1))
             again.fill(islice(others, len(again), given.again), given.again)
-        teach(again, look, LESSONS, given.work / "bases", watch)
+        store_features(again, look, LESSONS, given.work / "bases", watch)
     rounds = [Store(given.work / f"spoiled-{n}", SIDE) for n in range(given.rounds)]
     for number, store in enumerate(rounds if given.only in (None, "spoiled") else ()):
         if not len(store):
@@ -144,14 +144,14 @@ class Run:
     depths: Sequence[int] | None = None
 
 
-def learn(stores: Sequence[Store], lessons: Sequence[Lesson], weights: Weights, run: Run) -> None:
+def learn(stores: Sequence[Store], lessons: Sequence[TeacherMap], weights: Weights, run: Run) -> None:
     """Train, or go on, and write the model that there is at the end."""
     stores = [store for store in stores if len(store)]
     start = pipeline.trainable(load(run.start, precision="float32")) if run.start else None
     if start and run.depths:
         start = pipeline.deepened(start, run.depths, SEED)
     student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
-    plan = Plan(
+    plan = Schedule(
         run.steps, run.rate, pairs=run.pairs, singles=run.singles, held=run.held, seed=SEED, precision=run.precision
     )
     until = time.time() + 60 * run.minutes
@@ -170,7 +170,7 @@ def averaged(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str
     return {name: means[name] if each.is_floating_point() else each for name, each in one.items()}
 
 
-def networks(folder: Path) -> tuple[Look, Look]:
+def networks(folder: Path) -> tuple[Teacher, Teacher]:
     """ResNet-101 v2 (maps at strides 8 and 16) and MobileNetV2 (18 maps), both on images in [0, 1]."""
     spec = importlib.util.spec_from_file_location("teachers", folder / "teachers.py")
     assert spec is not None
@@ -183,7 +183,7 @@ def networks(folder: Path) -> tuple[Look, Look]:
     return lambda images: residual(images * 2 - 1), lambda images: mobile((images - mean) / deviation)
 
 
-def teachers(folder: Path) -> Look:
+def teachers(folder: Path) -> Teacher:
     """Both networks as one: three maps, at strides 8, 16 and 32."""
     residual, mobile = networks(folder)
 

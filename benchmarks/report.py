@@ -14,7 +14,7 @@ from harness import SOURCE, Options, environment, options, parser, table
 sys.path.insert(0, str(SOURCE))
 from blemish import data
 
-CODE = "from blemish.cli import main; main()"
+CODE = "from blemish.cli.main import main; main()"
 
 
 def section(given: Options, keep: Path | None = None) -> str:

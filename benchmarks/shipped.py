@@ -12,7 +12,7 @@ import numpy as np
 from harness import SOURCE, Options, environment, options, ours, parser, spread, table
 from PIL import Image
 
-CODE = "from blemish.cli import main; main()"
+CODE = "from blemish.cli.main import main; main()"
 
 
 def section(given: Options) -> str:

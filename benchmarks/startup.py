@@ -8,7 +8,7 @@ import time
 from harness import SOURCE, Options, options, parser, printed, spread, table
 
 IMPORT = "import time; start = time.perf_counter(); import blemish; print(time.perf_counter() - start)"
-HELP = "import sys; from blemish.cli import main; sys.argv = ['blemish', '--help']; main()"
+HELP = "import sys; from blemish.cli.main import main; sys.argv = ['blemish', '--help']; main()"
 
 
 def section(given: Options) -> str:

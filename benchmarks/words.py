@@ -22,8 +22,8 @@ from blemish import encoders
 from blemish.detectors.tab import TAB
 from blemish.images import find, read, resize, unit
 from blemish.metrics import image
-from blemish.synth.flaws import FLAWS
-from blemish.synth.specimens import specimen
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.specimens import specimen
 
 XSDD = {
     "finishing_roll_printing": "roller mark",

@@ -21,10 +21,10 @@ from scipy.stats import betabinom
 from torch import Tensor, nn
 
 from blemish import catalog, data, encoders
-from blemish.calibration import Goal, Scheme, calibrated
-from blemish.holding_out import drawn_folds, parts_of
-from blemish.learning import good_parts
-from blemish.promises import false_rejects
+from blemish.calibration.guarantees import false_rejects
+from blemish.calibration.thresholds import Goal, Scheme, calibrate_thresholds
+from blemish.fitting import good_parts
+from blemish.recipes.holdout import draw_folds, parts_of
 from blemish.types import GOOD, Encoder, Features, Geometry, Learner
 
 SIDE = 64
@@ -116,10 +116,10 @@ def _covered(way: Way, detector: Learner, parts: int, splits: int) -> dict[str, 
             score = _fitted(detector, learned)
             held, later, fold = score(rest[: way.held]), score(rest[way.held :]), 1
         else:
-            folds = [learned[numbers] for numbers in drawn_folds(len(learned), FOLDS, seed)]
+            folds = [learned[numbers] for numbers in draw_folds(len(learned), FOLDS, seed)]
             held = np.concatenate([_fitted(detector, np.setdiff1d(learned, out))(out) for out in folds])
             later, fold = _fitted(detector, learned)(rest[:LATER]), len(folds[0])
-        calibration = calibrated(held.tolist(), scheme=way.scheme, fold=fold, goal=way.goal)
+        calibration = calibrate_thresholds(held.tolist(), scheme=way.scheme, fold=fold, goal=way.goal)
         promised = false_rejects(calibration)
         rates.append(float(np.mean([calibration.verdict(each) == "reject" for each in later.tolist()])))
         if seed % 50 == 0:

@@ -15,7 +15,7 @@ from timing import report
 PAGE = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 pictures, good, out = sys.argv[1:4]
-code = "from blemish.cli import main; main()"
+code = "from blemish.cli.main import main; main()"
 method = ["--method", "patchcore", "--encoder", "test-tiny", "--json"]
 command = [sys.executable, "-c", code, "inspect", pictures, "--normal", good, "--out", out, *method]
 start, resident = time.perf_counter(), []

@@ -11,10 +11,10 @@ from scipy.stats import spearmanr
 from timing import report
 
 from blemish import AnomalyDINO, PatchCore, WinCLIP
+from blemish.encoders.checkpoints.tokenizer import built
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.text import TextTransformer
-from blemish.encoders.tokenizer import built
 from blemish.encoders.vit import VisionTransformer
 
 count = int(sys.argv[1])

@@ -16,18 +16,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blemish import data, encoders, lessons, teaching
-from blemish import recipe as recipes
-from blemish.blocks.exemplars import described
+from blemish import data, encoders
+from blemish.blocks.exemplars import patch_descriptors
 from blemish.blocks.memory import MemoryBank
-from blemish.calibration import above
+from blemish.calibration.thresholds import upper_threshold
 from blemish.data.masks import is_empty
 from blemish.data.sampling import normals
 from blemish.images import keyed_batches
 from blemish.inspection import prepare
 from blemish.metrics import image
-from blemish.recipe import Recipe
-from blemish.shown import ShownDefects
+from blemish.recipes import provenance, update
+from blemish.recipes import recipe as recipes
+from blemish.recipes.known_defects import WithKnownDefects
+from blemish.recipes.recipe import Recipe
 from blemish.types import GOOD, Detector, Encoder, Prediction, Sample
 
 OVERKILL = 0.05
@@ -64,12 +65,12 @@ def growing(method: str, encoder: Encoder, good: list[Path], test: list[Sample],
     """A tenth of the parts added to the others, against all of them learned at once."""
     more = len(good) // 10
     say(f"{method}: {len(good) - more} and {more} good parts, {rounds} rounds")
-    first = teaching.freeze(method, encoder, good=good[:-more])
+    first = update.freeze(method, encoder, good=good[:-more])
     adding, building = [], []
     for _ in range(rounds):
-        grown, seconds = timed(lambda: teaching.add_good(first, good[-more:], encoder=encoder))
+        grown, seconds = timed(lambda: update.add_good(first, good[-more:], encoder=encoder))
         adding.append(seconds)
-        anew, seconds = timed(lambda: teaching.freeze(method, encoder, good=good))
+        anew, seconds = timed(lambda: update.freeze(method, encoder, good=good))
         building.append(seconds)
     return {
         "known": len(good) - more,
@@ -86,12 +87,12 @@ def streaming(method: str, encoder: Encoder, good: list[Path], test: list[Sample
     """A bank that good parts come to in ten lots, with room for all and for half, against one chosen among all."""
     lot = len(good) // 10
     lots = [good[start : start + lot] for start in range(0, 10 * lot, lot)]
-    whole = teaching.freeze(method, encoder, good=good[: 10 * lot])
+    whole = update.freeze(method, encoder, good=good[: 10 * lot])
     ratio = float(recipes.bare(whole, encoder).ratio)  # type: ignore[attr-defined]
-    half = teaching.freeze(method, encoder, good=good[: 10 * lot], arguments={"ratio": ratio / 2})
+    half = update.freeze(method, encoder, good=good[: 10 * lot], arguments={"ratio": ratio / 2})
     budget = size(whole, encoder) / 2
     pupil = recipes.bare(whole, encoder)
-    assert isinstance(pupil, lessons.Pupil)
+    assert isinstance(pupil, provenance.Pupil)
     rows = torch.cat([pupil.study(images)[0][0] for _, images in loaded(good[: 10 * lot], pupil)])
     found = {
         "all at once": lambda: whole,
@@ -103,10 +104,10 @@ def streaming(method: str, encoder: Encoder, good: list[Path], test: list[Sample
 
 
 def in_lots(method: str, encoder: Encoder, lots: list[list[Path]], budget: float | None) -> Recipe:
-    recipe = teaching.freeze(method, encoder, good=lots[0])
+    recipe = update.freeze(method, encoder, good=lots[0])
     for number, lot in enumerate(lots[1:], start=2):
         say(f"lot {number} of {len(lots)}")
-        recipe = teaching.add_good(recipe, lot, encoder=encoder, budget=budget)
+        recipe = update.add_good(recipe, lot, encoder=encoder, budget=budget)
     return recipe
 
 
@@ -127,7 +128,7 @@ def measured(name: str, recipe: Recipe, encoder: Encoder, rows: Tensor, test: li
 def showing(method: str, encoder: Encoder, good: list[Path], test: list[Sample], seeds: int) -> list[dict[str, Any]]:
     """Escapes of each type before and after two of it were shown, at thresholds from held-out good parts alone."""
     held = min(HELD_OUT, len(good) // 3)
-    recipe = teaching.freeze(method, encoder, good=good[:-held])
+    recipe = update.freeze(method, encoder, good=good[:-held])
     detector = recipes.bare(recipe, encoder)
     say(f"{method}: looking at {held} held-out and {len(test)} test pictures")
     validation, seen = (look(detector, encoder, paths) for paths in (good[-held:], [each.image for each in test]))
@@ -146,10 +147,10 @@ def shown(
     examples = [test[number] for number in drawn[:SHOWN]]
     masks = {each.image: each.mask for each in examples if each.mask and not is_empty(each.mask)}
     taught, seconds = timed(
-        lambda: teaching.add_defects(recipe, kind, [each.image for each in examples], masks=masks, encoder=encoder)
+        lambda: update.add_defects(recipe, kind, [each.image for each in examples], masks=masks, encoder=encoder)
     )
     ready = recipes.detector(taught, encoder)
-    assert isinstance(ready, ShownDefects)
+    assert isinstance(ready, WithKnownDefects)
     raised = [ready.raised(*part).image_score.numpy() for part in (validation, seen)]
     plain = [part.found.image_score.numpy() for part in (validation, seen)]
     rest, fine = drawn[SHOWN:], np.flatnonzero(kinds == GOOD)
@@ -167,7 +168,7 @@ def shown(
 
 def rates(held: np.ndarray, scores: np.ndarray, defects: np.ndarray, fine: np.ndarray) -> dict[str, float]:
     """Escape and overkill on test pictures; at most OVERKILL of the held-out good parts reach the threshold."""
-    threshold = above(held.tolist(), int(OVERKILL * len(held)) + 1)
+    threshold = upper_threshold(held.tolist(), int(OVERKILL * len(held)) + 1)
     labels = np.r_[np.ones(len(defects), bool), np.zeros(len(fine), bool)]
     return {
         "escape": float((scores[defects] < threshold).mean()),
@@ -178,7 +179,7 @@ def rates(held: np.ndarray, scores: np.ndarray, defects: np.ndarray, fine: np.nd
 
 def forgotten(recipe: Recipe, taught: Recipe, encoder: Encoder, paths: list[Path]) -> bool:
     """Whether forgetting the shown defects restores tensors, scores and maps bit for bit."""
-    back = teaching.forget(taught, [each.id for each in taught.taught if each not in recipe.taught], encoder=encoder)
+    back = update.forget(taught, [each.id for each in taught.taught if each not in recipe.taught], encoder=encoder)
     tensors = back.tensors.keys() == recipe.tensors.keys() and all(
         torch.equal(tensor, back.tensors[name]) for name, tensor in recipe.tensors.items()
     )
@@ -193,7 +194,7 @@ def look(detector: Detector, encoder: Encoder, paths: list[Path]) -> Seen:
     with torch.inference_mode():
         for _, images in loaded(paths, detector):
             found.append(detector(images))
-            patches.append(described(encoder, images))
+            patches.append(patch_descriptors(encoder, images))
     scores, maps = (torch.cat(each) for each in zip(*found, strict=True))
     return Seen(Prediction(scores, maps), torch.cat(patches))
 
@@ -216,8 +217,8 @@ def auroc(recipe: Recipe, encoder: Encoder, test: list[Sample]) -> float:
 def size(recipe: Recipe, encoder: Encoder) -> float:
     """MiB of what good parts have taught."""
     pupil = recipes.bare(recipe, encoder)
-    assert isinstance(pupil, lessons.Pupil)
-    return lessons.known(pupil, recipe.tensors).bytes / 2**20
+    assert isinstance(pupil, provenance.Pupil)
+    return provenance.known(pupil, recipe.tensors).bytes / 2**20
 
 
 def timed(make: Callable[[], Recipe]) -> tuple[Recipe, float]:

@@ -6,8 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from blemish.calibrating import calibrate
-    from blemish.calibration import Goal
+    from blemish.calibration.thresholds import Goal
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
@@ -16,16 +15,17 @@ if TYPE_CHECKING:
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
-    from blemish.evaluation import evaluate
+    from blemish.evaluation.evaluate import evaluate
+    from blemish.evaluation.validate import validate
+    from blemish.fitting import good_parts
     from blemish.inspection import inspect
-    from blemish.learning import good_parts
-    from blemish.recipe import Recipe
-    from blemish.recipe import detector as recipe_detector
-    from blemish.recipe import load as load_recipe
-    from blemish.recipe import save as save_recipe
-    from blemish.teaching import add_defects, add_good, forget, freeze, undo
+    from blemish.recipes.calibrate import calibrate
+    from blemish.recipes.recipe import Recipe
+    from blemish.recipes.recipe import detector as recipe_detector
+    from blemish.recipes.recipe import load as load_recipe
+    from blemish.recipes.recipe import save as save_recipe
+    from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
     from blemish.types import Features, Geometry, Prediction, Sample
-    from blemish.verifying import verify
 
 __version__ = "0.1.0"
 
@@ -34,29 +34,29 @@ _WHERE = {
     "BlemishError": "blemish.errors",
     "Features": "blemish.types",
     "Geometry": "blemish.types",
-    "Goal": "blemish.calibration",
+    "Goal": "blemish.calibration.thresholds",
     "PaDiM": "blemish.detectors.padim",
     "PatchCore": "blemish.detectors.patchcore",
     "Prediction": "blemish.types",
-    "Recipe": "blemish.recipe",
+    "Recipe": "blemish.recipes.recipe",
     "Sample": "blemish.types",
     "SubspaceAD": "blemish.detectors.subspace_ad",
     "TAB": "blemish.detectors.tab",
     "WinCLIP": "blemish.detectors.winclip",
-    "add_defects": "blemish.teaching",
-    "add_good": "blemish.teaching",
-    "calibrate": "blemish.calibrating",
-    "evaluate": "blemish.evaluation",
-    "forget": "blemish.teaching",
-    "freeze": "blemish.teaching",
-    "good_parts": "blemish.learning",
+    "add_defects": "blemish.recipes.update",
+    "add_good": "blemish.recipes.update",
+    "calibrate": "blemish.recipes.calibrate",
+    "evaluate": "blemish.evaluation.evaluate",
+    "forget": "blemish.recipes.update",
+    "freeze": "blemish.recipes.update",
+    "good_parts": "blemish.fitting",
     "inspect": "blemish.inspection",
     "load_encoder": "blemish.encoders",
-    "load_recipe": "blemish.recipe",
-    "recipe_detector": "blemish.recipe",
-    "save_recipe": "blemish.recipe",
-    "undo": "blemish.teaching",
-    "verify": "blemish.verifying",
+    "load_recipe": "blemish.recipes.recipe",
+    "recipe_detector": "blemish.recipes.recipe",
+    "save_recipe": "blemish.recipes.recipe",
+    "undo": "blemish.recipes.update",
+    "validate": "blemish.evaluation.validate",
 }
 _THERE = {"load_encoder": "load", "load_recipe": "load", "recipe_detector": "detector", "save_recipe": "save"}
 """What is called otherwise in its own module."""
@@ -88,7 +88,7 @@ __all__ = [
     "recipe_detector",
     "save_recipe",
     "undo",
-    "verify",
+    "validate",
 ]
 
 

@@ -1,5 +1,5 @@
 """`python -m blemish`."""
 
-from blemish.cli import main
+from blemish.cli.main import main
 
 main()

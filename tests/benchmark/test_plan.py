@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.benchmark.made import PLAN, data_set, plan_file, planned
+from tests.support.made import PLAN, data_set, plan_file, planned
 
 from blemish.benchmark.plan import left_out, read, trials
 from blemish.errors import BadInput

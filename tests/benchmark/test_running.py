@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.benchmark.made import PLAN, category, data_set, here, planned
+from tests.support.made import PLAN, category, data_set, here, planned
 
 from blemish.benchmark import running
 from blemish.benchmark.formats import FORMATS
@@ -16,7 +16,7 @@ from blemish.benchmark.running import Failed, Failure, Finished, run
 from blemish.benchmark.table import tabulated
 from blemish.benchmark.trial import Measured
 from blemish.errors import BadData
-from blemish.learning import Watch, unwatched
+from blemish.fitting import Watch, unwatched
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.benchmark.made import PLAN, data_set, planned
+from tests.support.made import PLAN, data_set, planned
 
 from blemish import catalog
 from blemish.benchmark.formats import as_csv, as_json, as_markdown
@@ -21,7 +21,7 @@ from blemish.benchmark.plan import Planned
 from blemish.benchmark.references import Reference, known_data, references
 from blemish.benchmark.running import Failed, Finished
 from blemish.benchmark.table import COLUMNS, Cell, Row, Table, over_categories, over_seeds, tabulated
-from blemish.evaluation import METRICS
+from blemish.evaluation.evaluate import METRICS
 
 CELLS = ("value", "low", "high")
 PUBLISHED = Reference("patchcore", "MVTec AD", 2, "WideResNet", "a paper", "partly", "a remark", {"image_auroc": 0.99})

@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.benchmark.made import PLAN, category, data_set, here, plan_file, planned
 from tests.cli.test_inspect import picture
+from tests.support.made import PLAN, category, data_set, here, plan_file, planned
 
-from blemish import evaluation
 from blemish.benchmark.plan import Planned, read, trials
 from blemish.benchmark.trial import Measured, measured, parted, peak_memory
 from blemish.data import samples
+from blemish.evaluation import evaluate as evaluation
 
 TABLE = PLAN.replace('"parts"', '"parts.csv"')
 
@@ -24,7 +24,7 @@ def one(folder: Path, text: str = PLAN) -> Planned:
 def test_metrics_are_those_of_evaluate(tmp_path: Path) -> None:
     plan = one(data_set(tmp_path, "bolt", masks=True))
     outcome = measured(plan).outcome
-    report = evaluation.run(plan.trial).as_json()
+    report = evaluation.run_trial(plan.trial).as_json()
     assert {name: outcome[name] for name in evaluation.METRICS} == {name: report[name] for name in evaluation.METRICS}
     assert outcome["shots"] == 2
     assert outcome["pixel_ap"]
@@ -59,7 +59,7 @@ def test_parts_that_are_held_out_were_not_learned(
     plan = one(data_set(tmp_path, "bolt"), text)
     parts = parted(plan.trial)
     assert (len(parts.learned), len(parts.held)) == (learned, held)
-    assert parts.learned == evaluation.taught(plan.trial)
+    assert parts.learned == evaluation.training_samples(plan.trial)
     assert not set(parts.held) & set(parts.fitted)
     assert set(parts.fitted) == set(parts.learned) - set(parts.held)
     assert (parts.fitted == parts.learned) == (scheme == "rest")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 
-from blemish.blocks.regions import outline, regions
+from blemish.blocks.defect_regions import outline, regions
 from blemish.errors import BadInput
 from blemish.images import Region
 

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish import encoders
-from blemish.blocks.exemplars import Exemplars, Once, described, margin
+from blemish.blocks.exemplars import CachedEncoder, Exemplars, margin, patch_descriptors
 from blemish.types import Encoder, Features, WindowEncoder
 
 
@@ -50,12 +50,12 @@ def test_the_margin_is_how_near_good_patches_come_to_a_defect() -> None:
 def test_patches_are_described_by_two_layers_as_unit_vectors() -> None:
     encoder = encoders.load("test-tiny")
     images = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
-    found = described(encoder, images)
+    found = patch_descriptors(encoder, images)
     assert found.shape == (2, 8, 12, 128)
     assert_close(found.norm(dim=-1), torch.ones(2, 8, 12))
     changed = images.clone()
     changed[:, :, :8, :8] = 0
-    assert (described(encoder, changed)[:, 0, 0] - found[:, 0, 0]).norm() > 0.1
+    assert (patch_descriptors(encoder, changed)[:, 0, 0] - found[:, 0, 0]).norm() > 0.1
 
 
 class Counted:
@@ -73,20 +73,20 @@ class Counted:
 
 def test_an_encoder_is_asked_once_for_the_same_images_and_gives_the_same() -> None:
     counted = Counted()
-    once, images = Once(counted), torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    once, images = CachedEncoder(counted), torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     for layers in ((4, 1), (1,), (), (3, 2)):
         found, expected = once(images, layers=layers), counted.encoder(images, layers=layers)
         assert torch.equal(found.image, expected.image)
         assert all(torch.equal(one, other) for one, other in zip(found.patches, expected.patches, strict=True))
     assert counted.asked == 1
-    assert torch.equal(described(once, images), described(counted.encoder, images))
+    assert torch.equal(patch_descriptors(once, images), patch_descriptors(counted.encoder, images))
     assert counted.asked == 1
     once(images.clone(), layers=(1,))
     assert counted.asked == 2
 
 
 def test_what_was_seen_is_forgotten_when_told_to() -> None:
-    once, images = Once(encoders.load("test-tiny")), torch.zeros(1, 3, 64, 64)
+    once, images = CachedEncoder(encoders.load("test-tiny")), torch.zeros(1, 3, 64, 64)
     before = once(images, layers=(2,)).patches[0].clone()
     images += torch.rand(images.shape, generator=torch.Generator().manual_seed(0))
     once.clear()
@@ -95,10 +95,10 @@ def test_what_was_seen_is_forgotten_when_told_to() -> None:
 
 def test_it_stands_for_its_encoder() -> None:
     reader = encoders.load("test-tiny")
-    once = copy.deepcopy(Once(reader))
+    once = copy.deepcopy(CachedEncoder(reader))
     assert isinstance(once, Encoder)
     assert isinstance(once, WindowEncoder)
     assert torch.equal(once.encode_text(["a cap"]), encoders.load_with_text("test-tiny").encode_text(["a cap"]))
-    assert not isinstance(Once(Counted()), WindowEncoder)
+    assert not isinstance(CachedEncoder(Counted()), WindowEncoder)
     with pytest.raises(AttributeError, match="nothing"):
         _ = once.nothing

@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from blemish.blocks import memory
 from blemish.blocks.memory import MemoryBank, Metric, Search
-from blemish.blocks.rows import gathered
+from blemish.blocks.rows import concatenate
 from blemish.errors import BadInput, MissingExtra, NotFitted
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
@@ -108,14 +108,14 @@ def test_remembering_again_replaces_the_bank_and_keeps_no_hold_of_the_rows() -> 
 
 def test_gathered_lays_batches_one_below_the_other() -> None:
     grids = [drawn(2, 3, 4, 5), drawn(1, 2, 2, 5, seed=1)]
-    rows = gathered(iter(grids))
+    rows = concatenate(iter(grids))
     assert torch.equal(rows, torch.cat([grids[0].reshape(24, 5), grids[1].reshape(4, 5)]))
 
 
 @pytest.mark.parametrize("batches", [[], [torch.empty(0, 4, 4, 5)]])
 def test_gathering_nothing_is_refused(batches: list[Tensor]) -> None:
     with pytest.raises(BadInput, match="no images"):
-        gathered(batches)
+        concatenate(batches)
 
 
 @by_metric

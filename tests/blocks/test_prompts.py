@@ -9,7 +9,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.prompts import APRIL_GAN, WINCLIP, WORDINGS, Wording, named, prototypes, sentences, wording
+from blemish.blocks.prompts import (
+    APRIL_GAN,
+    WINCLIP,
+    WORDINGS,
+    Wording,
+    defect_prototypes,
+    ensemble,
+    prototypes,
+    sentences,
+)
 from blemish.errors import BadInput, UnknownName
 from blemish.types import TextEncoder
 
@@ -96,14 +105,14 @@ def test_a_name_with_braces_is_taken_as_it_is() -> None:
 
 
 def test_wordings_go_by_name() -> None:
-    assert wording("winclip") is WINCLIP
+    assert ensemble("winclip") is WINCLIP
     with pytest.raises(UnknownName, match="april-gan, winclip"):
-        wording("none")
+        ensemble("none")
 
 
 def test_a_named_defect_is_the_unit_mean_of_its_sentences() -> None:
     reader = Reader()
-    found = named(cast(TextEncoder, reader), "cap", ["dent", "{odd} mark"], WINCLIP)
+    found = defect_prototypes(cast(TextEncoder, reader), "cap", ["dent", "{odd} mark"], WINCLIP)
     assert reader.read[:1] == [WINCLIP.templates[0].format("cap with dent")]
     assert reader.read[len(WINCLIP.templates)] == WINCLIP.templates[0].format("cap with {odd} mark")
     rows = Reader().encode_text(reader.read[: len(WINCLIP.templates)])
@@ -114,4 +123,4 @@ def test_a_named_defect_is_the_unit_mean_of_its_sentences() -> None:
 @pytest.mark.parametrize("defects", ["dent", [""], ["dent", " "]])
 def test_a_defect_without_a_name_and_a_single_string_are_refused(defects: str | list[str]) -> None:
     with pytest.raises(BadInput, match="give a list"):
-        named(cast(TextEncoder, Reader()), "cap", defects)
+        defect_prototypes(cast(TextEncoder, Reader()), "cap", defects)

@@ -13,13 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.benchmark.made import PLAN, data_set, here, plan_file
 from tests.cli.test_inspect import run
 from tests.structure.test_surface import loaded_after
+from tests.support.made import PLAN, data_set, here, plan_file
 
-from blemish import evaluation
 from blemish.benchmark import running
 from blemish.benchmark.plan import read, trials
+from blemish.evaluation import evaluate as evaluation
 
 
 @pytest.fixture
@@ -50,7 +50,7 @@ def test_a_plan_becomes_a_table_and_a_second_run_measures_nothing(tmp_path: Path
         ("bolt", "stain"),
     ]
     whole = found["rows"][0]
-    expected = [evaluation.run(each.trial).as_json() for each in trials(read(plan))]
+    expected = [evaluation.run_trial(each.trial).as_json() for each in trials(read(plan))]
     for metric in evaluation.METRICS:
         assert whole[metric]["value"] == pytest.approx(sum(each[metric]["value"] for each in expected) / 2)
     assert whole["images_per_second"]["value"] > 0
@@ -117,7 +117,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
 
 
 def test_asking_for_help_does_not_load_torch() -> None:
-    loaded = loaded_after("from blemish.cli import main\nmain(['benchmark', '--help'], standalone_mode=False)")
+    loaded = loaded_after("from blemish.cli.main import main\nmain(['benchmark', '--help'], standalone_mode=False)")
     assert "click" in loaded
     assert not loaded & {"torch", "numpy", "scipy"}
 
@@ -128,8 +128,16 @@ def test_a_run_that_is_stopped_goes_on_and_ends_with_the_same_table(tmp_path: Pa
     plan = plan_file(data_set(tmp_path), PLAN.replace("[0, 1]", "[0, 1, 2]"))
     whole = run("benchmark", plan, "--out", tmp_path / "whole", "--format", "json")
     out = tmp_path / "stopped"
-    command = [sys.executable, "-c", "from blemish.cli import main; main()", "benchmark", str(plan), "--out", str(out)]
-    paths = os.pathsep.join([str(Path(evaluation.__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    command = [
+        sys.executable,
+        "-c",
+        "from blemish.cli.main import main; main()",
+        "benchmark",
+        str(plan),
+        "--out",
+        str(out),
+    ]
+    paths = os.pathsep.join([str(Path(evaluation.__file__).parents[2]), os.environ.get("PYTHONPATH", "")])
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": paths}, stderr=subprocess.PIPE) as process:
         until = time.monotonic() + 300
         while not ((out / "results.jsonl").is_file() and lines(out / "results.jsonl")) and time.monotonic() < until:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from tests.cli.test_inspect import lines, run
-from tests.parts import frozen, good, mask, part, spots
+from tests.support.parts import frozen, good, mask, part, spots
 
-from blemish.recipe import load, save
+from blemish.recipes.recipe import load, save
 
 
 @pytest.fixture

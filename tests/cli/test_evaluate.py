@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from PIL import Image
 from tests.cli.test_inspect import picture, run
 
-from blemish.cli import main
+from blemish.cli.main import main
 
 METRICS = ("image_auroc", "image_ap", "image_f1_max", "pixel_auroc", "pixel_ap", "pixel_f1_max", "aupro")
 QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5"]

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from tests.cli.test_inspect import lines, run
-from tests.parts import good, mask, part, spots
-from tests.report.pages import Page
+from tests.support.pages import Page
+from tests.support.parts import good, mask, part, spots
 
-from blemish.recipe import load
+from blemish.recipes.recipe import load
 
 QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5", "--set", "width=24"]
 

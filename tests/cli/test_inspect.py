@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from blemish import inspection
-from blemish.cli import main
+from blemish.cli.main import main
 from blemish.images import read
 
 QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5"]

@@ -9,13 +9,14 @@ from unittest.mock import Mock
 import pytest
 from click.testing import Result
 from tests.cli.test_inspect import lines, run
-from tests.parts import good, mask, part, spots
-from tests.report.pages import Page
+from tests.support.pages import Page
+from tests.support.parts import good, mask, part, spots
 
-from blemish import judging, recipe_file
-from blemish.blocks.regions import regions
-from blemish.calibration import Calibration, calibrated
-from blemish.recipe import load, save
+from blemish.blocks.defect_regions import regions
+from blemish.calibration.thresholds import Calibration, calibrate_thresholds
+from blemish.recipes import file as recipe_file
+from blemish.recipes.recipe import load, save
+from blemish.runs import decision
 
 QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5", "--set", "width=24"]
 
@@ -49,7 +50,7 @@ def teach(parts: Path, *more: object) -> Result:
 
 def calibrate(path: Path, accept: float, reject: float, pixel: float | None = None) -> Calibration:
     """Thresholds set by hand."""
-    found = dataclasses.replace(calibrated([1.0], scheme="split"), accept=accept, reject=reject, pixel=pixel)
+    found = dataclasses.replace(calibrate_thresholds([1.0], scheme="split"), accept=accept, reject=reject, pixel=pixel)
     save(dataclasses.replace(load(path), calibration=found), path)
     return found
 
@@ -145,7 +146,7 @@ def test_a_finished_run_is_shown_with_the_recipe_that_made_it_and_with_no_other(
 def test_a_page_and_a_record_have_one_judgement(parts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calibrate(parts / "a.blemish", 0.0, 0.0, pixel=0.0)
     counted = Mock(wraps=regions)
-    monkeypatch.setattr(judging, "regions", counted)
+    monkeypatch.setattr(decision, "regions", counted)
     assert inspect(parts, "--report", parts / "page.html").exit_code == 11
     assert counted.call_count == 4
 

@@ -13,13 +13,13 @@ from PIL import Image
 from tests.pretrain.test_sources import photograph
 
 from blemish import encoders
-from blemish.cli import main
+from blemish.cli.main import main
+from blemish.cli.train import Teller
 from blemish.encoders.embedded.network import Embedded
 from blemish.images import read
 from blemish.pretrain import sources
-from blemish.synth.flaws import FLAWS
-from blemish.synth.specimens import specimen
-from blemish.training_commands import Teller
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.specimens import specimen
 
 QUICK = ["--specimens", "4", "--side", "64"]
 

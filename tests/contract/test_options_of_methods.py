@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
-from blemish.blocks.prompts import DEFECTS, named, prototypes
+from blemish.blocks.prompts import DEFECTS, defect_prototypes, prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
@@ -170,7 +170,7 @@ def test_tab_asks_about_any_damage_or_about_the_defects_that_are_named() -> None
     assert torch.equal(one.texts[0], anything.texts[0])
     assert_close(two.texts[-2], one.texts[-1])
     assert not torch.allclose(two.texts[-1], one.texts[-1], atol=1e-4)
-    kinds = named(encoder, "cap", DEFECTS)
+    kinds = defect_prototypes(encoder, "cap", DEFECTS)
     others = kinds[(kinds @ one.texts[-1]) < 0.95]
     assert_close(one.texts[1 : one.innocent], others)
     assert (two(TEST).image_score > one(TEST).image_score).all()  # one more thing that it may be

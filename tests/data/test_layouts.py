@@ -9,7 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
-from tests.data import trees
+from tests.support import trees
 
 from blemish import data
 from blemish.errors import BadData, MissingExtra, UnknownName

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.encoders.checkpoints import PARITY, drawn, parity_state, pictures, saved, timm_vit
+from tests.support.checkpoints import PARITY, drawn, parity_state, pictures, saved, timm_vit
 from torch import Tensor
 
 from blemish import encoders
@@ -251,7 +251,7 @@ def test_the_activation_of_a_bare_clip_is_read_from_its_name_unless_stated(
 
 def parity_state_text() -> State:
     """A text tower of 64 channels from an OpenAI archive, with the joint width of the image tower beside it."""
-    from blemish.encoders.weights import read
+    from blemish.encoders.checkpoints.weights import read
 
     state = read(PARITY / "openai_vit" / "model.pt")
     skipped = ("visual.", "input_resolution", "context_length", "vocab_size")

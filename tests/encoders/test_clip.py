@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.encoders.checkpoints import PARITY, pictures
+from tests.support.checkpoints import PARITY, pictures
 from torch import Tensor
 
 from blemish import encoders
+from blemish.encoders.checkpoints.tokenizer import built
 from blemish.encoders.clip import CLIP
 from blemish.encoders.text import TextTransformer
 from blemish.encoders.tiny import TEXT, VISION, tiny
-from blemish.encoders.tokenizer import built
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights
 from blemish.types import TextEncoder, WindowEncoder

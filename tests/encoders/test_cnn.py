@@ -2,15 +2,15 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.encoders.checkpoints import PARITY, drawn, parity_state, pictures
+from tests.support.checkpoints import PARITY, drawn, parity_state, pictures
 from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.encoders.checkpoints.hints import Hints
+from blemish.encoders.checkpoints.residual import resnet
 from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, Residual, ResNet
-from blemish.encoders.hints import Hints
-from blemish.encoders.residual import resnet
 from blemish.errors import BadInput
 from blemish.types import Encoder
 

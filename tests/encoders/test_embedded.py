@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.encoders.checkpoints import pictures
+from tests.support.checkpoints import pictures
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close

@@ -10,12 +10,13 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 import torch
-from tests.encoders.checkpoints import PARITY, drawn, pictures, saved, timm_vit
+from tests.support.checkpoints import PARITY, drawn, pictures, saved, timm_vit
 
 from blemish import encoders
-from blemish.encoders import clip, hub, loading, names
+from blemish.encoders import clip
+from blemish.encoders.checkpoints import hub, loading, names
+from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.clip import CLIP
-from blemish.encoders.tokenizer import read_tokenizer
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights, UnknownName
 
@@ -40,7 +41,7 @@ def offline(*_arguments: object, **_options: object) -> str:
 
 
 def test_importing_the_room_does_not_import_torch() -> None:
-    code = "import sys, blemish.encoders, blemish.encoders.names; sys.exit('torch' in sys.modules)"
+    code = "import sys, blemish.encoders, blemish.encoders.checkpoints.names; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.encoders.checkpoints import PARITY
+from tests.support.checkpoints import PARITY
 from tokenizers import Tokenizer
 
-from blemish.encoders.tokenizer import END, START, built, read_tokenizer, token_numbers
+from blemish.encoders.checkpoints.tokenizer import END, START, built, read_tokenizer, token_numbers
 from blemish.errors import BadWeights
 
 FOLDER = PARITY / "transformers_clip"

@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 import torch
-from tests.encoders.checkpoints import pictures
+from tests.support.checkpoints import pictures
 from torch import Tensor, nn
 
 from blemish.encoders.config import Pool, Resize, ViTConfig

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.encoders.checkpoints import PARITY, Hostile, drawn, saved, zip_with
+from tests.support.checkpoints import PARITY, Hostile, drawn, saved, zip_with
 
-from blemish.encoders.weights import read
+from blemish.encoders.checkpoints.weights import read
 from blemish.errors import BadWeights
 
 STATE = {"a.weight": drawn(3, 2), "b": drawn(4)}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageFile
-from tests.images import pictures
+from tests.support import pictures
 
 from blemish.errors import BadImage, BadInput
 from blemish.images import read

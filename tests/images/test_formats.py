@@ -10,7 +10,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from tests.images import pictures
+from tests.support import pictures
 
 from blemish.images import read, unit
 

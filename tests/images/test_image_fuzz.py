@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.fuzzing import harmless, spoiled
-from tests.images import pictures
+from tests.support import pictures
+from tests.support.fuzzing import harmless, spoiled
 
 from blemish.errors import BadImage
 from blemish.images import read

@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from blemish.images.likeness import CERTAIN, MORE_THAN_HALF, bar, fingerprint, likeness, same_parts
+from blemish.images.fingerprint import CERTAIN, MORE_THAN_HALF, bar, fingerprint, likeness, same_parts
 
 Pixels = NDArray[np.float64]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.images import pictures
+from tests.support import pictures
 
 from blemish.errors import BadInput
 from blemish.images import colours, overlay, read, save_picture

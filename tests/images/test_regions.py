@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.images import pictures
+from tests.support import pictures
 
 from blemish.errors import BadImage, BadInput
-from blemish.images import Region, crop, fill, place, read, read_mask, resize, visible
+from blemish.images import Region, crop, fill, place, read, read_region_mask, resize, visible
 
 
 @st.composite
@@ -84,13 +84,13 @@ def test_a_mask_of_another_size_or_without_a_pixel_is_refused() -> None:
 
 def test_a_mask_file_is_true_where_it_is_white(tmp_path: Path) -> None:
     Image.fromarray(np.array([[0, 100, 200, 255]], np.uint8)).save(tmp_path / "mask.png")
-    assert read_mask(tmp_path / "mask.png").tolist() == [[False, False, True, True]]
+    assert read_region_mask(tmp_path / "mask.png").tolist() == [[False, False, True, True]]
 
 
 def test_a_black_mask_file_is_refused(tmp_path: Path) -> None:
     Image.new("L", (4, 4)).save(tmp_path / "mask.png")
     with pytest.raises(BadImage, match=r"mask\.png is black everywhere.*paint white"):
-        read_mask(tmp_path / "mask.png")
+        read_region_mask(tmp_path / "mask.png")
 
 
 @pytest.fixture

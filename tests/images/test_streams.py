@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.images import pictures
+from tests.support import pictures
 
 from blemish.errors import BadImage, BadInput
 from blemish.images import decode, find, keyed_batches, read

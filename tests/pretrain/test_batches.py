@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.pretrain.small import LESSONS, SIDE, look, silent, stored, taught, twins
+from tests.support.small import LESSONS, SIDE, look, silent, stored, taught, twins
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,12 +26,12 @@ from blemish.pretrain.batches import (
 )
 from blemish.pretrain.course import Batch
 from blemish.pretrain.store import Entry, Store
-from blemish.pretrain.teachers import Lesson, teach, tensor
-from blemish.synth.flaws import FLAWS
-from blemish.synth.words import SYNONYMS
+from blemish.pretrain.teachers import TeacherMap, store_features, tensor
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.words import SYNONYMS
 
 
-def batches(stores: Sequence[Store], lessons: Sequence[Lesson] = LESSONS, *, seed: int = 0) -> Batches:
+def batches(stores: Sequence[Store], lessons: Sequence[TeacherMap] = LESSONS, *, seed: int = 0) -> Batches:
     return Batches(stores, lessons, pipeline.words_of(stores), seed=seed)
 
 
@@ -181,7 +181,7 @@ def test_pictures_that_only_teachers_speak_about_need_one(tmp_path: Path) -> Non
         batches([photos], ())
     with pytest.raises(BadInput, match="ask for specimens"):
         batches([photos])
-    teach(photos, look, LESSONS, tmp_path / "bases", silent)
+    store_features(photos, look, LESSONS, tmp_path / "bases", silent)
     batch = batches([photos]).draw(0, pairs=4, singles=3)
     assert batch.images.shape[0] == len(batch.targets[0]) == 3
     assert batch.masks.shape == (0, SIDE, SIDE)
@@ -189,7 +189,7 @@ def test_pictures_that_only_teachers_speak_about_need_one(tmp_path: Path) -> Non
 
 def test_a_store_of_half_a_lesson_is_not_taught(tmp_path: Path) -> None:
     (store,) = taught(tmp_path)
-    lessons = (*LESSONS, Lesson("other", 0, 3, 16, 2))
+    lessons = (*LESSONS, TeacherMap("other", 0, 3, 16, 2))
     batch = batches([store], lessons).draw(0, pairs=3, singles=3)
     assert batch.targets == ()
     assert batch.images.shape[0] == 6
@@ -202,7 +202,7 @@ def test_a_store_that_has_grown_since_is_not_taught(tmp_path: Path) -> None:
     grown = batches([store])
     assert grown.taught == set()
     assert grown.draw(0, pairs=7, singles=0).targets == ()
-    teach(store, look, LESSONS, tmp_path / "bases", silent)
+    store_features(store, look, LESSONS, tmp_path / "bases", silent)
     assert len(batches([store]).draw(0, pairs=7, singles=0).targets[0]) == 7
 
 

@@ -4,13 +4,13 @@ from dataclasses import fields, replace
 
 import pytest
 import torch
-from tests.pretrain.small import LESSONS, SEES, student, taught
+from tests.support.small import LESSONS, SEES, student, taught
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Batch, Course, Weights, covered, firsts, pooled
+from blemish.pretrain.course import Batch, PretrainModel, Weights, covered, firsts, pooled
 
 AIMS = [each.name for each in fields(Weights)]
 EVERY = Weights(1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -22,10 +22,10 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Batch:
     return Batches(stores, LESSONS, student(stores).words.vocabulary).draw(0, pairs=4, singles=2)
 
 
-def course(weights: Weights = EVERY) -> Course:
+def course(weights: Weights = EVERY) -> PretrainModel:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)  # of the heads
-        return Course(student([]), LESSONS, weights).eval()
+        return PretrainModel(student([]), LESSONS, weights).eval()
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:

@@ -6,15 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.pretrain.small import taught
 from tests.structure.source import ROOT
+from tests.support.small import taught
 
 TWO = """
 import json, os, sys
 from dataclasses import replace
 from pathlib import Path
 
-from tests.pretrain.small import LESSONS, SIDE, student
+from tests.support.small import LESSONS, SIDE, student
 from tests.pretrain.test_loop import PLAN, Told
 
 from blemish.pretrain.batches import Batches

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.pretrain.small import LESSONS, SIDE, student, taught
+from tests.support.small import LESSONS, SIDE, student, taught
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -17,12 +17,12 @@ from blemish import encoders
 from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Course, Weights
-from blemish.pretrain.loop import Plan, initialised, rate, train, write
+from blemish.pretrain.course import PretrainModel, Weights
+from blemish.pretrain.loop import Schedule, initialised, rate, train, write
 from blemish.pretrain.norms import with_norms
 from blemish.pretrain.store import Store
 
-PLAN = Plan(steps=4, rate=4e-3, warmup=2, average=0.5, pairs=4, singles=2, save_every=2, accelerator="cpu")
+PLAN = Schedule(steps=4, rate=4e-3, warmup=2, average=0.5, pairs=4, singles=2, save_every=2, accelerator="cpu")
 EVERY = Weights(1.0, 1.0, 0.2, 0.3, 0.1, 0.1)
 SENTENCES = ["a photo of a screw", "bottle with a dent", "flawless metal plate"]
 
@@ -32,10 +32,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> list[Store]:
     return taught(tmp_path_factory.mktemp("stores"))
 
 
-def ready(stores: list[Store], *, seed: int = 0) -> tuple[Course, Batches]:
+def ready(stores: list[Store], *, seed: int = 0) -> tuple[PretrainModel, Batches]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # of the heads
-        course = Course(student(stores, seed=seed), LESSONS, EVERY)
+        course = PretrainModel(student(stores, seed=seed), LESSONS, EVERY)
     return course, Batches(stores, LESSONS, course.student.words.vocabulary)
 
 
@@ -51,7 +51,7 @@ class Told:
             raise KeyboardInterrupt
 
 
-def run(stores: list[Store], folder: Path, plan: Plan = PLAN, told: Told | None = None) -> tuple[Embedded, bool]:
+def run(stores: list[Store], folder: Path, plan: Schedule = PLAN, told: Told | None = None) -> tuple[Embedded, bool]:
     course, batches = ready(stores)
     done = train(course, batches, plan, folder, tell=told or Told())
     return course.student, done
@@ -153,7 +153,7 @@ def test_more_steps_may_be_asked_for_later(stores: list[Store], tmp_path: Path) 
 
 def test_a_checkpoint_of_another_model_is_refused(stores: list[Store], tmp_path: Path) -> None:
     run(stores, tmp_path, replace(PLAN, steps=1))
-    course = Course(student(stores), LESSONS[:1], EVERY)
+    course = PretrainModel(student(stores), LESSONS[:1], EVERY)
     with pytest.raises(BadInput, match=r"checkpoint\.pt is of another model, other words or other teachers"):
         train(course, Batches(stores, LESSONS[:1], ()), PLAN, tmp_path, tell=Told())
 
@@ -196,7 +196,7 @@ def test_matrices_decay_and_the_vectors_of_words_that_are_not_said_do_not(stores
 
 
 def test_the_rate_warms_up_and_falls_along_half_a_cosine() -> None:
-    plan = Plan(steps=110, rate=1.0, warmup=10)
+    plan = Schedule(steps=110, rate=1.0, warmup=10)
     assert [rate(step, plan) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
     assert rate(10, plan) == pytest.approx(1)
     assert rate(60, plan) == pytest.approx(0.505)

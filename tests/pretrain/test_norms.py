@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from copy import deepcopy
 
 import torch
-from tests.pretrain.small import SIDE, student
+from tests.support.small import SIDE, student
 from torch import Tensor, nn
 from torch.testing import assert_close
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.pretrain.small import LESSONS, SEES, SIDE, silent, stored, student, taught
 from tests.pretrain.test_loop import EVERY, PLAN, Told, images
 from tests.pretrain.test_sources import black, photograph
+from tests.support.small import LESSONS, SEES, SIDE, silent, stored, student, taught
 from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.errors import BadInput
 from blemish.pretrain import pipeline
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Course, Weights
+from blemish.pretrain.course import PretrainModel, Weights
 from blemish.pretrain.norms import without_norms
 from blemish.pretrain.pipeline import PRESETS, Pictures, beginning, gathered, lessons_of, weights_of, words_of
 from blemish.pretrain.store import UNKNOWN
@@ -190,7 +190,7 @@ def test_going_on_begins_with_what_has_been_learned(tmp_path: Path) -> None:
     stores = taught(tmp_path)
     start, plan = student(stores), replace(PLAN, steps=1, pairs=6, singles=3)
     aims = replace(EVERY, distillation=0.0, tab=0.0)  # whose heads begin anew
-    course = Course(start, LESSONS, aims)
+    course = PretrainModel(start, LESSONS, aims)
     batch = Batches(stores, LESSONS, start.words.vocabulary).draw(0, pairs=6, singles=3)
     with torch.no_grad():
         learned = float(course.total(course(batch)))

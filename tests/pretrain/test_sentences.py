@@ -7,10 +7,10 @@ import pytest
 
 from blemish.encoders.embedded.words import split
 from blemish.pretrain import sentences
-from blemish.synth.flaws import FLAWS
-from blemish.synth.materials import MATERIALS
-from blemish.synth.parts import PARTS
-from blemish.synth.words import SYNONYMS
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.materials.materials import MATERIALS
+from blemish.synth.drawn.parts.parts import PARTS
+from blemish.synth.drawn.words import SYNONYMS
 
 PRODUCTS = [*(each.words for each in MATERIALS.values()), *(each.words for each in PARTS.values())]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tests.pretrain.small import SIDE
+from tests.support.small import SIDE
 
 from blemish.pretrain import sources
 from blemish.pretrain.sources import crop, flawed_photographs, photographs, specimens
 from blemish.pretrain.store import UNKNOWN, Entry
-from blemish.synth.flaws import FLAWS
-from blemish.synth.specimens import specimen
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.specimens import specimen
 
 
 def photograph(path: Path, *, seed: int = 0, level: int = 150, height: int = 90, width: int = 120) -> Path:

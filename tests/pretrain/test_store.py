@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.pretrain.small import PRODUCTS, SIDE, photographs, several, stored, twins
+from tests.support.small import PRODUCTS, SIDE, photographs, several, stored, twins
 
 from blemish.errors import BadInput
 from blemish.pretrain.store import UNKNOWN, Entry, Store

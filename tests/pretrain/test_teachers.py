@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.pretrain.small import LESSONS, SIDE, look, photographs, several, silent, stored, twins
+from tests.support.small import LESSONS, SIDE, look, photographs, several, silent, stored, twins
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.pretrain.store import Store
-from blemish.pretrain.teachers import Compression, Lesson, compression, teach, tensor
+from blemish.pretrain.teachers import Compression, TeacherMap, compression, store_features, tensor
 
 
 def rows(count: int = 4000) -> Tensor:
@@ -62,7 +62,7 @@ def packed(store: Store, bases: Path, name: str = "grey") -> Tensor:
 
 def test_what_teachers_say_is_stored_but_of_good_twins(tmp_path: Path) -> None:
     store = stored(tmp_path / "store", 5, photos=2)
-    teach(store, look, LESSONS, tmp_path / "bases", silent, batch_size=3)
+    store_features(store, look, LESSONS, tmp_path / "bases", silent, batch_size=3)
     found = torch.from_numpy(store.features("grey").astype(np.float32))
     assert found.shape == (12, 4, 8, 8)
     spoken = torch.tensor([bool(fact["family"]) for fact in store.facts])
@@ -78,7 +78,7 @@ def test_progress_is_told_for_every_picture_that_is_shown(tmp_path: Path) -> Non
     def watch(stage: str, total: int) -> Callable[[], None]:
         return lambda: told.append((stage, total))
 
-    teach(stored(tmp_path / "store", 3, photos=2), look, LESSONS, tmp_path / "bases", watch, batch_size=2)
+    store_features(stored(tmp_path / "store", 3, photos=2), look, LESSONS, tmp_path / "bases", watch, batch_size=2)
     assert told == [("asking the teachers", 5)] * 5
 
 
@@ -88,9 +88,9 @@ def nobody(images: Tensor) -> list[Tensor]:
 
 def test_nobody_is_asked_twice(tmp_path: Path) -> None:
     store = stored(tmp_path / "store", 3)
-    teach(store, look, LESSONS, tmp_path / "bases", silent)
+    store_features(store, look, LESSONS, tmp_path / "bases", silent)
     before = store.features("grey").copy()
-    teach(store, nobody, LESSONS, tmp_path / "bases", silent)
+    store_features(store, nobody, LESSONS, tmp_path / "bases", silent)
     assert np.array_equal(store.features("grey"), before)
 
 
@@ -105,17 +105,17 @@ def test_an_interrupted_teacher_leaves_nothing_half_said(tmp_path: Path) -> None
         return look(images)
 
     with pytest.raises(KeyboardInterrupt):
-        teach(store, interrupted, LESSONS, tmp_path / "bases", silent, batch_size=2)
+        store_features(store, interrupted, LESSONS, tmp_path / "bases", silent, batch_size=2)
     assert not store.has("grey")
-    teach(store, look, LESSONS, tmp_path / "bases", silent, batch_size=2)
+    store_features(store, look, LESSONS, tmp_path / "bases", silent, batch_size=2)
     whole = stored(tmp_path / "whole", 4)
-    teach(whole, look, LESSONS, tmp_path / "other-bases", silent, batch_size=2)
+    store_features(whole, look, LESSONS, tmp_path / "other-bases", silent, batch_size=2)
     assert np.array_equal(store.features("grey"), whole.features("grey"))
 
 
 def test_of_a_store_that_has_grown_only_what_is_new_is_shown(tmp_path: Path) -> None:
     store, shown = stored(tmp_path / "store", 3), []
-    teach(store, look, LESSONS, tmp_path / "bases", silent)
+    store_features(store, look, LESSONS, tmp_path / "bases", silent)
     before = store.features("grey").copy()
     store.fill([*(twins(number) for number in range(3, 5)), *photographs(1)], 11)
 
@@ -123,7 +123,7 @@ def test_of_a_store_that_has_grown_only_what_is_new_is_shown(tmp_path: Path) -> 
         shown.append(len(images))
         return look(images)
 
-    teach(store, counting, LESSONS, tmp_path / "bases", silent)
+    store_features(store, counting, LESSONS, tmp_path / "bases", silent)
     assert shown == [3]
     found = torch.from_numpy(store.features("grey").astype(np.float32))
     assert np.array_equal(found[:6], before)
@@ -132,9 +132,9 @@ def test_of_a_store_that_has_grown_only_what_is_new_is_shown(tmp_path: Path) -> 
 
 def test_a_second_store_speaks_the_language_of_the_first(tmp_path: Path) -> None:
     first, second = stored(tmp_path / "first", 3), stored(tmp_path / "second", 0, photos=3)
-    teach(first, look, LESSONS, tmp_path / "bases", silent)
+    store_features(first, look, LESSONS, tmp_path / "bases", silent)
     kept = (tmp_path / "bases" / "grey.safetensors").read_bytes()
-    teach(second, look, LESSONS, tmp_path / "bases", silent)
+    store_features(second, look, LESSONS, tmp_path / "bases", silent)
     assert (tmp_path / "bases" / "grey.safetensors").read_bytes() == kept
     found = torch.from_numpy(second.features("grey").astype(np.float32))
     assert_close(found, packed(second, tmp_path / "bases"), rtol=1e-3, atol=1e-3)
@@ -142,8 +142,8 @@ def test_a_second_store_speaks_the_language_of_the_first(tmp_path: Path) -> None
 
 def test_a_map_is_brought_to_the_stride_of_its_lesson(tmp_path: Path) -> None:
     store = stored(tmp_path / "store", 2)
-    lessons = [Lesson("coarse", 0, 3, 16, 2), Lesson("fine", 0, 1, 4, 2)]
-    teach(store, look, lessons, tmp_path / "bases", silent)
+    lessons = [TeacherMap("coarse", 0, 3, 16, 2), TeacherMap("fine", 0, 1, 4, 2)]
+    store_features(store, look, lessons, tmp_path / "bases", silent)
     assert store.features("coarse").shape == (4, 2, 4, 4)
     assert store.features("fine").shape == (4, 2, 16, 16)
     base = Compression(**load_file(tmp_path / "bases" / "coarse.safetensors"))

@@ -12,10 +12,10 @@ import pytest
 import torch
 from PIL import Image
 from scipy import stats
-from tests.report.browser import Browser, missing
-from tests.report.pages import Row, labelled, result, written
 from tests.report.test_commands import recipe
 from tests.report.test_page import HOSTILE
+from tests.support.browser import Browser, missing
+from tests.support.pages import Row, labelled, result, written
 
 from blemish.metrics.image import auroc
 from blemish.report import About, Item, Writer, pictures

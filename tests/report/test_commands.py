@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.cli.test_evaluate import category
 from tests.cli.test_inspect import QUICK, inspect, lines, parts, picture, run
-from tests.report.pages import Page, labelled
+from tests.support.pages import Page, labelled
 
 from blemish import inspection
 from blemish.inspection import Inspected, Unreadable

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from tests.report.pages import Page, labelled, mask, result, written
+from tests.support.pages import Page, labelled, mask, result, written
 
 from blemish.errors import BadInput
 from blemish.inspection import Unreadable

@@ -14,20 +14,19 @@ RANKS = (
     {"types", "errors"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
-    {"detectors", "pretrain"},
+    {"training"},
+    {"detectors", "classifiers", "videos", "pretrain"},
     {"catalog"},
-    {"inspection", "learning", "recording", "evaluation", "calibration", "calibrating", "holding_out", "promises"}
-    | {"recipe", "recipe_file", "lessons", "shown", "showing", "teaching", "judging", "planning", "verifying"},
+    {"calibration", "inspection", "fitting"},
+    {"recipes"},
+    {"evaluation", "runs"},
     {"__init__"},
-    {"benchmark", "report"},
-    {"options"},
-    {"benchmark_commands", "training_commands", "calibration_commands", "recipe_commands", "report_commands"}
-    | {"evaluation_commands", "agreement_commands"},
+    {"benchmark", "report", "export", "serve"},
     {"cli"},
     {"__main__"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-MAY_USE_NEIGHBOURS = RANKS[5]
+MAY_USE_NEIGHBOURS = {"inspection", "fitting"}
 OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 

@@ -114,7 +114,7 @@ def _public(tree: ast.Module) -> Iterator[tuple[str, ast.Module | Definition]]:
 def test_nothing_is_unpickled_unsafely(file: Path) -> None:
     """torch.load reads tensors only; pickle itself serves one restricted unpickler."""
     readers = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
-    if name(file) != "encoders/archive.py":
+    if name(file) != "encoders/checkpoints/archive.py":
         used = [ast.unparse(node) for node in nodes(file) if isinstance(node, ast.Attribute)]
         assert {each for each in used if each.partition(".")[0] in readers} <= {"pickle.UnpicklingError"}
         assert not [node for node in nodes(file) if isinstance(node, ast.ImportFrom) and node.module in readers]
@@ -133,7 +133,7 @@ def test_nothing_is_unpickled_unsafely(file: Path) -> None:
 
 
 def test_the_one_unpickler_refuses_what_it_does_not_know() -> None:
-    archive = next(file for file in FILES if name(file) == "encoders/archive.py")
+    archive = next(file for file in FILES if name(file) == "encoders/checkpoints/archive.py")
     classes = [node for node in parsed(archive).body if isinstance(node, ast.ClassDef)]
     readers = [node for node in classes if "pickle.Unpickler" in map(ast.unparse, node.bases)]
     assert len(readers) == 1

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from blemish.errors import BadInput
-from blemish.synth.flaws import FLAWS, chosen, fits
-from blemish.synth.scene import Mask, Piece, Plane, Scene, Surface
-from blemish.synth.words import BAD, GOOD, SYNONYMS, TEMPLATES, VOCABULARY, flaw_sentence, photo, with_article
+from blemish.synth.drawn.flaws.flaws import FLAWS, chosen, fits
+from blemish.synth.drawn.scene import Mask, Piece, Plane, Scene, Surface
+from blemish.synth.drawn.words import BAD, GOOD, SYNONYMS, TEMPLATES, VOCABULARY, flaw_sentence, photo, with_article
 
 SIDE, DRAWS = 80, 6
 each_family = pytest.mark.parametrize("family", sorted(FLAWS))

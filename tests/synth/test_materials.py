@@ -3,9 +3,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from blemish.synth.fields import cells, coordinates, fractal_noise, grain_noise, smooth_noise, stretched_noise, warped
-from blemish.synth.materials import MATERIALS
-from blemish.synth.scene import Surface
+from blemish.synth.drawn.fields import (
+    cells,
+    coordinates,
+    fractal_noise,
+    grain_noise,
+    smooth_noise,
+    stretched_noise,
+    warped,
+)
+from blemish.synth.drawn.materials.materials import MATERIALS
+from blemish.synth.drawn.scene import Surface
 
 SIDE = 64
 

@@ -5,8 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from blemish.synth.optics import CHANCES, KINDS, Camera, Light, draw_camera, draw_light, lit, metered, photographed
-from blemish.synth.scene import Surface
+from blemish.synth.drawn.optics import (
+    CHANCES,
+    KINDS,
+    Camera,
+    Light,
+    draw_camera,
+    draw_light,
+    lit,
+    metered,
+    photographed,
+)
+from blemish.synth.drawn.scene import Surface
 
 SIDE = 64
 

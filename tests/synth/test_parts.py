@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 import pytest
 
-from blemish.synth.outlines import (
+from blemish.synth.drawn.outlines import (
     around,
     bevel,
     box,
@@ -26,8 +26,8 @@ from blemish.synth.outlines import (
     within,
     without,
 )
-from blemish.synth.parts import PARTS
-from blemish.synth.scene import Scene, Surface
+from blemish.synth.drawn.parts.parts import PARTS
+from blemish.synth.drawn.scene import Scene, Surface
 
 SIDE = 64
 SEEDS = range(3)

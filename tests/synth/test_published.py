@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from blemish.synth.augmenters import AUGMENTERS, Augmenter
-from blemish.synth.cutpaste import cutpaste, cutpaste_scar
-from blemish.synth.draem import CODE_OPACITY, draem
-from blemish.synth.feature_noise import feature_noise, perlin_masks
-from blemish.synth.glass import glass, onto_shell
-from blemish.synth.nsa import half_side, intensity_label, logistic_label, nsa, shift_intensity
-from blemish.synth.perlin import fade, perlin_mask, perlin_noise
-from blemish.synth.poisson import Gradients, poisson_blend
-from blemish.synth.scene import Colours, Mask
+from blemish.synth.drawn.scene import Colours, Mask
+from blemish.synth.published.augmenters import AUGMENTERS, Augmenter
+from blemish.synth.published.cutpaste import cutpaste, cutpaste_scar
+from blemish.synth.published.draem import CODE_OPACITY, draem
+from blemish.synth.published.feature_noise import feature_noise, perlin_masks
+from blemish.synth.published.glass import glass, onto_shell
+from blemish.synth.published.nsa import half_side, intensity_label, logistic_label, nsa, shift_intensity
+from blemish.synth.published.perlin import fade, perlin_mask, perlin_noise
+from blemish.synth.published.poisson import Gradients, poisson_blend
 
 SIDE = 64
 Generator = Callable[[Colours, np.random.Generator], tuple[Colours, Mask]]

@@ -16,9 +16,9 @@ from blemish import catalog, data
 from blemish.benchmark.references import known_data
 from blemish.benchmark.sections import Section, among, is_count, is_share, is_text, read_toml
 from blemish.encoders import DEFAULT, Precision
-from blemish.encoders.names import EMBEDDED, TINY, is_published
+from blemish.encoders.checkpoints.names import EMBEDDED, TINY, is_published
 from blemish.errors import BlemishError
-from blemish.evaluation import Trial
+from blemish.evaluation.evaluate import Trial
 
 ALL = "all"
 """How plans and tables write the shots that are the whole training split."""

@@ -9,7 +9,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Literal
 
-from blemish.evaluation import METRICS
+from blemish.evaluation.evaluate import METRICS
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from blemish.benchmark.trial import Measured, measured, peak_memory
 from blemish.data import Split
 from blemish.encoders import Precision
 from blemish.errors import BadData, BlemishError
-from blemish.learning import Watch, unwatched
+from blemish.fitting import Watch, unwatched
 
 
 class Failure(NamedTuple):

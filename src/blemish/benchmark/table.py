@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from blemish.benchmark.plan import ALL, Planned
 from blemish.benchmark.references import Reference
 from blemish.benchmark.running import Failed, Finished
-from blemish.evaluation import METRICS
+from blemish.evaluation.evaluate import METRICS
 
 VERDICTS = ("f1", "accuracy", "escape", "overkill")
 COLUMNS = (*METRICS, *VERDICTS, "images_per_second", "peak_mib")

@@ -15,12 +15,13 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blemish import data, encoders, evaluation
+from blemish import data, encoders
 from blemish.benchmark.plan import Planned
 from blemish.benchmark.verdicts import Rates, rates, threshold, verdict
 from blemish.data.sampling import normals, shots
+from blemish.evaluation import evaluate as evaluation
+from blemish.fitting import Watch, unwatched
 from blemish.inspection import Inspected, Unreadable, inspect
-from blemish.learning import Watch, unwatched
 from blemish.types import GOOD, Detector, Sample
 
 MOST_HELD_OUT = 200
@@ -49,10 +50,10 @@ def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
     parts = parted(trial)
     bad: list[Unreadable] = []
     start = time.perf_counter()
-    detector = evaluation.learned(trial, parts.learned, watch=watch, unreadable=bad)
+    detector = evaluation.fit_trial(trial, parts.learned, watch=watch, unreadable=bad)
     seconds = time.perf_counter() - start
     split = parts.fitted != parts.learned
-    judge = evaluation.learned(trial, parts.fitted, watch=watch, unreadable=bad) if split else detector
+    judge = evaluation.fit_trial(trial, parts.fitted, watch=watch, unreadable=bad) if split else detector
     held = _scored(judge, parts.held, trial, watch, bad)
     limit = threshold([line["score"] for line in held], planned.alpha)
     tested: list[dict[str, Any]] = []
@@ -84,7 +85,7 @@ def parted(trial: evaluation.Trial) -> Parts:
     """Which good parts are learned and which held out; the detector that scores a part has not learned it."""
     train = normals(data.samples(trial.root, layout=trial.layout, category=trial.category, split="train"))
     order = shots(train, len(train), seed=trial.seed) if train else []
-    learned = evaluation.taught(trial)
+    learned = evaluation.training_samples(trial)
     spare, fold = order[len(learned) :][:MOST_HELD_OUT], (len(learned) + 4) // 5 if len(learned) > 1 else 0
     if len(spare) >= fold:
         return Parts(learned, learned, spare)

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.calibration import above
+from blemish.calibration.thresholds import upper_threshold
 from blemish.metrics.binomial import rate
 from blemish.metrics.intervals import Estimate
 from blemish.types import GOOD
@@ -28,7 +28,7 @@ def threshold(scores: Sequence[float], alpha: float) -> float | None:
     draws (Vovk, "Conditional validity of inductive conformal predictors", 2012). Fewer than 1 / alpha - 1 parts cannot
     show that much; k is then 1.
     """
-    return above(scores, max(1, math.floor(alpha * (len(scores) + 1)))) if len(scores) else None
+    return upper_threshold(scores, max(1, math.floor(alpha * (len(scores) + 1)))) if len(scores) else None
 
 
 def verdict(score: float, limit: float | None) -> Verdict | None:

@@ -16,7 +16,7 @@ from blemish.types import Encoder, Features
 QUANTILE = 0.999
 
 
-class Resemblance(NamedTuple):
+class Match(NamedTuple):
     """How much each patch is like a shown defect, and which one."""
 
     amount: Tensor  # (...), in [0, 1]: 0 where a good patch is as near, 1 where it is the defect itself
@@ -36,11 +36,11 @@ class Exemplars(nn.Module):
         self.defects.hold(defects)
         self.good.hold(good)
 
-    def forward(self, patches: Tensor) -> Resemblance:
+    def forward(self, patches: Tensor) -> Match:
         """Of patches (..., D), as `described` returns them."""
         near, row = (found.squeeze(-1) for found in self.defects.nearest(patches))
         far = self.good.distance(patches).clamp_min(torch.finfo(patches.dtype).tiny)
-        return Resemblance(((far - near - self.margin) / far).clamp(0, 1), row)
+        return Match(((far - near - self.margin) / far).clamp(0, 1), row)
 
 
 def layers_of(encoder: Encoder) -> tuple[int, int]:
@@ -48,13 +48,13 @@ def layers_of(encoder: Encoder) -> tuple[int, int]:
     return encoder.depth // 2, encoder.depth * 3 // 4
 
 
-def described(encoder: Encoder, images: Tensor) -> Tensor:
+def patch_descriptors(encoder: Encoder, images: Tensor) -> Tensor:
     """Unit features of patches, each on its own: (N, h, w, D)."""
     found = encoder(images, layers=layers_of(encoder)).patches
     return F.normalize(join_layers([F.normalize(patches, dim=-1) for patches in found]), dim=-1)
 
 
-class Once(nn.Module):
+class CachedEncoder(nn.Module):
     """An encoder that looks at images once between two calls of `clear`, for whoever asks for its layers."""
 
     def __init__(self, encoder: Encoder) -> None:

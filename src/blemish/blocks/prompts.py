@@ -102,7 +102,7 @@ DEFECTS = (
 WORDINGS = {"april-gan": APRIL_GAN, "winclip": WINCLIP}
 
 
-def wording(name: str) -> Wording:
+def ensemble(name: str) -> Wording:
     """A published ensemble by name; raises UnknownName."""
     if name not in WORDINGS:
         raise UnknownName(f"no wording {name!r}: choose from {', '.join(WORDINGS)}")
@@ -114,7 +114,7 @@ def sentences(states: Sequence[str], templates: Sequence[str], product: str) -> 
     return [template.format(state.format(product)) for template in templates for state in states]
 
 
-def named(encoder: TextEncoder, product: str, defects: Sequence[str], words: Wording = WINCLIP) -> Tensor:
+def defect_prototypes(encoder: TextEncoder, product: str, defects: Sequence[str], words: Wording = WINCLIP) -> Tensor:
     """Unit text embeddings of the product with each of these defects, a row a defect: (K, D)."""
     if isinstance(defects, str) or any(not defect.strip() for defect in defects):
         raise BadInput(f"defects={defects!r}: give a list of what can go wrong, none of it empty, as ['scratch']")
@@ -141,7 +141,7 @@ def prototypes(
     return F.normalize(means, dim=-1)
 
 
-def asked(
+def class_prototypes(
     encoder: TextEncoder, product: str, defects: Sequence[str], words: Wording = WINCLIP, *, same: float = 0.95
 ) -> tuple[Tensor, int]:
     """Unit text embeddings (C, D), and how many of them, the first ones, are no anomaly that is asked for.
@@ -152,7 +152,7 @@ def asked(
     either = prototypes(encoder, product, words)
     if not defects:
         return either, 1
-    own = named(encoder, product, defects, words)
-    others = named(encoder, product, DEFECTS, words)
+    own = defect_prototypes(encoder, product, defects, words)
+    others = defect_prototypes(encoder, product, DEFECTS, words)
     others = others[(others @ own.T).amax(1) < same]
     return torch.cat([either[:1], others, own]), 1 + len(others)

@@ -10,7 +10,7 @@ from torch import Tensor
 from blemish.errors import BadInput
 
 
-def gathered(batches: Iterable[Tensor]) -> Tensor:
+def concatenate(batches: Iterable[Tensor]) -> Tensor:
     """All features of batches of (..., D), one below the other: (M, D). Raises BadInput when there are none."""
     rows = [batch.flatten(0, -2) for batch in batches]
     if not sum(map(len, rows)):

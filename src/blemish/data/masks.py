@@ -13,7 +13,7 @@ from blemish.errors import BadImage
 LOSSY_THRESHOLD = 128  # JPEG surrounds edges with faint non-zero pixels
 
 
-def read_mask(path: Path, *, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
+def read_ground_truth(path: Path, *, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
     """True where the defect is: (H, W), resized to `size` (H, W) by the nearest pixel when one is given.
 
     Any non-zero colour is defect, since some data sets number their defects from 1; in a JPEG it must reach 128 of 255.
@@ -45,4 +45,4 @@ def _nonzero(picture: Image.Image, threshold: int) -> NDArray[np.bool_]:
 
 def is_empty(path: Path) -> bool:
     """Whether a mask marks nothing: how the Kolektor data sets tell good from defective."""
-    return not read_mask(path).any()
+    return not read_ground_truth(path).any()

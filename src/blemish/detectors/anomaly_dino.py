@@ -16,7 +16,7 @@ from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.rotation import rotate, turned_while_few
-from blemish.blocks.rows import gathered
+from blemish.blocks.rows import concatenate
 from blemish.types import Encoder, Geometry, Prediction
 
 
@@ -55,7 +55,7 @@ class AnomalyDINO(nn.Module):
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember every patch of the good parts, at every rotation while they are few."""
-        self.bank.remember(gathered(map(self._patches, turned_while_few(batches, self.few, self._turns))))
+        self.bank.remember(concatenate(map(self._patches, turned_while_few(batches, self.few, self._turns))))
         return self
 
     def _turns(self, images: Tensor) -> Iterator[Tensor]:

@@ -14,7 +14,7 @@ from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.patches import describe_neighbours, join_layers
-from blemish.blocks.rows import gathered
+from blemish.blocks.rows import concatenate
 from blemish.types import Encoder, Geometry, Prediction
 
 
@@ -57,7 +57,7 @@ class PatchCore(nn.Module):
     @torch.inference_mode()
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember a coreset of the patches of good parts."""
-        rows = gathered(self._patches(images) for images in batches)
+        rows = concatenate(self._patches(images) for images in batches)
         self.bank.remember(rows[self.choose(rows)])
         return self
 

@@ -19,9 +19,9 @@ from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers, pool_neighbours
-from blemish.blocks.prompts import asked, wording
+from blemish.blocks.prompts import class_prototypes, ensemble
 from blemish.blocks.rotation import mirrors, turned_while_few
-from blemish.blocks.rows import gathered
+from blemish.blocks.rows import concatenate
 from blemish.blocks.similarity import anomaly_probability
 from blemish.types import Geometry, Prediction, TextEncoder
 
@@ -67,7 +67,7 @@ class TAB(nn.Module):
         self.trust, self.few, self.layers, self.sigma = trust, few, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
-        texts, self.innocent = asked(self.encoder, product, defects, wording(words))
+        texts, self.innocent = class_prototypes(self.encoder, product, defects, ensemble(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.bank = MemoryBank()
         self.worded = Learned("scores: M")  # what the words say of each row of the bank
@@ -76,7 +76,10 @@ class TAB(nn.Module):
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Remember the patches of good parts, and what the words say of them."""
         seen = [self._memories(images) for images in turned_while_few(batches, self.few, mirrors)]
-        rows, words = gathered(rows.flatten(0, 1) for rows, _ in seen), gathered(words.view(-1, 1) for _, words in seen)
+        rows, words = (
+            concatenate(rows.flatten(0, 1) for rows, _ in seen),
+            concatenate(words.view(-1, 1) for _, words in seen),
+        )
         kept = self.choose(rows)
         self.bank.remember(rows[kept])
         self.worded.store({"scores": words[kept, 0]})

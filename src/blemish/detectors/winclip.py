@@ -14,8 +14,8 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.maps import fuse_mean, maximum, upsample
 from blemish.blocks.memory import MemoryBank
-from blemish.blocks.prompts import prototypes, wording
-from blemish.blocks.rows import gathered
+from blemish.blocks.prompts import ensemble, prototypes
+from blemish.blocks.rows import concatenate
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
 from blemish.types import Geometry, Prediction, WindowEncoder
@@ -51,7 +51,7 @@ class WinCLIP(nn.Module):
         self.product, self.scales, self.temperature = product, scales, temperature
         self.words, self.normalize_sentences, self.image_size = words, normalize_sentences, image_size
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
-        texts = prototypes(self.encoder, product, wording(words), normalize_sentences=normalize_sentences)
+        texts = prototypes(self.encoder, product, ensemble(words), normalize_sentences=normalize_sentences)
         self.register_buffer("texts", texts)
         banks = nn.ModuleList(MemoryBank() for _ in (*scales, "patches"))
         self.banks = cast("Sequence[MemoryBank]", banks)
@@ -62,7 +62,7 @@ class WinCLIP(nn.Module):
         """Remember the windows and patches of good parts."""
         seen = [self._look(images)[1] for images in batches]
         for number, bank in enumerate(self.banks):
-            bank.remember(gathered(grids[number] for grids in seen))
+            bank.remember(concatenate(grids[number] for grids in seen))
         return self
 
     @torch.inference_mode()

@@ -42,7 +42,7 @@ def load(
     """
     if not isinstance(name_or_path, (str, Path)):
         return name_or_path
-    from blemish.encoders.loading import Choices, load_encoder
+    from blemish.encoders.checkpoints.loading import Choices, load_encoder
 
     choices = Choices(
         heads=heads, activation=activation, normalization=normalization, resize=resize, tokenizer=tokenizer
@@ -66,7 +66,7 @@ def load_with_text(name_or_path: str | Path | TextEncoder) -> WindowEncoder:
 
 def note(encoder: Encoder) -> str:
     """What a reader of this encoder's scores must know, or nothing."""
-    from blemish.encoders.names import TINY
+    from blemish.encoders.checkpoints.names import TINY
 
     if encoder.name != TINY:
         return ""

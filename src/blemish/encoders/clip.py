@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
+from blemish.encoders.checkpoints.hub import published_tokenizer
+from blemish.encoders.checkpoints.tokenizer import token_numbers
 from blemish.encoders.cnn import ModifiedResNet
-from blemish.encoders.hub import published_tokenizer
 from blemish.encoders.text import TextTransformer
-from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.transformer import Attention
 from blemish.encoders.vit import Between, VisionTransformer
 from blemish.errors import BadInput, BadWeights

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from blemish.encoders.checkpoints.names import TINY
+from blemish.encoders.checkpoints.tokenizer import built
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import TextConfig, ViTConfig
-from blemish.encoders.names import TINY
 from blemish.encoders.text import TextTransformer
-from blemish.encoders.tokenizer import built
 from blemish.encoders.vit import VisionTransformer
 
 VISION = ViTConfig(

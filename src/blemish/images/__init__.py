@@ -1,10 +1,10 @@
 """Pictures in and out: any file a camera or a colleague delivers becomes a tensor, and a map becomes a picture."""
 
 from blemish.images.finding import find
-from blemish.images.masks import fill, read_mask
+from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
 from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, unit
-from blemish.images.regions import Region, crop, place, visible
+from blemish.images.regions_of_interest import Region, crop, place, visible
 from blemish.images.streams import decode, keyed_batches
 from blemish.images.tiling import blend, cut, tiles
 
@@ -23,7 +23,7 @@ __all__ = [
     "overlay",
     "place",
     "read",
-    "read_mask",
+    "read_region_mask",
     "resize",
     "save_picture",
     "tiles",

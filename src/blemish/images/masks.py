@@ -11,7 +11,7 @@ from blemish.errors import BadImage, BadInput
 from blemish.images.reading import MAX_PIXELS, read, unit
 
 
-def read_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Tensor:
+def read_region_mask(path: str | Path, *, max_pixels: int = MAX_PIXELS) -> Tensor:
     """bool (H, W): True, inspect, where the picture is at least half white; BadImage if that is nowhere."""
     mask = unit(read(path, max_pixels=max_pixels)).mean(0) >= 0.5
     if not mask.any():

@@ -15,7 +15,7 @@ from blemish.errors import BadInput
 from blemish.pretrain import sentences
 from blemish.pretrain.course import Batch
 from blemish.pretrain.store import Store
-from blemish.pretrain.teachers import Lesson, tensor
+from blemish.pretrain.teachers import TeacherMap, tensor
 
 HIDDEN = 0.25
 """Share of the vocabulary that is learned by its pieces in a step."""
@@ -29,7 +29,7 @@ class Batches:
     def __init__(
         self,
         stores: Sequence[Store],
-        lessons: Sequence[Lesson],
+        lessons: Sequence[TeacherMap],
         words: Sequence[str],
         *,
         seed: int = 0,
@@ -81,7 +81,7 @@ class Batches:
             *self._spoken(names, families, rng),
         )
 
-    def _targets(self, lesson: Lesson, places: Sequence[tuple[int, int]]) -> Tensor:
+    def _targets(self, lesson: TeacherMap, places: Sequence[tuple[int, int]]) -> Tensor:
         arrays = self.features[lesson.name]
         return torch.from_numpy(np.stack([arrays[at][row] for at, row in places]).astype(np.float32))
 

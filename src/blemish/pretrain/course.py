@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from blemish.encoders.embedded.network import Embedded, Seen
 from blemish.pretrain.objectives import Distillation, TabObjective, contrast, dice, focal, resampled
-from blemish.pretrain.teachers import Lesson
+from blemish.pretrain.teachers import TeacherMap
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class Batch(NamedTuple):
     hidden: frozenset[str]  # words to learn by their pieces
 
 
-class Course(nn.Module):
+class PretrainModel(nn.Module):
     """The student with all that is thrown away after training."""
 
-    def __init__(self, student: Embedded, lessons: Sequence[Lesson], weights: Weights) -> None:
+    def __init__(self, student: Embedded, lessons: Sequence[TeacherMap], weights: Weights) -> None:
         super().__init__()
         c = student.config
         widths = (*c.widths, c.neck)

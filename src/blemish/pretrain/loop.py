@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from blemish.encoders.embedded.network import ABOUT, Embedded, described
 from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Batch, Course
+from blemish.pretrain.course import Batch, PretrainModel
 from blemish.pretrain.norms import NormedConvolution, hold_norms, with_norms, without_norms
 
 Tell = Callable[[int, dict[str, float]], None]
@@ -27,7 +27,7 @@ Tell = Callable[[int, dict[str, float]], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Schedule:
     """How long and how fast to learn."""
 
     steps: int = 4000
@@ -45,7 +45,9 @@ class Plan:
     accelerator: str = "auto"
 
 
-def train(course: Course, batches: Batches, plan: Plan, folder: Path, *, tell: Tell, until: float = math.inf) -> bool:
+def train(
+    course: PretrainModel, batches: Batches, plan: Schedule, folder: Path, *, tell: Tell, until: float = math.inf
+) -> bool:
     """Learn, going on from the checkpoint in `folder` where there is one; the running mean ends up in `course.student`.
 
     Stops cleanly at the time `until` (seconds, of time.time) with a checkpoint. Returns whether all steps are done.
@@ -88,7 +90,7 @@ def require_fabric() -> Any:
     return Fabric
 
 
-def _fabric(plan: Plan) -> Any:
+def _fabric(plan: Schedule) -> Any:
     # An aim of weight 0, and a batch that no teacher speaks about, leave parameters without a gradient.
     strategy = "ddp_find_unused_parameters_true" if plan.devices > 1 else "auto"
     fabric = require_fabric()(
@@ -99,7 +101,7 @@ def _fabric(plan: Plan) -> Any:
 
 
 def _step(
-    fabric: Any, course: Any, optimizer: torch.optim.Optimizer, batches: Batches, plan: Plan, step: int
+    fabric: Any, course: Any, optimizer: torch.optim.Optimizer, batches: Batches, plan: Schedule, step: int
 ) -> dict[str, float]:
     """One update; every device draws batches of its own."""
     for group in optimizer.param_groups:
@@ -127,7 +129,7 @@ def _moved(batch: Batch, device: torch.device) -> Batch:
     )
 
 
-def rate(step: int, plan: Plan) -> float:
+def rate(step: int, plan: Schedule) -> float:
     """Warm-up, then half a cosine down to a hundredth."""
     if step < plan.warmup:
         return plan.rate * (step + 1) / plan.warmup
@@ -164,7 +166,7 @@ def _save(
     optimizer: torch.optim.Optimizer,
     mean: nn.Module,
     step: int,
-    plan: Plan,
+    plan: Schedule,
 ) -> None:
     """Everything needed to go on, in one file that replaces the last one whole; written by the first device."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -183,7 +185,9 @@ def _save(
     fabric.barrier()
 
 
-def _restored(folder: Path, course: nn.Module, optimizer: torch.optim.Optimizer, mean: nn.Module, plan: Plan) -> int:
+def _restored(
+    folder: Path, course: nn.Module, optimizer: torch.optim.Optimizer, mean: nn.Module, plan: Schedule
+) -> int:
     """The step to go on with; 0 where there is no checkpoint."""
     path = folder / "checkpoint.pt"
     if not path.exists():

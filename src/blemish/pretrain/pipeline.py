@@ -19,14 +19,14 @@ from blemish.errors import BadInput
 from blemish.images import find
 from blemish.pretrain import sentences
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Course, Weights
-from blemish.pretrain.loop import Plan, Tell, initialised, train
+from blemish.pretrain.course import PretrainModel, Weights
+from blemish.pretrain.loop import Schedule, Tell, initialised, train
 from blemish.pretrain.norms import settled
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store, Watch
-from blemish.pretrain.teachers import Lesson, Look, teach
-from blemish.synth.materials import MATERIALS
-from blemish.synth.parts import PARTS
+from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
+from blemish.synth.drawn.materials.materials import MATERIALS
+from blemish.synth.drawn.parts.parts import PARTS
 from blemish.types import Encoder
 
 T = TypeVar("T")
@@ -52,15 +52,15 @@ class Preset(NamedTuple):
 
     config: EmbeddedConfig
     pictures: Pictures
-    plan: Plan
+    plan: Schedule
 
 
 PRESETS = {
-    "cpu": Preset(EmbeddedConfig(), Pictures(), Plan()),
+    "cpu": Preset(EmbeddedConfig(), Pictures(), Schedule()),
     "gpu": Preset(
         EmbeddedConfig(stem=64, widths=(64, 128, 256, 384), neck=192),
         Pictures(specimens=100_000, side=224),
-        Plan(steps=60_000, pairs=64, singles=96, precision="bf16-mixed", save_every=1000),
+        Schedule(steps=60_000, pairs=64, singles=96, precision="bf16-mixed", save_every=1000),
     ),
 }
 """cpu: about two hours on two cores. gpu: hours on one graphics card."""
@@ -113,13 +113,13 @@ def _watched(items: Iterator[T], advance: Callable[[], None]) -> Iterator[T]:
         advance()
 
 
-def taught(stores: Sequence[Store], look: Look, lessons: Sequence[Lesson], work: Path, watch: Watch) -> None:
+def taught(stores: Sequence[Store], look: Teacher, lessons: Sequence[TeacherMap], work: Path, watch: Watch) -> None:
     """Ask the teachers about every picture, once."""
     for store in stores:
-        teach(store, look, lessons, work / "bases", watch)
+        store_features(store, look, lessons, work / "bases", watch)
 
 
-def lessons_of(teachers: Sequence[Encoder], side: int) -> tuple[Look, list[Lesson]]:
+def lessons_of(teachers: Sequence[Encoder], side: int) -> tuple[Teacher, list[TeacherMap]]:
     """Encoders as one teacher: of each the layers at a half and three quarters of its depth, and the last."""
     chosen = [sorted({max(1, e.depth // 2), max(1, e.depth * 3 // 4), e.depth}) for e in teachers]
 
@@ -139,7 +139,7 @@ def lessons_of(teachers: Sequence[Encoder], side: int) -> tuple[Look, list[Lesso
         stride = min(WIDTHS, key=lambda s: abs(s - side / maps.shape[2]))
         channels = min(WIDTHS[stride], maps.shape[1])
         stages = {8: (2, 5), 16: (3, 5), 32: (4,)}[stride]
-        lessons += [Lesson(name, number, stage, stride, channels) for stage in stages]
+        lessons += [TeacherMap(name, number, stage, stride, channels) for stage in stages]
     return look, lessons
 
 
@@ -217,9 +217,9 @@ def deepened(start: Embedded, depths: Sequence[int], seed: int) -> Embedded:
 
 def pretrain(
     stores: Sequence[Store],
-    lessons: Sequence[Lesson],
+    lessons: Sequence[TeacherMap],
     student: Embedded,
-    plan: Plan,
+    plan: Schedule,
     weights: Weights,
     folder: Path,
     *,
@@ -236,6 +236,6 @@ def pretrain(
     batches = Batches(stores, lessons, student.words.vocabulary, seed=plan.seed)
     if goes_on:
         settled(student, (batches.draw(n, pairs=plan.pairs, singles=plan.singles).images for n in range(SETTLING)))
-    course = Course(student, lessons, weights)
+    course = PretrainModel(student, lessons, weights)
     done = train(course, batches, plan, folder, tell=tell, until=until)
     return course.student, done

@@ -9,8 +9,8 @@ import numpy as np
 
 from blemish.blocks.prompts import APRIL_GAN, WINCLIP
 from blemish.encoders.embedded.words import split
-from blemish.synth.flaws import FLAWS
-from blemish.synth.words import SYNONYMS, VOCABULARY, bad_sentence, flaw_sentence, good_sentence, photo
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.words import SYNONYMS, VOCABULARY, bad_sentence, flaw_sentence, good_sentence, photo
 
 ANYTHING = ("object", "part", "product", "surface", "item", "component", "workpiece", "sample", "material", "texture")
 """What any part may be called, so that the name of one that was never seen does not matter much."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from blemish.errors import BadImage, BadInput
 from blemish.images import decode, find, read, unit
 from blemish.pretrain.store import UNKNOWN, Entry
-from blemish.synth.specimens import on_photograph, specimen
+from blemish.synth.drawn.specimens import on_photograph, specimen
 
 AHEAD = 64
 """Specimens that are drawn before they are asked for."""

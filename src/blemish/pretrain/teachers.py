@@ -15,13 +15,13 @@ from torch import Tensor
 from blemish.pretrain.objectives import resampled
 from blemish.pretrain.store import Store, Watch
 
-Look = Callable[[Tensor], Sequence[Tensor]]
+Teacher = Callable[[Tensor], Sequence[Tensor]]
 """Images (N, 3, H, W) in [0, 1] -> maps (N, C, h, w)."""
 SAMPLE = 256
 """Pictures from which the principal directions are found."""
 
 
-class Lesson(NamedTuple):
+class TeacherMap(NamedTuple):
     """One map of a teacher: its number among the maps, the student's stage that learns it, and how much is kept."""
 
     name: str
@@ -53,8 +53,8 @@ def compression(rows: Tensor, channels: int) -> Compression:
 
 
 @torch.inference_mode()
-def teach(
-    store: Store, look: Look, lessons: Sequence[Lesson], bases: Path, watch: Watch, *, batch_size: int = 16
+def store_features(
+    store: Store, look: Teacher, lessons: Sequence[TeacherMap], bases: Path, watch: Watch, *, batch_size: int = 16
 ) -> None:
     """Write the features of a store's pictures, as `<lesson's name>.npy`; those that are there are kept, and a store
     that has grown is taught the rest.
@@ -84,7 +84,7 @@ def teach(
 
 
 def _compressions(
-    bases: Path, store: Store, look: Look, lessons: Sequence[Lesson], batch_size: int
+    bases: Path, store: Store, look: Teacher, lessons: Sequence[TeacherMap], batch_size: int
 ) -> list[Compression]:
     """Those kept in `bases`; the others are found on some pictures of the store, spread over all of it."""
     bases.mkdir(parents=True, exist_ok=True)
@@ -101,13 +101,13 @@ def _compressions(
     return [Compression(**load_file(bases / f"{lesson.name}.safetensors")) for lesson in lessons]
 
 
-def _at(maps: Sequence[Tensor], lesson: Lesson, side: int) -> Tensor:
+def _at(maps: Sequence[Tensor], lesson: TeacherMap, side: int) -> Tensor:
     """The lesson's map on the grid of its stride."""
     found, grid = maps[lesson.number], side // lesson.stride
     return found if found.shape[2] == grid else resampled(found, (grid, grid))
 
 
-def _file(store: Store, lesson: Lesson) -> NDArray[np.float16]:
+def _file(store: Store, lesson: TeacherMap) -> NDArray[np.float16]:
     """Where to write; what is known stands in it already."""
     grid = store.side // lesson.stride
     shape = (len(store), lesson.channels, grid, grid)

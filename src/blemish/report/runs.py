@@ -12,21 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish import evaluation
-from blemish.data.masks import read_mask
+from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadImage, BadInput
-from blemish.evaluation import See, Trial
+from blemish.evaluation import evaluate as evaluation
+from blemish.evaluation.evaluate import See, Trial
+from blemish.evaluation.validate import Validation, validate
+from blemish.fitting import Watch, unwatched
 from blemish.images import decode, read
 from blemish.inspection import WHOLE, Inspected, Unreadable, View
-from blemish.judging import judge
-from blemish.learning import Watch, unwatched
-from blemish.recipe import Recipe
+from blemish.recipes.recipe import Recipe
 from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
-from blemish.report.likeness import GoodParts, read_good_parts
+from blemish.report.similar_parts import GoodParts, read_good_parts
 from blemish.report.writer import Writer
+from blemish.runs.decision import decide
 from blemish.types import GOOD, Detector, Sample
-from blemish.verifying import Verified, verify
 
 Results = Iterable[Inspected | Unreadable]
 Judge = Callable[[Inspected], Mapping[str, Any]]
@@ -82,7 +82,7 @@ def reported(
 
 def run(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -> evaluation.Report:
     """As `evaluation.run`, with a page."""
-    good = [sample.image for sample in evaluation.taught(trial)]
+    good = [sample.image for sample in evaluation.training_samples(trial)]
     encoder = trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name
     about = About(
         title=trial.part,
@@ -100,7 +100,7 @@ def run(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -
         note=note,
     )
     with _looking(about, path, good, trial.view) as (writer, see):
-        report = evaluation.run(trial, watch=watch, see=see)
+        report = evaluation.run_trial(trial, watch=watch, see=see)
         writer.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
     return report
 
@@ -114,12 +114,12 @@ def verified(
     batch_size: int = 8,
     watch: Watch = unwatched,
     note: str = "",
-) -> Verified:
+) -> Validation:
     """As `verifying.verify`, with a page."""
     view, settings = recipe.view, {"product": recipe.product, "method": recipe.method, "encoder": recipe.encoder}
     about = _about(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
-    with _looking(about, path, (), view, judge(recipe, detector)) as (writer, see):
-        found = verify(recipe, detector, samples, batch_size=batch_size, watch=watch, see=see)
+    with _looking(about, path, (), view, decide(recipe, detector)) as (writer, see):
+        found = validate(recipe, detector, samples, batch_size=batch_size, watch=watch, see=see)
         writer.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
     return found
 
@@ -164,7 +164,7 @@ def _mask(sample: Sample, result: Inspected | Unreadable) -> NDArray[np.bool_] |
     if isinstance(result, Unreadable) or sample.mask is None:
         return None
     height, width = result.anomaly_map.shape
-    return read_mask(sample.mask, size=(height, width))
+    return read_ground_truth(sample.mask, size=(height, width))
 
 
 def _settings(folder: Path) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from blemish.report import html, pictures
 from blemish.report.decision import start
 from blemish.report.items import About, Encoded, Item, outlines
 from blemish.report.kept import Kept
-from blemish.report.likeness import GoodParts
+from blemish.report.similar_parts import GoodParts
 from blemish.report.spool import Spool
 from blemish.types import GOOD
 

@@ -1,0 +1,125 @@
+"""`blemish benchmark`: a plan -> a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from blemish.errors import BadInput
+
+if TYPE_CHECKING:
+    from blemish.benchmark.plan import Planned
+    from blemish.benchmark.running import Failed, Finished
+    from blemish.benchmark.table import Table
+    from blemish.fitting import Watch
+
+INCOMPLETE = 3
+"""Exit status when some trials failed, or some pictures could not be read; 1 is failure, 2 wrong usage."""
+
+
+@click.command()
+@click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="blemish-benchmark", show_default=True)
+@click.option("--format", "form", type=click.Choice(["markdown", "csv", "json"]), default="markdown", show_default=True)
+def benchmark(plan: Path, out: Path, form: str) -> None:
+    """Measure methods on labelled data sets and print one table.
+
+    PLAN is TOML; examples/benchmark.toml shows every key. Whatever is measured is kept in --out: stop at any time, and
+    the same command goes on. Each trial runs in a process of its own. The table is also left there, as table.md,
+    table.csv and table.json. Exit status: 0 everything measured, 3 some trials failed or some pictures could not be
+    read, 1 failure, 2 wrong usage.
+    """
+    from blemish.benchmark.formats import FORMATS
+    from blemish.benchmark.plan import left_out, read, trials
+    from blemish.benchmark.running import Failed, Finished, run
+
+    asked = read(plan)
+    planned = trials(asked)
+    for said in left_out(asked):
+        click.echo(f"left out: {said}", err=True)
+    results: list[Finished | Failed] = []
+    with _telling(len(planned)) as (watch, tell):
+        for each in run(planned, out, watch=watch):
+            results.append(each)
+            tell(each)
+            _leave(planned, results, out)
+    table = _leave(planned, results, out)
+    click.echo(FORMATS[form][1](table), nl=False)
+    for said in table.notes:
+        click.echo(f"note: {said}", err=True)
+    errors = [each.error for each in results if isinstance(each, Failed)]
+    if len(errors) == len(planned):
+        raise BadInput(f"no trial could be measured; of the first it was said: {errors[0]}")
+    if errors or any(each.outcome["unreadable"] for each in results if isinstance(each, Finished)):
+        raise SystemExit(INCOMPLETE)
+
+
+def _leave(planned: Sequence[Planned], results: Sequence[Finished | Failed], out: Path) -> Table:
+    """Write the table of what there is so far."""
+    from blemish.benchmark.formats import FORMATS
+    from blemish.benchmark.references import references
+    from blemish.benchmark.table import tabulated
+
+    table = tabulated(planned, results, references())
+    for file, written in FORMATS.values():
+        (out / file).write_text(written(table), encoding="utf-8")
+    return table
+
+
+@contextmanager
+def _telling(total: int) -> Iterator[tuple[Watch, Callable[[Finished | Failed], None]]]:
+    """Progress on stderr: a bar of the trials, one of what the present trial does, and a line for each that is done."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    from blemish.benchmark.running import Finished
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        whole = progress.add_task("trials", total=total)
+        stage = progress.add_task("", total=None, visible=False)
+        begun, fresh, kept = time.monotonic(), 0, 0
+
+        def watch(name: str, pictures: int) -> Callable[[], None]:
+            progress.reset(stage, description=name, total=pictures, visible=True)
+            return lambda: progress.advance(stage)
+
+        def tell(each: Finished | Failed) -> None:
+            nonlocal fresh, kept
+            progress.advance(whole)
+            if isinstance(each, Finished) and each.kept:
+                kept += 1
+                return
+            fresh += 1
+            left = (time.monotonic() - begun) / fresh * (total - kept - fresh)
+            click.echo(f"{kept + fresh} of {total}, {_duration(left)} left: {_told(each)}", err=True)
+
+        yield watch, tell
+
+
+def _told(each: Finished | Failed) -> str:
+    """A trial in a line: what it was, and its image AUROC or what went wrong."""
+    from blemish.benchmark.running import Failed
+
+    asked = each.planned.asked()
+    where = "/".join(dict.fromkeys(filter(None, (asked["data"], asked["category"]))))
+    what = f"{asked['method']}, {asked['encoder']}, {where}, {asked['shots']} shots, seed {asked['seed']}"
+    if isinstance(each, Failed):
+        return f"{what}: failed: {each.error}"
+    auroc = each.outcome["image_auroc"]
+    return f"{what}: image AUROC {auroc['value']:.3f}" if auroc else what
+
+
+def _duration(seconds: float) -> str:
+    return (
+        f"{seconds:.0f} s"
+        if seconds < 90
+        else f"{seconds / 60:.0f} min"
+        if seconds < 5400
+        else f"{seconds / 3600:.1f} h"
+    )

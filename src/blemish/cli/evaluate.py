@@ -1,0 +1,230 @@
+"""The command `blemish evaluate`: a method or a recipe on labelled pictures."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blemish.cli.options import (
+    Chosen,
+    arguments_of,
+    leave,
+    page_option,
+    print_page,
+    print_table,
+    refuse_frozen,
+    shared,
+    view_of,
+    watching,
+)
+from blemish.errors import BadData, BlemishError
+
+if TYPE_CHECKING:
+    from blemish.evaluation.evaluate import Report, Trial
+    from blemish.evaluation.validate import Validation
+    from blemish.fitting import Watch
+    from blemish.metrics.binomial import Rate
+    from blemish.metrics.intervals import Estimate
+    from blemish.metrics.verdicts import Verdicts
+
+
+@click.command()
+@click.argument("root", type=click.Path(path_type=Path))
+@click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
+@click.option("--category", metavar="NAME", help="One category; each of them on its own if left out.")
+@click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
+@click.option("--product", help="What the part is, in words; the category's name if left out.")
+@click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Measure a frozen recipe.")
+@page_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@shared
+def evaluate(
+    chosen: Chosen,
+    root: Path,
+    layout: str | None,
+    category: str | None,
+    shots: int | None,
+    seed: int,
+    product: str | None,
+    recipe: Path | None,
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure a method, or a recipe with its verdicts, on a labelled data set.
+
+    Good parts are drawn from the training split; everything is measured on the test split, each metric with its 95 %
+    bootstrap interval; of several categories their mean as well. With --recipe nothing is learned: its verdicts are
+    counted by type and size with exact intervals, and test pictures that taught it are left out. Exit status: 0, or 3
+    when some pictures are unreadable; 1 failure, also of one category only; 2 wrong usage.
+    """
+    if recipe:
+        refuse_frozen("shots", "seed")
+        _evaluate_recipe(recipe, root, layout, category, chosen, page, as_json)
+        return
+    from blemish import encoders
+    from blemish.evaluation import evaluate as evaluation
+    from blemish.fitting import default_method
+
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    trial = evaluation.Trial(
+        root,
+        layout,
+        category,
+        chosen.method or default_method(encoder, good=shots != 0),
+        encoder,
+        shots=shots,
+        seed=seed,
+        product=product,
+        arguments=arguments_of(chosen.arguments),
+        view=view_of(chosen),
+        batch_size=chosen.batch_size,
+    )
+    with watching() as watch:
+        reports, failed = _run_each(trial, watch, page, encoders.note(encoder))
+    about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
+    _tell(reports, failed, about, page, as_json)
+    inspected = sum(report.whole.n_normal + report.whole.n_anomalous for report in reports.values())
+    leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
+
+
+def _run_each(
+    trial: Trial, watch: Watch, page: Path | None, note: str
+) -> tuple[dict[str, Report], dict[str, BlemishError]]:
+    """The report of each category, learned on its own, and why there is none; what fails alone is raised."""
+    from blemish.evaluation import evaluate as evaluation
+    from blemish.report import runs
+
+    every = evaluation.trials(trial)
+    reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
+    for name, each in every.items():
+        own = page and (page.with_name(f"{page.stem}-{name}{page.suffix}") if len(every) > 1 else page)
+        try:
+            reports[name] = (
+                runs.run(each, own, watch=watch, note=note) if own else evaluation.run_trial(each, watch=watch)
+            )
+        except BlemishError as error:  # the others are worth having
+            failed[name] = error
+    if not reports:
+        raise next(iter(failed.values()))
+    return reports, failed
+
+
+def _tell(
+    reports: Mapping[str, Report],
+    failed: Mapping[str, BlemishError],
+    about: Mapping[str, Any],
+    page: Path | None,
+    as_json: bool,
+) -> None:
+    """One category's report as it is; of several each, their mean, and those that failed."""
+    from blemish.evaluation.evaluate import mean
+
+    several, means = len(reports) + len(failed) > 1, mean(reports.values())
+    if as_json:
+        rows = {name: {**report.as_json(), **about} for name, report in reports.items()}
+        every = {"categories": rows, "mean": means, "failed": {name: str(error) for name, error in failed.items()}}
+        click.echo(json.dumps({**every, **about} if several else next(iter(rows.values()))))
+    else:
+        click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
+        for name, report in reports.items():
+            _print_report(name, report)
+        if several:
+            click.echo("")
+            known = [(name, f"{value:.4f}") for name, value in means.items() if value is not None]
+            print_table((f"mean of {len(reports)} categories", ""), known)
+        print_page(page)
+    if failed:
+        raise BadData("; ".join(f"{name}: {error}" for name, error in failed.items()))
+
+
+def _evaluate_recipe(
+    path: Path, root: Path, layout: str | None, category: str | None, chosen: Chosen, page: Path | None, as_json: bool
+) -> None:
+    from blemish import data, encoders
+    from blemish.evaluation.validate import validate
+    from blemish.recipes import recipe as recipes
+
+    recipe = recipes.load(path)
+    encoder = recipes.encoder_of(recipe, chosen.encoder)
+    samples = data.samples(root, layout=layout, category=category, split="test")
+    note = encoders.note(encoder)
+    detector, size = recipes.detector(recipe, encoder), chosen.batch_size
+    with watching() as watch:
+        if page:
+            from blemish.report.runs import verified
+
+            found = verified(recipe, detector, samples, page, batch_size=size, watch=watch, note=note)
+        else:
+            found = validate(recipe, detector, samples, batch_size=size, watch=watch)
+    about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
+    if as_json:
+        click.echo(json.dumps(found.as_json() | about))
+    else:
+        click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
+        _print_report(path.name, found.report)
+        _print_verified(found)
+        print_page(page)
+    if found.learned:
+        click.echo(f"note: {len(found.learned)} pictures of the test split taught the recipe, left out", err=True)
+    leave(found.report.unreadable, found.report.whole.n_normal + found.report.whole.n_anomalous, note)
+
+
+def _print_report(name: str, report: Report) -> None:
+    from blemish.evaluation.evaluate import METRICS
+
+    values = report.as_json()
+    measured = [key for key in METRICS if values[key]]
+    rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
+    learned = f", {report.shots} good parts learned" if report.shots else ""
+    click.echo(f"\n{name}: {report.whole.n_normal} good, {report.whole.n_anomalous} anomalous{learned}")
+    print_table(("metric", "value", "low", "high"), rows)
+    if len(report.types) > 1:
+        print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
+    click.echo(f"{report.seconds_per_image:.3f} s an image")
+
+
+def _lines_of_types(types: dict[str, Any], measured: Sequence[str]) -> list[tuple[str, ...]]:
+    return [
+        (kind, str(found["n_anomalous"]), *(f"{found[key]['value']:.4f}" if found[key] else "" for key in measured))
+        for kind, found in types.items()
+    ]
+
+
+def _print_verified(found: Validation) -> None:
+    for what, rows in (("parts", found.verdicts), ("defects of", found.sizes)):
+        if rows:
+            print_table(
+                (what, "in all", "accepted", "for review", "rejected"), [_counted(*row) for row in rows.items()]
+            )
+    if found.review:
+        click.echo(f"For review are {_share(found.review)} of all pictures, with 95 % confidence.")
+    _print_errors("defects that may escape", "good parts then rejected", found.overkill, _percent)
+    _print_errors("good parts that may be rejected", "defects that then escape", found.escapes, _percent)
+    _print_errors("pictures", "are done within", found.seconds, lambda seconds: f"{seconds:.3g} s")
+
+
+def _counted(kind: str, found: Verdicts) -> tuple[str, ...]:
+    return kind, str(found.accepted.total), _share(found.accepted), _share(found.reviewed), _share(found.rejected)
+
+
+def _share(found: Rate) -> str:
+    """A count, and the interval of its share."""
+    return f"{found.cases} ({100 * found.low:.1f} to {100 * found.high:.1f} %)"
+
+
+def _print_errors(given: str, then: str, found: Mapping[float, Estimate], shown: Callable[[float], str]) -> None:
+    rows = [
+        (f"{100 * share:g} %", shown(each.value), f"{shown(each.low)} to {shown(each.high)}")
+        for share, each in found.items()
+    ]
+    if rows:
+        print_table((given, then, "95 % interval"), rows)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

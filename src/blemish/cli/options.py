@@ -1,0 +1,166 @@
+"""What commands share: options, progress, tables and exit status."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from click.core import ParameterSource
+
+from blemish.errors import BadInput
+
+if TYPE_CHECKING:
+    from blemish.encoders import Precision
+    from blemish.fitting import Watch
+    from blemish.inspection import Unreadable, View
+
+SOME_UNREADABLE = 3
+"""Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
+SOME_IN_REVIEW, SOME_REJECTED = 10, 11
+"""Exit status by a calibrated recipe; of several that apply the one that asks for most: 11, then 3, then 10."""
+
+
+@dataclass
+class Chosen:
+    """The options that `inspect` and `evaluate` share."""
+
+    method: str | None = None
+    encoder: str | None = None
+    precision: Precision = "auto"
+    arguments: tuple[str, ...] = ()
+    tile: int | None = None
+    overlap: int | None = None
+    white: float | None = None
+    batch_size: int = 8
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    setattr(context.ensure_object(Chosen), str(option.name), value)
+
+
+def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options of `Chosen`, which the command is handed as its first argument."""
+    side = click.IntRange(16)
+    options = [
+        _option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
+        _option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
+        _option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True),
+        _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
+        _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
+        _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
+        _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
+        _option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return click.make_pass_decorator(Chosen)(command)
+
+
+_option = functools.partial(click.option, expose_value=False, callback=_keep)
+
+
+def arguments_of(pairs: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE with VALUE as JSON where it is JSON, else as text."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise click.UsageError(f"--set {pair}: write NAME=VALUE, for example --set neighbours=9")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            found[name] = value
+    return found
+
+
+def view_of(chosen: Chosen, region: Sequence[int] | None = None, mask: str | None = None) -> View:
+    """What the options say is to be inspected of each picture."""
+    from blemish.images import Region, read_region_mask
+    from blemish.inspection import View
+
+    tile, overlap = chosen.tile, chosen.overlap
+    if tile is None and overlap is not None:
+        raise click.UsageError("--overlap goes with --tile")
+    shared = (tile or 0) // 4 if overlap is None else overlap
+    if tile is not None and shared >= tile:
+        raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
+    return View(
+        Region(*region) if region else None, read_region_mask(mask) if mask else None, tile, shared, chosen.white
+    )
+
+
+page_option = click.option(
+    "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
+)
+
+
+def print_page(page: Path | None) -> None:
+    """Say where it lies."""
+    if page:
+        click.echo(f"report: {page}")
+
+
+def refuse_frozen(*more: str) -> None:
+    """Raise UsageError for an option that a recipe has decided already: those of every command, and `more`."""
+    context = click.get_current_context()
+    names = ("method", "precision", "arguments", "tile", "overlap", "white", "product", *more)
+    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    if given:
+        options = ", ".join("--set" if name == "arguments" else f"--{name}" for name in given)
+        raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
+
+
+@contextmanager
+def watching() -> Iterator[Watch]:
+    """Progress with an estimate on stderr, for as long as it lasts."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+
+        def watch(stage: str, total: int) -> Callable[[], None]:
+            task = progress.add_task(stage, total=total)
+            return lambda: progress.advance(task)
+
+        yield watch
+
+
+def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Columns on stdout."""
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console = Console()
+    # A pipe has no width: whole lines there, so that paths are never cut.
+    (console if console.is_terminal else Console(width=400)).print(table)
+
+
+def leave(
+    unreadable: Sequence[Unreadable], inspected: int, note: str, verdicts: Mapping[str, int] | None = None
+) -> None:
+    """Say what was not inspected, and end with the exit status that tells."""
+    if note:
+        click.echo(f"note: {note}", err=True)
+    for bad in unreadable:
+        click.echo(f"not inspected: {bad.reason}", err=True)
+    if unreadable and not inspected:
+        raise BadInput("no picture could be read")
+    found = verdicts or {}
+    applies = (
+        (SOME_REJECTED, found.get("reject")),
+        (SOME_UNREADABLE, unreadable),
+        (SOME_IN_REVIEW, found.get("review")),
+    )
+    if status := next((code for code, does in applies if does), 0):
+        raise SystemExit(status)

@@ -1,0 +1,197 @@
+"""The commands about recipes: `blemish recipe show | diff | freeze` and `blemish teach`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from blemish.cli.options import Chosen, arguments_of, leave, print_table, shared, view_of, watching
+from blemish.errors import BadInput
+
+if TYPE_CHECKING:
+    from blemish.inspection import Unreadable
+    from blemish.recipes.recipe import Recipe
+    from blemish.recipes.update import Reading
+
+FILE = click.Path(path_type=Path)
+BUDGET = click.option("--budget", type=float, metavar="MIB", help="Memory for what good parts teach, see below.")
+
+
+@click.group()
+def recipe() -> None:
+    """Freeze a detector with all it has learned in one file, look into it, compare two."""
+
+
+@recipe.command()
+@click.argument("file", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print everything but the tensors' values as one JSON object.")
+def show(file: Path, as_json: bool) -> None:
+    """Say what a recipe is made of, and which pictures taught it."""
+    from blemish.recipes import recipe as recipes
+
+    found = recipes.load(file)
+    if as_json:
+        click.echo(json.dumps(recipes.described(found)))
+        return
+    print_table(("", file.name), recipes.summary(found))
+    print_table(("id", "taught as", "picture"), [(each.id, each.kind, each.name) for each in found.taught])
+
+
+@recipe.command()
+@click.argument("one", type=FILE)
+@click.argument("other", type=FILE)
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list of [what, one, other].")
+def diff(one: Path, other: Path, as_json: bool) -> None:
+    """Say in what two recipes differ. Exit status as for diff: 0 they are the same, 1 they differ."""
+    from blemish.recipes import recipe as recipes
+
+    found = recipes.differences(recipes.load(one), recipes.load(other))
+    if as_json:
+        click.echo(json.dumps(found))
+    elif found:
+        print_table(("", one.name, other.name), found)
+    raise SystemExit(1 if found else 0)
+
+
+@recipe.command()
+@click.argument("out", type=FILE)
+@click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
+@click.option("--product", default="object", show_default=True, help="What the part is, in words.")
+@click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
+@click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+@BUDGET
+@shared
+def freeze(
+    chosen: Chosen,
+    out: Path,
+    normal: tuple[str, ...],
+    product: str,
+    region: tuple[int, int, int, int] | None,
+    mask: str | None,
+    budget: float | None,
+) -> None:
+    """Learn from good parts and write the recipe OUT, for `blemish inspect --recipe OUT`.
+
+    --budget bounds the features that are kept of good parts, in MiB; without it all are that the method keeps.
+    """
+    from blemish import encoders
+    from blemish.fitting import default_method
+    from blemish.images import find
+    from blemish.recipes import recipe as recipes
+    from blemish.recipes import update
+
+    if out.exists():
+        raise BadInput(f"{out} exists: name another file, or teach that one more by `blemish teach`")
+    good, unreadable = find(normal) if normal else [], list["Unreadable"]()
+    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    with watching() as watch:
+        made = update.freeze(
+            chosen.method or default_method(encoder, good=bool(good)),
+            encoder,
+            product=product,
+            good=good,
+            arguments=arguments_of(chosen.arguments),
+            view=view_of(chosen, region, mask),
+            budget=budget,
+            reading=update.Reading(chosen.batch_size, watch, unreadable),
+        )
+    recipes.save(made, out)
+    print_table(("", out.name), recipes.summary(made))
+    leave(unreadable, len(made.taught), encoders.note(encoder))
+
+
+@click.command()
+@click.argument("recipe", type=FILE)
+@click.option("--good", multiple=True, metavar="DIR", help="Good parts to add; repeatable.")
+@click.option("--defect", nargs=2, metavar="TYPE DIR", help="Defects of that type to add.")
+@click.option(
+    "--masks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Of --defect."
+)
+@click.option("--forget", multiple=True, metavar="ID", help="A picture to take out, see `recipe show`; repeatable.")
+@click.option("--undo", is_flag=True, help="Put back the exact file that this one was made from.")
+@click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
+@click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@BUDGET
+def teach(
+    recipe: Path,
+    good: tuple[str, ...],
+    defect: tuple[str, str] | None,
+    masks: Path | None,
+    forget: tuple[str, ...],
+    undo: bool,
+    out: Path | None,
+    encoder: str | None,
+    batch_size: int,
+    budget: float | None,
+) -> None:
+    """Teach a recipe more, or take something out, without learning the rest again.
+
+    What is shown as a defect raises the score of what resembles it; a mask, NAME.png or NAME_mask.png in --masks, says
+    where it is, or else the recipe's own highest scores do. RECIPE is replaced at once and what it was kept in the
+    folder RECIPE.history. A calibration no longer holds then and is left out.
+
+    --budget bounds the features that are kept of good parts, in MiB: 512, or what they take already if that is more.
+    """
+    from blemish.recipes import recipe as recipes
+    from blemish.recipes import update
+
+    if sum(map(bool, (good, defect, forget, undo))) != 1:
+        raise click.UsageError("say one of --good, --defect, --forget and --undo")
+    if (masks and not defect) or (budget is not None and not good) or (undo and (out or encoder)):
+        raise click.UsageError("--masks goes with --defect, --budget with --good, and --undo with nothing else")
+    if out and out.exists():
+        raise BadInput(f"{out} exists: name another file")
+    if undo:
+        click.echo(f"{recipe} is again {update.undo(recipe).hash}")
+        return
+    old, unreadable = recipes.load(recipe), list["Unreadable"]()
+    with watching() as watch:
+        reading = update.Reading(batch_size, watch, unreadable)
+        if good:
+            new = _more_good(old, good, encoder, budget, reading)
+        elif defect:
+            new = _more_defects(old, *defect, masks, encoder, reading)
+        else:
+            new = update.forget(old, forget, encoder=encoder)
+    recipes.save(new, out or recipe, old=recipe)
+    _tell(old, new, out or recipe)
+    leave(unreadable, 1, "")
+
+
+def _more_good(
+    old: Recipe, good: tuple[str, ...], encoder: str | None, budget: float | None, reading: Reading
+) -> Recipe:
+    from blemish.images import find
+    from blemish.recipes import update
+
+    return update.add_good(old, find(good), encoder=encoder, budget=budget, reading=reading)
+
+
+def _more_defects(
+    old: Recipe, kind: str, folder: str, masks: Path | None, encoder: str | None, reading: Reading
+) -> Recipe:
+    from blemish.images import find
+    from blemish.recipes import update
+
+    paths = find([folder])
+    if masks and masks.resolve() in {parent for path in paths for parent in path.resolve().parents}:
+        paths = [path for path in paths if masks.resolve() not in path.resolve().parents]
+    known = {mask.stem.removesuffix("_mask"): mask for mask in find([masks])} if masks else {}
+    shown = {path: known[path.stem] for path in paths if path.stem in known}
+    if missing := [path.name for path in paths if masks and path not in shown]:
+        click.echo(f"note: {masks} has no mask for {', '.join(missing)}: the highest scores count", err=True)
+    return update.add_defects(old, kind, paths, masks=shown, encoder=encoder, reading=reading)
+
+
+def _tell(old: Recipe, new: Recipe, path: Path) -> None:
+    before, now = ({each.id: each for each in recipe.taught} for recipe in (old, new))
+    rows = [("taught", each.id, each.kind, each.name) for each in new.taught if each.id not in before]
+    rows += [("forgotten", each.id, each.kind, each.name) for each in old.taught if each.id not in now]
+    print_table(("", "id", "as", "picture"), rows)
+    click.echo(f"{path}: {new.hash}")
+    if old.calibration:
+        click.echo("note: the calibration no longer holds and was left out: see `blemish calibrate`", err=True)

@@ -1,0 +1,131 @@
+"""From a name or path to a module that is ready to use: find, read, recognise, build, fill."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from blemish.encoders.checkpoints.archive import is_scripted
+from blemish.encoders.checkpoints.building import Loaded, built, filled, library
+from blemish.encoders.checkpoints.hints import Hints, hints
+from blemish.encoders.checkpoints.hub import PREFIX, download, weights_file
+from blemish.encoders.checkpoints.names import EMBEDDED, TINY, Published, archived, is_published, published
+from blemish.encoders.checkpoints.tokenizer import read_tokenizer
+from blemish.encoders.checkpoints.weights import SUFFIXES, read
+from blemish.encoders.clip import CLIP
+from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
+from blemish.encoders.embedded import MODEL
+from blemish.encoders.embedded.network import ABOUT, embedded
+from blemish.encoders.tiny import tiny
+from blemish.encoders.transformer import Block
+from blemish.errors import BadInput, BadWeights
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """What the caller states about a checkpoint; None leaves it to the files."""
+
+    heads: int | None = None
+    activation: Activation | None = None
+    normalization: Normalization | None = None
+    resize: Resize | None = None
+    tokenizer: str | Path | None = None
+
+
+def load_encoder(name_or_path: str | Path, choices: Choices, *, precision: str, device: str | torch.device) -> Loaded:
+    """See `blemish.encoders.load`."""
+    if precision not in ("auto", "float32", "bfloat16"):
+        raise BadInput(f"unknown precision {precision!r}: choose auto, float32 or bfloat16")
+    if str(name_or_path) == TINY:
+        encoder: Loaded = tiny()
+        precision = "float32" if precision == "auto" else precision
+    else:
+        file, row = (MODEL, None) if str(name_or_path) == EMBEDDED else _find(name_or_path)
+        encoder = _from_file(file, row, choices)
+        encoder.name = str(name_or_path)
+    _cast(encoder, precision, torch.device(device))
+    return encoder.requires_grad_(False).eval().to(device)
+
+
+def _find(name_or_path: str | Path) -> tuple[Path, Published | None]:
+    """The checkpoint's file, and its row for a name of the table."""
+    name = str(name_or_path)
+    if name.startswith(PREFIX):
+        return download(name.removeprefix(PREFIX)), None
+    path = Path(name).expanduser()
+    if isinstance(name_or_path, Path) or path.is_absolute() or name.startswith(".") or name.endswith(SUFFIXES):
+        return weights_file(path), None
+    if not is_published(name) and path.exists():
+        return weights_file(path), None
+    row = published(name)
+    return download(row.repository, (row.file,)), row
+
+
+def _from_file(file: Path, row: Published | None, choices: Choices) -> Loaded:
+    tensors = read(file)
+    digest = _checked_digest(file)
+    if ABOUT in tensors:
+        ours = filled(*embedded(tensors, str(file)), str(file))
+        ours.sha256 = digest
+        return ours
+    facts = _facts(file, row, choices, found=hints(file.parent, library(tensors, str(file))))
+    encoder = built(tensors, facts, str(file))
+    encoder.sha256 = digest
+    if isinstance(encoder, CLIP):
+        beside = Path(choices.tokenizer).expanduser() if choices.tokenizer else file.parent
+        if choices.tokenizer and not beside.exists():
+            raise BadWeights(f"there is no tokenizer {beside}: give the path of tokenizer.json")
+        encoder.use(read_tokenizer(beside))
+    return encoder
+
+
+def _checked_digest(file: Path) -> str:
+    """sha256 of the file; raises BadWeights where a published sum says otherwise."""
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    row = archived(file.name) if is_scripted(file) else None
+    blob = file.resolve().name  # the hub's cache calls files by their sum
+    stated = row.sha256 if row else blob if re.fullmatch(r"[0-9a-f]{64}", blob) else digest
+    if stated != digest:
+        raise BadWeights(
+            f"{file} has sha256 {digest}, published is {stated}: it is damaged or not the original, download it again"
+        )
+    return digest
+
+
+def _facts(file: Path, row: Published | None, choices: Choices, *, found: Hints) -> Hints:
+    """Hints from the files beside the checkpoint, overruled by the table and by what the caller states."""
+    stem = file.stem.lower()
+    quick = (row is not None and row.quick_gelu) or is_scripted(file)
+    if found.vision.activation is None:
+        quick = quick or "quickgelu" in stem or "openai" in stem
+    activation = choices.activation or ("quick_gelu" if quick else None)
+    vision = replace(
+        found.vision, activation=activation or found.vision.activation, heads=choices.heads or found.vision.heads
+    )
+    text = replace(found.text, activation=activation or found.text.activation)
+    statistics = STATISTICS[choices.normalization] if choices.normalization else found.statistics
+    return replace(found, vision=vision, text=text, statistics=statistics, resize=choices.resize or found.resize)
+
+
+def _cast(encoder: Loaded, precision: str, device: torch.device) -> None:
+    """The matrices of the transformer blocks in the precision asked for; tokens between them stay float32."""
+    fast = device.type == "cuda" or (device.type == "cpu" and _multiplies_bfloat16())
+    if precision == "bfloat16" or (precision == "auto" and fast):
+        for block in (module for module in encoder.modules() if isinstance(module, Block)):
+            for matrix in (block.qkv, block.out, block.fc1, block.fc2):
+                matrix.to(torch.bfloat16)
+
+
+def _multiplies_bfloat16() -> bool:
+    """Whether products of bfloat16 matrices are faster here: with AMX, or with AMD's AVX-512 (Intel's is slower)."""
+    if hasattr(torch.cpu, "get_capabilities"):
+        known = torch.cpu.get_capabilities()
+        return bool(known.get("amx_bf16") or (known.get("avx512_bf16") and "AMD" in str(known.get("cpu_name"))))
+    flags = Path("/proc/cpuinfo")  # before torch 2.12
+    text = flags.read_text(encoding="ascii", errors="ignore") if flags.is_file() else ""
+    return "amx_bf16" in text or ("avx512_bf16" in text and "AuthenticAMD" in text)

@@ -1,0 +1,272 @@
+"""A detector and labelled samples -> a report of how well it tells good from bad, and where."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish import data
+from blemish.data.masks import read_ground_truth
+from blemish.data.sampling import normals, shots
+from blemish.errors import BadData
+from blemish.fitting import Watch, fit_detector, unwatched
+from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
+from blemish.metrics import pixel
+from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
+from blemish.types import GOOD, Detector, Encoder, Sample
+
+IN_MEMORY = 1 << 30
+"""Bytes of maps kept in memory; what comes after them waits on disk."""
+
+See = Callable[[Sample, Inspected | Unreadable], None]
+"""What is told of each sample's result while it is measured."""
+
+Map = NDArray[np.float32]
+
+
+def unseen(sample: Sample, result: Inspected | Unreadable) -> None:
+    """Look away."""
+
+
+class Metrics(NamedTuple):
+    """Good pictures against defects, with 95 % bootstrap intervals; None where the labels or masks are missing."""
+
+    image_auroc: Estimate | None
+    image_ap: Estimate | None
+    image_f1_max: Estimate | None
+    pixel_auroc: Estimate | None
+    pixel_ap: Estimate | None
+    pixel_f1_max: Estimate | None
+    aupro: Estimate | None
+    n_normal: int
+    n_anomalous: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; an estimate is {"value", "low", "high"}."""
+        fields = self._asdict()
+        return {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
+
+
+METRICS = Metrics._fields[:7]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What was measured, over the pictures that could be read."""
+
+    whole: Metrics  # all defects together
+    seconds_per_image: float  # reading, detector and placing, wall-clock
+    unreadable: tuple[Unreadable, ...] = ()
+    shots: int = 0  # good parts learned from
+    types: Mapping[str, Metrics] = field(default_factory=dict)  # the defects of each label on their own, by name
+    curves: pixel.Curves | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
+        return {
+            **self.whole.as_json(),
+            "seconds_per_image": self.seconds_per_image,
+            "shots": self.shots,
+            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
+            "types": {name: metrics.as_json() for name, metrics in self.types.items()},
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """One method on one category of a data set: everything that decides the outcome."""
+
+    root: Path
+    layout: str | None
+    category: str | None
+    method: str
+    encoder: str | Encoder
+    shots: int | None = None  # good parts to learn from; None: all of the training split
+    seed: int = 0  # which of them
+    product: str | None = None  # in words; None: the category's name, or the folder's
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    view: View = WHOLE
+    batch_size: int = 8
+
+    @property
+    def part(self) -> str:
+        """What the part is, in words."""
+        return self.product or (self.category or self.root.resolve().name).replace("_", " ")
+
+
+def run_trial(trial: Trial, *, watch: Watch = unwatched, see: See = unseen) -> Report:
+    """Learn from good parts of the training split only, measure on the test split."""
+    test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
+    good = training_samples(trial)
+    unreadable: list[Unreadable] = []
+    detector = fit_trial(trial, good, watch=watch, unreadable=unreadable)
+    report = evaluate(
+        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, see=see
+    )
+    return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
+
+
+def fit_trial(trial: Trial, good: Sequence[Sample], *, watch: Watch, unreadable: list[Unreadable]) -> Detector:
+    """The trial's detector, fitted to these good parts; what cannot be read is added to `unreadable`."""
+    return fit_detector(
+        trial.method,
+        trial.encoder,
+        product=trial.part,
+        good=[sample.image for sample in good],
+        arguments=trial.arguments,
+        view=trial.view,
+        batch_size=trial.batch_size,
+        watch=watch,
+        unreadable=unreadable,
+    )
+
+
+def trials(trial: Trial) -> dict[str, Trial]:
+    """A trial of each category of the data set by name, or the one given where it names its category."""
+    every = [] if trial.category else data.categories(trial.root, layout=trial.layout)
+    split = [dataclasses.replace(trial, category=name) for name in every] or [trial]
+    return {each.category or each.root.resolve().name: each for each in split}
+
+
+def mean(reports: Iterable[Report]) -> dict[str, float | None]:
+    """Each metric's mean over the categories, all of equal weight; None where one of them has no value."""
+    every = list(reports)
+    values = {name: [getattr(each.whole, name) for each in every] for name in METRICS}
+    known = {name: found for name, found in values.items() if found and None not in found}
+    return {name: sum(e.value for e in known[name]) / len(known[name]) if name in known else None for name in METRICS}
+
+
+def training_samples(trial: Trial) -> list[Sample]:
+    """The good parts that the trial learns from."""
+    if trial.shots == 0:
+        return []
+    train = data.samples(trial.root, layout=trial.layout, category=trial.category, split="train")
+    return normals(train) if trial.shots is None else shots(train, trial.shots, seed=trial.seed)
+
+
+def evaluate(
+    detector: Detector,
+    samples: Sequence[Sample],
+    *,
+    view: View = WHOLE,
+    batch_size: int = 8,
+    aupro_limit: float = 0.3,
+    seed: int = 0,
+    watch: Watch = unwatched,
+    see: See = unseen,
+) -> Report:
+    """Inspect every sample and compare with its label and mask, at the picture's own size.
+
+    Samples of unknown label are left out. Raises BadData when none is left.
+    """
+    labelled = [sample for sample in samples if sample.label]
+    if not labelled:
+        raise BadData("none of the samples has a label: evaluation needs good parts and defects in the test split")
+    advance = watch("inspecting", len(labelled))
+    with _Maps() as maps:
+        start = time.perf_counter()
+        scores, kept, unreadable = [], [], []
+        results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
+        for sample, result in zip(labelled, results, strict=True):
+            advance()
+            start += _shown(see, sample, result)
+            if isinstance(result, Unreadable):
+                unreadable.append(result)
+                continue
+            scores.append(result.score)
+            maps.add(result.anomaly_map.numpy())
+            kept.append(sample)
+        seconds = (time.perf_counter() - start) / len(labelled)
+        (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
+    bad = tuple(unreadable)
+    return Report(whole, seconds, bad, types=types, curves=curves)
+
+
+def _shown(see: See, sample: Sample, result: Inspected | Unreadable) -> float:
+    """The seconds that the looking took, which are not the detector's."""
+    start = time.perf_counter()
+    see(sample, result)
+    return time.perf_counter() - start
+
+
+Traced = tuple[Metrics, pixel.Curves | None]
+
+
+def _metrics(
+    maps: Sequence[Map], samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
+) -> tuple[Traced, dict[str, Metrics]]:
+    """All defects against the good, with the curves, and those of each type alone against the same good."""
+
+    def of(rows: Sequence[int]) -> Traced:
+        anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
+        images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
+        pixels, curves = _pixels([maps[row] for row in rows], [samples[row] for row in rows], limit, seed)
+        counts = int((~anomalous).sum()), int(anomalous.sum())
+        return Metrics._make([*(images or [None] * 3), *(pixels or [None] * 4), *counts]), curves
+
+    labels = [sample.label for sample in samples]
+    kinds, whole = sorted(set(labels) - {GOOD}), of(range(len(samples)))
+    if len(kinds) == 1:  # its pictures are all there are
+        return whole, {kinds[0]: whole[0]}
+    return whole, {kind: of([row for row, label in enumerate(labels) if label in (GOOD, kind)])[0] for kind in kinds}
+
+
+def _pixels(
+    maps: Sequence[Map], samples: Sequence[Sample], limit: float, seed: int
+) -> tuple[PixelEstimates | None, pixel.Curves | None]:
+    """Pixel metrics and curves over good parts and the defects that have a mask; None when no defect has one."""
+    rows = [row for row, sample in enumerate(samples) if sample.mask or sample.label == GOOD]
+    chosen = [maps[row] for row in rows]
+    masks = _Masks([samples[row].mask for row in rows], [scores.shape for scores in chosen])
+    if not any(masks.paths):
+        return None, None
+    ranked = pixel.ranked_pixels(chosen, masks)
+    return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.traced(ranked)
+
+
+class _Masks(Sequence[NDArray[np.bool_] | None]):
+    """Masks read when they are asked for: thousands of large ones need no memory."""
+
+    def __init__(self, paths: list[Path | None], sizes: list[tuple[int, ...]]) -> None:
+        self.paths, self.sizes = paths, sizes
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, row: Any) -> Any:
+        path, (height, width) = self.paths[row], self.sizes[row]
+        return None if path is None else read_ground_truth(path, size=(height, width))
+
+
+class _Maps:
+    """Maps as arrays: the first gibibyte in memory, the rest in a temporary file."""
+
+    def __init__(self) -> None:
+        self.items: list[NDArray[np.float32]] = []
+        self.bytes = 0
+
+    def __enter__(self) -> _Maps:
+        self.file = tempfile.TemporaryFile(prefix="blemish-maps-")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.items.clear()
+        self.file.close()
+
+    def add(self, scores: NDArray[np.float32]) -> None:
+        self.bytes += scores.nbytes
+        self.items.append(scores if self.bytes <= IN_MEMORY else self._spilled(scores))
+
+    def _spilled(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
+        offset = self.file.seek(0, 2)
+        self.file.write(np.ascontiguousarray(scores).data)
+        self.file.flush()
+        return np.memmap(self.file, np.float32, "r", offset, scores.shape)

@@ -1,0 +1,142 @@
+"""A recipe on labelled pictures that it has not learned: how often its verdicts are right, and how long they take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from blemish.data.masks import read_ground_truth
+from blemish.errors import BadData
+from blemish.evaluation.evaluate import Report, See, evaluate, unseen
+from blemish.fitting import Watch, unwatched
+from blemish.inspection import Inspected, Unreadable
+from blemish.metrics.binomial import Rate
+from blemish.metrics.intervals import Estimate
+from blemish.metrics.latency import percentiles
+from blemish.metrics.verdicts import (
+    UNKNOWN,
+    Verdicts,
+    escape_at_overkill,
+    overkill_at_escape,
+    review_load,
+    size_classes,
+    verdicts,
+)
+from blemish.recipes.holdout import digest
+from blemish.recipes.recipe import Recipe
+from blemish.types import GOOD, Detector, Sample
+
+ERRORS = (0.01, 0.05, 0.1)
+"""Escapes at which overkill is told, and the other way round."""
+DEFECTIVE = "defective"
+
+
+class JudgedSample(NamedTuple):
+    """What is kept of a picture: neither itself nor its map."""
+
+    sample: Sample
+    score: float
+    seconds: float  # reading included
+
+
+class Validation(NamedTuple):
+    """What was found; no verdicts by a recipe that is not calibrated."""
+
+    report: Report
+    verdicts: dict[str, Verdicts]  # of good parts, of all defective ones, and of each type
+    sizes: dict[str, Verdicts]  # of defective parts by the area of the defect, where masks tell it
+    review: Rate | None  # of all
+    overkill: dict[float, Estimate]  # by the escapes that are allowed, whatever the thresholds are
+    escapes: dict[float, Estimate]  # by the overkill that is allowed
+    seconds: dict[float, Estimate]  # a picture, reading included: percentiles
+    learned: tuple[Sample, ...]  # left out: they taught the recipe
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; a rate is {"cases", "total", "low", "high"}."""
+        kinds = {"verdicts": self.verdicts, "sizes": self.sizes}
+        estimates = {
+            "overkill_at_escape": self.overkill,
+            "escape_at_overkill": self.escapes,
+            "seconds_percentiles": self.seconds,
+        }
+        return {
+            **self.report.as_json(),
+            **{name: {kind: _rates(found) for kind, found in each.items()} for name, each in kinds.items()},
+            "review": self.review and self.review._asdict(),
+            **{name: {f"{at:g}": found.as_json() for at, found in each.items()} for name, each in estimates.items()},
+            "learned": [str(sample.image) for sample in self.learned],
+        }
+
+
+def validate(
+    recipe: Recipe,
+    detector: Detector,
+    samples: Sequence[Sample],
+    *,
+    batch_size: int = 8,
+    watch: Watch = unwatched,
+    see: See = unseen,
+) -> Validation:
+    """Inspect the samples by the recipe's detector; pictures that taught it are left out.
+
+    Raises BadData when no labelled sample is left.
+    """
+    taught = {each.sha256 for each in recipe.taught}
+    learned = tuple(each for each in samples if taught and each.image.is_file() and digest(each.image) in taught)
+    gone = {each.image for each in learned}
+    left = [each for each in samples if each.image not in gone]
+    if learned and not any(each.label for each in left):
+        raise BadData("all labelled samples taught the recipe: verify it with pictures that it has not learned")
+    seen: list[JudgedSample] = []
+
+    def look(sample: Sample, result: Inspected | Unreadable) -> None:
+        if isinstance(result, Inspected):
+            seen.append(JudgedSample(sample, result.score, result.read_seconds + result.seconds))
+        see(sample, result)
+
+    report = evaluate(detector, left, view=recipe.view, batch_size=batch_size, watch=watch, see=look)
+    return _verified(recipe, report, seen, learned)
+
+
+def _verified(recipe: Recipe, report: Report, seen: Sequence[JudgedSample], learned: tuple[Sample, ...]) -> Validation:
+    scores = [each.score for each in seen]
+    labels = [each.sample.label != GOOD for each in seen]
+    calibration = recipe.calibration
+    kinds, sizes, review = dict[str, Verdicts](), dict[str, Verdicts](), None
+    if calibration and seen:
+        limits = {"accept": calibration.accept, "reject": calibration.reject}
+        kinds = _by_kind([each.sample.label for each in seen], scores, limits)
+        sizes = _by_size([each.sample for each in seen], scores, limits)
+        review = review_load(scores, **limits)
+    return Validation(
+        report,
+        kinds,
+        sizes,
+        review,
+        {share: overkill_at_escape(scores, labels, share) for share in ERRORS},
+        {share: escape_at_overkill(scores, labels, share) for share in ERRORS},
+        percentiles(each.seconds for each in seen),
+        learned,
+    )
+
+
+def _by_kind(labels: Sequence[str], scores: Sequence[float], limits: Mapping[str, float]) -> dict[str, Verdicts]:
+    """Good parts first, then all defective ones, then each type."""
+    both = verdicts(scores, [GOOD if label == GOOD else DEFECTIVE for label in labels], **limits)
+    types = verdicts(scores, labels, **limits)
+    return {name: (both | types)[name] for name in (GOOD, DEFECTIVE, *sorted(types)) if name in both | types}
+
+
+def _by_size(samples: Sequence[Sample], scores: Sequence[float], limits: Mapping[str, float]) -> dict[str, Verdicts]:
+    defects = [(sample, score) for sample, score in zip(samples, scores, strict=True) if sample.label != GOOD]
+    areas = [float(read_ground_truth(each.mask).sum()) if each.mask else math.nan for each, _ in defects]
+    classes = size_classes([area or math.nan for area in areas])  # a mask without a defect tells no size
+    if set(classes) <= {UNKNOWN}:
+        return {}
+    order = sorted(range(len(defects)), key=lambda at: areas[at])
+    return verdicts([defects[at][1] for at in order], [classes[at] for at in order], **limits)
+
+
+def _rates(found: Verdicts) -> dict[str, dict[str, float]]:
+    return {name: each._asdict() for name, each in found._asdict().items()}

@@ -1,0 +1,85 @@
+"""From the name of a method to a detector that has seen its good parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from torch import Tensor
+
+from blemish import catalog
+from blemish.encoders.embedded.network import Embedded
+from blemish.errors import BadImage, BadInput
+from blemish.images import decode, keyed_batches
+from blemish.inspection import WHOLE, Unreadable, View, prepare
+from blemish.types import Detector, Encoder, Geometry, Learner
+
+Watch = Callable[[str, int], Callable[[], None]]
+"""watch(stage, total) -> a function to call after each picture of that stage."""
+
+
+def unwatched(stage: str, total: int) -> Callable[[], None]:
+    """Show nothing."""
+    return lambda: None
+
+
+def good_parts(
+    paths: Iterable[Path],
+    geometry: Geometry,
+    *,
+    view: View = WHOLE,
+    batch_size: int = 8,
+    unreadable: list[Unreadable] | None = None,
+) -> Iterator[Tensor]:
+    """Batches (N, 3, h, w) for `fit`; what cannot be read is added to `unreadable`, or raised without it."""
+
+    def inputs() -> Iterator[tuple[None, Tensor]]:
+        for path, found in decode(paths, lambda path: prepare(path, geometry, view)):
+            if not isinstance(found, BadImage):
+                yield from ((None, image) for image in found.inputs)
+            elif unreadable is None:
+                raise found
+            else:
+                unreadable.append(Unreadable(path, str(found)))
+
+    return (batch for _, batch in keyed_batches(inputs(), batch_size))
+
+
+def default_method(encoder: Encoder, *, good: bool) -> str:
+    """The method for what there is: TAB on a model that was trained for it; else good parts, or words alone."""
+    if isinstance(encoder, Embedded):
+        return "tab"
+    return "anomaly-dino" if good else "winclip"
+
+
+def fit_detector(
+    method: str,
+    encoder: str | Encoder,
+    *,
+    product: str = "object",
+    good: Sequence[Path] = (),
+    arguments: Mapping[str, Any] | None = None,
+    view: View = WHOLE,
+    batch_size: int = 8,
+    watch: Watch = unwatched,
+    unreadable: list[Unreadable] | None = None,
+) -> Detector:
+    """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
+    card = catalog.card(method)
+    words = {"product": product} if card.needs_text else {}
+    detector = catalog.detector(method, encoder, words | dict(arguments or {}))
+    if not good and card.learns_from == "good parts":
+        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    if good:
+        advance = watch("learning from good parts", len(good))
+        batches = good_parts(good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable)
+        cast(Learner, detector).fit(_watched(batches, advance))
+    return detector
+
+
+def _watched(batches: Iterable[Tensor], advance: Callable[[], None]) -> Iterator[Tensor]:
+    for batch in batches:
+        yield batch
+        for _ in batch:
+            advance()

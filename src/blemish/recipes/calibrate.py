@@ -1,0 +1,259 @@
+"""A recipe and pictures of parts whose state is known -> the recipe with thresholds.
+
+split takes good parts that taught the recipe nothing, scored by its own detector. cross takes those that did teach it,
+each of them scored as if it had been forgotten: it needs no further parts, and promises less.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from blemish.blocks.exemplars import CachedEncoder
+from blemish.calibration.thresholds import STRICTEST, Calibration, Goal, Scheme, calibrate_thresholds
+from blemish.data.masks import read_ground_truth
+from blemish.errors import BadInput
+from blemish.images import find
+from blemish.recipes import defect_examples, known_defects, provenance
+from blemish.recipes import recipe as recipes
+from blemish.recipes.holdout import (
+    LeaveOut,
+    PartImages,
+    PartScores,
+    digest,
+    draw_folds,
+    parts_of,
+    pictures,
+    score_parts,
+)
+from blemish.recipes.provenance import Merging, Pupil
+from blemish.recipes.recipe import Recipe, stamped
+from blemish.recipes.update import PLAIN, Reading
+from blemish.types import GOOD, Detector, Encoder
+
+ANY_TYPE = "defect"
+"""The type of defects that lie in no folder of their own."""
+
+
+class HoldoutScheme(NamedTuple):
+    """How parts are held out."""
+
+    scheme: Scheme | None = None  # None: the one that more of the parts can serve
+    folds: int | None = None  # of cross; None: every part alone
+    seed: int = 0  # what is in which fold
+    every_picture: bool = False  # see `holding_out.parts_of`
+
+
+USUAL = HoldoutScheme()
+
+
+class ScoredPart(NamedTuple):
+    """A good part by its picture of the highest score, a defective one by that of the lowest: the graver error."""
+
+    kind: str  # GOOD, or the defect's type
+    score: float
+    peak: float  # the highest value of the maps of its pictures
+    area: float  # of the defect, in pixels; NaN where there is no mask
+    pictures: PartImages
+
+
+class HeldOutScores(NamedTuple):
+    """The parts that count, and the pictures that do not."""
+
+    scheme: Scheme
+    parts: tuple[ScoredPart, ...]
+    unused: tuple[Path, ...]  # what taught the recipe a defect; for split, or the recipe anything; for cross, nothing
+    fold: int = 1  # parts left out together
+
+
+def calibrate(
+    recipe: Recipe,
+    good: Iterable[Path],
+    *,
+    defects: Mapping[str, Iterable[Path]] | None = None,
+    masks: Mapping[Path, Path] | None = None,
+    goal: Goal = STRICTEST,
+    way: HoldoutScheme = USUAL,
+    encoder: str | Encoder | None = None,
+    reading: Reading = PLAIN,
+) -> Recipe:
+    """The recipe made from that one with thresholds by good parts, and by defects of each type if there are any.
+
+    Raises BadInput for pictures that cannot be used so, and BadRecipe for another encoder than the recipe's.
+    """
+    kinds = {path: kind for kind, paths in (defects or {}).items() for path in paths}
+    fine = dict.fromkeys(good, GOOD)
+    if both := sorted(kinds.keys() & fine):
+        raise BadInput(f"{both[0]} is given as good and as defective: leave it out of one")
+    found = held_out_scores(
+        recipe, recipes.encoder_of(recipe, encoder), kinds | fine, masks=masks, way=way, reading=reading
+    )
+    return with_calibration(recipe, calibration_of(found, goal))
+
+
+def held_out_scores(
+    recipe: Recipe,
+    encoder: Encoder,
+    kinds: Mapping[Path, str],
+    *,
+    masks: Mapping[Path, Path] | None = None,
+    way: HoldoutScheme = USUAL,
+    reading: Reading = PLAIN,
+) -> HeldOutScores:
+    """Pictures and what they show, GOOD or the type of a defect, by a recipe's detector that has not learned them.
+
+    Raises BadInput for a file that is shown as good and as defective, or that taught the recipe the other.
+    """
+    parts = parts_of(list(kinds), view=recipe.view, every_picture=way.every_picture, reading=reading)
+    lessons_of = {each.sha256: each.kind for each in recipe.taught}
+    taught = {path: lessons_of.get(digest(path), "") for path in pictures(parts)}
+    _refuse_contradictions(kinds, taught)
+    new = [part for part in parts if not any(taught[path] for path in part)]
+    learned = [part for part in parts if any(taught[path] == GOOD for path in part)]
+    scheme = way.scheme or ("cross" if _good(learned, kinds) > _good(new, kinds) else "split")
+    # For cross, a good part that the recipe did not learn has nothing in common with those that were left out.
+    fresh = [path for path in pictures(new) if scheme == "split" or kinds[path] != GOOD]
+    todo: list[tuple[Callable[[], Detector], list[Path]]] = [(partial(recipes.detector, recipe, encoder), fresh)]
+    fold = 1
+    if scheme == "cross":
+        folds, refit = draw_folds(len(learned), way.folds, way.seed), forgetting(recipe, encoder)
+        fold = len(folds[0])
+        for out in ([learned[number] for number in numbers] for numbers in folds):
+            todo.append((partial(refit, out), [path for path in pictures(out) if taught[path] in ("", GOOD)]))
+    found = _scored(todo, recipe, reading)
+    used = {path for _, paths in todo for path in paths}
+    counted = tuple(each for part in parts for each in _known(part, kinds, found, masks or {}))
+    return HeldOutScores(scheme, counted, tuple(path for path in taught if path not in used), fold)
+
+
+def calibration_of(found: HeldOutScores, goal: Goal = STRICTEST) -> Calibration:
+    """Thresholds from them; raises BadInput when no good part is left, and as `calibrated` does."""
+    good = [part for part in found.parts if part.kind == GOOD]
+    if not good:
+        spent = "those given taught the recipe: give others, or say --scheme cross"
+        why = spent if found.unused else "none of those given can be read"
+        raise BadInput(f"no good part is left to calibrate by, {why}")
+    types = sorted({part.kind for part in found.parts} - {GOOD})
+    by_type = {name: [part for part in found.parts if part.kind == name] for name in types}
+    return calibrate_thresholds(
+        [part.score for part in good],
+        scheme=found.scheme,
+        defects={name: [part.score for part in parts] for name, parts in by_type.items()},
+        sizes={name: [part.area for part in parts] for name, parts in by_type.items()},
+        peaks=[part.peak for part in good],
+        fold=found.fold,
+        goal=goal,
+    )
+
+
+def with_calibration(recipe: Recipe, calibration: Calibration) -> Recipe:
+    """The recipe made from that one which decides by these thresholds; no raw score changes."""
+    return stamped(dataclasses.replace(recipe, calibration=calibration), recipe.hash)
+
+
+def forgetting(recipe: Recipe, encoder: Encoder) -> LeaveOut:
+    """Parts to leave out -> the recipe's detector as if they had been forgotten, see `teaching.forget`.
+
+    It is one detector that is changed each time.
+    """
+    once = CachedEncoder(encoder) if known_defects.ROWS in recipe.tensors else None
+    pupil = recipes.bare(recipe, once or encoder)
+    if not isinstance(pupil, Pupil):
+        raise BadInput(f"{recipe.method} learns all its parts at once: calibrate by others, with --scheme split")
+    with recipes.fitting(recipe):
+        everything = provenance.known(pupil, recipe.tensors)
+    kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
+
+    def refit(out: Sequence[PartImages]) -> Detector:
+        gone = {known_defects.number(digest(path)[:12]) for path in pictures(out)} & set(kinds)
+        if isinstance(pupil, Merging) and not gone <= everything.pictures:
+            raise BadInput(
+                f"what taught {recipe.source} was merged to save memory: calibrate by others, with --scheme split"
+            )
+        provenance.teach(pupil, provenance.without(everything, gone).groups)
+        if once is None:
+            return pupil
+        return known_defects.with_known_defects(
+            pupil, once, defect_examples.with_margin(defect_examples.without(recipe.tensors, gone)), kinds
+        )
+
+    return refit
+
+
+def defects_in(folder: Path, *, masks: Path | None = None) -> dict[Path, str]:
+    """Pictures and their type: the folder they lie in, below that one; pictures among the masks are left out."""
+    inside = masks.resolve() if masks else None
+    paths = [path for path in find([folder]) if inside not in path.resolve().parents]
+    types = {path: ([*path.relative_to(folder).parts[:-1], ANY_TYPE])[0] for path in paths}
+    if GOOD in types.values():
+        raise BadInput(f"{folder / GOOD} is no type of defect: give good parts by --good, and move that folder away")
+    return types
+
+
+def masks_in(masks: Path, pictures: Sequence[Path], folder: Path) -> dict[Path, Path]:
+    """Masks of the pictures below `folder`: at the same place below `masks`, or of a name that only one picture has.
+
+    NAME.png or NAME_mask.png; pictures without a mask are missing.
+    """
+    found = {mask.relative_to(masks).parent / mask.stem.removesuffix("_mask"): mask for mask in find([masks])}
+    names = [path.stem for path in pictures]
+    places = {
+        path: (path.relative_to(folder).with_suffix(""), *([Path(path.stem)] if names.count(path.stem) == 1 else []))
+        for path in pictures
+    }
+    return {path: next(found[at] for at in each if at in found) for path, each in places.items() if found.keys() & each}
+
+
+def as_json(found: HeldOutScores) -> dict[str, Any]:
+    """Plain values: the pictures of each part, and those that were not used."""
+    parts = [
+        {"type": part.kind, "score": part.score, "pictures": list(map(str, part.pictures))} for part in found.parts
+    ]
+    return {"parts": parts, "unused": list(map(str, found.unused))}
+
+
+def _scored(
+    todo: Sequence[tuple[Callable[[], Detector], Sequence[Path]]], recipe: Recipe, reading: Reading
+) -> dict[Path, PartScores]:
+    advance = reading.watch("inspecting held-out parts", sum(len(paths) for _, paths in todo))
+    found: dict[Path, PartScores] = {}
+    for make, paths in todo:
+        if paths:
+            found |= score_parts(make(), paths, view=recipe.view, reading=reading, advance=advance)
+    return found
+
+
+def _good(parts: Sequence[PartImages], kinds: Mapping[Path, str]) -> int:
+    return sum(any(kinds[path] == GOOD for path in part) for part in parts)
+
+
+def _known(
+    part: PartImages, kinds: Mapping[Path, str], found: Mapping[Path, PartScores], masks: Mapping[Path, Path]
+) -> Iterator[ScoredPart]:
+    """The good part and the defective one of a group: a part may have been photographed before it was damaged.
+
+    A defect's type is that of its lowest score, so that types have no say in how many parts there are.
+    """
+    for good in (True, False):
+        results = [found[path] for path in part if path in found and (kinds[path] == GOOD) is good]
+        if not results:
+            continue
+        decisive = (max if good else min)(results, key=lambda each: each.score)
+        mask = masks.get(decisive.picture)
+        area = math.nan if mask is None else float(read_ground_truth(mask, size=decisive.size).sum())
+        peak = max(each.peak for each in results)
+        yield ScoredPart(kinds[decisive.picture], decisive.score, peak, area, tuple(each.picture for each in results))
+
+
+def _refuse_contradictions(kinds: Mapping[Path, str], taught: Mapping[Path, str]) -> None:
+    sums = {path: digest(path) for path in taught}
+    good = {sums[path]: path for path in taught if kinds[path] == GOOD}
+    for path in taught:
+        if kinds[path] != GOOD and sums[path] in good:
+            raise BadInput(f"{path} is the same file as {good[sums[path]]}: it cannot be defective and good")
+        if taught[path] and (taught[path] == GOOD) != (kinds[path] == GOOD):
+            raise BadInput(f"{path} taught the recipe as {taught[path]}: it cannot be {kinds[path]} now, or forget it")

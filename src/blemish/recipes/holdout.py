@@ -1,0 +1,120 @@
+"""Scores of good parts by detectors that have not seen them: what a calibration is made from.
+
+The bounds hold for independent parts, so pictures that show the same part count as one and are never in different
+folds, see `images.likeness`. That errs towards too few parts, which weakens a promise and breaks none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from hashlib import file_digest
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from blemish.errors import BadImage, BadInput
+from blemish.images import decode, read, visible
+from blemish.images.fingerprint import fingerprint, same_parts
+from blemish.inspection import WHOLE, Unreadable, View, inspect
+from blemish.recipes.update import PLAIN, Reading
+from blemish.types import Detector
+
+PartImages = tuple[Path, ...]
+"""The pictures that show one and the same part."""
+
+LeaveOut = Callable[[Sequence[PartImages]], Detector]
+"""The parts to leave out -> a detector that has learned the others."""
+
+
+class PartScores(NamedTuple):
+    """One picture's result."""
+
+    picture: Path
+    score: float
+    peak: float  # the highest value of its map
+    size: tuple[int, int]  # height and width
+
+
+def parts_of(
+    paths: Sequence[Path], *, view: View = WHOLE, every_picture: bool = False, reading: Reading = PLAIN
+) -> list[PartImages]:
+    """The parts that the pictures show, in the order of their first; what cannot be read is left out.
+
+    They are told apart by what is inspected of them. `every_picture`: each counts as a part of its own, but for files
+    that are equal byte for byte.
+    """
+
+    def seen(path: Path) -> tuple[Tensor, str]:
+        part = visible(path, read(path, white=view.white), region=view.region, mask=view.mask)
+        found = fingerprint(part)
+        # Pictures without structure are like none, not even themselves.
+        return torch.zeros_like(found) if every_picture else found, digest(path)
+
+    advance = reading.watch("comparing pictures", len(paths))
+    kept, prints, digests = list[Path](), list[Tensor](), list[str]()
+    for path, found in decode(paths, seen):
+        advance()
+        if isinstance(found, BadImage):
+            _refused(Unreadable(path, str(found)), reading)
+            continue
+        kept.append(path)
+        prints.append(found[0])
+        digests.append(found[1])
+    return [tuple(kept[number] for number in part) for part in same_parts(prints, digests)]
+
+
+def digest(path: Path) -> str:
+    """sha256 of the file's bytes, 64 hex digits."""
+    with path.open("rb") as file:
+        return file_digest(file, "sha256").hexdigest()
+
+
+def score_parts(
+    detector: Detector,
+    paths: Iterable[Path],
+    *,
+    view: View = WHOLE,
+    reading: Reading = PLAIN,
+    advance: Callable[[], None] | None = None,
+) -> dict[Path, PartScores]:
+    """Each picture's result; those that cannot be read have none."""
+    found: dict[Path, PartScores] = {}
+    for result in inspect(detector, paths, view=view, batch_size=reading.batch_size):
+        if advance:
+            advance()
+        if isinstance(result, Unreadable):
+            _refused(result, reading)
+            continue
+        values = result.anomaly_map[~result.anomaly_map.isnan()]
+        height, width = result.anomaly_map.shape
+        found[result.path] = PartScores(result.path, result.score, float(values.max()), (height, width))
+    return found
+
+
+def draw_folds(count: int, folds: int | None, seed: int) -> list[list[int]]:
+    """Numbers of the parts in each of so many folds of one size, or of one part each if left out.
+
+    Parts that do not fill a fold, drawn by the seed, are in none: they are learned every time and not scored.
+    """
+    number = count if folds is None else folds
+    if not 2 <= number <= count:
+        raise BadInput(f"{count} parts cannot be left out in {number} folds: give at least 2, and no more than parts")
+    if folds is None:
+        return [[part] for part in range(count)]
+    generator, size = np.random.default_rng(seed), count // number
+    order = generator.permutation(count).tolist()
+    return [sorted(order[start : start + size]) for start in range(0, number * size, size)]
+
+
+def pictures(parts: Iterable[PartImages]) -> list[Path]:
+    """All pictures of the parts."""
+    return [path for part in parts for path in part]
+
+
+def _refused(bad: Unreadable, reading: Reading) -> None:
+    if reading.unreadable is None:
+        raise BadImage(bad.reason)
+    reading.unreadable.append(bad)

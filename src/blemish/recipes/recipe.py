@@ -1,0 +1,395 @@
+"""What decides about parts, frozen: a detector and all it learned, its view, words, calibration and origin.
+
+A recipe is one `.blemish` file, identified by a hash of its content. It holds no weights of the encoder but their
+sha256, so it is of use with that encoder alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from inspect import signature
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from blemish import catalog, encoders
+from blemish.blocks.exemplars import CachedEncoder
+from blemish.blocks.learned import Learned
+from blemish.calibration.thresholds import Calibration
+from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
+from blemish.images import Region
+from blemish.inspection import WHOLE, View
+from blemish.recipes import file as recipe_file
+from blemish.recipes import known_defects
+from blemish.recipes.file import COPY, Content
+from blemish.types import GOOD, Detector, Encoder
+
+PACKAGES = ("blemish", "torch")
+MASK = "view.mask"
+STATE = "detector."
+"""The prefix of the detector's own tensors; what teaching keeps beside them has other names."""
+LARGEST_SIDE, LARGEST_NUMBER = 1 << 13, 1 << 16
+"""Pixels of a side, and arguments, that a recipe may ask for: its file could ask for any amount of memory or time."""
+UNLIMITED = ("seed", "few")
+AGAIN = "use the version of blemish that wrote it, or freeze it again"
+MISFITS = (BlemishError, TypeError, ValueError, LookupError, RuntimeError, ArithmeticError, AttributeError)
+"""What a method may raise for arguments and tensors that are not its own: a recipe's are whatever its file says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """One picture that taught the recipe."""
+
+    sha256: str  # of the file's bytes
+    name: str  # the file's name as it was given
+    kind: str = GOOD  # or the defect's type
+
+    @property
+    def id(self) -> str:
+        """What `forget` is told: the first 12 hex digits of its sha256."""
+        return self.sha256[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A frozen decision; `hash` identifies it, and everything but `source` is part of that."""
+
+    method: str
+    arguments: Mapping[str, Any]  # plain JSON values
+    encoder: str
+    encoder_sha256: str
+    product: str = "object"
+    defects: tuple[str, ...] = ()  # words of methods that read them
+    precision: str = "float32"  # of the encoder
+    view: View = WHOLE
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)  # not to be changed in place
+    taught: tuple[Taught, ...] = ()  # in the order of teaching
+    calibration: Calibration | None = None
+    parent: str = ""  # hash of the recipe it was made from
+    created: str = ""  # ISO date and time, UTC
+    versions: Mapping[str, str] = field(default_factory=dict)
+    source: str = "this recipe"  # the file it comes from, for messages
+
+    @property
+    def hash(self) -> str:
+        """sha256 of the content, 64 hex digits."""
+        return recipe_file.digest(_content(self))
+
+
+def stamped(recipe: Recipe, parent: str = "") -> Recipe:
+    """The recipe as made now from that parent by the packages that are installed."""
+    versions = {name: version(name) for name in PACKAGES}
+    created = datetime.now(tz=UTC).isoformat(timespec="seconds")
+    return dataclasses.replace(recipe, parent=parent, created=created, versions=versions)
+
+
+def save(recipe: Recipe, path: str | Path, *, old: str | Path | None = None) -> None:
+    """Write the file at once; a version that it replaces is kept under its hash in `recipe_file.history`.
+
+    `old` is the file that the recipe was made from if that is another: it is kept there too, for `teaching.undo`.
+    """
+    path, folder = Path(path), recipe_file.history(Path(path))
+    for former in {path, Path(old or path)}:
+        if former.exists():
+            recipe_file.keep(former, recipe_file.stated(former), folder)
+    recipe_file.inherit(recipe_file.history(Path(old or path)), folder)
+    recipe_file.write(recipe_file.encoded(_content(recipe)), path)
+
+
+def load(path: str | Path) -> Recipe:
+    """The recipe of a file, bit for bit what was saved; raises BadRecipe with the reason and the way out."""
+    content = recipe_file.read(Path(path))
+    try:
+        return dataclasses.replace(_recipe(content), source=str(path))
+    except (BadRecipe, ValueError, TypeError, KeyError) as error:
+        raise BadRecipe(f"{path} holds what no recipe holds ({error}): {COPY}") from error
+
+
+def detector(recipe: Recipe, encoder: str | Encoder | None = None) -> Detector:
+    """Ready to inspect; `encoder` says where its encoder is if not at its own name.
+
+    Raises BadRecipe for an encoder with another sha256, and for tensors or arguments that do not fit the method.
+    """
+    found = encoder_of(recipe, encoder)
+    if known_defects.ROWS not in recipe.tensors:
+        return bare(recipe, found)
+    once, kinds = CachedEncoder(found), {known_defects.number(each.id): each.kind for each in recipe.taught}
+    made = bare(recipe, once)
+    with fitting(recipe):
+        raised = known_defects.with_known_defects(made, once, recipe.tensors, kinds)
+        _try(raised)
+    return raised
+
+
+def encoder_of(recipe: Recipe, encoder: str | Encoder | None = None) -> Encoder:
+    """The recipe's encoder, from another place if one is given; raises BadRecipe when it is not the same."""
+    try:
+        found = encoders.load(encoder or recipe.encoder, precision=cast(Any, recipe.precision))
+    except (BadWeights, UnknownName, OSError, ValueError) as error:  # the last two of names that no file can have
+        reason = str(error)[:500]
+        raise BadRecipe(f"{recipe.source} needs its encoder: {reason}. Or say where it is: --encoder PATH") from error
+    if found.sha256 != recipe.encoder_sha256 or (not found.sha256 and found.name != recipe.encoder):
+        meant = recipe.encoder_sha256[:12] or "no sha256"
+        raise BadRecipe(
+            f"{recipe.source} is meant for the encoder {recipe.encoder} ({meant}), and {found.name} is another "
+            f"({found.sha256[:12] or 'no sha256'}): give the right file by --encoder PATH, or freeze a new recipe"
+        )
+    return found
+
+
+def bare(recipe: Recipe, encoder: Encoder) -> Detector:
+    """The method's own detector as it was frozen, without what shown defects add."""
+    with fitting(recipe):
+        _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
+        made = catalog.detector(recipe.method, encoder, arguments_of(recipe))
+        _fill(cast(nn.Module, made), recipe)
+        _try(made)
+    return made
+
+
+@contextmanager
+def fitting(recipe: Recipe) -> Iterator[None]:
+    """Raises BadRecipe for whatever a method makes of arguments and tensors that are not its own."""
+    try:
+        yield
+    except MISFITS as error:
+        reason = str(error).partition("\n")[0][:200]
+        raise BadRecipe(
+            f"{recipe.source} does not fit {recipe.method} as this blemish has it ({reason}): {AGAIN}"
+        ) from error
+
+
+def learned(made: Detector) -> dict[str, Tensor]:
+    """The tensors of a detector without those of its encoder."""
+    state = cast(nn.Module, made).state_dict()
+    return {name: tensor for name, tensor in state.items() if not name.startswith("encoder.")}
+
+
+def _fill(made: nn.Module, recipe: Recipe) -> None:
+    """Load what was learned; raises ValueError for tensors of another name, type or shape."""
+    state = {name.removeprefix(STATE): tensor for name, tensor in recipe.tensors.items() if name.startswith(STATE)}
+    own = learned(cast(Detector, made))
+    if odd := set(state) ^ set(own):
+        raise ValueError(f"its tensors differ by {min(odd)}")
+    grown = {f"{prefix}.{name}" for prefix, module in _memories(made) for name, _ in module.named_buffers()}
+    for name, tensor in own.items():
+        if tensor.dtype != state[name].dtype or (name not in grown and tensor.shape != state[name].shape):
+            raise ValueError(f"{name} is {state[name].dtype} {list(state[name].shape)}")
+    made.load_state_dict(state, strict=False)
+    if odd := {f"{prefix}.{name}" for prefix, module in _memories(made) for name in _misfits(module)}:
+        raise ValueError(f"{min(odd)} is {list(state[min(odd)].shape)}")
+
+
+def _memories(made: nn.Module) -> list[tuple[str, Learned]]:
+    return [(name, module) for name, module in made.named_modules() if isinstance(module, Learned)]
+
+
+def _misfits(module: Learned) -> list[str]:
+    """Names of tensors that do not have the axes of their layout; where one is empty all must be."""
+    tensors = dict(module.named_buffers(recurse=False))
+    if not any(tensor.numel() for tensor in tensors.values()):
+        return []
+    found, sizes = [], dict[str, int]()
+    for name, axes in module.layout.items():
+        shape = tensors[name].shape
+        pairs = list(zip(axes, shape, strict=False))
+        fits = len(shape) == len(axes) and all(sizes.setdefault(a, n) == n for a, n in pairs)
+        if not shape.numel() or (axes and not fits):
+            found.append(name)
+    return found
+
+
+def _refuse_absurd(value: Any) -> None:
+    if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
+        raise ValueError(f"an argument of {str(value)[:20]}")
+    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        _refuse_absurd(each)
+
+
+def _try(made: Detector) -> None:
+    """Look at a small blank picture, or where that is too small for the method, at one of its own size."""
+    small, whole = 8 * made.geometry.multiple, made.geometry.size(1, 1)
+    if max(whole) > LARGEST_SIDE:
+        raise ValueError(f"pictures of {whole[0]} x {whole[1]}")
+    with torch.inference_mode():
+        try:
+            made(torch.full((1, 3, small, small), 0.5))
+        except MISFITS:
+            made(torch.full((1, 3, *whole), 0.5))
+
+
+def arguments_of(recipe: Recipe) -> dict[str, Any]:
+    """All arguments of the method, those that are words among them."""
+    known = signature(catalog.method(recipe.method)).parameters
+    words = {"product": recipe.product, "defects": list(recipe.defects)}
+    return {name: value for name, value in words.items() if name in known and value} | dict(recipe.arguments)
+
+
+def described(recipe: Recipe) -> dict[str, Any]:
+    """Everything but the values of the tensors, as plain JSON values."""
+    content = _content(recipe)
+    tensors = {name: {"type": str(t.dtype), "shape": list(t.shape)} for name, t in sorted(content.tensors.items())}
+    return {**content.header, "hash": recipe.hash, "tensors": tensors}
+
+
+def summary(recipe: Recipe) -> list[tuple[str, str]]:
+    """Rows for people: what it is, and its value."""
+    kinds = Counter(each.kind for each in recipe.taught)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in recipe.tensors.values())
+    view, found = recipe.view, recipe.calibration
+    rows = [
+        ("hash", recipe.hash),
+        ("made from", recipe.parent),
+        ("created", recipe.created),
+        ("by", _listed(recipe.versions)),
+        ("method", f"{recipe.method} {_listed(recipe.arguments)}".strip()),
+        ("encoder", f"{recipe.encoder} {recipe.encoder_sha256} ({recipe.precision})"),
+        ("product", recipe.product),
+        ("words for defects", ", ".join(recipe.defects)),
+        ("region", str(view.region or "")),
+        ("mask", f"{int(view.mask.sum())} of {view.mask.numel()} pixels" if view.mask is not None else ""),
+        ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
+        ("white", str(view.white or "")),
+        ("taught by", _listed(kinds) or "words alone"),
+        ("tensors", f"{size / 2**20:.1f} MiB"),
+        ("verdicts", f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
+    """What differs: (what, in one, in the other), "" where it is missing; nothing for two of one hash."""
+    left, right = (_leaves(recipe) for recipe in (one, other))
+    found = [(what, left.get(what, ""), right.get(what, "")) for what in {**left, **right}]
+    found += [(f"tensor {name}", before, after) for name, before, after in _tensor_differences(one, other)]
+    return [row for row in found if row[1] != row[2]]
+
+
+def _leaves(recipe: Recipe) -> dict[str, str]:
+    header = dict(_content(recipe).header)
+    taught, verdicts = header.pop("taught"), header.pop("calibration")
+    nested = {name: header.pop(name) for name in ("arguments", "view", "versions")}
+    flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()}
+    flat |= {f"{name} {key}": json.dumps(value) for name, values in nested.items() for key, value in values.items()}
+    flat |= {f"calibration {key}": json.dumps(value)[:80] for key, value in (verdicts or {}).items()}
+    return flat | {f"picture {sha256[:12]}": f"{kind}: {name}" for sha256, name, kind in taught}
+
+
+def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, str]]:
+    left, right = _content(one).tensors, _content(other).tensors
+    for name in sorted({*left, *right}):
+        a, b = left.get(name), right.get(name)
+        shapes = ["" if each is None else str(list(each.shape)) for each in (a, b)]
+        same = a is not None and b is not None and a.dtype == b.dtype and torch.equal(a, b)
+        yield name, shapes[0], shapes[1] if same or shapes[0] != shapes[1] else f"{shapes[1]}, other values"
+
+
+def _listed(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _content(recipe: Recipe) -> Content:
+    view, mask = recipe.view, recipe.view.mask
+    header = {each.name: getattr(recipe, each.name) for each in dataclasses.fields(recipe)}
+    del header["tensors"], header["source"]
+    header |= {
+        "view": {
+            "region": list(view.region) if view.region else None,
+            "mask": None if mask is None else list(mask.shape),
+            "tile": view.tile,
+            "overlap": view.overlap,
+            "white": view.white,
+        },
+        "taught": [[each.sha256, each.name, each.kind] for each in recipe.taught],
+        "calibration": recipe.calibration and recipe.calibration.as_json(),
+    }
+    packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask.numpy()))}
+    return Content(header, {**recipe.tensors, **packed})
+
+
+def _recipe(content: Content) -> Recipe:
+    """The inverse of `_content`; raises ValueError and its like where a value has another type or makes no sense."""
+    header, tensors = dict(content.header), dict(content.tensors)
+    expected = {each.name for each in dataclasses.fields(Recipe)} - {"tensors", "source"}
+    if set(header) != expected:
+        raise ValueError(f"entries {', '.join(sorted(set(header) ^ expected))[:80]!r}")
+    for name in ("method", "encoder", "encoder_sha256", "product", "precision", "parent", "created"):
+        header[name] = _text(header[name], name)
+    if header["precision"] not in ("float32", "bfloat16"):
+        raise ValueError(f"precision {header['precision']!r}")
+    if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in tensors.values()):
+        raise ValueError("tensors with NaN or infinite values")
+    header |= {
+        "arguments": _mapping(header["arguments"], "arguments"),
+        "versions": {name: _text(each, name) for name, each in _mapping(header["versions"], "versions").items()},
+        "defects": tuple(_text(each, "defects") for each in _list(header["defects"], "defects")),
+        "view": _view(_mapping(header["view"], "view"), tensors.pop(MASK, None)),
+        "taught": tuple(map(_taught, _list(header["taught"], "taught"))),
+        "calibration": None if header["calibration"] is None else Calibration.from_json(header["calibration"]),
+    }
+    return Recipe(tensors=tensors, **header)
+
+
+def _view(values: dict[str, Any], packed: Tensor | None) -> View:
+    region, size, tile, overlap = (values.pop(name) for name in ("region", "mask", "tile", "overlap"))
+    white = values.pop("white")
+    if values or (size is None) != (packed is None):
+        raise ValueError("view")
+    if not (_is_size(overlap, 0) and (tile is None or (_is_size(tile, 16) and overlap < tile))):
+        raise ValueError("tile")
+    if not (white is None or (type(white) in (int, float) and white > 0)):
+        raise ValueError("white")
+    if region is not None:
+        x, y, width, height = _list(region, "region")
+        region = Region(x, y, width, height)
+        if not (_is_size(x, 0) and _is_size(y, 0) and _is_size(width, 1) and _is_size(height, 1)):
+            raise ValueError("region")
+    return View(region, None if packed is None else _mask(packed, size), tile, overlap, white)
+
+
+def _mask(packed: Tensor, size: Any) -> Tensor:
+    height, width = _list(size, "mask")
+    fits = _is_size(height, 1) and _is_size(width, 1) and packed.numel() == -(-height * width // 8)
+    if not fits or packed.dtype != torch.uint8 or packed.ndim != 1:
+        raise ValueError("mask")
+    return torch.from_numpy(np.unpackbits(packed.numpy(), count=height * width)).view(height, width).bool()
+
+
+def _taught(values: Any) -> Taught:
+    sha256, name, kind = (_text(value, "taught") for value in _list(values, "taught"))
+    if not re.fullmatch("[0-9a-f]{64}", sha256) or not kind:
+        raise ValueError("taught")
+    return Taught(sha256, name, kind)
+
+
+def _is_size(value: Any, least: int) -> bool:
+    return type(value) is int and least <= value < 1 << 31
+
+
+def _text(value: Any, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(what)
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise ValueError(what)
+    return value
+
+
+def _mapping(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ValueError(what)
+    return dict(value)

@@ -1,0 +1,92 @@
+"""A run of `blemish inspect` before it starts: which detector looks at what, and the settings that identify it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from blemish.fitting import Watch, fit_detector
+from blemish.inspection import Unreadable, View
+from blemish.metrics.drift import Drift
+from blemish.recipes import recipe as recipes
+from blemish.recipes.recipe import Recipe
+from blemish.types import Detector, Encoder
+
+Making = Callable[[Watch, list[Unreadable]], Detector]
+"""Makes the detector; good parts that cannot be read are added to the list."""
+
+
+class InspectionRun(NamedTuple):
+    """What is decided before the first picture."""
+
+    settings: dict[str, Any]  # plain values: a run with others cannot be resumed
+    view: View
+    encoder: Encoder
+    make: Making
+    recipe: Recipe | None = None
+
+    def drift(self, false_alarm: float) -> Drift | None:
+        """What watches the scores; only where one detector makes them and made those of the calibration."""
+        calibration = self.recipe and self.recipe.calibration
+        if not calibration or calibration.scheme != "split":
+            return None
+        return Drift(calibration.good, false_alarm=false_alarm)
+
+
+def by_method(
+    method: str,
+    encoder: Encoder,
+    *,
+    precision: str,
+    product: str,
+    good: Sequence[Path],
+    arguments: Mapping[str, Any],
+    view: View,
+    mask: str | None,
+    batch_size: int,
+) -> InspectionRun:
+    """A method that learns from good parts first, if there are any."""
+    settings = _settings(method, arguments, encoder, precision, product, view)
+
+    def make(watch: Watch, unreadable: list[Unreadable]) -> Detector:
+        return fit_detector(
+            method,
+            encoder,
+            product=product,
+            good=good,
+            arguments=arguments,
+            view=view,
+            batch_size=batch_size,
+            watch=watch,
+            unreadable=unreadable,
+        )
+
+    return InspectionRun(settings | {"normal": [str(path) for path in good], "mask": mask}, view, encoder, make)
+
+
+def by_recipe(path: Path, *, encoder: str | None = None, scale: float | None = None) -> InspectionRun:
+    """A frozen recipe; `encoder` says where its encoder lies if not where it was, `scale` millimetres a pixel."""
+    recipe = recipes.load(path)
+    found = recipes.encoder_of(recipe, encoder)
+    settings = _settings(recipe.method, recipe.arguments, found, recipe.precision, recipe.product, recipe.view)
+    settings |= {"normal": [], "mask": None, "recipe": recipe.hash, "scale": scale}
+    return InspectionRun(
+        settings, recipe.view, found, lambda watch, unreadable: recipes.detector(recipe, found), recipe
+    )
+
+
+def _settings(
+    method: str, arguments: Mapping[str, Any], encoder: Encoder, precision: str, product: str, view: View
+) -> dict[str, Any]:
+    return {
+        "method": method,
+        "arguments": dict(arguments),
+        "encoder": f"{encoder.name} {encoder.sha256}".strip(),
+        "precision": precision,
+        "product": product,
+        "region": list(view.region) if view.region else None,
+        "tile": view.tile,
+        "overlap": view.overlap,
+        "white": view.white,
+    }

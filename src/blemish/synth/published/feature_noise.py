@@ -1,0 +1,63 @@
+"""SuperSimpleNet: Unifying Unsupervised and Supervised Learning for Fast and Reliable Surface Defect Detection.
+
+Rolih, Fucka, Skocaj, ICPR 2024, arXiv:2408.03143: anomalies are Gaussian noise on adapted features, in Perlin spots.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from blemish.synth.published.perlin import random_perlin_noise
+
+EXPONENTS = (0, 5)  # numbers of Perlin cells are powers of two, 1 to 32
+
+
+def perlin_masks(
+    count: int,
+    height: int,
+    width: int,
+    *,
+    generator: torch.Generator,
+    threshold: float = 0.2,
+    empty: float = 0.5,
+) -> Tensor:
+    """Spots to put noise on: (count, 1, H, W), 0 or 1; a share `empty` of them has none.
+
+    Noise is made at the next power of two and resized. Threshold: 0.2 for MVTec AD, 0.6 for VisA, KSDD2, SensumSODF.
+    """
+    seed = int(torch.randint(2**62, (1,), generator=generator))
+    rng = np.random.default_rng(seed)
+    side = 2 ** int(np.ceil(np.log2(max(height, width))))
+    noise = torch.from_numpy(
+        np.stack([random_perlin_noise(rng, side, side, exponents=EXPONENTS) for _ in range(count)])
+    )
+    resized = functional.interpolate(noise[:, None], size=(height, width), mode="bilinear")
+    kept = torch.rand((count, 1, 1, 1), generator=generator) >= empty
+    return ((resized > threshold) & kept).float()
+
+
+def feature_noise(
+    features: Tensor,
+    *,
+    generator: torch.Generator,
+    defects: Tensor | None = None,
+    deviation: float = 0.015,
+    threshold: float = 0.2,
+    empty: float = 0.5,
+) -> tuple[Tensor, Tensor]:
+    """The batch twice (2N, C, H, W), each with noise N(0, deviation^2) in spots of its own, and where it is anomalous.
+
+    `defects` (N, 1, H, W) marks real ones: defective pictures get noise too, but never on a defect, and both count
+    as anomalous. The second result is (2N, 1, H, W), 0 or 1; a picture is anomalous if any pixel is.
+    """
+    count, _, height, width = features.shape
+    twice = torch.cat([features, features])
+    spots = perlin_masks(2 * count, height, width, generator=generator, threshold=threshold, empty=empty)
+    real = torch.zeros_like(spots) if defects is None else torch.cat([defects, defects]).cpu().float()
+    spots = spots * (1 - real)
+    noise = deviation * torch.randn(twice.shape, generator=generator)
+    noisy = twice + (noise * spots).to(twice)
+    return noisy, torch.maximum(spots, real).to(twice)
