@@ -202,7 +202,7 @@ def look(detector: Detector, encoder: Encoder, paths: list[Path]) -> Seen:
 def predicted(detector: Detector, paths: list[Path]) -> Prediction:
     with torch.inference_mode():
         found = [detector(images) for _, images in loaded(paths, detector)]
-    return Prediction(*(torch.cat(each) for each in zip(*found, strict=True)))
+    return Prediction(torch.cat([each.image_score for each in found]), torch.cat([each.anomaly_map for each in found]))
 
 
 def loaded(paths: Sequence[Path], detector: Detector) -> Any:

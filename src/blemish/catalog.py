@@ -10,61 +10,78 @@ from typing import Any, Literal, NamedTuple
 from blemish.errors import BadInput, UnknownName
 from blemish.types import Detector, Encoder
 
-Learns = Literal["nothing", "good parts", "nothing or good parts"]
+Need = Literal["none", "optional", "required"]
+Seam = Literal["text", "windows", "prompts", "seams"]
 
 
 class Card(NamedTuple):
-    """Where a method lives, what it learns from, and where it was published."""
+    """Where a method lives, what it learns from, what it needs, and where it was published."""
 
     where: str  # "module:Class"
-    learns_from: Learns
-    needs_text: bool
     paper: str
     essence: str
+    task: Literal["detect", "classify", "video"] = "detect"
+    normal: Need = "none"  # good parts that it is shown
+    labelled: Need = "none"  # parts with defects that it is shown, their masks or types
+    auxiliary: bool = False  # trained first, on pictures of other products
+    scores: Literal["one", "set", "online"] = "one"  # a picture alone, a set of them together, or as they come
+    needs: frozenset[Seam] = frozenset()  # what an encoder must be able to do, see `Encoder.can`
+    words: tuple[str, ...] = ()  # arguments that are words
+    reconstructed: tuple[str, ...] = ()  # what the paper does not say and we chose
+
+    @property
+    def learns_from(self) -> str:
+        """In words: "nothing", "good parts", "nothing or good parts", ..."""
+        required = [what for what, need in self._sources() if need == "required"]
+        optional = [what for what, need in self._sources() if need == "optional"]
+        first = " and ".join(required) or "nothing"
+        return " or ".join([first, *optional]) if not required else ", perhaps ".join([first, *optional])
+
+    def _sources(self) -> list[tuple[str, Need]]:
+        trained: Need = "required" if self.auxiliary else "none"
+        return [("other products", trained), ("good parts", self.normal), ("labelled defects", self.labelled)]
 
 
 METHODS = {
     "anomaly-dino": Card(
         "blemish.detectors.anomaly_dino:AnomalyDINO",
-        "good parts",
-        False,
         "arXiv:2405.14529",
         "nearest patch of a few rotated good parts",
+        normal="required",
     ),
     "padim": Card(
         "blemish.detectors.padim:PaDiM",
-        "good parts",
-        False,
         "arXiv:2011.08785",
         "a Gaussian at every place of an aligned part",
+        normal="required",
     ),
     "patchcore": Card(
         "blemish.detectors.patchcore:PatchCore",
-        "good parts",
-        False,
         "arXiv:2106.08265",
         "nearest patch in a coreset of many good parts",
+        normal="required",
     ),
     "subspace-ad": Card(
         "blemish.detectors.subspace_ad:SubspaceAD",
-        "good parts",
-        False,
         "CVPR 2026",
         "distance to the principal subspace of good patches",
+        normal="required",
     ),
     "tab": Card(
         "blemish.detectors.tab:TAB",
-        "nothing or good parts",
-        True,
         "arXiv:2312.09480",
         "every patch against words, those of defects too, and against good parts if any",
+        normal="optional",
+        needs=frozenset({"text"}),
+        words=("product", "defects"),
     ),
     "winclip": Card(
         "blemish.detectors.winclip:WinCLIP",
-        "nothing or good parts",
-        True,
         "arXiv:2303.14814",
         "windows against words, and against good parts if there are any",
+        normal="optional",
+        needs=frozenset({"text", "windows"}),
+        words=("product",),
     ),
 }
 

@@ -67,9 +67,9 @@ def fit_detector(
 ) -> Detector:
     """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
     card = catalog.card(method)
-    words = {"product": product} if card.needs_text else {}
+    words = {"product": product} if "product" in card.words else {}
     detector = catalog.detector(method, encoder, words | dict(arguments or {}))
-    if not good and card.learns_from == "good parts":
+    if not good and card.normal == "required":
         raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
     if good:
         advance = watch("learning from good parts", len(good))

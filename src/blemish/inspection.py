@@ -94,9 +94,9 @@ def inspect(
     for owners, images in keyed_batches(inputs(), batch_size):
         start = time.perf_counter()
         with torch.inference_mode():
-            scores, maps = detector(images)
+            found = detector(images)
         seconds = (time.perf_counter() - start) / len(owners)
-        for owner, score, anomaly_map in zip(owners, scores.tolist(), maps, strict=True):
+        for owner, score, anomaly_map in zip(owners, found.image_score.tolist(), found.anomaly_map, strict=True):
             owner.add(score, anomaly_map, seconds)
         while waiting and (isinstance(waiting[0], Unreadable) or waiting[0].complete):
             yield _closed(waiting.popleft())

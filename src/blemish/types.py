@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    import torch
+    from torch import Tensor, nn
 
 GOOD = "good"
 """The label of a part without a defect; every other non-empty label is a defect type, and "" is unknown."""
@@ -45,6 +46,30 @@ class Geometry:
         return high, wide
 
 
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Pictures and what is known about them; what is not known is None."""
+
+    images: Tensor  # (N, 3, H, W) in [0, 1]
+    masks: Tensor | None = None  # bool (N, H, W), True where there is a defect
+    labels: Tensor | None = None  # bool (N,), True for a part with a defect
+    types: tuple[str, ...] | None = None  # of each picture: GOOD, a type of defect, or "" where it is unknown
+    names: tuple[str, ...] = ()  # of each picture, for messages
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors there."""
+        images, masks, labels = (each if each is None else each.to(device) for each in self.tensors())
+        assert images is not None
+        return Batch(images, masks, labels, self.types, self.names)
+
+    def tensors(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+        """Images, masks, labels."""
+        return self.images, self.masks, self.labels
+
+
 class Features(NamedTuple):
     """What an encoder sees; the patch grid is in the shape, never in a side variable."""
 
@@ -53,10 +78,15 @@ class Features(NamedTuple):
 
 
 class Prediction(NamedTuple):
-    """Raw scores: higher is more anomalous, never rescaled."""
+    """Raw scores, read by name: higher is more anomalous, never rescaled.
+
+    A detector that names defects has `types: tuple[str, ...]`, whose order is that of the K scores.
+    """
 
     image_score: Tensor  # (N,)
     anomaly_map: Tensor  # (N, H, W), the size of the input
+    type_scores: Tensor | None = None  # (N, K), higher is more of that type
+    type_map: Tensor | None = None  # int64 (N, H, W), number of the likeliest type of each pixel, -1 for none
 
 
 @runtime_checkable
@@ -106,3 +136,13 @@ class Learner(Detector, Protocol):
 
     def fit(self, batches: Iterable[Tensor]) -> Self:
         """Learn from batches of (N, 3, H, W) images of good parts, read once."""
+
+
+class Trainable(Detector, Protocol):
+    """A detector whose parameters are trained by gradients: `training.train` calls `loss` and knows nothing else."""
+
+    def trained_parameters(self) -> Iterable[nn.Parameter]:
+        """Those that training changes; the encoder's are not among them unless the method says so."""
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        """The terms of the loss of a batch by name, scalars whose sum is minimised; their weights are the method's."""

@@ -30,8 +30,8 @@ QUICK: dict[str, dict[str, Any]] = {
     "tab": {"image_size": SIDE, "product": "metal cap", "defects": ("scratch", "hole"), "layers": (2, 3)},
     "winclip": {"image_size": SIDE, "product": "metal cap", "scales": (2, 3)},
 }
-LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.learns_from != "nothing")
-NEED_GOOD_PARTS = sorted(name for name, card in catalog.METHODS.items() if card.learns_from == "good parts")
+LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none")
+NEED_GOOD_PARTS = sorted(name for name, card in catalog.METHODS.items() if card.normal == "required")
 NEED_NOTHING = sorted(set(catalog.METHODS) - set(NEED_GOOD_PARTS))
 
 every = pytest.mark.parametrize("name", sorted(catalog.METHODS))
@@ -82,7 +82,7 @@ def test_a_prediction_has_a_score_an_image_and_a_map_of_its_size(name: str, fitt
     assert isinstance(found, Prediction)
     assert found.image_score.shape == (3,)
     assert found.anomaly_map.shape == (3, SIDE, SIDE)
-    for tensor in found:
+    for tensor in (found.image_score, found.anomaly_map):
         assert tensor.dtype == torch.float32
         assert tensor.isfinite().all()
 
@@ -223,7 +223,7 @@ def test_pictures_and_the_global_random_state_are_left_alone(name: str) -> None:
 def test_nothing_is_kept_for_a_gradient(name: str, fitted: bool) -> None:
     detector = ready(name, fitted)
     assert torch.is_grad_enabled()
-    assert not any(tensor.requires_grad for tensor in detector(TEST))
+    assert not any(tensor.requires_grad for tensor in detector(TEST) if tensor is not None)
     assert not any(tensor.requires_grad for tensor in module(detector).state_dict().values())
 
 

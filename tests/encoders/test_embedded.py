@@ -327,7 +327,7 @@ def test_every_method_takes_it_with_its_defaults(name: str) -> None:
     card = catalog.card(name)
     few: dict[str, Any] = {"channels": 10} if name == "padim" else {"width": 16} if name == "patchcore" else {}
     detector = catalog.method(name)(model(), **few)
-    if card.learns_from != "nothing":
+    if card.normal != "none":
         detector.fit([pictures(64, 64)])
     found = detector(pictures(64, 64))
     assert found.anomaly_map.shape == (2, 64, 64)

@@ -186,6 +186,6 @@ def test_maps_that_wait_on_disk_give_the_same_types(tmp_path: Path, monkeypatch:
 
 def test_brightness_is_what_the_definitions_assume() -> None:
     images = torch.from_numpy(pixels(1, "dent").astype(np.float32) / 255).expand(1, 3, SIDE, SIDE)
-    score, anomaly_map = Brightness()(images)
-    assert score.item() == pytest.approx(pixels(1, "dent").max() / 255)
-    np.testing.assert_allclose(anomaly_map[0].numpy(), pixels(1, "dent") / 255, atol=1e-6)
+    found = Brightness()(images)
+    assert found.image_score.item() == pytest.approx(pixels(1, "dent").max() / 255)
+    np.testing.assert_allclose(found.anomaly_map[0].numpy(), pixels(1, "dent") / 255, atol=1e-6)

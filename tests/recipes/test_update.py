@@ -410,7 +410,7 @@ def test_undo_says_when_the_former_file_is_gone_or_another(tmp_path: Path) -> No
 def test_a_method_that_learns_all_at_once_is_frozen_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(catalog.METHODS, "mean", catalog.Card(f"{__name__}:Mean", "good parts", False, "", ""))
+    monkeypatch.setitem(catalog.METHODS, "mean", catalog.Card(f"{__name__}:Mean", "", "", normal="required"))
     found = frozen("mean", good(tmp_path, 3))
     assert len(found.taught) == 3
     assert scores(found).image_score.shape == (3,)

@@ -17,7 +17,7 @@ from blemish.types import Prediction
 
 SIDE = 64
 METHODS = sorted(catalog.METHODS)
-LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.learns_from != "nothing")
+LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none")
 QUICK: dict[str, dict[str, Any]] = {
     "anomaly-dino": {"image_size": SIDE, "turns": 2},
     "padim": {"channels": 12, "layers": [1, 2]},

@@ -80,7 +80,7 @@ class Planned:
             "arguments": dict(self.trial.arguments),
             "encoder": self.encoder,
             "precision": self.precision,
-            "product": self.trial.part if catalog.card(self.trial.method).needs_text else None,
+            "product": self.trial.part if "product" in catalog.card(self.trial.method).words else None,
             "shots": ALL if self.trial.shots is None else self.trial.shots,
             "seed": self.trial.seed,
             "alpha": self.alpha,
@@ -165,7 +165,7 @@ def _located(encoder: str, folder: Path) -> str:
 
 
 def _fits(method: Method, k: int | None) -> bool:
-    return {"nothing": k == 0, "good parts": k != 0}.get(catalog.card(method.name).learns_from, True)
+    return {"none": k == 0, "required": k != 0}.get(catalog.card(method.name).normal, True)
 
 
 def _method(section: Section, encoders: tuple[str, ...]) -> Method:

@@ -55,10 +55,10 @@ class WithKnownDefects(nn.Module):
 
     def raised(self, found: Prediction, patches: Tensor) -> Prediction:
         """What the detector found, raised where the patches (N, h, w, D) are like a shown defect."""
-        score, anomaly_map = found
+        score, anomaly_map = found.image_score, found.anomaly_map
         amount = self.exemplars(patches).amount  # (N, h, w)
         raised = anomaly_map + self.gain * upsample(amount, anomaly_map.shape[-2:])
-        return Prediction(score + (maximum(raised) - maximum(anomaly_map)), raised)
+        return found._replace(image_score=score + (maximum(raised) - maximum(anomaly_map)), anomaly_map=raised)
 
     def types_at(self, image: Tensor, points: Sequence[tuple[float, float]]) -> list[str | None]:
         """The type that an input (3, H, W) resembles at each (x, y), as shares of its sides; None: no shown defect."""

@@ -91,7 +91,7 @@ def freeze(
     detector = catalog.detector(method, found, arguments_of(recipe))
     if defects and not hasattr(detector, "defects"):
         raise BadInput(f"{method} reads no names of defects: leave them out, or choose tab")
-    if not good and catalog.card(method).learns_from == "good parts":
+    if not good and catalog.card(method).normal == "required":
         raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
     if not good:
         return stamped(dataclasses.replace(recipe, tensors=_state(detector)))
@@ -169,7 +169,7 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: str | Encoder | None 
     left = [each for each in recipe.taught if each not in gone]
     tensors = defect_examples.without(recipe.tensors, {known_defects.number(each.id) for each in gone})
     if parts := [each for each in gone if each.kind == GOOD]:
-        if not any(each.kind == GOOD for each in left) and catalog.card(recipe.method).learns_from == "good parts":
+        if not any(each.kind == GOOD for each in left) and catalog.card(recipe.method).normal == "required":
             raise BadInput(f"{recipe.source} would know no good part at all: freeze a new one instead")
         pupil = _pupil(recipe, encoder_of(recipe, encoder))
         known = _known(recipe, pupil)
