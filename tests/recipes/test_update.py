@@ -43,6 +43,17 @@ def small(recipe: Recipe) -> float:
     return provenance.known(pupil, recipe.tensors).bytes / 2**20
 
 
+@every
+def test_a_detector_is_frozen_as_it_is(method: str, tmp_path: Path) -> None:
+    found = frozen(method, good(tmp_path, 2) if method in LEARNERS else [])
+    words = {"product": "cap"} if "product" in catalog.card(method).words else {}
+    again = update.freeze_detector(
+        detector(found), method, arguments=QUICK.get(method, {}) | words, taught=found.taught, view=found.view
+    )
+    assert same(scores(again), scores(found))
+    assert again.taught == found.taught
+
+
 @learners
 def test_good_parts_added_change_scores_and_are_known(method: str, tmp_path: Path) -> None:
     before = frozen(method, good(tmp_path, 4))

@@ -100,6 +100,31 @@ def freeze(
     return stamped(_taught_more(recipe, detector, found, good, budget or float("inf"), reading))
 
 
+def freeze_detector(
+    detector: Detector, method: str, *, arguments: Mapping[str, Any], taught: Sequence[Taught] = (), view: View = WHOLE
+) -> Recipe:
+    """A recipe of a detector as it is, trained or not; nothing is learned.
+
+    `arguments` are those it was made with, beside its encoder, and `taught` the pictures that taught it.
+    """
+    found, given = cast(Encoder, cast(Any, detector).encoder), json.loads(json.dumps(dict(arguments)))
+    product, defects = given.pop("product", "object"), given.pop("defects", ())
+    return stamped(
+        Recipe(
+            method=method,
+            arguments=given,
+            encoder=_place(found),
+            encoder_sha256=found.sha256,
+            product=product,
+            defects=tuple(defects),
+            precision=_precision(found),
+            view=view,
+            tensors=_state(detector),
+            taught=tuple(taught),
+        )
+    )
+
+
 def add_good(
     recipe: Recipe,
     paths: Sequence[Path],
