@@ -5,7 +5,7 @@ BIN := .venv/bin
 BROWSER := $(CI)$(shell command -v chromium >/dev/null && command -v chromedriver >/dev/null && echo found)
 SUITE := not slow$(if $(BROWSER),, and not browser)
 
-.PHONY: demo test check test-slow clean
+.PHONY: demo test check test-slow tables clean
 
 demo: .venv/installed
 	rm -rf demo
@@ -28,6 +28,9 @@ check: .venv/developed
 
 test-slow: .venv/developed
 	$(BIN)/python -m pytest -q -m slow
+
+tables: .venv/developed
+	$(BIN)/python scripts/tables.py
 
 .venv/bin/python:
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "blemish needs Python 3.11 or later: make PYTHON=python3.12 ..."'

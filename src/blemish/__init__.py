@@ -5,7 +5,10 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from blemish.catalog import METHODS
+
 if TYPE_CHECKING:
+    # tables: names
     from blemish.calibration.thresholds import Goal
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.padim import PaDiM
@@ -26,41 +29,36 @@ if TYPE_CHECKING:
     from blemish.recipes.recipe import save as save_recipe
     from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
     from blemish.types import Features, Geometry, Prediction, Sample
+    # tables: end
 
 __version__ = "0.1.0"
 
 _WHERE = {
-    "AnomalyDINO": "blemish.detectors.anomaly_dino",
-    "BlemishError": "blemish.errors",
-    "Features": "blemish.types",
-    "Geometry": "blemish.types",
-    "Goal": "blemish.calibration.thresholds",
-    "PaDiM": "blemish.detectors.padim",
-    "PatchCore": "blemish.detectors.patchcore",
-    "Prediction": "blemish.types",
-    "Recipe": "blemish.recipes.recipe",
-    "Sample": "blemish.types",
-    "SubspaceAD": "blemish.detectors.subspace_ad",
-    "TAB": "blemish.detectors.tab",
-    "WinCLIP": "blemish.detectors.winclip",
-    "add_defects": "blemish.recipes.update",
-    "add_good": "blemish.recipes.update",
-    "calibrate": "blemish.recipes.calibrate",
-    "evaluate": "blemish.evaluation.evaluate",
-    "forget": "blemish.recipes.update",
-    "freeze": "blemish.recipes.update",
-    "good_parts": "blemish.fitting",
-    "inspect": "blemish.inspection",
-    "load_encoder": "blemish.encoders",
-    "load_recipe": "blemish.recipes.recipe",
-    "recipe_detector": "blemish.recipes.recipe",
-    "save_recipe": "blemish.recipes.recipe",
-    "undo": "blemish.recipes.update",
-    "validate": "blemish.evaluation.validate",
-}
-_THERE = {"load_encoder": "load", "load_recipe": "load", "recipe_detector": "detector", "save_recipe": "save"}
-"""What is called otherwise in its own module."""
+    "BlemishError": "blemish.errors:BlemishError",
+    "Features": "blemish.types:Features",
+    "Geometry": "blemish.types:Geometry",
+    "Goal": "blemish.calibration.thresholds:Goal",
+    "Prediction": "blemish.types:Prediction",
+    "Recipe": "blemish.recipes.recipe:Recipe",
+    "Sample": "blemish.types:Sample",
+    "add_defects": "blemish.recipes.update:add_defects",
+    "add_good": "blemish.recipes.update:add_good",
+    "calibrate": "blemish.recipes.calibrate:calibrate",
+    "evaluate": "blemish.evaluation.evaluate:evaluate",
+    "forget": "blemish.recipes.update:forget",
+    "freeze": "blemish.recipes.update:freeze",
+    "good_parts": "blemish.fitting:good_parts",
+    "inspect": "blemish.inspection:inspect",
+    "load_encoder": "blemish.encoders:load",
+    "load_recipe": "blemish.recipes.recipe:load",
+    "recipe_detector": "blemish.recipes.recipe:detector",
+    "save_recipe": "blemish.recipes.recipe:save",
+    "undo": "blemish.recipes.update:undo",
+    "validate": "blemish.evaluation.validate:validate",
+} | {card.where.partition(":")[2]: card.where for card in METHODS.values()}
+"""Public name -> "module:name"; all else about names is made from it by `make tables`."""
 
+# tables: exports
 __all__ = [
     "TAB",
     "AnomalyDINO",
@@ -90,12 +88,14 @@ __all__ = [
     "undo",
     "validate",
 ]
+# tables: end
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name when it is first asked for: `import blemish` alone does not import torch."""
     if name not in _WHERE:
         raise AttributeError(f"module 'blemish' has no attribute {name!r}")
-    value = getattr(import_module(_WHERE[name]), _THERE.get(name, name))
+    module, _, there = _WHERE[name].partition(":")
+    value = getattr(import_module(module), there)
     globals()[name] = value
     return value

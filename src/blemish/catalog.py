@@ -37,10 +37,17 @@ class Card(NamedTuple):
         first = " and ".join(required) or "nothing"
         return " or ".join([first, *optional]) if not required else ", perhaps ".join([first, *optional])
 
+    def row(self) -> tuple[str, ...]:
+        """The cells of a table of methods, see COLUMNS."""
+        together = {"one": "one picture", "set": "a set together", "online": "a stream"}[self.scores]
+        return self.learns_from, together, ", ".join(sorted(self.needs)) or "nothing", self.paper, self.essence
+
     def _sources(self) -> list[tuple[str, Need]]:
         trained: Need = "required" if self.auxiliary else "none"
         return [("other products", trained), ("good parts", self.normal), ("labelled defects", self.labelled)]
 
+
+COLUMNS = ("learns from", "scores", "asks of an encoder", "paper", "essence")
 
 METHODS = {
     "anomaly-dino": Card(

@@ -8,12 +8,13 @@ import random
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.support.quick import SIDE, quick
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -21,15 +22,6 @@ from blemish import catalog, encoders
 from blemish.errors import BadInput, NotFitted
 from blemish.types import Geometry, Learner, Prediction
 
-SIDE = 64
-QUICK: dict[str, dict[str, Any]] = {
-    "anomaly-dino": {"image_size": SIDE, "turns": 2, "layer": 3},
-    "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},
-    "patchcore": {"image_size": SIDE, "width": 32, "ratio": 0.2, "neighbours": 3, "layers": [2, 3]},
-    "subspace-ad": {"image_size": SIDE, "turns": 1, "layers": [2, 3]},
-    "tab": {"image_size": SIDE, "product": "metal cap", "defects": ("scratch", "hole"), "layers": (2, 3)},
-    "winclip": {"image_size": SIDE, "product": "metal cap", "scales": (2, 3)},
-}
 LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none")
 NEED_GOOD_PARTS = sorted(name for name, card in catalog.METHODS.items() if card.normal == "required")
 NEED_NOTHING = sorted(set(catalog.METHODS) - set(NEED_GOOD_PARTS))
@@ -57,7 +49,7 @@ TEST = pictures(3, 9)
 
 
 def made(name: str) -> Learner:
-    return cast(Learner, catalog.method(name)("test-tiny", **QUICK[name]))
+    return cast(Learner, catalog.method(name)("test-tiny", **quick(name)))
 
 
 def module(detector: Learner) -> nn.Module:
@@ -237,14 +229,14 @@ def test_every_argument_is_an_option_with_a_default_and_is_kept_unchanged(name: 
     for option in options:
         assert option.kind is option.KEYWORD_ONLY, option.name
         assert option.default is not option.empty, option.name
-        given = QUICK[name].get(option.name, option.default)
+        given = quick(name).get(option.name, option.default)
         assert getattr(detector, option.name) is given, option.name
 
 
 @every
 def test_an_encoder_may_be_given_itself(name: str) -> None:
     encoder = encoders.load("test-tiny")
-    detector = catalog.method(name)(encoder, **QUICK[name])
+    detector = catalog.method(name)(encoder, **quick(name))
     assert detector.encoder is encoder
 
 

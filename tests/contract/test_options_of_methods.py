@@ -6,7 +6,8 @@ import math
 
 import pytest
 import torch
-from tests.contract.test_every_detector import GOOD, SIDE, TEST
+from tests.contract.test_every_detector import GOOD, TEST
+from tests.support.quick import SIDE
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close

@@ -90,12 +90,12 @@ def test_a_recipe_is_the_same_bit_for_bit_after_saving_and_loading(method: str, 
 
 @pytest.mark.parametrize("method", LEARNERS)
 def test_a_frozen_detector_scores_as_one_that_was_fitted(method: str, tmp_path: Path) -> None:
-    from tests.support.parts import QUICK
+    from tests.support.quick import QUICK
 
     from blemish.fitting import fit_detector
 
     paths = good(tmp_path, 3)
-    fitted = fit_detector(method, "test-tiny", product="cap", good=paths, arguments=QUICK.get(method, {}))(TEST)
+    fitted = fit_detector(method, "test-tiny", product="cap", good=paths, arguments=QUICK[method])(TEST)
     found = scores(frozen(method, paths))
     torch.testing.assert_close(found.image_score, fitted.image_score, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found.anomaly_map, fitted.anomaly_map, rtol=1e-4, atol=1e-5)
@@ -428,7 +428,7 @@ def test_the_length_of_a_header_is_not_believed(tmp_path: Path) -> None:
 def test_a_deeply_nested_argument_is_refused_or_loads(saved: Path) -> None:
     entries = header(saved)
     for depth in (50, 300, 900, 960, 990, 5000):
-        values = entries["__metadata__"][KEY].replace('"width":24', '"width":' + "[" * depth + "]" * depth)
+        values = entries["__metadata__"][KEY].replace('"width":32', '"width":' + "[" * depth + "]" * depth)
         with_header(saved, entries | {"__metadata__": {KEY: values}})
         with pytest.raises(BadRecipe):
             load(saved)

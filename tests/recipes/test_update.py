@@ -7,7 +7,8 @@ from typing import Self
 
 import pytest
 import torch
-from tests.support.parts import LEARNERS, METHODS, QUICK, SIDE, TEST, frozen, good, mask, part, same, scores, spots
+from tests.support.parts import LEARNERS, METHODS, TEST, frozen, good, mask, part, same, scores, spots
+from tests.support.quick import QUICK, SIDE
 from torch import Tensor
 
 from blemish import catalog
@@ -74,7 +75,7 @@ def test_an_added_part_is_no_anomaly_any_more(method: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("method", ["anomaly-dino", "tab", "winclip"])
 def test_a_bank_taught_in_lots_is_the_bank_taught_at_once(method: str, tmp_path: Path) -> None:
     """As long as there is room, and apart from turns that few parts get."""
-    arguments = QUICK.get(method, {}) | ({"few": 0} if method in ("anomaly-dino", "tab") else {})
+    arguments = QUICK[method] | ({"few": 0} if method in ("anomaly-dino", "tab") else {})
     once = update.freeze(method, "test-tiny", good=good(tmp_path, 6), arguments=arguments)
     lots = update.freeze(method, "test-tiny", good=good(tmp_path, 2), arguments=arguments)
     for first in (2, 4):
@@ -129,7 +130,7 @@ def test_forgetting_an_earlier_part_leaves_what_there_would_be_without_it(method
 
 @pytest.mark.parametrize("method", ["anomaly-dino", "tab", "winclip"])
 def test_a_part_of_the_first_lot_can_be_forgotten_too(method: str, tmp_path: Path) -> None:
-    arguments = QUICK.get(method, {})
+    arguments = QUICK[method]
     paths = good(tmp_path, 3)
     found = update.freeze(method, "test-tiny", good=paths, arguments=arguments)
     back = update.forget(found, [found.taught[1].id])

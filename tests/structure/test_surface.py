@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import os
@@ -13,22 +12,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import pytest
 import torch
 from PIL import Image
-from tests.structure.source import FILES, MODULES, ROOT, lines, name, parsed
+from scripts import tables
+from tests.structure.source import FILES, MODULES, ROOT, lines, name
+from tests.support.quick import QUICK
 
 import blemish
 from blemish import catalog, fitting, inspection
 from blemish.inspection import Inspected
 
 MOST_FILES, MOST_LINES = 14, 1450
-QUICK: dict[str, dict[str, Any]] = {
-    "anomaly-dino": {"turns": 2, "image_size": 64},
-    "subspace-ad": {"turns": 1, "image_size": 64},
-}
 
 
 def test_the_catalogue_lists_the_files_of_the_detectors() -> None:
@@ -59,12 +55,12 @@ def test_public_names_can_be_imported() -> None:
         assert getattr(blemish, public) is not None
 
 
-def test_public_names_are_those_that_the_type_checker_sees() -> None:
-    (block,) = [node for node in parsed(ROOT / "__init__.py").body if isinstance(node, ast.If)]
-    seen = {
-        alias.asname or alias.name for node in block.body if isinstance(node, ast.ImportFrom) for alias in node.names
-    }
-    assert seen == set(blemish.__all__)
+def test_what_is_made_from_the_catalogue_is_fresh() -> None:
+    assert [file.name for file in tables.stale()] == [], "run `make tables`"
+
+
+def test_every_method_has_small_arguments() -> None:
+    assert list(QUICK) == list(catalog.METHODS)
 
 
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
@@ -132,7 +128,7 @@ def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> No
     noise = torch.randint(100, 150, (64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     Image.fromarray(noise.numpy()).save(tmp_path / "part.png")
     detector = fitting.fit_detector(
-        method, "test-tiny", good=[tmp_path / "part.png"], arguments=QUICK.get(method, {}), batch_size=1
+        method, "test-tiny", good=[tmp_path / "part.png"], arguments=QUICK[method], batch_size=1
     )
     with traced() as seen:
         (result,) = inspection.inspect(detector, [tmp_path / "part.png"])

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from PIL import Image
+from tests.support.quick import QUICK, SIDE
 from torch import Tensor
 
 from blemish import catalog
@@ -15,16 +15,8 @@ from blemish.recipes import update
 from blemish.recipes.recipe import Recipe, detector
 from blemish.types import Prediction
 
-SIDE = 64
 METHODS = sorted(catalog.METHODS)
 LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none")
-QUICK: dict[str, dict[str, Any]] = {
-    "anomaly-dino": {"image_size": SIDE, "turns": 2},
-    "padim": {"channels": 12, "layers": [1, 2]},
-    "patchcore": {"width": 24, "ratio": 0.25},
-    "subspace-ad": {"image_size": SIDE, "turns": 1},
-    "tab": {"few": 16},
-}
 TEST = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(9))
 
 

@@ -211,8 +211,7 @@ def list_(what: str) -> None:
     from blemish.encoders.embedded import CARD
 
     if what == "methods":
-        cards = [(name, c.learns_from, c.paper, c.essence) for name, c in catalog.METHODS.items()]
-        print_table(("method", "learns from", "paper", "essence"), cards)
+        print_table(("method", *catalog.COLUMNS), [(name, *card.row()) for name, card in catalog.METHODS.items()])
     elif what == "layouts":
         print_table(("layout", "looked for"), data.described())
     else:
