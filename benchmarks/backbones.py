@@ -22,7 +22,7 @@ from blemish import encoders
 from blemish.encoders.embedded.network import Embedded
 from blemish.evaluation import evaluate as evaluation
 from blemish.pretrain.loop import initialised
-from blemish.types import Encoder, Features
+from blemish.types import Capability, Encoder, Features
 
 RAW = HERE / "backbones.jsonl"
 METHODS: dict[str, dict[str, Any]] = {
@@ -37,11 +37,14 @@ class Frozen:
     """A network's maps as an encoder's layers."""
 
     sha256 = ""
+    can: frozenset[Capability] = frozenset()
     image_size = 224
     patch_size = 32
 
     def __init__(self, name: str, maps: Callable[[Tensor], Sequence[Tensor]], depth: int) -> None:
         self.name, self.maps, self.depth = name, maps, depth
+        self.widths = tuple(each.shape[1] for each in maps(torch.zeros(1, 3, self.image_size, self.image_size)))
+        self.width = self.widths[-1]
 
     def __call__(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
         """The maps are numbered from 1, finest first."""

@@ -18,7 +18,7 @@ from contextlib import suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -105,7 +105,7 @@ def main() -> None:
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a checkpoint, to choose between several")
     made.add_argument("--to", type=Path, default=RAW)
     given = made.parse_args()
-    encoder = encoders.load_with_text(given.encoder)
+    encoder = cast(TextEncoder, encoders.load(given.encoder, needs={"text"}))
     found = _kept(given.to)
     if given.photos:
         paths = sorted((given.photos / "ambientcg-previews").iterdir())

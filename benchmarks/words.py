@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
+from typing import cast
 
 import torch
 from harness import Options, options, parser, table
@@ -24,6 +25,7 @@ from blemish.images import find, read, resize, unit
 from blemish.metrics import image
 from blemish.synth.drawn.flaws.flaws import FLAWS
 from blemish.synth.drawn.specimens import specimen
+from blemish.types import TextEncoder
 
 XSDD = {
     "finishing_roll_printing": "roller mark",
@@ -45,7 +47,7 @@ MOST = 60
 
 def section(given: Options) -> str:
     """The section of RESULTS.md."""
-    encoder = encoders.load_with_text(given.weights or encoders.DEFAULT)
+    encoder = cast(TextEncoder, encoders.load(given.weights or encoders.DEFAULT, needs={"text"}))
     size = (encoder.image_size, encoder.image_size)
     rows = [("drawn specimens", *compared(encoder, "object", {}, drawn(size)))]
     for root in given.data:
@@ -59,7 +61,7 @@ def section(given: Options) -> str:
 
 
 def compared(
-    encoder: encoders.TextEncoder, product: str, words: Mapping[str, str], kinds: Mapping[str, Tensor]
+    encoder: TextEncoder, product: str, words: Mapping[str, str], kinds: Mapping[str, Tensor]
 ) -> tuple[str, str, str, str]:
     """Number of kinds, and the pairs' AUROC: mean, lowest and the share above one half."""
     scores = {}

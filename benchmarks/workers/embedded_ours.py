@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from timing import report, seconds
 
 from blemish import encoders
 from blemish.detectors.tab import TAB
+from blemish.types import TextEncoder
 
 loading = seconds(lambda: encoders.load("embedded"), repeats=5)
-encoder = encoders.load_with_text("embedded")
+encoder = cast(TextEncoder, encoders.load("embedded"))
 words = seconds(lambda: TAB(encoder, product="magnetic tile"), repeats=5)
 detector = TAB(encoder, product="magnetic tile")
 image = torch.rand(1, 3, 224, 224, generator=torch.Generator().manual_seed(0))

@@ -11,10 +11,10 @@ from scipy.stats import spearmanr
 from timing import report
 
 from blemish import AnomalyDINO, PatchCore, WinCLIP
-from blemish.encoders.checkpoints.tokenizer import built
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.text import TextTransformer
+from blemish.encoders.tokenizer import build_tokenizer
 from blemish.encoders.vit import VisionTransformer
 
 count = int(sys.argv[1])
@@ -34,7 +34,7 @@ def encoder(dtype: torch.dtype) -> CLIP:
     torch.manual_seed(0)
     visual = VisionTransformer(ViTConfig(240, 16, 896, 12, heads=14, hidden=3584, output=640, norm_pre=True))
     text = TextTransformer(TextConfig(width=640, heads=10, hidden=2560, output=640))
-    made = CLIP(visual, text, built([])).requires_grad_(False).eval()
+    made = CLIP(visual, text, build_tokenizer([])).requires_grad_(False).eval()
     made.name = "random"
     for name, parameter in made.named_parameters():
         if "positions" in name or "prefix" in name:

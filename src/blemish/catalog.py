@@ -8,10 +8,9 @@ from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from blemish.errors import BadInput, UnknownName
-from blemish.types import Detector, Encoder
+from blemish.types import Capability, Detector, Encoder
 
 Need = Literal["none", "optional", "required"]
-Seam = Literal["text", "windows", "prompts", "seams"]
 
 
 class Card(NamedTuple):
@@ -25,7 +24,7 @@ class Card(NamedTuple):
     labelled: Need = "none"  # parts with defects that it is shown, their masks or types
     auxiliary: bool = False  # trained first, on pictures of other products
     scores: Literal["one", "set", "online"] = "one"  # a picture alone, a set of them together, or as they come
-    needs: frozenset[Seam] = frozenset()  # what an encoder must be able to do, see `Encoder.can`
+    needs: frozenset[Capability] = frozenset()  # what an encoder must be able to do, see `Encoder.can`
     words: tuple[str, ...] = ()  # arguments that are words
     reconstructed: tuple[str, ...] = ()  # what the paper does not say and we chose
 

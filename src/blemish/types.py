@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 GOOD = "good"
 """The label of a part without a defect; every other non-empty label is a defect type, and "" is unknown."""
+
+Capability = Literal["text", "windows", "prompts", "seams"]
+"""What only some encoders can do: a protocol below says what each one means."""
+Attention = Literal["qkv", "vv", "qq+kk+vv"]
+Between: TypeAlias = "Callable[[Tensor, int], Tensor]"
+"""between(tokens, depth) -> the tokens that go on."""
+Prompt: TypeAlias = "Sequence[str | Tensor]"
+"""The parts of a sentence in their order: words as text, learned ones as (n, prompt_width)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,17 +103,36 @@ class Encoder(Protocol):
 
     name: str
     sha256: str  # of the file it was loaded from; "" when there is none
+    can: frozenset[Capability]  # what it can do beyond this protocol
     image_size: int  # the side it was trained at, pixels
     patch_size: int  # both sides of an input must be multiples of it
     depth: int  # layers are numbered 1..depth
+    width: int  # D, of the image embedding
+    widths: tuple[int, ...]  # C of each layer
 
     def __call__(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
         """Patch features are raw outputs of the named layers."""
 
 
-@runtime_checkable
+class SeamEncoder(Encoder, Protocol):
+    """The capability "seams": what happens between its transformer blocks can be changed by arguments."""
+
+    def __call__(
+        self,
+        images: Tensor,
+        *,
+        layers: Sequence[int] = (),
+        projected: bool = False,
+        attention: Attention = "qkv",
+        last: int = 0,
+        between: Between | None = None,
+        extra: Mapping[int, Tensor] | None = None,
+    ) -> Features:
+        """As `encoders.vit.VisionTransformer.forward` says of each; every encoder of ours has this signature."""
+
+
 class TextEncoder(Encoder, Protocol):
-    """An encoder whose image embedding can be compared with embeddings of sentences."""
+    """The capability "text": its image embedding can be compared with embeddings of sentences."""
 
     def project(self, patches: Tensor) -> Tensor:
         """Raw patches of the last layer in the space of sentences: (..., C) -> (..., D)."""
@@ -114,12 +141,25 @@ class TextEncoder(Encoder, Protocol):
         """(len(texts), D), not normalised."""
 
 
-@runtime_checkable
+class PromptEncoder(TextEncoder, Protocol):
+    """The capability "prompts": it reads sentences with learned words among their own."""
+
+    prompt_width: int  # of a word's vector
+    prompt_depth: int  # blocks of the text tower
+
+    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+        """(len(prompts), D), not normalised, with gradients to the learned words.
+
+        deep: depth -> (n, prompt_width), or (len(prompts), n, prompt_width), learned tokens that replace the first n
+            of each sentence, its start token left out, on entering that block.
+        """
+
+
 class WindowEncoder(TextEncoder, Protocol):
-    """A text encoder that can also look at sub-sequences of an image's patches."""
+    """The capability "windows", and "text": it also looks at sub-sequences of an image's patches."""
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """Class-token embedding of each window: (W_s, k) patch numbers per scale -> one (N, W_s, D) per scale."""
+        """Image embedding of each window alone: (W_s, k) patch numbers per scale -> one (N, W_s, D) per scale."""
 
 
 class Detector(Protocol):

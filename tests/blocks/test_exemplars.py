@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,7 +12,8 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.exemplars import CachedEncoder, Exemplars, margin, patch_descriptors
-from blemish.types import Encoder, Features, WindowEncoder
+from blemish.errors import BadInput
+from blemish.types import Capability, Encoder, Features, SeamEncoder, TextEncoder
 
 
 def unit(*rows: tuple[float, float]) -> Tensor:
@@ -65,6 +67,7 @@ class Counted:
         self.encoder, self.asked = encoders.load("test-tiny"), 0
         self.name, self.sha256, self.depth = "counted", "", self.encoder.depth
         self.image_size, self.patch_size = self.encoder.image_size, self.encoder.patch_size
+        self.can, self.width, self.widths = frozenset[Capability](), self.encoder.width, self.encoder.widths
 
     def __call__(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
         self.asked += 1
@@ -93,12 +96,30 @@ def test_what_was_seen_is_forgotten_when_told_to() -> None:
     assert not torch.equal(once(images, layers=(2,)).patches[0], before)
 
 
+def test_seams_pass_through_and_are_not_mixed_up_with_what_was_seen() -> None:
+    encoder = cast(SeamEncoder, encoders.load("test-tiny"))
+    once, images = CachedEncoder(encoder), torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    plain = once(images, layers=(4,))
+    asked: list[dict[str, Any]] = [
+        {"projected": True},
+        {"attention": "vv", "last": 2},
+        {"between": lambda tokens, depth: tokens * 0.5},
+        {"extra": {2: torch.ones(1, 64)}},
+    ]
+    for seams in asked:
+        found, expected = once(images, layers=(4,), **seams), encoder(images, layers=(4,), **seams)
+        assert torch.equal(found.patches[0], expected.patches[0])
+        assert not torch.equal(found.patches[0].sum(-1), plain.patches[0].sum(-1))
+    assert torch.equal(once(images, layers=(4,)).patches[0], plain.patches[0])
+
+
 def test_it_stands_for_its_encoder() -> None:
     reader = encoders.load("test-tiny")
     once = copy.deepcopy(CachedEncoder(reader))
     assert isinstance(once, Encoder)
-    assert isinstance(once, WindowEncoder)
-    assert torch.equal(once.encode_text(["a cap"]), encoders.load_with_text("test-tiny").encode_text(["a cap"]))
-    assert not isinstance(CachedEncoder(Counted()), WindowEncoder)
+    assert encoders.load(once, needs={"text", "windows", "prompts", "seams"}) is once
+    assert torch.equal(once.encode_text(["a cap"]), cast(TextEncoder, reader).encode_text(["a cap"]))
+    with pytest.raises(BadInput, match="counted only sees pictures"):
+        encoders.load(CachedEncoder(Counted()), needs={"text"})
     with pytest.raises(AttributeError, match="nothing"):
         _ = once.nothing

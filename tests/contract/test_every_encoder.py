@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import cast
+from types import SimpleNamespace
+from typing import Any, cast, get_args
 
 import pytest
 import torch
@@ -12,11 +13,25 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from blemish import encoders
+from blemish.encoders.checkpoints.names import published
+from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, ResNet, ResNetConfig
-from blemish.encoders.config import ViTConfig
+from blemish.encoders.config import TextConfig, ViTConfig
+from blemish.encoders.embedded.network import Embedded, EmbeddedConfig
+from blemish.encoders.embedded.words import WordsConfig
+from blemish.encoders.text import TextTransformer
+from blemish.encoders.tokenizer import build_tokenizer
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput
-from blemish.types import Encoder, Features, TextEncoder, WindowEncoder
+from blemish.types import (
+    Capability,
+    Encoder,
+    Features,
+    PromptEncoder,
+    SeamEncoder,
+    TextEncoder,
+    WindowEncoder,
+)
 
 STAGES = {"depths": (1, 2, 1, 1), "hidden": (4, 6, 8, 10)}
 
@@ -33,6 +48,16 @@ MAKE: dict[str, Callable[[], nn.Module]] = {
     "vit-normed-mean": vit(ViTConfig(32, 16, 16, 4, 2, 32, 6, pool="normed_mean", activation="quick_gelu")),
     "resnet-basic": lambda: ResNet(ResNetConfig(64, (4,), STAGES["depths"], STAGES["hidden"], (4, 6, 8, 10), True)),
     "resnet": lambda: ResNet(ResNetConfig(64, (4,), STAGES["depths"], STAGES["hidden"], (16, 24, 32, 40))),
+    "embedded": lambda: Embedded(
+        ("cap", "damaged"), EmbeddedConfig(64, 4, (4, 6, 8, 10), (1, 1, 1, 1), 6, 12, WordsConfig(16, 2, 2, 64, 12))
+    ),
+    "clip-resnet-pair": lambda: CLIP(
+        ModifiedResNet(
+            ResNetConfig(64, (2, 2, 4), STAGES["depths"], STAGES["hidden"], (16, 24, 32, 40), output=12, heads=4)
+        ),
+        TextTransformer(TextConfig(514, 20, 16, 2, 2, 32, 12)),
+        build_tokenizer([]),
+    ),
     "clip-resnet": lambda: ModifiedResNet(
         ResNetConfig(64, (2, 2, 4), STAGES["depths"], STAGES["hidden"], (16, 24, 32, 40), output=12, heads=4)
     ),
@@ -65,7 +90,9 @@ def sizes(encoder: Encoder) -> list[tuple[int, int]]:
 
 def strides(encoder: Encoder) -> list[int]:
     """Pixels a patch at each layer."""
-    is_residual = isinstance(encoder, ResNet | ModifiedResNet)
+    if isinstance(encoder, Embedded):
+        return [4, 8, 16, 32, 8]
+    is_residual = isinstance(encoder.visual if isinstance(encoder, CLIP) else encoder, ResNet | ModifiedResNet)
     return [4, 8, 16, 32] if is_residual else [encoder.patch_size] * encoder.depth
 
 
@@ -82,18 +109,17 @@ def test_it_is_an_encoder_by_the_protocol(name: str) -> None:
 def test_features_of_any_size_and_aspect_have_the_grid_in_their_shape(name: str) -> None:
     encoder = made(name)
     layers = range(1, encoder.depth + 1)
-    widths: set[tuple[int, ...]] = set()
     for height, width in sizes(encoder):
         found = encoder(pictures(height, width), layers=layers)
         assert isinstance(found, Features)
         assert found.image.ndim == 2
         grids = [patches.shape[:3] for patches in found.patches]
         assert grids == [(2, height // stride, width // stride) for stride in strides(encoder)]
-        widths.add((found.image.shape[1], *(patches.shape[3] for patches in found.patches)))
+        assert found.image.shape[1] == encoder.width
+        assert tuple(patches.shape[3] for patches in found.patches) == encoder.widths
         for tensor in (found.image, *found.patches):
             assert tensor.dtype == torch.float32
             assert tensor.isfinite().all()
-    assert len(widths) == 1
 
 
 @every
@@ -174,17 +200,118 @@ def test_sides_that_are_no_whole_patches_are_refused(name: str) -> None:
         encoder(pictures(encoder.image_size, encoder.image_size + 1))
 
 
-def test_test_tiny_reads_sentences_and_windows() -> None:
-    encoder = encoders.load_with_text("test-tiny")
-    assert isinstance(encoder, TextEncoder)
-    assert isinstance(encoder, WindowEncoder)
-    images = pictures(64, 64)
+@every
+@pytest.mark.parametrize("capability", get_args(Capability))
+def test_it_does_what_it_declares_and_is_refused_for_what_it_does_not(name: str, capability: Capability) -> None:
+    encoder = made(name)
+    if capability in encoder.can:
+        assert encoders.load(encoder, needs={capability}) is encoder
+        DOES[capability](cast(Any, encoder))
+    else:
+        with pytest.raises(BadInput, match=r"choose one that can, such as ([^ ]+, )*test-tiny") as caught:
+            encoders.load(encoder, needs={capability})
+        assert "\n" not in str(caught.value)
+        if hasattr(encoder, "encode_windows") and capability == "windows":
+            with pytest.raises(BadInput, match="windows"):
+                encoder.encode_windows(pictures(64, 64), [torch.tensor([[0, 1]])])
+
+
+def reads(encoder: TextEncoder) -> None:
     texts = encoder.encode_text(["a cap", "a damaged cap", "a cap"])
-    assert texts.shape == (3, encoder(images).image.shape[1])
-    assert_close(texts[0], texts[2], rtol=0, atol=0)
+    assert texts.shape == (3, encoder.width)
+    assert torch.equal(texts[0], texts[2])
     assert not torch.allclose(texts[0], texts[1], rtol=1e-3)
-    whole, parts = encoder.encode_windows(images, [torch.arange(64)[None], torch.arange(60).view(15, 4)])
-    assert whole.shape == (2, 1, 32)
-    assert parts.shape == (2, 15, 32)
-    # The window of all patches is the picture itself.
+    (last,) = encoder(pictures(64, 64), layers=[encoder.depth]).patches
+    assert encoder.project(last).shape == (*last.shape[:3], encoder.width)
+
+
+def reads_learned_words(encoder: PromptEncoder) -> None:
+    context, deep = (torch.full((count, encoder.prompt_width), 0.1, requires_grad=True) for count in (3, 2))
+    texts = encoder.encode_prompts([(context, "cap"), (context, "damaged cap")], deep={encoder.prompt_depth: deep})
+    assert texts.shape == (2, encoder.width)
+    assert not torch.allclose(texts[0], texts[1], rtol=1e-3)
+    gradients = torch.autograd.grad(texts[1, 0] - texts[0, 0], [context, deep])
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+
+
+def looks_at_windows(encoder: WindowEncoder) -> None:
+    side = encoder.image_size
+    images = pictures(2 * side, 2 * side)
+    whole, parts = encoder.encode_windows(images, [torch.arange(4)[None], torch.arange(4).view(2, 2)])
+    assert whole.shape == (2, 1, encoder.width)
+    assert parts.shape == (2, 2, encoder.width)
+    assert not torch.allclose(parts[:, 0], parts[:, 1])
+
+
+def has_seams(encoder: SeamEncoder) -> None:
+    images = pictures(encoder.image_size, encoder.image_size)
+    reached: list[int] = []
+
+    def watch(tokens: Tensor, depth: int) -> Tensor:
+        reached.append(depth)
+        return tokens
+
+    plain = encoder(images, layers=[encoder.depth])
+    assert torch.equal(encoder(images, between=watch).image, plain.image)
+    assert reached == list(range(1, encoder.depth + 1))
+    found = encoder(images, layers=[encoder.depth], attention="vv", last=1)
+    assert torch.equal(found.image, plain.image)
+    assert not torch.allclose(found.patches[0], plain.patches[0])
+    learned = torch.ones(2, encoder.widths[0])
+    assert not torch.allclose(encoder(images, extra={1: learned}).image, plain.image)
+
+
+DOES: dict[Capability, Callable[[Any], None]] = {
+    "text": reads,
+    "prompts": reads_learned_words,
+    "windows": looks_at_windows,
+    "seams": has_seams,
+}
+
+
+@every
+def test_what_it_does_not_have_between_its_layers_it_refuses_in_words(name: str) -> None:
+    encoder, images = cast(SeamEncoder, made(name)), pictures(64, 64)
+    if "seams" not in encoder.can:
+        asked: list[dict[str, Any]] = [{"attention": "vv"}, {"last": 1}, {"extra": {1: images}}]
+        for seams in [*asked, {"between": lambda tokens, depth: tokens}]:
+            with pytest.raises(BadInput, match="no attention, last, between or extra: choose"):
+                encoder(images, **seams)
+
+
+@pytest.mark.parametrize("name", ["resnet", "resnet-basic"])
+def test_patches_of_an_encoder_without_words_cannot_be_projected(name: str) -> None:
+    with pytest.raises(BadInput, match="no space of sentences"):
+        cast(SeamEncoder, made(name))(pictures(64, 64), layers=[4], projected=True)
+
+
+def test_the_window_of_all_patches_is_the_picture() -> None:
+    encoder, images = cast(WindowEncoder, made("test-tiny")), pictures(64, 64)
+    (whole,) = encoder.encode_windows(images, [torch.arange(64)[None]])
     assert_close(whole[:, 0], encoder(images).image, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("missing", ["sha256", "can", "widths"])
+def test_an_object_that_is_no_encoder_is_told_what_it_lacks(missing: str) -> None:
+    attributes = ("name", "sha256", "can", "image_size", "patch_size", "depth", "width", "widths")
+    found = SimpleNamespace(**{each: getattr(made("vit"), each) for each in attributes if each != missing})
+    with pytest.raises(BadInput, match=f"SimpleNamespace is no encoder, it has no {missing} and __call__"):
+        encoders.load(cast(Encoder, found))
+
+
+def test_an_encoder_that_promises_too_much_is_told_what_it_lacks() -> None:
+    found = VisionTransformer(ViTConfig(32, 8, 16, 1, 2, 32))
+    found.can = frozenset({"text"})
+    with pytest.raises(BadInput, match="says it can do text, and has no encode_text"):
+        encoders.load(found, needs={"text"})
+
+
+KINDS = {
+    "embedded": "embedded", "test-tiny": "test-tiny", "ViT-B-16": "test-tiny", "RN50": "clip-resnet-pair",
+    "dinov2-small": "vit-registers", "dino-vits8": "vit", "vit_tiny_patch16_224": "vit", "resnet18": "resnet-basic",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_table_of_names_says_what_each_kind_can_do(name: str) -> None:
+    assert published(name).can == made(KINDS[name]).can

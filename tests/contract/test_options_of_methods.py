@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
@@ -23,6 +24,7 @@ from blemish.detectors.subspace_ad import SubspaceAD
 from blemish.detectors.tab import TAB
 from blemish.detectors.winclip import WinCLIP
 from blemish.errors import BadInput, UnknownName
+from blemish.types import TextEncoder
 
 TINY = "test-tiny"
 
@@ -164,7 +166,7 @@ def worded(detector: TAB, embeddings: Tensor) -> Tensor:
 
 def test_tab_asks_about_any_damage_or_about_the_defects_that_are_named() -> None:
     anything, one, two = (TAB(TINY, product="cap", defects=names) for names in ((), ("dent",), ("dent", "rust")))
-    encoder = encoders.load_with_text(TINY)
+    encoder = cast(TextEncoder, encoders.load(TINY))
     assert torch.equal(anything.texts, prototypes(encoder, "cap"))
     assert anything.innocent == 1
     assert [len(detector.texts) - detector.innocent for detector in (anything, one, two)] == [1, 1, 2]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
@@ -10,13 +9,12 @@ from tests.support.checkpoints import PARITY, pictures
 from torch import Tensor
 
 from blemish import encoders
-from blemish.encoders.checkpoints.tokenizer import built
 from blemish.encoders.clip import CLIP
 from blemish.encoders.text import TextTransformer
 from blemish.encoders.tiny import TEXT, VISION, tiny
+from blemish.encoders.tokenizer import build_tokenizer
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights
-from blemish.types import TextEncoder, WindowEncoder
 
 SENTENCES = [
     f"a {kind} photo of the {state} part." for kind in ("dark", "good", "bright") for state in ("new", "damaged")
@@ -35,11 +33,6 @@ def one_by_one(model: CLIP, texts: list[str]) -> Tensor:
         embedded = model.text.embed(torch.tensor([numbers]))
         rows.append(model.text(embedded, torch.tensor([len(numbers) - 1])))
     return torch.cat(rows)
-
-
-def test_a_pair_satisfies_every_encoder_protocol(model: CLIP) -> None:
-    assert isinstance(model, TextEncoder)
-    assert isinstance(model, WindowEncoder)
 
 
 def test_sentences_together_get_the_embeddings_they_get_alone_in_their_order(model: CLIP) -> None:
@@ -117,7 +110,7 @@ def test_without_a_tokenizer_pictures_work_and_sentences_say_which_file_is_missi
 def test_a_tokenizer_with_more_words_than_the_text_tower_is_refused() -> None:
     base = tiny()
     with pytest.raises(BadWeights, match="not of one model"):
-        base.use(built([("a", "b"), ("b", "c</w>")]))
+        base.use(build_tokenizer([("a", "b"), ("b", "c</w>")]))
 
 
 def test_a_residual_clip_has_no_transformer_seams() -> None:
@@ -182,10 +175,46 @@ def test_building_a_pair_from_parts_needs_no_file() -> None:
     assert pair.logit_scale == 100
 
 
-def test_text_is_asked_only_of_encoders_that_read(tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match="CLIP"):
-        encoders.load_with_text(PARITY / "timm_vit")
-    assert encoders.load_with_text("test-tiny").name == "test-tiny"
+def written_out(model: CLIP, rows: list[Tensor]) -> Tensor:
+    """Each row of word vectors (T, C) between its marks, alone."""
+    marks = model.text.embed(torch.tensor(model.tokenize([""])[0]))
+    embedded = [torch.cat([marks[:1], row, marks[1:]])[None] for row in rows]
+    return torch.cat([model.text(each, torch.tensor([each.shape[1] - 1])) for each in embedded])
+
+
+def test_a_prompt_of_words_alone_is_the_sentence(model: CLIP) -> None:
+    found = model.encode_prompts([["a damaged part"], ["a", "part"]])
+    torch.testing.assert_close(found[:1], model.encode_text(["a damaged part"]), rtol=1e-4, atol=1e-5)
+    assert model.encode_prompts([]).shape == (0, 32)
+
+
+def test_learned_words_stand_before_behind_and_between_words_shared_or_not(model: CLIP) -> None:
+    one, two = torch.randn(2, 3, 64, generator=torch.Generator().manual_seed(1)) * 0.1
+    part = model.text.embed(torch.tensor(model.tokenize(["part"])[0][1:-1]))
+    good = model.text.embed(torch.tensor(model.tokenize(["a good"])[0][1:-1]))
+    prompts = [(one, "part"), (two, "part"), ("a good", one), ("a good", two, "part"), (one, "part", two), (one,)]
+    rows = [[one, part], [two, part], [good, one], [good, two, part], [one, part, two], [one]]
+    expected = written_out(model, [torch.cat(row) for row in rows])
+    torch.testing.assert_close(model.encode_prompts(prompts), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_deep_tokens_are_shared_by_the_prompts_or_their_own(model: CLIP) -> None:
+    context = torch.zeros(3, 64)
+    deep = torch.randn(2, 2, 64, generator=torch.Generator().manual_seed(2))
+    prompts = [(context, "part"), (context, "damaged part")]
+    plain, shared, own = (model.encode_prompts(prompts, deep=each) for each in (None, {2: deep[0]}, {2: deep}))
+    assert not torch.allclose(plain, shared, atol=1e-3)
+    torch.testing.assert_close(own[0], shared[0])
+    assert not torch.allclose(own[1], shared[1], atol=1e-3)
+
+
+def test_prompts_that_have_no_place_are_refused(model: CLIP) -> None:
+    with pytest.raises(BadInput, match="76 tokens, the text tower takes 75"):
+        model.encode_prompts([(torch.zeros(76, 64),)])
+    with pytest.raises(BadInput, match=r"blocks \[3\]: this text tower has blocks 1 to 2"):
+        model.encode_prompts([("part",)], deep={3: torch.zeros(1, 64)})
+    with pytest.raises(BadInput, match="replace the first 5 of a prompt, and one has 4"):
+        model.encode_prompts([(torch.zeros(4, 64),)], deep={1: torch.zeros(5, 64)})
 
 
 def test_only_the_test_encoder_comes_with_a_warning() -> None:

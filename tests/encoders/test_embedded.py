@@ -19,7 +19,6 @@ from blemish.encoders.embedded.network import ABOUT, Embedded, EmbeddedConfig
 from blemish.encoders.embedded.words import Words, WordsConfig, hashed, split
 from blemish.errors import BadInput, BadWeights
 from blemish.pretrain.loop import initialised, write
-from blemish.types import WindowEncoder
 
 KNOWN = ("bottle", "cable", "clean", "crack", "dent", "metal", "photo", "scratch", "screw", "with")
 READS = WordsConfig(width=16, depth=2, heads=2, buckets=256, output=12)
@@ -154,9 +153,8 @@ def test_the_row_of_no_word_is_never_learned() -> None:
 
 def test_the_pair_is_a_window_encoder_of_five_layers() -> None:
     pair = model()
-    assert isinstance(pair, WindowEncoder)
     assert (pair.depth, pair.patch_size, pair.image_size) == (5, 32, 64)
-    assert encoders.load_with_text(pair) is pair
+    assert encoders.load(pair, needs={"text", "windows", "prompts"}) is pair
 
 
 @pytest.mark.parametrize(("height", "width"), [(64, 64), (64, 96)])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import huggingface_hub
 import pytest
@@ -13,7 +14,6 @@ import torch
 from tests.support.checkpoints import PARITY, drawn, pictures, saved, timm_vit
 
 from blemish import encoders
-from blemish.encoders import clip
 from blemish.encoders.checkpoints import hub, loading, names
 from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.clip import CLIP
@@ -218,15 +218,22 @@ def test_the_tokenizer_beside_the_checkpoint_is_used_unless_another_is_stated(tm
         encoders.load(folder, tokenizer=tmp_path / "missing.json")
 
 
-def test_a_published_vocabulary_without_a_tokenizer_takes_the_hubs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_published_vocabulary_without_a_tokenizer_takes_the_hubs(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    beside = encoders.load(PARITY / "transformers_clip")
+    assert isinstance(beside, CLIP)
+    for file in ("config.json", "model.safetensors"):
+        shutil.copy(PARITY / "transformers_clip" / file, tmp_path)
     answers = Hub(PARITY / "transformers_clip")
     monkeypatch.setattr(huggingface_hub, "hf_hub_download", answers.file)
-    model = encoders.load(PARITY / "transformers_clip")
+    with pytest.raises(BadWeights, match="came without a tokenizer"):
+        cast(CLIP, encoders.load(tmp_path)).tokenize(["a part"])
+    monkeypatch.setattr(loading, "PUBLISHED_VOCABULARY", beside.text.config.vocabulary)
+    model = encoders.load(tmp_path)
     assert isinstance(model, CLIP)
-    monkeypatch.setattr(clip, "PUBLISHED_VOCABULARY", model.text.config.vocabulary)
-    wanted = model.tokenize(["a part"])
-    model.use(None)
-    assert model.tokenize(["a part"]) == wanted
+    assert answers.asked == []  # not before there is something to read
+    assert model.tokenize(["a part"]) == beside.tokenize(["a part"])
     assert answers.asked == [("openai/clip-vit-base-patch32", "tokenizer.json")]
 
 

@@ -8,7 +8,8 @@ import pytest
 from tests.support.checkpoints import PARITY
 from tokenizers import Tokenizer
 
-from blemish.encoders.checkpoints.tokenizer import END, START, built, read_tokenizer, token_numbers
+from blemish.encoders.checkpoints.tokenizer import read_tokenizer
+from blemish.encoders.tokenizer import END, START, build_tokenizer, token_numbers
 from blemish.errors import BadWeights
 
 FOLDER = PARITY / "transformers_clip"
@@ -27,27 +28,27 @@ def numbers(tokenizer: Tokenizer | None, context: int = 77) -> list[list[int]]:
 
 
 def test_bytes_without_merges_are_numbered_as_openai_numbered_them() -> None:
-    tokenizer = built([])
+    tokenizer = build_tokenizer([])
     assert tokenizer.get_vocab_size() == 514
     assert (tokenizer.token_to_id("!"), tokenizer.token_to_id("a"), tokenizer.token_to_id("!</w>")) == (0, 64, 256)
     assert token_numbers(tokenizer, ["ab!"], 77) == [[512, 64, 65 + 256, 256, 513]]
 
 
 def test_every_byte_has_a_number() -> None:
-    tokenizer = built([])
+    tokenizer = build_tokenizer([])
     text = "".join(chr(n) for n in range(33, 0x3000, 7)) + "😀"
     assert all(0 <= n < 512 for n in token_numbers(tokenizer, [text], 10**6)[0][1:-1])
     assert len(token_numbers(tokenizer, [text], 10**6)[0]) > len(text)
 
 
 def test_merges_join_the_most_frequent_pairs_first() -> None:
-    tokenizer = built([("h", "o"), ("l", "e</w>"), ("ho", "le</w>")])
+    tokenizer = build_tokenizer([("h", "o"), ("l", "e</w>"), ("ho", "le</w>")])
     assert token_numbers(tokenizer, ["hole"], 77) == [[515, 514, 516]]
     assert token_numbers(tokenizer, ["hol"], 77) == [[515, 512, tokenizer.token_to_id("l</w>"), 516]]
 
 
 def test_case_and_space_do_not_matter_and_digits_stand_alone() -> None:
-    tokenizer = built([])
+    tokenizer = build_tokenizer([])
     same = token_numbers(tokenizer, ["A  Part\n7", "a part 7", " a part  7 "], 77)
     assert same[0] == same[1] == same[2]
     assert token_numbers(tokenizer, ["12"], 77) == token_numbers(tokenizer, ["1 2"], 77)
@@ -55,7 +56,7 @@ def test_case_and_space_do_not_matter_and_digits_stand_alone() -> None:
 
 @pytest.mark.parametrize("context", [2, 3, 8, 77])
 def test_long_text_is_cut_before_the_end_token(context: int) -> None:
-    tokenizer = built([])
+    tokenizer = build_tokenizer([])
     (full,), (cut,) = (token_numbers(tokenizer, ["scratched metal"], length) for length in (77, context))
     assert cut == [*full[: min(len(full), context) - 1], 513]
     assert len(cut) <= context

@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from blemish.encoders.config import Pool, Resize, ViTConfig
 from blemish.encoders.tiny import VISION, tiny
-from blemish.encoders.transformer import Attention, Block
+from blemish.encoders.transformer import Block
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput
-from blemish.types import Encoder
+from blemish.types import Attention, Encoder
 
 
 def tower(config: ViTConfig = VISION, seed: int = 0) -> VisionTransformer:

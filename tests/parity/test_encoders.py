@@ -15,10 +15,11 @@ from tests.support.checkpoints import PARITY
 from torch import Tensor
 
 from blemish.encoders import load
-from blemish.encoders.checkpoints.tokenizer import read_tokenizer, token_numbers
+from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, ResNet
 from blemish.encoders.config import Normalization, Resize
+from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.vit import VisionTransformer
 
 TOLERANCE = 1e-5

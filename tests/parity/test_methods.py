@@ -36,7 +36,7 @@ from blemish.detectors.patchcore import PatchCore
 from blemish.detectors.subspace_ad import SubspaceAD
 from blemish.detectors.winclip import WinCLIP
 from blemish.encoders.clip import CLIP
-from blemish.types import Encoder, Features, Prediction
+from blemish.types import Capability, Encoder, Features, Prediction
 
 HERE = Path(__file__).parent
 
@@ -54,17 +54,15 @@ def stored(method: str) -> dict[str, Tensor]:
 class Playback:
     """An encoder that gives out stored layers: picture number n is an image filled with n."""
 
-    name = "playback"
+    name, sha256, can, width = "playback", "", frozenset[Capability](), 1
 
     def __init__(self, layers: dict[int, Tensor], *, patch_size: int, side: int = 32) -> None:
         self.layers, self.patch_size, self.image_size, self.depth = layers, patch_size, side, max(layers)
+        self.widths = tuple(layers[n].shape[-1] for n in sorted(layers))
 
     def __call__(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
         numbers = images[:, 0, 0, 0].long()
         return Features(torch.zeros(len(images), 1), tuple(self.layers[layer][numbers] for layer in layers))
-
-    def encode_text(self, texts: Sequence[str]) -> Tensor:
-        raise NotImplementedError
 
 
 def numbered(first: int, count: int, height: int, width: int) -> Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import get_args
 
 import pytest
 import torch
@@ -21,10 +22,13 @@ from tests.structure.source import FILES, MODULES, ROOT, lines, name
 from tests.support.quick import QUICK
 
 import blemish
-from blemish import catalog, fitting, inspection
+from blemish import catalog, encoders, fitting, inspection
+from blemish.blocks.exemplars import CachedEncoder
+from blemish.errors import BadInput
 from blemish.inspection import Inspected
+from blemish.types import Capability
 
-MOST_FILES, MOST_LINES = 14, 1450
+MOST_FILES, MOST_LINES = 14, 1500
 
 
 def test_the_catalogue_lists_the_files_of_the_detectors() -> None:
@@ -136,3 +140,17 @@ def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> No
     passed = {name(file): lines(file) for file in sorted(seen)}
     assert len(passed) <= MOST_FILES, f"{len(passed)} files: {passed}"
     assert sum(passed.values()) <= MOST_LINES, f"{sum(passed.values())} lines: {passed}"
+
+
+NEEDY = [(method, need) for method, card in catalog.METHODS.items() for need in get_args(Capability)]
+
+
+@pytest.mark.parametrize(("method", "need"), NEEDY)
+def test_a_method_refuses_an_encoder_that_cannot_do_what_its_card_says_it_needs(method: str, need: Capability) -> None:
+    encoder = CachedEncoder(encoders.load("test-tiny"))
+    encoder.can = encoder.can - {need}
+    if need in catalog.card(method).needs:
+        with pytest.raises(BadInput, match=r"test-tiny .*: choose one that can, such as"):
+            catalog.detector(method, encoder, {})
+    else:
+        catalog.detector(method, encoder, {})

@@ -15,8 +15,8 @@ from typing import Any, get_args
 from blemish import catalog, data
 from blemish.benchmark.references import known_data
 from blemish.benchmark.sections import Section, among, is_count, is_share, is_text, read_toml
-from blemish.encoders import DEFAULT, Precision
-from blemish.encoders.checkpoints.names import EMBEDDED, TINY, is_published
+from blemish.encoders import DEFAULT, TINY, Precision
+from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BlemishError
 from blemish.evaluation.evaluate import Trial
 
@@ -160,7 +160,7 @@ def _planned(
 def _located(encoder: str, folder: Path) -> str:
     """A path starts at the plan; a name of the table stays a name."""
     path = folder / Path(encoder).expanduser()
-    is_name = encoder in (EMBEDDED, TINY) or is_published(encoder)
+    is_name = encoder in (DEFAULT, TINY) or is_published(encoder)
     return str(path.resolve()) if not is_name and path.exists() else encoder
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers
-from blemish.types import Encoder, Features
+from blemish.types import Attention, Between, Encoder, Features, SeamEncoder
 
 QUANTILE = 0.999
 
@@ -60,16 +60,31 @@ class CachedEncoder(nn.Module):
     def __init__(self, encoder: Encoder) -> None:
         super().__init__()
         self.encoder = encoder
-        self.name, self.sha256, self.depth = encoder.name, encoder.sha256, encoder.depth
+        self.name, self.sha256, self.can = encoder.name, encoder.sha256, encoder.can
         self.image_size, self.patch_size = encoder.image_size, encoder.patch_size
+        self.depth, self.width, self.widths = encoder.depth, encoder.width, encoder.widths
         self.clear()
 
     def clear(self) -> None:
         """Forget what was seen: the same tensor may hold other images now."""
         self._seen: tuple[Tensor, Tensor, dict[int, Tensor]] | None = None
 
-    def forward(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
-        """As the encoder's own."""
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        layers: Sequence[int] = (),
+        projected: bool = False,
+        attention: Attention = "qkv",
+        last: int = 0,
+        between: Between | None = None,
+        extra: Mapping[int, Tensor] | None = None,
+    ) -> Features:
+        """As the encoder's own, which is asked each time for what differs from its plain layers."""
+        if projected or last or attention != "qkv" or between is not None or extra:
+            return cast(SeamEncoder, self.encoder)(
+                images, layers=layers, projected=projected, attention=attention, last=last, between=between, extra=extra
+            )
         if self._seen is None or self._seen[0] is not images or not set(layers) <= set(self._seen[2]):
             wanted = sorted({*layers, *layers_of(self)})
             image, patches = self.encoder(images, layers=wanted)

@@ -7,7 +7,7 @@ The paper ends with a backbone for other methods. Ours is to ask its space of wo
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,7 @@ class TAB(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.encoder = encoders.load_with_text(encoder)
+        self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
         self.trust, self.few, self.layers, self.sigma = trust, few, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed

@@ -47,7 +47,7 @@ class WinCLIP(nn.Module):
         image_size: int | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = encoders.load_with_text(encoder)
+        self.encoder = cast(WindowEncoder, encoders.load(encoder, needs={"text", "windows"}))
         self.product, self.scales, self.temperature = product, scales, temperature
         self.words, self.normalize_sentences, self.image_size = words, normalize_sentences, image_size
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -9,16 +10,19 @@ if TYPE_CHECKING:
     import torch
 
     from blemish.encoders.config import Activation, Normalization, Resize
-    from blemish.types import Encoder, TextEncoder, WindowEncoder
+    from blemish.types import Capability, Encoder
 
 DEFAULT = "embedded"
 """The model that ships with the package."""
+TINY = "test-tiny"
+"""The one that tests run on: random weights."""
 Precision = Literal["auto", "float32", "bfloat16"]
 
 
 def load(
     name_or_path: str | Path | Encoder,
     *,
+    needs: Collection[Capability] = (),
     precision: Precision = "auto",
     heads: int | None = None,
     activation: Activation | None = None,
@@ -29,6 +33,7 @@ def load(
 ) -> Encoder:
     """The encoder of a name, of a checkpoint or of its folder, frozen; an encoder is returned as it is.
 
+    needs: what it must be able to do, see `blemish.types`.
     precision: "bfloat16" rounds the matrices of transformer blocks and what they multiply, nothing in between; "auto"
         does so on a GPU and where the processor gains by it. "test-tiny" under "auto", residual networks and outputs
         are float32 in any case.
@@ -38,36 +43,23 @@ def load(
         name contains "dino" or "deit" or its tensors show it.
     tokenizer: a tokenizer file, or its folder, instead of the one beside the checkpoint.
     device: where the weights go, as torch names it.
-    Raises UnknownName for a name that is not in the table, BadWeights for a file that cannot be read.
+    Raises UnknownName for a name that is not in the table, BadWeights for a file that cannot be read, and BadInput for
+    an encoder that cannot do what is needed, or an object that is none.
     """
+    from blemish.encoders.capabilities import require
+
     if not isinstance(name_or_path, (str, Path)):
-        return name_or_path
+        return require(name_or_path, needs)
     from blemish.encoders.checkpoints.loading import Choices, load_encoder
 
     choices = Choices(
         heads=heads, activation=activation, normalization=normalization, resize=resize, tokenizer=tokenizer
     )
-    return load_encoder(name_or_path, choices, precision=precision, device=device)
-
-
-def load_with_text(name_or_path: str | Path | TextEncoder) -> WindowEncoder:
-    """As `load`; raises BadInput for an encoder that cannot read sentences."""
-    from blemish.errors import BadInput
-    from blemish.types import WindowEncoder
-
-    encoder = load(name_or_path)
-    if not isinstance(encoder, WindowEncoder):
-        raise BadInput(
-            f"{encoder.name} only sees pictures, and this method compares them with words: choose a CLIP, or a method "
-            "that learns from good parts alone"
-        )
-    return encoder
+    return require(load_encoder(name_or_path, choices, precision=precision, device=device), needs)
 
 
 def note(encoder: Encoder) -> str:
     """What a reader of this encoder's scores must know, or nothing."""
-    from blemish.encoders.checkpoints.names import TINY
-
     if encoder.name != TINY:
         return ""
     return f"{TINY} has random weights: its scores show that the program runs, and nothing about the pictures"

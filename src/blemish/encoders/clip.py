@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
+import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from blemish.encoders.checkpoints.hub import published_tokenizer
-from blemish.encoders.checkpoints.tokenizer import token_numbers
 from blemish.encoders.cnn import ModifiedResNet
-from blemish.encoders.text import TextTransformer
-from blemish.encoders.transformer import Attention
-from blemish.encoders.vit import Between, VisionTransformer
+from blemish.encoders.text import TextTransformer, check_prompts
+from blemish.encoders.tokenizer import token_numbers
+from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights
-from blemish.types import Features
+from blemish.types import Attention, Between, Capability, Features, Prompt
 
-PUBLISHED_VOCABULARY = 49408
+TokenizerSource: TypeAlias = "Tokenizer | Callable[[], Tokenizer] | None"
+"""A tokenizer, or a function that fetches one as soon as there is something to read."""
 
 
 class CLIP(nn.Module):
@@ -26,7 +28,7 @@ class CLIP(nn.Module):
         self,
         visual: VisionTransformer | ModifiedResNet,
         text: TextTransformer,
-        tokenizer: Tokenizer | None = None,
+        tokenizer: TokenizerSource = None,
         *,
         logit_scale: float = 100.0,
     ) -> None:
@@ -34,13 +36,15 @@ class CLIP(nn.Module):
         self.name, self.sha256 = "", ""
         self.visual, self.text, self.logit_scale = visual, text, logit_scale
         self.image_size, self.patch_size, self.depth = visual.image_size, visual.patch_size, visual.depth
-        self.width = visual.width  # of the joint space
+        self.width, self.widths = visual.width, visual.widths
+        self.prompt_width, self.prompt_depth = text.config.width, text.config.depth
+        self.can: frozenset[Capability] = visual.can | {"text", "prompts"}
         self.use(tokenizer)
 
-    def use(self, tokenizer: Tokenizer | None) -> None:
+    def use(self, tokenizer: TokenizerSource) -> None:
         """Take this tokenizer; raises BadWeights when it numbers more tokens than the text tower has."""
         self.tokenizer = tokenizer
-        if tokenizer is not None and tokenizer.get_vocab_size() > self.text.config.vocabulary:
+        if isinstance(tokenizer, Tokenizer) and tokenizer.get_vocab_size() > self.text.config.vocabulary:
             raise BadWeights(
                 f"the tokenizer knows {tokenizer.get_vocab_size()} tokens, the text tower "
                 f"{self.text.config.vocabulary}: they are not of one model, pass the right one as tokenizer="
@@ -58,15 +62,9 @@ class CLIP(nn.Module):
         extra: Mapping[int, Tensor] | None = None,
     ) -> Features:
         """As `VisionTransformer.forward`; a residual network has only `layers` and `projected`."""
-        if isinstance(self.visual, VisionTransformer):
-            return self.visual.forward(
-                images, layers=layers, projected=projected, attention=attention, last=last, between=between, extra=extra
-            )
-        if attention != "qkv" or between is not None or extra:
-            raise BadInput(
-                f"{self.name or 'this encoder'} is a residual network: it has no attention, between or extra"
-            )
-        return self.visual.forward(images, layers=layers, projected=projected)
+        return self.visual.forward(
+            images, layers=layers, projected=projected, attention=attention, last=last, between=between, extra=extra
+        )
 
     def project(self, patches: Tensor) -> Tensor:
         """Raw patches of the last layer in the joint space: (..., C) -> (..., D) float32."""
@@ -82,16 +80,35 @@ class CLIP(nn.Module):
         """Token numbers of each text from start to end token, unpadded, cut to the context the text tower has."""
         if isinstance(texts, str):
             raise BadInput("expected a list of texts, got one string: wrap it in a list")
-        if self.tokenizer is None:
-            if self.text.config.vocabulary != PUBLISHED_VOCABULARY:
-                raise BadWeights(
-                    f"{self.name or 'this encoder'} came without a tokenizer: put its tokenizer.json beside the "
-                    "checkpoint, or pass it as load(..., tokenizer=)"
-                )
-            self.use(published_tokenizer())
-        assert self.tokenizer is not None
+        if self.tokenizer is not None and not isinstance(self.tokenizer, Tokenizer):
+            self.use(self.tokenizer())
+        if not isinstance(self.tokenizer, Tokenizer):
+            raise BadWeights(
+                f"{self.name or 'this encoder'} came without a tokenizer: put its tokenizer.json beside the "
+                "checkpoint, or pass it as load(..., tokenizer=)"
+            )
         return token_numbers(self.tokenizer, texts, self.text.config.context)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
         return self.text.encode(self.tokenize(texts))
+
+    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Embeddings of sentences with learned words, (n, prompt_width) each, among their own: (P, D) float32.
+
+        deep: depth -> (n, prompt_width) or (P, n, prompt_width) tokens that replace the n behind the start token.
+        """
+        if not prompts:
+            return self.encode_text([])
+        words = list(dict.fromkeys(part for prompt in prompts for part in prompt if isinstance(part, str)))
+        device = self.text.positions.device
+        marks, *found = (self.text.embed(torch.tensor(each, device=device)) for each in self.tokenize(["", *words]))
+        vectors = {word: each[1:-1] for word, each in zip(words, found, strict=True)}  # (t, C), without marks
+        rows = [
+            torch.cat([marks[:1], *(vectors[part] if isinstance(part, str) else part for part in prompt), marks[1:]])
+            for prompt in prompts
+        ]
+        lengths = [len(row) - 2 for row in rows]
+        check_prompts(lengths, deep or {}, depth=self.prompt_depth, most=self.text.config.context - 2)
+        ends = torch.tensor(lengths) + 1
+        return self.text.forward(pad_sequence(rows, batch_first=True), ends, deep=deep)  # (P, T, C) -> (P, D)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from blemish.encoders.config import IMAGENET_MEAN, IMAGENET_STD
 from blemish.encoders.vit import check_images, check_layers
 from blemish.errors import BadInput
-from blemish.types import Features
+from blemish.types import Attention, Between, Capability, Features
 
 STRIDE = 32
 
@@ -45,7 +45,8 @@ class _Tower(nn.Module):
         self.config = c = config
         self.name, self.sha256 = "", ""
         self.image_size, self.patch_size, self.depth = c.image_size, STRIDE, len(c.depths)
-        self.width = c.output or c.widths[-1]  # of the image embedding
+        self.width, self.widths = c.output or c.widths[-1], tuple(c.widths)
+        self.can: frozenset[Capability] = frozenset()
         inputs = (c.stem[-1], *c.widths)
         self.stages = nn.ModuleList(
             nn.Sequential(*(
@@ -115,8 +116,21 @@ class ResNet(_Tower):
         super().__init__(config, smooth=False)
         self.stem = nn.Conv2d(3, config.stem[0], 7, 2, 3)
 
-    def forward(self, images: Tensor, *, layers: Sequence[int] = ()) -> Features:
-        """Mean of the last stage (N, D), and the named stages' maps (N, h, w, C), as float32."""
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        layers: Sequence[int] = (),
+        projected: bool = False,
+        attention: Attention = "qkv",
+        last: int = 0,
+        between: Between | None = None,
+        extra: Mapping[int, Tensor] | None = None,
+    ) -> Features:
+        """Mean of the last stage (N, D), and the named stages' maps (N, h, w, C), as float32; it has no seams."""
+        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra)
+        if projected:
+            raise BadInput(f"{self.name or 'this encoder'} has no space of sentences to project patches into")
         x = F.relu(self.stem(self.normalised(images, layers)))
         x, kept = self.run(F.max_pool2d(x, 3, 2, 1), layers)
         return Features(x.mean((2, 3)).float(), tuple(kept[n] for n in layers))
@@ -133,12 +147,23 @@ class ModifiedResNet(_Tower):
         )
         self.attention = AttentionPool(config)
 
-    def forward(self, images: Tensor, *, layers: Sequence[int] = (), projected: bool = False) -> Features:
-        """Image embedding (N, D), and the named stages' maps (N, h, w, C), as float32.
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        layers: Sequence[int] = (),
+        projected: bool = False,
+        attention: Attention = "qkv",
+        last: int = 0,
+        between: Between | None = None,
+        extra: Mapping[int, Tensor] | None = None,
+    ) -> Features:
+        """Image embedding (N, D), and the named stages' maps (N, h, w, C), as float32; it has no seams.
 
         projected: the last stage's map in the space of the image embedding, through the value and output projections
             of the attention pool at each place (MaskCLIP, arXiv:2112.01071, Eq. 2).
         """
+        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra)
         x = self.normalised(images, layers, multiple=STRIDE)
         if projected and set(layers) - {self.depth}:
             raise BadInput(f"only layer {self.depth} of a residual CLIP can be projected into the joint space")
@@ -189,3 +214,14 @@ class AttentionPool(nn.Module):
         grid = self.positions[1:].T.reshape(1, -1, self.side, self.side).float()
         resized = F.interpolate(grid, (height, width), mode="bicubic", antialias=True)
         return torch.cat([self.positions[:1], resized[0].flatten(1).T.to(self.positions.dtype)])
+
+
+def refuse_seams(
+    name: str, *, attention: Attention, last: int, between: Between | None, extra: Mapping[int, Tensor] | None
+) -> None:
+    """Raises BadInput for what only a transformer can do."""
+    if attention != "qkv" or last or between is not None or extra:
+        raise BadInput(
+            f"{name or 'this encoder'} is a residual network, which has no attention, last, between or extra: "
+            "choose an encoder with a vision transformer"
+        )

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from blemish.encoders.config import TextConfig
 from blemish.encoders.transformer import Block
-from blemish.encoders.vit import Between
+from blemish.errors import BadInput
+from blemish.types import Between
 
 MOST_TOKENS = 256
 """Distinct tokens in one pass: attention grows with their square."""
@@ -40,7 +41,8 @@ class TextTransformer(nn.Module):
     ) -> Tensor:
         """Word vectors (N, T, C) without positions, and the number of each sentence's end token (N,) -> (N, D) float32.
 
-        deep: depth -> (n, C) learned tokens that replace tokens 1 .. n on entering that block (AnomalyCLIP, AdaCLIP).
+        deep: depth -> (n, C) or (N, n, C) learned tokens that replace tokens 1 .. n on entering that block
+            (AnomalyCLIP, AdaCLIP).
         between: called as `between(tokens, depth)` after every block; its result goes on.
         """
         length = embedded.shape[1]
@@ -88,6 +90,20 @@ class TextTransformer(nn.Module):
     def project(self, x: Tensor) -> Tensor:
         """Last norm and projection of end tokens: (N, C) -> (N, D) float32."""
         return cast(Tensor, self.projection(self.norm(x))).float()
+
+
+def check_prompts(lengths: Sequence[int], deep: Mapping[int, Tensor], *, depth: int, most: int | None = None) -> None:
+    """Raises BadInput for prompts of more than `most` tokens, and for `deep` tokens without a block or a place.
+
+    lengths: tokens of each prompt without its marks.
+    """
+    if most is not None and max(lengths) > most:
+        raise BadInput(f"a prompt has {max(lengths)} tokens, the text tower takes {most}: learn or write fewer")
+    if unknown := sorted(set(deep) - set(range(1, depth + 1))):
+        raise BadInput(f"deep tokens for blocks {unknown}: this text tower has blocks 1 to {depth}")
+    longest = max((tokens.shape[-2] for tokens in deep.values()), default=0)
+    if longest > min(lengths):
+        raise BadInput(f"{longest} deep tokens replace the first {longest} of a prompt, and one has {min(lengths)}")
 
 
 def additive(visible: Tensor) -> Tensor:

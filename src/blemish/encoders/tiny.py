@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from blemish.encoders.checkpoints.names import TINY
-from blemish.encoders.checkpoints.tokenizer import built
+from blemish.encoders import TINY
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.text import TextTransformer
+from blemish.encoders.tokenizer import build_tokenizer
 from blemish.encoders.vit import VisionTransformer
 
 VISION = ViTConfig(
@@ -33,7 +33,7 @@ def tiny() -> CLIP:
     generator = torch.Generator().manual_seed(0)
     for tower in (visual, text):
         tower.load_state_dict({name: _drawn(name, p, generator) for name, p in tower.named_parameters()}, assign=True)
-    model = CLIP(visual, text, built([]))
+    model = CLIP(visual, text, build_tokenizer([]))
     model.name = TINY
     return model.requires_grad_(False).eval()
 

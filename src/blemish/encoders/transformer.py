@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, cast, get_args
+from typing import cast, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.encoders.config import Activation
+from blemish.types import Attention
 
-Attention = Literal["qkv", "vv", "qq+kk+vv"]
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
 
 

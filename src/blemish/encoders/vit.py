@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -10,11 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.encoders.config import ViTConfig
-from blemish.encoders.transformer import ATTENTIONS, Attention, Block
+from blemish.encoders.transformer import ATTENTIONS, Block
 from blemish.errors import BadInput
-from blemish.types import Features
-
-Between = Callable[[Tensor, int], Tensor]
+from blemish.types import Attention, Between, Capability, Features
 
 
 class VisionTransformer(nn.Module):
@@ -28,7 +26,8 @@ class VisionTransformer(nn.Module):
         self.config = c = config
         self.name, self.sha256 = "", ""
         self.image_size, self.patch_size, self.depth = c.image_size, c.patch_size, c.depth
-        self.width = c.output or c.width  # of the image embedding
+        self.width, self.widths = c.output or c.width, (c.width,) * c.depth
+        self.can: frozenset[Capability] = frozenset({"seams", "windows"} if c.prefix else {"seams"})
         grid = c.image_size // c.patch_size
         self.patch = nn.Conv2d(3, c.width, c.patch_size, c.patch_size)
         self.prefix = nn.Parameter(torch.zeros(c.prefix, c.width))

@@ -20,6 +20,8 @@ FOLDER_ORDER = (
 )
 BESIDE = ("open_clip_config.json", "config.json", "preprocessor_config.json", *FILES[:3])
 TOKENIZER_REPOSITORY = "openai/clip-vit-base-patch32"
+PUBLISHED_VOCABULARY = 49408
+"""Tokens of a model that was trained with that tokenizer."""
 
 
 def download(repository: str, files: Sequence[str] = FOLDER_ORDER) -> Path:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import torch
 
+from blemish.encoders import DEFAULT, TINY
 from blemish.encoders.checkpoints.archive import is_scripted
 from blemish.encoders.checkpoints.building import Loaded, built, filled, library
 from blemish.encoders.checkpoints.hints import Hints, hints
-from blemish.encoders.checkpoints.hub import PREFIX, download, weights_file
-from blemish.encoders.checkpoints.names import EMBEDDED, TINY, Published, archived, is_published, published
+from blemish.encoders.checkpoints.hub import PREFIX, PUBLISHED_VOCABULARY, download, published_tokenizer, weights_file
+from blemish.encoders.checkpoints.names import Published, archived, is_published, published
 from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.checkpoints.weights import SUFFIXES, read
 from blemish.encoders.clip import CLIP
@@ -44,7 +45,7 @@ def load_encoder(name_or_path: str | Path, choices: Choices, *, precision: str, 
         encoder: Loaded = tiny()
         precision = "float32" if precision == "auto" else precision
     else:
-        file, row = (MODEL, None) if str(name_or_path) == EMBEDDED else _find(name_or_path)
+        file, row = (MODEL, None) if str(name_or_path) == DEFAULT else _find(name_or_path)
         encoder = _from_file(file, row, choices)
         encoder.name = str(name_or_path)
     _cast(encoder, precision, torch.device(device))
@@ -79,7 +80,8 @@ def _from_file(file: Path, row: Published | None, choices: Choices) -> Loaded:
         beside = Path(choices.tokenizer).expanduser() if choices.tokenizer else file.parent
         if choices.tokenizer and not beside.exists():
             raise BadWeights(f"there is no tokenizer {beside}: give the path of tokenizer.json")
-        encoder.use(read_tokenizer(beside))
+        shared = published_tokenizer if encoder.text.config.vocabulary == PUBLISHED_VOCABULARY else None
+        encoder.use(read_tokenizer(beside) or shared)
     return encoder
 
 

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal
 
+from blemish.encoders import DEFAULT, TINY
 from blemish.errors import UnknownName
+from blemish.types import Capability
 
-TINY = "test-tiny"
-EMBEDDED = "embedded"
 OPEN_CLIP_FILE = "open_clip_model.safetensors"
 
 Kind = Literal["tab", "clip", "dino", "dinov2", "vit", "resnet", "test"]
+
+CAN: dict[Kind, frozenset[Capability]] = {
+    "tab": frozenset({"text", "prompts", "windows"}),
+    "clip": frozenset({"text", "prompts", "windows", "seams"}),
+    "test": frozenset({"text", "prompts", "windows", "seams"}),
+    "dino": frozenset({"windows", "seams"}),
+    "dinov2": frozenset({"windows", "seams"}),
+    "vit": frozenset({"windows", "seams"}),
+    "resnet": frozenset(),
+}
+EXAMPLES = (DEFAULT, "ViT-B-16", "ViT-L-14-336", "RN50", "dinov2-base", TINY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,13 @@ class Published:
     archive: str = ""  # name of the file its makers publish themselves, and the sha256 they state for it
     sha256: str = ""
     quick_gelu: bool = False
+
+    @property
+    def can(self) -> frozenset[Capability]:
+        """As the encoder itself declares once it is loaded."""
+        if self.kind == "clip" and self.name.startswith("RN"):
+            return frozenset({"text", "prompts"})
+        return CAN[self.kind]
 
 
 def _openai(name: str, repository: str, archive: str, sha256: str) -> Published:
@@ -42,7 +61,7 @@ def _image(name: str, kind: Kind, repository: str, licence: str = "Apache-2.0") 
 
 # Sums of OpenAI's archives as stated in the addresses they are published under.
 TABLE: tuple[Published, ...] = (
-    Published(EMBEDDED, "tab", "", "", "Apache-2.0"),
+    Published(DEFAULT, "tab", "", "", "Apache-2.0"),
     Published(TINY, "test", "", "", "Apache-2.0"),
     _openai("RN50", "timm/resnet50_clip.openai", "RN50.pt",
             "afeb0e10f9e5a86da6080e35cf09123aca3b358a0c3e3b6c78a7b63bc04b6762"),
@@ -98,8 +117,13 @@ DEFAULT_TAGS = {
 
 def rows() -> list[tuple[str, str, str, str]]:
     """Name, kind, where from and licence of every encoder that goes by a name."""
-    local = {TINY: "generated", EMBEDDED: "in the package"}
+    local = {TINY: "generated", DEFAULT: "in the package"}
     return [(row.name, row.kind, local.get(row.name, row.repository), row.licence) for row in TABLE]
+
+
+def examples(needs: Collection[Capability]) -> list[str]:
+    """Names of some encoders that can do all of that."""
+    return [row.name for name in EXAMPLES for row in TABLE if row.name == name and set(needs) <= row.can]
 
 
 def is_published(name: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple, cast
 
@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
+from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig, refuse_seams
 from blemish.encoders.embedded.words import Words, WordsConfig
 from blemish.encoders.vit import check_layers
 from blemish.errors import BadInput, BadWeights
-from blemish.types import Features
+from blemish.types import Attention, Between, Capability, Features, Prompt
 
 LAYERS = 5
 """Four stages, and the neck that joins them."""
@@ -54,7 +54,9 @@ class Embedded(nn.Module):
         self.config = c = config
         self.name, self.sha256 = "", ""
         self.image_size, self.patch_size, self.depth, self.width = c.image_size, STRIDE, LAYERS, c.output
-        self.logit_scale = c.scale
+        self.widths, self.logit_scale = (*c.widths, c.neck), c.scale
+        self.prompt_width, self.prompt_depth = c.words.width, c.words.depth
+        self.can: frozenset[Capability] = frozenset({"text", "windows", "prompts"})
         shape = ResNetConfig(
             image_size=c.image_size, stem=(c.stem,), depths=c.depths, hidden=c.widths, widths=c.widths, basic=True
         )
@@ -65,17 +67,27 @@ class Embedded(nn.Module):
         self.whole = nn.Linear(2 * (c.widths[-1] + c.neck), c.output)
         self.words = Words(vocabulary, c.words)
 
-    def forward(self, images: Tensor, *, layers: Sequence[int] = (), projected: bool = False) -> Features:
-        """Image embedding (N, D) in the space of words, and the named layers' maps (N, h, w, C), as float32.
+    def forward(
+        self,
+        images: Tensor,
+        *,
+        layers: Sequence[int] = (),
+        projected: bool = False,
+        attention: Attention = "qkv",
+        last: int = 0,
+        between: Between | None = None,
+        extra: Mapping[int, Tensor] | None = None,
+    ) -> Features:
+        """Image embedding (N, D) in the space of words, the named layers' maps (N, h, w, C), as float32; no seams.
 
         projected: layer 5 in the space of words; the others have no place there.
         """
+        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra)
         if projected and set(layers) - {LAYERS}:
             raise BadInput(f"only layer {LAYERS} of this encoder can be projected into the space of words")
         check_layers(layers, LAYERS)
         seen = self.see(images)
-        last = seen.patches if projected else seen.neck
-        maps = (*seen.stages, last)
+        maps = (*seen.stages, seen.patches if projected else seen.neck)
         return Features(seen.image.float(), tuple(maps[n - 1].permute(0, 2, 3, 1).float() for n in layers))
 
     def see(self, images: Tensor) -> Seen:
@@ -105,6 +117,10 @@ class Embedded(nn.Module):
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
         return cast(Tensor, self.words(texts)).float()
+
+    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+        """As `Words.encode_prompts`: (P, D) float32, not normalised."""
+        return self.words.encode_prompts(prompts, deep=deep).float()
 
 
 def enlarged(x: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import chain
@@ -12,9 +12,12 @@ from zlib import crc32
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
+from blemish.encoders.text import check_prompts
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput
+from blemish.types import Prompt
 
 WORD = re.compile(r"[^\W_]+")
 PIECES = (3, 4, 5)
@@ -70,13 +73,40 @@ class Words(nn.Module):
         for row, bag in zip(rows, bags, strict=True):
             row[: len(bag)] = torch.tensor([at[word] for word in bag], dtype=torch.long)
         present = rows > 0  # (S, T)
-        x = self.vectors(distinct, hidden)[rows]  # (S, T, C)
+        return self.mix(self.vectors(distinct, hidden)[rows], present)
+
+    def mix(self, x: Tensor, present: Tensor, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Word vectors (S, T, C), and which of them are there (S, T) -> (S, D)."""
         # An empty sentence looks at one empty word: attention over nothing has no value.
         visible = (present | ~present.any(1, keepdim=True))[:, None, None]
-        for block in self.blocks:
+        for number, block in enumerate(self.blocks, start=1):
+            if deep and number in deep:
+                learned = deep[number].to(x.dtype).expand(len(x), -1, -1)
+                x = torch.cat([learned, x[:, learned.shape[1] :]], 1)
             x = block(x, visible)
         weights = visible[:, 0, 0].unsqueeze(-1).to(x.dtype)
         return cast(Tensor, self.projection(self.norm((x * weights).sum(1) / weights.sum(1))))
+
+    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+        """Embeddings of sentences with learned words, (n, C) each, among their own: (P, D), not normalised.
+
+        deep: depth -> (n, C) or (P, n, C) tokens that replace a prompt's first n on entering that block.
+        """
+        if not prompts:
+            return self.forward([])
+        bags = [[self._part(part) for part in prompt] for prompt in prompts]
+        rows = [torch.cat([self.norm.weight.new_zeros(0, self.config.width), *bag]) for bag in bags]  # (t, C) each
+        lengths = [len(row) for row in rows]
+        check_prompts(lengths, deep or {}, depth=self.config.depth)
+        x = pad_sequence([*rows, rows[0].new_zeros(1, self.config.width)], batch_first=True)[:-1]  # (P, T, C), T > 0
+        present = torch.arange(x.shape[1], device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
+        return self.mix(x, present, deep)
+
+    def _part(self, part: str | Tensor) -> Tensor:
+        """Word vectors of a text, or those that are given: (t, C)."""
+        if not isinstance(part, str):
+            return part
+        return self.vectors(split(part))[1:]
 
     def vectors(self, words: Sequence[str], hidden: Collection[str] = ()) -> Tensor:
         """Row 0 is no word, then one row per word: (1 + len(words), C)."""
