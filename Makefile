@@ -5,17 +5,21 @@ BIN := .venv/bin
 BROWSER := $(CI)$(shell command -v chromium >/dev/null && command -v chromedriver >/dev/null && echo found)
 SUITE := not slow$(if $(BROWSER),, and not browser)
 
-.PHONY: demo test check test-slow tables clean
+.PHONY: demo picture test check test-slow tables clean
 
 demo: .venv/installed
 	rm -rf demo
 	$(BIN)/python examples/make_parts.py demo/parts
-	@echo "Words alone:"
-	$(BIN)/blemish inspect demo/parts/new --product "brushed metal plate" --encoder $(ENCODER) --out demo/words
-	@echo "Words and sixteen good parts:"
-	$(BIN)/blemish inspect demo/parts/new --product "brushed metal plate" --normal demo/parts/good \
-		--encoder $(ENCODER) --out demo/report
-	@echo "The report lies in demo/report (from words alone: demo/words): results.jsonl, and heat maps in overlays/"
+	@echo "1. Ten drawn gears, from words alone:"
+	$(BIN)/blemish inspect demo/parts/new --product "steel gear" --encoder $(ENCODER) --out demo/words
+	@echo "2. The same ten, after sixteen good gears:"
+	$(BIN)/blemish inspect demo/parts/new --product "steel gear" --normal demo/parts/good \
+		--encoder $(ENCODER) --out demo/report --report demo/report.html
+	@echo "Open demo/report.html in a browser: every picture under its heat map, and a threshold to drag."
+	@echo "The heat maps alone: demo/report/overlays, and from words alone demo/words/overlays."
+
+picture: demo
+	$(BIN)/python scripts/picture.py demo docs/assets/gears.jpg
 
 test: check
 	$(BIN)/python -m pytest -q -m "$(SUITE)" -n 2

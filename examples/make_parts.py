@@ -1,52 +1,52 @@
-"""Draw brushed metal plates with a hole, good ones and damaged ones, for trying blemish without a camera.
+"""Draw gears as a camera over a line sees them, good ones and flawed ones, for trying blemish without a camera.
 
     python examples/make_parts.py FOLDER
 
-writes FOLDER/good, to show as good parts, and FOLDER/new, to inspect: four good plates and one of each defect.
+writes FOLDER/good, to show as good parts, and FOLDER/new, to inspect: four good gears and one of each flaw. The gears
+are of one design; position, light and the camera's noise vary a little from picture to picture.
 """
 
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
-SIDE = 256
+from blemish.synth.drawn.flaws.flaws import FLAWS
+from blemish.synth.drawn.optics import Camera, Light, lit, metered, photographed
+from blemish.synth.drawn.parts.parts import PARTS
+from blemish.synth.drawn.scene import Scene
 
-
-def plate(rng: np.random.Generator) -> Image.Image:
-    """A brushed plate with a bored hole, under light that varies a little from picture to picture."""
-    streaks = rng.normal(0, 1, (SIDE, 16)).repeat(SIDE // 16, axis=1) * 5 + rng.normal(0, 3, (SIDE, SIDE))
-    slope = np.linspace(-1, 1, SIDE) * rng.uniform(6, 12)
-    grey: NDArray[np.float64] = 150 + rng.uniform(-6, 6) + streaks + slope[:, None]
-    picture = Image.fromarray(np.clip(grey, 0, 255).astype(np.uint8)).convert("RGB")
-    draw = ImageDraw.Draw(picture)
-    draw.ellipse((104, 104, 152, 152), fill=(36, 36, 40), outline=(196, 196, 198), width=3)
-    return picture.filter(ImageFilter.GaussianBlur(0.7))
+SIDE, MARGIN = 256, 3
+GEAR = 0  # the seed of the design
+SEEDS = {"crack": 19, "cut": 3, "rust": 10, "chip": 7, "thread": 0, "missing": 3}
+LIGHT = Light("dome", 2.2, 1.0, 0.6, 6.0, (1.0, 1.0, 1.0), 0.3, 0.2, 0.4, 0.0, (0.5, 0.5), 0.0, 1)
+CAMERA = Camera(1.0, (1.0, 1.0, 1.0), 1.1, 1.0, 0.1, 0.4, 0.0, 0.0, 0.006, 0.003, 0.0, 100, False, 1)
 
 
-def scratched(picture: Image.Image, rng: np.random.Generator) -> None:
-    """A bright line across the brushing."""
-    x, y = rng.uniform(30, 80, 2)
-    ImageDraw.Draw(picture).line((x, y, x + 70, y - 22 + rng.uniform(-8, 8)), fill=(236, 236, 240), width=3)
+def gear() -> Scene:
+    """The design, as it should be."""
+    return PARTS["gear"].draw(np.random.default_rng(GEAR), SIDE + 2 * MARGIN)
 
 
-def stained(picture: Image.Image, rng: np.random.Generator) -> None:
-    """A brown, soft-edged spot."""
-    x, y = rng.uniform(170, 200, 2)
-    spot = Image.new("L", picture.size)
-    ImageDraw.Draw(spot).ellipse((x - 18, y - 13, x + 18, y + 13), fill=190)
-    picture.paste((96, 62, 30), mask=spot.filter(ImageFilter.GaussianBlur(4)))
+def picture(scene: Scene, rng: np.random.Generator) -> Image.Image:
+    """A photograph of it: lamp and exposure differ a little, and it lies up to three pixels aside."""
+    light = replace(LIGHT, azimuth=LIGHT.azimuth + rng.normal(0, 0.05), seed=int(rng.integers(2**31)))
+    seen = lit(scene.surface, light)
+    camera = replace(CAMERA, exposure=CAMERA.exposure * rng.uniform(0.97, 1.03), seed=int(rng.integers(2**31)))
+    pixels = photographed(seen, metered(camera, seen))
+    x, y = rng.integers(0, 2 * MARGIN + 1, 2)
+    return Image.fromarray(pixels[y : y + SIDE, x : x + SIDE])
 
 
-def chipped(picture: Image.Image, rng: np.random.Generator) -> None:
-    """A bite out of the hole's rim."""
-    angle = rng.uniform(0, 2 * np.pi)
-    x, y = 128 + 27 * np.cos(angle), 128 + 27 * np.sin(angle)
-    ImageDraw.Draw(picture).regular_polygon((x, y, 12), 5, rotation=int(rng.integers(0, 72)), fill=(36, 36, 40))
+def flawed(name: str) -> Scene:
+    """The design with a flaw of that family."""
+    scene = gear()
+    FLAWS[name].apply(scene, np.random.default_rng(SEEDS[name]))
+    return scene
 
 
 def main(folder: Path) -> None:
@@ -55,13 +55,11 @@ def main(folder: Path) -> None:
     for name in ("good", "new"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     for number in range(16):
-        plate(rng).save(folder / "good" / f"{number:02}.png")
+        picture(gear(), rng).save(folder / "good" / f"{number:02}.png")
     for number in range(4):
-        plate(rng).save(folder / "new" / f"good_{number}.png")
-    for damage in (scratched, stained, chipped):
-        picture = plate(rng)
-        damage(picture, rng)
-        picture.save(folder / "new" / f"{damage.__name__}.png")
+        picture(gear(), rng).save(folder / "new" / f"good_{number}.png")
+    for name in SEEDS:
+        picture(flawed(name), rng).save(folder / "new" / f"{name}.png")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ coverage_ours.py ROOT|drawn WEIGHTS METHOD SPLITS
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import statistics
 import sys
@@ -17,6 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from plates import plate
 from scipy.stats import betabinom
 from torch import Tensor, nn
 
@@ -37,7 +37,6 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "patchcore": {"width": 96, "ratio": 0.02, "image_size": SIDE},
     "padim": {"channels": 32, "image_size": SIDE},
 }
-PLATES = Path(__file__).parents[2] / "examples" / "make_parts.py"
 
 
 class Way(NamedTuple):
@@ -89,20 +88,15 @@ def main() -> None:
 
 @contextmanager
 def _pictures(source: str) -> Iterator[list[Path]]:
-    """All good parts of a data set, or plates as the demo draws them."""
+    """All good parts of a data set, or drawn plates."""
     if source != "drawn":
         every = [each for split in ("train", "test") for each in data.samples(Path(source), split=split)]
         yield [each.image for each in every if each.label == GOOD]
         return
-    spec = importlib.util.spec_from_file_location("make_parts", PLATES)
-    assert spec
-    assert spec.loader
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
     with tempfile.TemporaryDirectory() as folder:
         paths = [Path(folder) / f"{number}.png" for number in range(DRAWN)]
         for number, path in enumerate(paths):
-            made.plate(np.random.default_rng(number)).save(path)
+            plate(np.random.default_rng(number)).save(path)
         yield paths
 
 
