@@ -33,5 +33,9 @@ class BadInput(BlemishError, ValueError):
     """An argument or tensor of the wrong shape, type, range or device."""
 
 
+class CannotWrite(BlemishError):
+    """A place that cannot be written, is full, or is being written by another run."""
+
+
 class MissingExtra(BlemishError, ImportError):
     """An optional package is not installed; the message is the `pip install` that adds it."""

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from blemish import catalog
 from blemish.encoders.embedded.network import Embedded
-from blemish.errors import BadImage, BadInput
-from blemish.images import decode, keyed_batches
-from blemish.inspection import WHOLE, Unreadable, View, prepare
+from blemish.errors import BadInput
+from blemish.images import keyed_batches
+from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
 from blemish.types import Detector, Encoder, Geometry, Learner
 
 Watch = Callable[[str, int], Callable[[], None]]
@@ -34,16 +34,9 @@ def good_parts(
 ) -> Iterator[Tensor]:
     """Batches (N, 3, h, w) for `fit`; what cannot be read is added to `unreadable`, or raised without it."""
 
-    def inputs() -> Iterator[tuple[None, Tensor]]:
-        for path, found in decode(paths, lambda path: prepare(path, geometry, view)):
-            if not isinstance(found, BadImage):
-                yield from ((None, image) for image in found.inputs)
-            elif unreadable is None:
-                raise found
-            else:
-                unreadable.append(Unreadable(path, str(found)))
-
-    return (batch for _, batch in keyed_batches(inputs(), batch_size))
+    pictures = keep_readable(stream(paths, geometry, view=view), unreadable)
+    inputs = ((None, image) for _, found in pictures for image in found.inputs)
+    return (batch for _, batch in keyed_batches(inputs, batch_size))
 
 
 def default_method(encoder: Encoder, *, good: bool) -> str:

@@ -1,21 +1,41 @@
-"""Pictures on disk through a detector, as a stream: one result a picture, in order, at the picture's own size."""
+"""Pictures through a detector, as a stream: one result a picture, in order, at the picture's own size."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.errors import BadImage
-from blemish.images import Region, blend, cut, decode, keyed_batches, place, read, resize, tiles, visible
-from blemish.types import Detector, Geometry
+from blemish.images import (
+    Mosaic,
+    Region,
+    Source,
+    crop,
+    cut,
+    decode,
+    frame,
+    keyed_batches,
+    place,
+    read_source,
+    seen,
+    source_of,
+    tiles,
+    visible,
+)
+from blemish.types import Detector, Geometry, Prediction
+
+LONGEST = 16
+"""How many times as long as wide a picture may be for a detector that keeps its shape, tiles apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +55,20 @@ WHOLE = View()
 class Inspected(NamedTuple):
     """A picture's prediction."""
 
-    path: Path
+    source: Source
     picture: Tensor  # (3, H, W), uint8 or float32 in [0, 1]
     score: float  # raw, higher is more anomalous; of tiles, the highest
     anomaly_map: Tensor  # float32 (H, W); NaN where nothing was inspected
     read_seconds: float  # reading and resizing, in a thread of its own
     seconds: float  # in the detector
+    type_scores: Tensor | None = None  # (K,), of tiles the highest of each; the detector's `types` names them
+    type_map: Tensor | None = None  # int16 (H, W), number of the type of each pixel, -1 for none
 
 
 class Unreadable(NamedTuple):
     """A picture that could not be inspected, and why."""
 
-    path: Path
+    id: str  # as of its `Source`
     reason: str
 
 
@@ -59,80 +81,178 @@ class Prepared(NamedTuple):
     seconds: float
 
 
-def prepare(path: Path, geometry: Geometry, view: View = WHOLE) -> Prepared:
+def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> Prepared:
     """Read, cut out and resize one picture; raises BadImage."""
-    start = time.perf_counter()
-    picture = read(path, white=view.white)
-    part = visible(path, picture, region=view.region, mask=view.mask)
+    start, source = time.perf_counter(), source_of(picture)
+    whole = read_source(source, white=view.white)
+    part = visible(source.id, whole, region=view.region, mask=view.mask)
     height, width = part.shape[-2:]
     if view.tile is None:
-        inputs = [resize(part, geometry.size(height, width))]
-        return Prepared(picture, [Region(0, 0, width, height)], inputs, time.perf_counter() - start)
-    boxes, size = tiles(height, width, view.tile, view.overlap), geometry.size(view.tile, view.tile)
-    pieces = (resize(piece, size) for piece in cut(part, boxes, view.tile))  # each when it is asked for
-    return Prepared(picture, boxes, pieces, time.perf_counter() - start)
+        _refuse_long(source.id, geometry, height, width)
+        inputs = [frame(part, geometry)]
+        return Prepared(whole, [Region(0, 0, width, height)], inputs, time.perf_counter() - start)
+    boxes, square = tiles(height, width, view.tile, view.overlap), _of_tiles(geometry)
+    pieces = (frame(piece, square) for piece in cut(part, boxes, view.tile))  # each when it is asked for
+    return Prepared(whole, boxes, pieces, time.perf_counter() - start)
+
+
+def _of_tiles(geometry: Geometry) -> Geometry:
+    """A tile is square and seen whole, at the size that a detector takes."""
+    return replace(geometry, side=geometry.crop or geometry.side, crop=None, pad=False)
+
+
+def _refuse_long(name: str, geometry: Geometry, height: int, width: int) -> None:
+    if geometry.keep_aspect and max(height, width) > LONGEST * min(height, width):
+        high, wide = geometry.size(height, width)
+        raise BadImage(
+            f"{name}: {width} x {height} keeps its shape in this method and would become {wide} x {high}: of pictures "
+            f"more than {LONGEST} times as long as wide inspect tiles by --tile, or a part by --region"
+        )
+
+
+def stream(
+    pictures: Iterable[Path | Source],
+    geometry: Geometry,
+    *,
+    view: View = WHOLE,
+    advance: Callable[[], None] | None = None,
+) -> Iterator[tuple[Source, Prepared | Unreadable]]:
+    """Every picture prepared, ahead and in threads, or why it cannot be; `advance` is called as each is handed on."""
+    sources = map(source_of, pictures)
+    for source, found in decode(sources, partial(prepare, geometry=geometry, view=view)):
+        if advance:
+            advance()
+        yield source, Unreadable(source.id, str(found)) if isinstance(found, BadImage) else found
+
+
+def keep_readable(
+    pictures: Iterable[tuple[Source, Prepared | Unreadable]], unreadable: list[Unreadable] | None
+) -> Iterator[tuple[Source, Prepared]]:
+    """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
+    for source, found in pictures:
+        if not isinstance(found, Unreadable):
+            yield source, found
+        elif unreadable is None:
+            raise BadImage(found.reason)
+        else:
+            unreadable.append(found)
+
+
+def device_of(detector: object) -> torch.device:
+    """Where a detector computes: where its first tensor lies."""
+    tensors = chain(detector.parameters(), detector.buffers()) if isinstance(detector, nn.Module) else iter(())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def predict(detector: Detector, images: Tensor) -> Prediction:
+    """Of images anywhere, made where the detector is and brought back."""
+    with torch.inference_mode():
+        found = detector(images.to(device_of(detector)))
+    return Prediction._make(each if each is None else each.cpu() for each in found)
 
 
 def inspect(
-    detector: Detector, paths: Iterable[Path], *, view: View = WHOLE, batch_size: int = 8
+    detector: Detector, pictures: Iterable[Path | Source], *, view: View = WHOLE, batch_size: int = 8
 ) -> Iterator[Inspected | Unreadable]:
-    """One result a path, in their order; memory does not depend on how many there are.
+    """One result a picture, in their order; memory does not depend on how many there are.
 
     Decoding runs ahead in threads. Inputs of one size are batched across pictures and tiles.
     """
     waiting: deque[_Open | Unreadable] = deque()
 
     def inputs() -> Iterator[tuple[_Open, Tensor]]:
-        for path, found in decode(paths, lambda path: prepare(path, detector.geometry, view)):
-            if isinstance(found, BadImage):
-                waiting.append(Unreadable(path, str(found)))
+        for source, found in stream(pictures, detector.geometry, view=view):
+            if isinstance(found, Unreadable):
+                waiting.append(found)
                 continue
-            opened = _Open(path, found, view)
+            opened = _Open(source, found, view, detector.geometry)
             waiting.append(opened)
             yield from ((opened, image) for image in found.inputs)
 
     for owners, images in keyed_batches(inputs(), batch_size):
         start = time.perf_counter()
-        with torch.inference_mode():
-            found = detector(images)
+        found = predict(detector, images)
         seconds = (time.perf_counter() - start) / len(owners)
-        for owner, score, anomaly_map in zip(owners, found.image_score.tolist(), found.anomaly_map, strict=True):
-            owner.add(score, anomaly_map, seconds)
+        for number, owner in enumerate(owners):
+            owner.add(Prediction._make(each if each is None else each[number] for each in found), seconds)
         while waiting and (isinstance(waiting[0], Unreadable) or waiting[0].complete):
             yield _closed(waiting.popleft())
     yield from map(_closed, waiting)
 
 
-@dataclass
 class _Open:
     """A picture some of whose tiles may still be on their way."""
 
-    path: Path
-    prepared: Prepared
-    view: View
-    scores: list[float] = field(default_factory=list)
-    maps: list[Tensor] = field(default_factory=list)
-    seconds: float = 0.0
+    def __init__(self, source: Source, prepared: Prepared, view: View, geometry: Geometry) -> None:
+        self.source, self.prepared, self.view, self.geometry = source, prepared, view, geometry
+        last = prepared.boxes[-1]
+        self.part = last.y + last.height, last.x + last.width
+        self.mosaic = Mosaic(self.part) if view.tile is not None else None
+        self.score, self.seconds, self.count = -torch.inf, 0.0, 0
+        self.type_scores: Tensor | None = None
 
     @property
     def complete(self) -> bool:
-        return len(self.scores) == len(self.prepared.boxes)
+        return self.count == len(self.prepared.boxes)
 
-    def add(self, score: float, anomaly_map: Tensor, seconds: float) -> None:
-        self.scores.append(score)
-        self.maps.append(anomaly_map)
+    def add(self, found: Prediction, seconds: float) -> None:
+        """What was found in the next tile."""
+        score = float(found.image_score)
+        self.score = score if score != score else max(self.score, score)
         self.seconds += seconds
+        if found.type_scores is not None:
+            before = self.type_scores
+            self.type_scores = found.type_scores if before is None else torch.maximum(before, found.type_scores)
+        if self.mosaic is None:
+            self.maps = found.anomaly_map, found.type_map
+        else:
+            side, box = (self.view.tile or 0, self.view.tile or 0), self.prepared.boxes[self.count]
+            scores = F.interpolate(found.anomaly_map[None, None].float(), side, mode="bilinear")[0, 0]
+            self.mosaic.add(scores, box, None if found.type_map is None else _numbers(found.type_map, side))
+        self.count += 1
+
+    def placed(self) -> tuple[Tensor, Tensor | None]:
+        """The map of the whole picture, and that of types if there is one."""
+        height, width = self.prepared.picture.shape[-2:]
+        scores, kinds, target = self._joined()
+        whole = place(scores, (height, width), region=target, mask=self.view.mask)
+        if kinds is None:
+            return whole, None
+        types = torch.full((height, width), -1, dtype=torch.int16)
+        crop(types, target).copy_(_numbers(kinds, (target.height, target.width)))
+        return whole, types.masked_fill_(whole.isnan(), -1)
+
+    def _joined(self) -> tuple[Tensor, Tensor | None, Region]:
+        """One map, of types too if there are any, and where in the picture it lies."""
+        height, width = self.part
+        x, y = (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
+        if self.mosaic is not None:
+            return *self.mosaic.joined(), Region(x, y, width, height)
+        (scores, kinds), (inside, shown) = self.maps, seen(self.geometry, height, width)
+        if self.geometry.pad:
+            scores, kinds = crop(scores, inside), None if kinds is None else crop(kinds, inside)
+        return scores, kinds, shown._replace(x=shown.x + x, y=shown.y + y)
+
+
+def _numbers(kinds: Tensor, size: tuple[int, int]) -> Tensor:
+    """A map of types (h, w) at another size: int16, each pixel that of the nearest."""
+    if kinds.shape == size:
+        return kinds.to(torch.int16)
+    nearest = F.interpolate(kinds[None, None].float(), size, mode="nearest-exact")
+    return nearest[0, 0].to(torch.int16)
 
 
 def _closed(entry: _Open | Unreadable) -> Inspected | Unreadable:
-    """One map of the whole picture from the maps of its tiles."""
     if isinstance(entry, Unreadable):
         return entry
-    picture, boxes, _, read_seconds = entry.prepared
-    height, width = picture.shape[-2:]
-    joined, tile = entry.maps[0], entry.view.tile
-    if tile is not None:
-        at_size = (F.interpolate(m[None, None], (tile, tile), mode="bilinear")[0, 0] for m in entry.maps)
-        joined = blend(at_size, boxes, (boxes[-1].y + boxes[-1].height, boxes[-1].x + boxes[-1].width))
-    anomaly_map = place(joined, (height, width), region=entry.view.region, mask=entry.view.mask)
-    return Inspected(entry.path, picture, max(entry.scores), anomaly_map, read_seconds, entry.seconds)
+    anomaly_map, types = entry.placed()
+    return Inspected(
+        entry.source,
+        entry.prepared.picture,
+        entry.score,
+        anomaly_map,
+        entry.prepared.seconds,
+        entry.seconds,
+        entry.type_scores,
+        types,
+    )

@@ -20,7 +20,8 @@ from torch import Tensor
 
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evaluate import Metrics, evaluate
-from blemish.inspection import Inspected, Unreadable
+from blemish.inspection import Unreadable
+from blemish.runs.decision import Decided
 from blemish.types import GOOD, Geometry, Prediction, Sample
 
 SIDE = 16
@@ -168,12 +169,23 @@ def test_types_count_the_pictures_that_could_be_read(tmp_path: Path) -> None:
     assert {kind: found.n_anomalous for kind, found in report.types.items()} == {"dent": 1}
 
 
-def test_every_result_is_shown_to_whoever_asked(tmp_path: Path) -> None:
+class Kept:
+    def __init__(self) -> None:
+        self.found: list[tuple[Sample | None, Decided | Unreadable]] = []
+
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
+        self.found.append((sample, found))
+
+
+def test_every_result_goes_to_every_sink(tmp_path: Path) -> None:
     made = samples(tmp_path, [(GOOD, 0), ("dent", 1), ("spot", 2)])
     made[1].image.write_bytes(b"GIF89a")
-    seen: list[tuple[Sample, type]] = []
-    evaluate(Brightness(), made, see=lambda sample, result: seen.append((sample, type(result))))
-    assert seen == list(zip(made, (Inspected, Unreadable, Inspected), strict=True))
+    sinks = Kept(), Kept()
+    evaluate(Brightness(), made, sinks=sinks)
+    for sink in sinks:
+        assert [(sample, type(found)) for sample, found in sink.found] == list(
+            zip(made, (Decided, Unreadable, Decided), strict=True)
+        )
 
 
 def test_maps_that_wait_on_disk_give_the_same_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

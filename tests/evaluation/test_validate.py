@@ -4,13 +4,14 @@ import math
 from pathlib import Path
 
 import pytest
+from tests.evaluation.test_evaluate import Kept
 from tests.support.parts import good, mask, spots
 
 import blemish
 from blemish.errors import BadData, BadInput
-from blemish.inspection import Inspected, Unreadable
 from blemish.recipes.calibrate import HoldoutScheme
 from blemish.recipes.recipe import Recipe
+from blemish.runs.decision import Decided
 from blemish.types import GOOD, Sample
 
 EVERY = HoldoutScheme("split", every_picture=True)
@@ -36,17 +37,13 @@ def samples(folder: Path) -> list[Sample]:
 
 
 def test_verdicts_are_those_of_the_thresholds(recipe: Recipe, folder: Path) -> None:
-    seen: list[tuple[Sample, float]] = []
-
-    def see(sample: Sample, result: Inspected | Unreadable) -> None:
-        assert isinstance(result, Inspected)
-        assert result.picture.shape == (3, 64, 64)
-        seen.append((sample, result.score))
-
-    found = blemish.validate(recipe, blemish.recipe_detector(recipe), samples(folder), see=see)
+    sink = Kept()
+    found = blemish.validate(recipe, blemish.recipe_detector(recipe), samples(folder), sinks=[sink])
     assert recipe.calibration
     for kind in (GOOD, "spot"):
-        verdicts = [recipe.calibration.verdict(score) for sample, score in seen if sample.label == kind]
+        verdicts = [
+            each.verdict for sample, each in sink.found if isinstance(each, Decided) and sample and sample.label == kind
+        ]
         counted = found.verdicts[kind]
         assert [verdicts.count(name) for name in ("accept", "review", "reject")] == [each.cases for each in counted]
     assert found.verdicts["spot"].rejected.cases == 2

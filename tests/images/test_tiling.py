@@ -1,16 +1,25 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 from blemish.errors import BadInput
-from blemish.images import Region, blend, crop, cut, tiles
+from blemish.images import Mosaic, Region, crop, cut, tiles
 
 LENGTH = st.integers(1, 70)
+
+
+def blend(maps: Iterable[Tensor], regions: Iterable[Region], size: tuple[int, int]) -> Tensor:
+    mosaic = Mosaic(size)
+    for part, region in zip(maps, regions, strict=True):
+        mosaic.add(part, region)
+    return mosaic.joined()[0]
 
 
 @st.composite
@@ -91,6 +100,18 @@ def test_a_map_smaller_than_its_tile_is_refused() -> None:
         blend([torch.ones(2, 2)], [Region(0, 0, 3, 2)], (2, 3))
 
 
-def test_maps_and_tiles_must_be_as_many() -> None:
-    with pytest.raises(ValueError, match="longer"):
-        blend([torch.ones(2, 2)], [Region(0, 0, 2, 2), Region(0, 0, 2, 2)], (2, 2))
+def test_where_tiles_overlap_the_one_that_names_a_type_and_has_the_pixel_most_in_its_middle_decides() -> None:
+    mosaic = Mosaic((4, 30))
+    mosaic.add(torch.zeros(4, 20), Region(0, 0, 20, 4), torch.zeros(4, 20, dtype=torch.int16))
+    mosaic.add(torch.zeros(4, 20), Region(10, 0, 20, 4), torch.full((4, 20), 1, dtype=torch.int16))
+    _, kinds = mosaic.joined()
+    assert kinds is not None
+    assert kinds[1].tolist() == [0] * 15 + [1] * 15
+    mosaic.add(torch.zeros(4, 20), Region(10, 0, 20, 4), torch.full((4, 20), -1, dtype=torch.int16))
+    assert kinds[1].tolist() == [0] * 15 + [1] * 15
+
+
+def test_without_types_there_is_no_map_of_types() -> None:
+    mosaic = Mosaic((2, 2))
+    mosaic.add(torch.ones(2, 2), Region(0, 0, 2, 2))
+    assert mosaic.joined()[1] is None

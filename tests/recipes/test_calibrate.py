@@ -90,7 +90,7 @@ def test_unreadable_pictures_are_listed_or_refused(recipe: Recipe, tmp_path: Pat
     pictures = as_good([*good(tmp_path, 1, first=20), tmp_path / "broken.png"])
     found = held_out_scores(recipe, encoder_of(recipe), pictures, reading=Reading(unreadable=unreadable))
     assert len(found.parts) == 1
-    assert [each.path.name for each in unreadable] == ["broken.png"]
+    assert [Path(each.id).name for each in unreadable] == ["broken.png"]
     with pytest.raises(BadImage, match=r"broken\.png"):
         held(recipe, pictures)
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Self
+from typing import Any, Self, cast
 
 import pytest
 import torch
@@ -15,11 +15,11 @@ from blemish import catalog
 from blemish.calibration.thresholds import calibrate_thresholds
 from blemish.errors import BadImage, BadInput
 from blemish.images import Region, read
-from blemish.inspection import Unreadable, View, inspect
+from blemish.inspection import Inspected, Unreadable, View, inspect
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects, provenance, update
 from blemish.recipes.recipe import Recipe, detector, load, save
-from blemish.types import Geometry, Prediction
+from blemish.types import Detector, Geometry, Prediction
 
 learners = pytest.mark.parametrize("method", LEARNERS)
 every = pytest.mark.parametrize("method", METHODS)
@@ -282,11 +282,22 @@ def test_types_have_names_at_their_places(tmp_path: Path) -> None:
     both = part(tmp_path / "both.png", 201, spot=(8, 40))
     blot(both, (44, 40), value=0)
     ready = detector(found)
-    assert known_defects.types_in(ready, both, View(), [(14, 46), (50, 46), (60, 4)]) == ["spot", "hole", None]
+    assert types_in(ready, both, View(), [(14, 46), (50, 46), (60, 4)]) == ["spot", "hole", None]
     cut = View(Region(4, 4, 60, 60), None, 32, 8)
-    tiled = known_defects.types_in(detector(dataclasses.replace(found, view=cut)), both, cut, [(14, 46), (50, 46)])
-    assert tiled == ["spot", "hole"]
-    assert known_defects.types_in(detector(frozen("patchcore", good(tmp_path, 2))), both, View(), [(14, 46)]) == [None]
+    tiled = types_in(detector(dataclasses.replace(found, view=cut)), both, cut, [(14, 46), (50, 46), (1, 1)])
+    assert tiled == ["spot", "hole", None]
+    (plain,) = inspect(detector(frozen("patchcore", good(tmp_path, 2))), [both])
+    assert isinstance(plain, Inspected)
+    assert plain.type_map is None
+
+
+def types_in(made: Detector, picture: Path, view: View, points: list[tuple[int, int]]) -> list[str | None]:
+    (found,) = inspect(made, [picture], view=view)
+    assert isinstance(found, Inspected)
+    assert found.type_map is not None
+    assert found.type_map.shape == found.anomaly_map.shape
+    numbers, names = [int(found.type_map[y, x]) for x, y in points], cast(Any, made).types
+    return [names[number] if number >= 0 else None for number in numbers]
 
 
 def blot(path: Path, corner: tuple[int, int], *, value: int) -> None:
@@ -366,7 +377,7 @@ def test_what_cannot_be_read_is_raised_or_listed(tmp_path: Path) -> None:
     reading = update.Reading(unreadable=unreadable)
     found = update.freeze("patchcore", "test-tiny", good=paths, arguments=QUICK["patchcore"], reading=reading)
     assert [each.name for each in found.taught] == ["good0.png", "good2.png"]
-    assert [each.path for each in unreadable] == [paths[1]]
+    assert [each.id for each in unreadable] == [str(paths[1])]
 
 
 def test_the_old_recipe_is_left_as_it_was(tmp_path: Path) -> None:

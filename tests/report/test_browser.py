@@ -17,6 +17,7 @@ from tests.report.test_page import HOSTILE
 from tests.support.browser import Browser, missing
 from tests.support.pages import Row, labelled, result, written
 
+from blemish.images import source_of
 from blemish.metrics.image import auroc
 from blemish.report import About, Item, Writer, pictures
 from blemish.report.items import Encoded
@@ -235,7 +236,7 @@ def test_hostile_names_are_text(browser: Browser, folder: Path) -> None:
     about = About(
         HOSTILE, HOSTILE, HOSTILE, {HOSTILE: [HOSTILE]}, [{"name": HOSTILE, "kind": HOSTILE}], {"hash": HOSTILE}
     )
-    found = [result(number)._replace(path=Path(f"{number}{HOSTILE}")) for number in range(3)]
+    found = [result(number)._replace(source=source_of(Path(f"{number}{HOSTILE}"))) for number in range(3)]
     written(folder / "hostile.html", list(zip(found, ("good", HOSTILE, ""), strict=True)), about, goods=1)
     browser.open(folder / "hostile.html")
     for key in ("2", "3", "1"):

@@ -12,9 +12,12 @@ from tests.cli.test_inspect import QUICK, inspect, lines, parts, picture, run
 from tests.support.pages import Page, labelled
 
 from blemish import inspection
-from blemish.inspection import Inspected, Unreadable
+from blemish.blocks.defect_regions import regions
+from blemish.inspection import Unreadable
 from blemish.metrics.image import f1_threshold
-from blemish.report.runs import page_of, reported
+from blemish.report.runs import about_run, page_of
+from blemish.report.runs import page as report_page
+from blemish.runs.decision import Decided, TypedRegion
 
 __all__ = ["parts"]
 
@@ -146,25 +149,18 @@ def test_what_a_recipe_has_decided_is_on_the_page_of_its_run(parts: Path) -> Non
 
 
 def test_what_a_recipe_decides_is_on_the_page_as_it_is_inspected(tmp_path: Path) -> None:
-    results: list[Inspected | Unreadable] = [labelled(1)[0][0], Unreadable(Path("b.png"), "b.png is empty")]
-    region = {
-        "box": {"x": 1, "y": 2, "width": 3, "height": 4},
-        "area": 12,
-        "score": 2.0,
-        "contour": [[1, 2]],
-        "type": "dent",
-    }
-
-    def judge(result: Inspected) -> dict[str, Any]:
-        return {"verdict": "review", "regions": [region]}
-
-    page_file = tmp_path / "page.html"
-    settings = {"product": "plate", "recipe": "ab12"}
-    assert list(reported(results, page_file, settings, recipe=recipe(), judge=judge)) == results
+    (result, _), page_file = labelled(1)[0], tmp_path / "page.html"
+    (region, *_) = regions(result.anomaly_map, 0.2)
+    about = about_run({"product": "plate", "recipe": "ab12"}, recipe())
+    with report_page(page_file, about) as writer:
+        writer.add(Decided(result, "review", (TypedRegion(region, "dent"),), ("dent",)))
+        writer.add(Unreadable("b.png", "b.png is empty"))
+        writer.finish()
     page = Page(page_file)
     (item,) = page.items
     assert (item["verdict"], item["type"]) == ("review", "dent")
-    assert item["regions"] == [{key: value for key, value in region.items() if key != "contour"}]
+    assert item["regions"] == [{key: value for key, value in region.as_json("dent").items() if key != "contour"}]
+    assert page.about["unreadable_count"] == 1
     assert page.about["calibration"] == recipe()["calibration"]
 
 

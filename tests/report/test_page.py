@@ -13,7 +13,8 @@ import torch
 from PIL import Image
 from tests.support.pages import Page, labelled, mask, result, written
 
-from blemish.errors import BadInput
+from blemish.errors import CannotWrite
+from blemish.images import source_of
 from blemish.inspection import Unreadable
 from blemish.metrics.pixel import Curves
 from blemish.report import About, GoodParts, Item, Writer, pictures
@@ -21,6 +22,8 @@ from blemish.report.decision import start
 from blemish.report.items import Encoded
 from blemish.report.kept import Kept
 from blemish.report.spool import Spool
+from blemish.runs.decision import Decided
+from blemish.types import Sample
 
 HOSTILE = '</script><script>window.hacked = 1</script><img src=x onerror="window.hacked = 1"><!--.png'
 
@@ -67,7 +70,10 @@ def test_no_name_can_break_out_of_its_place(tmp_path: Path) -> None:
     results = [(result(number, path=name), name) for number, name in enumerate(names)]
     written(
         hostile,
-        [(found._replace(path=Path(name)), label) for (found, label), name in zip(results, names, strict=True)],
+        [
+            (found._replace(source=source_of(Path(name))), label)
+            for (found, label), name in zip(results, names, strict=True)
+        ],
         about,
     )
     ordinary, page = Page(plain), Page(hostile)
@@ -112,7 +118,7 @@ def test_large_pictures_are_kept_of_the_worst_and_of_the_missed_only(tmp_path: P
     with Writer(tmp_path / "page.html", About("plate")) as writer:
         writer.kept = Kept(3, 2)
         for found, label in labelled(30):
-            writer.add(found, label=label)
+            writer.add(Decided(found), Sample(Path(), label))
         writer.finish()
     page = Page(tmp_path / "page.html")
     defects = [place for place, item in enumerate(page.items) if item.get("label") in ("scratch", "dent")]
@@ -199,9 +205,9 @@ def test_measures_and_curves_are_in_the_page_and_nan_is_null(tmp_path: Path) -> 
 
 def test_what_cannot_be_ranked_or_read_is_listed(tmp_path: Path) -> None:
     with Writer(tmp_path / "page.html", About("plate")) as writer:
-        writer.add(Unreadable(Path("broken.png"), "broken.png is empty"))
-        writer.add(result(1)._replace(score=math.nan))
-        writer.add(result(2))
+        writer.add(Unreadable("broken.png", "broken.png is empty"))
+        writer.add(Decided(result(1)._replace(score=math.nan)))
+        writer.add(Decided(result(2)))
         writer.finish()
     about = Page(tmp_path / "page.html").about
     assert (about["count"], about["unreadable_count"]) == (1, 2)
@@ -215,14 +221,14 @@ def test_a_page_without_pictures_can_be_written(tmp_path: Path) -> None:
 
 def test_an_unfinished_page_leaves_nothing(tmp_path: Path) -> None:
     with Writer(tmp_path / "page.html", About("plate")) as writer:
-        writer.add(result(0))
-        assert [path.name for path in tmp_path.iterdir()] == ["page.html.part"]
+        writer.add(Decided(result(0)))
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".page.html.lock", "page.html.part"]
     assert not list(tmp_path.iterdir())
 
 
 def test_a_page_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(BadInput, match="cannot be written"), Writer(tmp_path / "file" / "page.html", About("plate")):
+    with pytest.raises(CannotWrite, match="cannot be written"), Writer(tmp_path / "file" / "page.html", About("plate")):
         pass
 
 

@@ -12,6 +12,7 @@ from tests.structure.source import FILES, MODULES, ROOT, imported, imported_at_o
 
 RANKS = (
     {"types", "errors"},
+    {"files"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"training"},
@@ -19,7 +20,8 @@ RANKS = (
     {"catalog"},
     {"calibration", "inspection", "fitting"},
     {"recipes"},
-    {"evaluation", "runs"},
+    {"runs"},
+    {"evaluation"},
     {"__init__"},
     {"benchmark", "report", "export", "serve"},
     {"cli"},

@@ -13,8 +13,11 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from blemish.images import source_of
 from blemish.inspection import Inspected
 from blemish.report import About, GoodParts, Writer
+from blemish.runs.decision import Decided
+from blemish.types import Sample
 
 KINDS = ("good", "scratch", "dent", "good", "")
 
@@ -36,13 +39,24 @@ def result(number: int, *, path: str | None = None, side: tuple[int, int] = (48,
     anomaly_map = torch.rand(height, width, generator=torch.Generator().manual_seed(number)) * 0.1
     anomaly_map[8:20, 30:44] += heat
     picture[:, 8:20, 30:44] += 90
-    return Inspected(Path(path or f"line/{number:05}.png"), picture, round(heat, 4), anomaly_map, 0.01, 0.002)
+    source = source_of(Path(path or f"line/{number:05}.png"))
+    return Inspected(source, picture, round(heat, 4), anomaly_map, 0.01, 0.002)
 
 
 def mask() -> NDArray[np.bool_]:
     marked = np.zeros((48, 64), bool)
     marked[8:20, 30:44] = True
     return marked
+
+
+def sample(label: str, folder: Path) -> Sample:
+    """What is known of a picture: a defect has a mask, which is a file of that folder."""
+    if label in ("", "good"):
+        return Sample(Path(), label)
+    truth = folder / "truth" / "mask.png"
+    truth.parent.mkdir(exist_ok=True)
+    Image.fromarray(mask()).save(truth)
+    return Sample(Path(), label, truth)
 
 
 def labelled(count: int) -> list[tuple[Inspected, str]]:
@@ -58,9 +72,9 @@ def written(
         for number in range(goods):
             parts.add(f"good/{number}.png", Image.new("RGB", (64, 48), (20 * number, 90, 90)))
         for found, label in results:
-            writer.add(found, label=label, mask=mask() if label not in ("", "good") else None)
+            writer.add(Decided(found), sample(label, path.parent))
         writer.finish(**finish)
-    rows = [Row(str(found.path), found.score, label) for found, label in results]
+    rows = [Row(found.source.id, found.score, label) for found, label in results]
     return sorted(rows, key=lambda row: -row.score)
 
 

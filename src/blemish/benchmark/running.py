@@ -19,8 +19,11 @@ from blemish.benchmark.plan import Planned
 from blemish.benchmark.trial import Measured, measured, peak_memory
 from blemish.data import Split
 from blemish.encoders import Precision
-from blemish.errors import BadData, BlemishError
+from blemish.errors import BlemishError
+from blemish.files import JsonLines, json_lines, write
 from blemish.fitting import Watch, unwatched
+
+GO_ON = "make room, and go on by the same command"
 
 
 class Failure(NamedTuple):
@@ -66,15 +69,14 @@ def run(
             todo.append((planned, key))
         elif not isinstance(key, Failure):
             yield Finished(planned, key, before, kept=True)
-    with (folder / "failed.jsonl").open("w", encoding="utf-8") as failures:
+    with JsonLines(folder / "failed.jsonl", fresh=True, way_out=GO_ON) as failures:
         for planned, key in todo:
             found = key if isinstance(key, Failure) else (attempt or apart)(planned, watch)
             if isinstance(found, Measured) and not isinstance(key, Failure):
                 results.add(key, found)
                 yield Finished(planned, key, found.outcome, kept=False)
             elif isinstance(found, Failure):
-                failures.write(json.dumps(planned.asked() | {"error": found.error}) + "\n")
-                failures.flush()
+                failures.add(planned.asked() | {"error": found.error})
                 yield Failed(planned, found.error)
 
 
@@ -116,13 +118,12 @@ def _listed(root: Path, layout: str | None, category: str | None) -> str:
 
 
 class Results:
-    """A file of one line a trial that was measured; a last line that was cut off is removed."""
+    """A file of one line a trial that was measured."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._known: dict[str, dict[str, Any]] = {}
-        if path.is_file():
-            self._read()
+        self._read()
 
     def found(self, key: dict[str, Any]) -> dict[str, Any] | None:
         """The outcome of a trial that was measured before."""
@@ -132,26 +133,15 @@ class Results:
         """Write the scores, then the line: whatever has a line is complete."""
         name = _id(key)
         scores = self.path.parent / "scores" / f"{name}.jsonl"
-        scores.parent.mkdir(exist_ok=True)
-        scores.write_text("".join(json.dumps(line) + "\n" for line in measured.scores), encoding="utf-8")
-        with self.path.open("a", encoding="utf-8") as file:
-            file.write(json.dumps({"id": name, "key": key, "outcome": measured.outcome}) + "\n")
+        write(scores, "".join(json.dumps(line) + "\n" for line in measured.scores))
+        with JsonLines(self.path, way_out=GO_ON) as file:
+            file.add({"id": name, "key": key, "outcome": measured.outcome})
         self._known[name] = measured.outcome
 
     def _read(self) -> None:
-        whole = 0
-        with self.path.open("rb+") as file:
-            for number, text in enumerate(file, start=1):
-                if not text.endswith(b"\n"):
-                    break
-                try:
-                    line = json.loads(text)
-                    self._known[_id(line["key"])] = line["outcome"]
-                except (ValueError, KeyError, TypeError) as error:
-                    said = f"{self.path}, line {number} is damaged: remove it, or name another --out"
-                    raise BadData(said) from error
-                whole += len(text)
-            file.truncate(whole)
+        way_out = "remove it, or name another --out"
+        for line in json_lines(self.path, ("key", "outcome"), way_out=way_out):
+            self._known[_id(line["key"])] = line["outcome"]
 
 
 def _id(key: dict[str, Any]) -> str:

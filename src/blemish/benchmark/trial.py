@@ -21,7 +21,8 @@ from blemish.benchmark.verdicts import Rates, rates, threshold, verdict
 from blemish.data.sampling import normals, shots
 from blemish.evaluation import evaluate as evaluation
 from blemish.fitting import Watch, unwatched
-from blemish.inspection import Inspected, Unreadable, inspect
+from blemish.inspection import Unreadable, inspect
+from blemish.runs.decision import Decided
 from blemish.types import GOOD, Detector, Sample
 
 MOST_HELD_OUT = 200
@@ -56,15 +57,10 @@ def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
     judge = evaluation.fit_trial(trial, parts.fitted, watch=watch, unreadable=bad) if split else detector
     held = _scored(judge, parts.held, trial, watch, bad)
     limit = threshold([line["score"] for line in held], planned.alpha)
-    tested: list[dict[str, Any]] = []
-
-    def see(sample: Sample, result: Inspected | Unreadable) -> None:
-        if isinstance(result, Inspected):
-            tested.append(_line("test", sample, result.score))
-
+    tested = _Lines()
     test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
     report = evaluation.evaluate(
-        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, see=see
+        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=[tested]
     )
     unreadable = tuple(dict.fromkeys((*bad, *report.unreadable)))
     outcome = replace(report, shots=len(parts.learned), unreadable=unreadable).as_json() | {
@@ -76,9 +72,20 @@ def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    scores = [line | {"verdict": verdict(line["score"], limit)} for line in (*held, *tested)]
+    scores = [line | {"verdict": verdict(line["score"], limit)} for line in (*held, *tested.lines)]
     _judge(outcome, scores[len(held) :], trial.seed)
     return Measured(outcome, scores)
+
+
+class _Lines:
+    """A sink of scores."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, Any]] = []
+
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
+        if sample is not None and not isinstance(found, Unreadable):
+            self.lines.append(_line("test", sample, found.result.score))
 
 
 def parted(trial: evaluation.Trial) -> Parts:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blemish.cli.options import print_table
+from blemish.cli.console import print_table, say
 from blemish.errors import BadData
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def agreement(table: Path, good: str, as_json: bool) -> None:
     names, ratings, reference = _read(table)
     found = study(ratings, reference, good=good)
     if as_json:
-        click.echo(json.dumps(_plain(found, names)))
+        say(json.dumps(_plain(found, names)))
     else:
         _print(found, names, len(reference))
 
@@ -82,13 +82,11 @@ def _print(found: Study, names: list[str], parts: int) -> None:
         (name, *(_share(getattr(each, field)) for field in fields), _beyond_chance(each.kappa))
         for name, each in zip(names, found.appraisers, strict=True)
     ]
-    click.echo(f"{parts} parts")
+    say(f"{parts} parts")
     head = ("appraiser", "same every time", "as the reference", "defects passed", "good parts stopped", "kappa")
     print_table(head, rows)
-    click.echo(
-        f"All appraisers alike, every time: {_share(found.between)}; and as the reference: {_share(found.correct)}"
-    )
-    click.echo(f"Fleiss' kappa: {_beyond_chance(found.kappa)}")
+    say(f"All appraisers alike, every time: {_share(found.between)}; and as the reference: {_share(found.correct)}")
+    say(f"Fleiss' kappa: {_beyond_chance(found.kappa)}")
 
 
 def _share(found: Rate) -> str:

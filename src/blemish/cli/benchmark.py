@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from blemish.cli.console import progress, say
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -37,11 +38,13 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
     from blemish.benchmark.formats import FORMATS
     from blemish.benchmark.plan import left_out, read, trials
     from blemish.benchmark.running import Failed, Finished, run
+    from blemish.files import alone_in
 
     asked = read(plan)
     planned = trials(asked)
+    click.get_current_context().with_resource(alone_in(out))
     for said in left_out(asked):
-        click.echo(f"left out: {said}", err=True)
+        say(f"left out: {said}", err=True)
     results: list[Finished | Failed] = []
     with _telling(len(planned)) as (watch, tell):
         for each in run(planned, out, watch=watch):
@@ -49,9 +52,9 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
             tell(each)
             _leave(planned, results, out)
     table = _leave(planned, results, out)
-    click.echo(FORMATS[form][1](table), nl=False)
+    say(FORMATS[form][1](table).rstrip("\n"))
     for said in table.notes:
-        click.echo(f"note: {said}", err=True)
+        say(f"note: {said}", err=True)
     errors = [each.error for each in results if isinstance(each, Failed)]
     if len(errors) == len(planned):
         raise BadInput(f"no trial could be measured; of the first it was said: {errors[0]}")
@@ -64,40 +67,39 @@ def _leave(planned: Sequence[Planned], results: Sequence[Finished | Failed], out
     from blemish.benchmark.formats import FORMATS
     from blemish.benchmark.references import references
     from blemish.benchmark.table import tabulated
+    from blemish.files import write
 
     table = tabulated(planned, results, references())
     for file, written in FORMATS.values():
-        (out / file).write_text(written(table), encoding="utf-8")
+        write(out / file, written(table))
     return table
 
 
 @contextmanager
 def _telling(total: int) -> Iterator[tuple[Watch, Callable[[Finished | Failed], None]]]:
     """Progress on stderr: a bar of the trials, one of what the present trial does, and a line for each that is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import BarColumn, MofNCompleteColumn
 
     from blemish.benchmark.running import Finished
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        whole = progress.add_task("trials", total=total)
-        stage = progress.add_task("", total=None, visible=False)
+    with progress(BarColumn(), MofNCompleteColumn()) as shown:
+        whole = shown.add_task("trials", total=total)
+        stage = shown.add_task("", total=None, visible=False)
         begun, fresh, kept = time.monotonic(), 0, 0
 
         def watch(name: str, pictures: int) -> Callable[[], None]:
-            progress.reset(stage, description=name, total=pictures, visible=True)
-            return lambda: progress.advance(stage)
+            shown.reset(stage, description=name, total=pictures, visible=True)
+            return lambda: shown.advance(stage)
 
         def tell(each: Finished | Failed) -> None:
             nonlocal fresh, kept
-            progress.advance(whole)
+            shown.advance(whole)
             if isinstance(each, Finished) and each.kept:
                 kept += 1
                 return
             fresh += 1
             left = (time.monotonic() - begun) / fresh * (total - kept - fresh)
-            click.echo(f"{kept + fresh} of {total}, {_duration(left)} left: {_told(each)}", err=True)
+            say(f"{kept + fresh} of {total}, {_duration(left)} left: {_told(each)}", err=True)
 
         yield watch, tell
 

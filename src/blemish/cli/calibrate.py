@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from blemish.cli.options import leave, print_table, watching
+from blemish.cli.console import print_table, say, watching
+from blemish.cli.options import hold, leave
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def calibrate(
     _refuse_nothing_to_do(good, defects, masks, encoder, way)
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
+    hold(out or recipe)
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
     found = calibrating.HeldOutScores("split", (), ())
     if good:
@@ -165,7 +167,7 @@ def _pictures(
     if masks:
         shown = masks_in(masks, list(types), defects)
         if missing := [path.name for path in types if path not in shown]:
-            click.echo(f"note: {masks} has no mask for {', '.join(missing)}: their sizes are unknown", err=True)
+            say(f"note: {masks} has no mask for {', '.join(missing)}: their sizes are unknown", err=True)
     return kinds | types, shown
 
 
@@ -188,7 +190,7 @@ def _judged(
     if found.unused:
         names = ", ".join(path.name for path in found.unused)
         why = "of parts that taught the recipe" if found.scheme == "split" else "that the recipe could not forget"
-        click.echo(f"note: {len(found.unused)} pictures {why} are not used: {names}", err=True)
+        say(f"note: {len(found.unused)} pictures {why} are not used: {names}", err=True)
     return found
 
 
@@ -197,14 +199,14 @@ def _print_json(new: Recipe, calibration: Calibration, path: Path, found: HeldOu
     from blemish.recipes import calibrate as calibrating
 
     about = {"file": str(path), "recipe": new.hash, "calibration": calibration.as_json()}
-    click.echo(json.dumps(about | guarantees.as_json(calibration) | calibrating.as_json(found)))
+    say(json.dumps(about | guarantees.as_json(calibration) | calibrating.as_json(found)))
 
 
 def _print(new: Recipe, calibration: Calibration, path: Path, found: HeldOutScores) -> None:
     from blemish.calibration import guarantees
 
     for sentence in guarantees.statement(calibration):
-        click.echo(sentence)
+        say(sentence)
     thresholds = [("accept below", calibration.accept), ("reject from", calibration.reject)]
     thresholds += [("a pixel is of a defect from", calibration.pixel)] if calibration.pixel is not None else []
     print_table(("", path.name), [(name, f"{value:.6g}") for name, value in thresholds])
@@ -214,10 +216,10 @@ def _print(new: Recipe, calibration: Calibration, path: Path, found: HeldOutScor
     if once:
         print_table(("counted once", "pictures of one part"), once)
     for name, more in guarantees.missing_parts(calibration).items():
-        click.echo(f"needed: {more} more {name} parts")
+        say(f"needed: {more} more {name} parts")
     for name, more in guarantees.missing_parts_by_type(calibration).items():
-        click.echo(f"needed: {more} more parts with {name}, for that type alone")
-    click.echo(f"{path}: {new.hash}")
+        say(f"needed: {more} more parts with {name}, for that type alone")
+    say(f"{path}: {new.hash}")
 
 
 def _print_escapes(what: str, found: Mapping[str, Bound]) -> None:

@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from blemish.cli.console import print_table, say, watching
 from blemish.cli.options import (
     Chosen,
     arguments_of,
     leave,
     page_option,
     print_page,
-    print_table,
     refuse_frozen,
     shared,
     view_of,
-    watching,
 )
 from blemish.errors import BadData, BlemishError
 
@@ -30,6 +29,8 @@ if TYPE_CHECKING:
     from blemish.metrics.binomial import Rate
     from blemish.metrics.intervals import Estimate
     from blemish.metrics.verdicts import Verdicts
+    from blemish.recipes.recipe import Recipe
+    from blemish.types import Detector, Sample
 
 
 @click.command()
@@ -97,21 +98,31 @@ def _run_each(
 ) -> tuple[dict[str, Report], dict[str, BlemishError]]:
     """The report of each category, learned on its own, and why there is none; what fails alone is raised."""
     from blemish.evaluation import evaluate as evaluation
-    from blemish.report import runs
 
     every = evaluation.trials(trial)
     reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
     for name, each in every.items():
         own = page and (page.with_name(f"{page.stem}-{name}{page.suffix}") if len(every) > 1 else page)
         try:
-            reports[name] = (
-                runs.run(each, own, watch=watch, note=note) if own else evaluation.run_trial(each, watch=watch)
-            )
+            reports[name] = _run(each, watch, own, note)
         except BlemishError as error:  # the others are worth having
             failed[name] = error
     if not reports:
         raise next(iter(failed.values()))
     return reports, failed
+
+
+def _run(trial: Trial, watch: Watch, page: Path | None, note: str) -> Report:
+    from blemish.evaluation.evaluate import run_trial, training_samples
+    from blemish.report import runs
+
+    if page is None:
+        return run_trial(trial, watch=watch)
+    good = [sample.image for sample in training_samples(trial)]
+    with runs.page(page, runs.about_trial(trial, note), good=good, view=trial.view) as sink:
+        report = run_trial(trial, watch=watch, sinks=[sink])
+        sink.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
+    return report
 
 
 def _tell(
@@ -128,13 +139,13 @@ def _tell(
     if as_json:
         rows = {name: {**report.as_json(), **about} for name, report in reports.items()}
         every = {"categories": rows, "mean": means, "failed": {name: str(error) for name, error in failed.items()}}
-        click.echo(json.dumps({**every, **about} if several else next(iter(rows.values()))))
+        say(json.dumps({**every, **about} if several else next(iter(rows.values()))))
     else:
-        click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
+        say(", ".join(f"{key} {value}" for key, value in about.items()))
         for name, report in reports.items():
             _print_report(name, report)
         if several:
-            click.echo("")
+            say("")
             known = [(name, f"{value:.4f}") for name, value in means.items() if value is not None]
             print_table((f"mean of {len(reports)} categories", ""), known)
         print_page(page)
@@ -146,32 +157,45 @@ def _evaluate_recipe(
     path: Path, root: Path, layout: str | None, category: str | None, chosen: Chosen, page: Path | None, as_json: bool
 ) -> None:
     from blemish import data, encoders
-    from blemish.evaluation.validate import validate
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
     encoder = recipes.encoder_of(recipe, chosen.encoder)
     samples = data.samples(root, layout=layout, category=category, split="test")
     note = encoders.note(encoder)
-    detector, size = recipes.detector(recipe, encoder), chosen.batch_size
     with watching() as watch:
-        if page:
-            from blemish.report.runs import verified
-
-            found = verified(recipe, detector, samples, page, batch_size=size, watch=watch, note=note)
-        else:
-            found = validate(recipe, detector, samples, batch_size=size, watch=watch)
+        found = _validate(recipe, recipes.detector(recipe, encoder), samples, chosen.batch_size, watch, page, note)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
     if as_json:
-        click.echo(json.dumps(found.as_json() | about))
+        say(json.dumps(found.as_json() | about))
     else:
-        click.echo(", ".join(f"{key} {value}" for key, value in about.items()))
+        say(", ".join(f"{key} {value}" for key, value in about.items()))
         _print_report(path.name, found.report)
         _print_verified(found)
         print_page(page)
     if found.learned:
-        click.echo(f"note: {len(found.learned)} pictures of the test split taught the recipe, left out", err=True)
+        say(f"note: {len(found.learned)} pictures of the test split taught the recipe, left out", err=True)
     leave(found.report.unreadable, found.report.whole.n_normal + found.report.whole.n_anomalous, note)
+
+
+def _validate(
+    recipe: Recipe,
+    detector: Detector,
+    samples: Sequence[Sample],
+    batch_size: int,
+    watch: Watch,
+    page: Path | None,
+    note: str,
+) -> Validation:
+    from blemish.evaluation.validate import validate
+    from blemish.report import runs
+
+    if page is None:
+        return validate(recipe, detector, samples, batch_size=batch_size, watch=watch)
+    with runs.page(page, runs.about_recipe(recipe, note), view=recipe.view) as sink:
+        found = validate(recipe, detector, samples, batch_size=batch_size, watch=watch, sinks=[sink])
+        sink.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
+    return found
 
 
 def _print_report(name: str, report: Report) -> None:
@@ -181,11 +205,11 @@ def _print_report(name: str, report: Report) -> None:
     measured = [key for key in METRICS if values[key]]
     rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
     learned = f", {report.shots} good parts learned" if report.shots else ""
-    click.echo(f"\n{name}: {report.whole.n_normal} good, {report.whole.n_anomalous} anomalous{learned}")
+    say(f"\n{name}: {report.whole.n_normal} good, {report.whole.n_anomalous} anomalous{learned}")
     print_table(("metric", "value", "low", "high"), rows)
     if len(report.types) > 1:
         print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
-    click.echo(f"{report.seconds_per_image:.3f} s an image")
+    say(f"{report.seconds_per_image:.3f} s an image")
 
 
 def _lines_of_types(types: dict[str, Any], measured: Sequence[str]) -> list[tuple[str, ...]]:
@@ -202,7 +226,7 @@ def _print_verified(found: Validation) -> None:
                 (what, "in all", "accepted", "for review", "rejected"), [_counted(*row) for row in rows.items()]
             )
     if found.review:
-        click.echo(f"For review are {_share(found.review)} of all pictures, with 95 % confidence.")
+        say(f"For review are {_share(found.review)} of all pictures, with 95 % confidence.")
     _print_errors("defects that may escape", "good parts then rejected", found.overkill, _percent)
     _print_errors("good parts that may be rejected", "defects that then escape", found.escapes, _percent)
     _print_errors("pictures", "are done within", found.seconds, lambda seconds: f"{seconds:.3g} s")

@@ -1,11 +1,10 @@
-"""What commands share: options, progress, tables and exit status."""
+"""What commands share: options and exit status."""
 
 from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from blemish.cli.console import say
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.encoders import Precision
-    from blemish.fitting import Watch
     from blemish.inspection import Unreadable, View
 
 SOME_UNREADABLE = 3
@@ -95,6 +94,13 @@ def view_of(chosen: Chosen, region: Sequence[int] | None = None, mask: str | Non
     )
 
 
+def hold(file: Path) -> None:
+    """Nobody else writes this file until the command ends; raises CannotWrite before it has done anything."""
+    from blemish.files import alone_at
+
+    click.get_current_context().with_resource(alone_at(file))
+
+
 page_option = click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
 )
@@ -103,7 +109,7 @@ page_option = click.option(
 def print_page(page: Path | None) -> None:
     """Say where it lies."""
     if page:
-        click.echo(f"report: {page}")
+        say(f"report: {page}")
 
 
 def refuse_frozen(*more: str) -> None:
@@ -116,44 +122,14 @@ def refuse_frozen(*more: str) -> None:
         raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
 
 
-@contextmanager
-def watching() -> Iterator[Watch]:
-    """Progress with an estimate on stderr, for as long as it lasts."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-
-        def watch(stage: str, total: int) -> Callable[[], None]:
-            task = progress.add_task(stage, total=total)
-            return lambda: progress.advance(task)
-
-        yield watch
-
-
-def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns on stdout."""
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(*head, box=SIMPLE_HEAD, pad_edge=False)
-    for row in rows:
-        table.add_row(*row)
-    console = Console()
-    # A pipe has no width: whole lines there, so that paths are never cut.
-    (console if console.is_terminal else Console(width=400)).print(table)
-
-
 def leave(
     unreadable: Sequence[Unreadable], inspected: int, note: str, verdicts: Mapping[str, int] | None = None
 ) -> None:
     """Say what was not inspected, and end with the exit status that tells."""
     if note:
-        click.echo(f"note: {note}", err=True)
+        say(f"note: {note}", err=True)
     for bad in unreadable:
-        click.echo(f"not inspected: {bad.reason}", err=True)
+        say(f"not inspected: {bad.reason}", err=True)
     if unreadable and not inspected:
         raise BadInput("no picture could be read")
     found = verdicts or {}

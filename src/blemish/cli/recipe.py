@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.options import Chosen, arguments_of, leave, print_table, shared, view_of, watching
+from blemish.cli.console import print_table, say, watching
+from blemish.cli.options import Chosen, arguments_of, hold, leave, shared, view_of
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ def show(file: Path, as_json: bool) -> None:
 
     found = recipes.load(file)
     if as_json:
-        click.echo(json.dumps(recipes.described(found)))
+        say(json.dumps(recipes.described(found)))
         return
     print_table(("", file.name), recipes.summary(found))
     print_table(("id", "taught as", "picture"), [(each.id, each.kind, each.name) for each in found.taught])
@@ -50,7 +51,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 
     found = recipes.differences(recipes.load(one), recipes.load(other))
     if as_json:
-        click.echo(json.dumps(found))
+        say(json.dumps(found))
     elif found:
         print_table(("", one.name, other.name), found)
     raise SystemExit(1 if found else 0)
@@ -85,6 +86,7 @@ def freeze(
 
     if out.exists():
         raise BadInput(f"{out} exists: name another file, or teach that one more by `blemish teach`")
+    hold(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
     with watching() as watch:
@@ -145,8 +147,9 @@ def teach(
         raise click.UsageError("--masks goes with --defect, --budget with --good, and --undo with nothing else")
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
+    hold(out or recipe)
     if undo:
-        click.echo(f"{recipe} is again {update.undo(recipe).hash}")
+        say(f"{recipe} is again {update.undo(recipe).hash}")
         return
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
     with watching() as watch:
@@ -183,7 +186,7 @@ def _more_defects(
     known = {mask.stem.removesuffix("_mask"): mask for mask in find([masks])} if masks else {}
     shown = {path: known[path.stem] for path in paths if path.stem in known}
     if missing := [path.name for path in paths if masks and path not in shown]:
-        click.echo(f"note: {masks} has no mask for {', '.join(missing)}: the highest scores count", err=True)
+        say(f"note: {masks} has no mask for {', '.join(missing)}: the highest scores count", err=True)
     return update.add_defects(old, kind, paths, masks=shown, encoder=encoder, reading=reading)
 
 
@@ -192,6 +195,6 @@ def _tell(old: Recipe, new: Recipe, path: Path) -> None:
     rows = [("taught", each.id, each.kind, each.name) for each in new.taught if each.id not in before]
     rows += [("forgotten", each.id, each.kind, each.name) for each in old.taught if each.id not in now]
     print_table(("", "id", "as", "picture"), rows)
-    click.echo(f"{path}: {new.hash}")
+    say(f"{path}: {new.hash}")
     if old.calibration:
-        click.echo("note: the calibration no longer holds and was left out: see `blemish calibrate`", err=True)
+        say("note: the calibration no longer holds and was left out: see `blemish calibrate`", err=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from blemish.cli.options import watching
+from blemish.cli.console import say, watching
 
 FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
 
@@ -28,4 +28,4 @@ def report(run: Path, out: Path | None, recipe: Path | None) -> None:
     known = identity(recipes.load(recipe)) if recipe else None
     with watching() as watch:
         shown = page_of(run, page, recipe=known, watch=watch)
-    click.echo(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")
+    say(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish import data
+from blemish.calibration.thresholds import Calibration
 from blemish.data.masks import read_ground_truth
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
@@ -21,19 +22,13 @@ from blemish.fitting import Watch, fit_detector, unwatched
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
+from blemish.runs.decision import Decide, Sink, decision
 from blemish.types import GOOD, Detector, Encoder, Sample
 
 IN_MEMORY = 1 << 30
 """Bytes of maps kept in memory; what comes after them waits on disk."""
 
-See = Callable[[Sample, Inspected | Unreadable], None]
-"""What is told of each sample's result while it is measured."""
-
 Map = NDArray[np.float32]
-
-
-def unseen(sample: Sample, result: Inspected | Unreadable) -> None:
-    """Look away."""
 
 
 class Metrics(NamedTuple):
@@ -75,7 +70,7 @@ class Report:
             **self.whole.as_json(),
             "seconds_per_image": self.seconds_per_image,
             "shots": self.shots,
-            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
+            "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
         }
 
@@ -102,14 +97,14 @@ class Trial:
         return self.product or (self.category or self.root.resolve().name).replace("_", " ")
 
 
-def run_trial(trial: Trial, *, watch: Watch = unwatched, see: See = unseen) -> Report:
-    """Learn from good parts of the training split only, measure on the test split."""
+def run_trial(trial: Trial, *, watch: Watch = unwatched, sinks: Sequence[Sink] = ()) -> Report:
+    """Learn from good parts of the training split only, measure on the test split; `sinks` as of `evaluate`."""
     test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
     good = training_samples(trial)
     unreadable: list[Unreadable] = []
     detector = fit_trial(trial, good, watch=watch, unreadable=unreadable)
     report = evaluate(
-        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, see=see
+        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=sinks
     )
     return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
 
@@ -161,23 +156,25 @@ def evaluate(
     aupro_limit: float = 0.3,
     seed: int = 0,
     watch: Watch = unwatched,
-    see: See = unseen,
+    calibration: Calibration | None = None,
+    sinks: Sequence[Sink] = (),
 ) -> Report:
     """Inspect every sample and compare with its label and mask, at the picture's own size.
 
-    Samples of unknown label are left out. Raises BadData when none is left.
+    Samples of unknown label are left out. Raises BadData when none is left. `sinks` take every result too, decided by
+    the calibration if there is one.
     """
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
         raise BadData("none of the samples has a label: evaluation needs good parts and defects in the test split")
-    advance = watch("inspecting", len(labelled))
+    advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with _Maps() as maps:
         start = time.perf_counter()
         scores, kept, unreadable = [], [], []
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
-            start += _shown(see, sample, result)
+            start += _handed_on(result, sample, decided, sinks)
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
@@ -190,10 +187,13 @@ def evaluate(
     return Report(whole, seconds, bad, types=types, curves=curves)
 
 
-def _shown(see: See, sample: Sample, result: Inspected | Unreadable) -> float:
-    """The seconds that the looking took, which are not the detector's."""
+def _handed_on(result: Inspected | Unreadable, sample: Sample, decided: Decide, sinks: Sequence[Sink]) -> float:
+    """The seconds that the sinks took, which are not the detector's."""
     start = time.perf_counter()
-    see(sample, result)
+    found = result if isinstance(result, Unreadable) or not sinks else decided(result)
+    for sink in sinks:
+        assert not isinstance(found, Inspected)
+        sink.add(found, sample)
     return time.perf_counter() - start
 
 

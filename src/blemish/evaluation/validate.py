@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData
-from blemish.evaluation.evaluate import Report, See, evaluate, unseen
+from blemish.evaluation.evaluate import Report, evaluate
+from blemish.files import sha256_of
 from blemish.fitting import Watch, unwatched
-from blemish.inspection import Inspected, Unreadable
+from blemish.inspection import Unreadable
 from blemish.metrics.binomial import Rate
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles
@@ -23,8 +24,8 @@ from blemish.metrics.verdicts import (
     size_classes,
     verdicts,
 )
-from blemish.recipes.holdout import digest
 from blemish.recipes.recipe import Recipe
+from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, Detector, Sample
 
 ERRORS = (0.01, 0.05, 0.1)
@@ -76,27 +77,41 @@ def validate(
     *,
     batch_size: int = 8,
     watch: Watch = unwatched,
-    see: See = unseen,
+    sinks: Sequence[Sink] = (),
 ) -> Validation:
-    """Inspect the samples by the recipe's detector; pictures that taught it are left out.
+    """Inspect the samples by the recipe's detector; pictures that taught it are left out. `sinks` as of `evaluate`.
 
     Raises BadData when no labelled sample is left.
     """
     taught = {each.sha256 for each in recipe.taught}
-    learned = tuple(each for each in samples if taught and each.image.is_file() and digest(each.image) in taught)
+    learned = tuple(each for each in samples if taught and each.image.is_file() and sha256_of(each.image) in taught)
     gone = {each.image for each in learned}
     left = [each for each in samples if each.image not in gone]
     if learned and not any(each.label for each in left):
         raise BadData("all labelled samples taught the recipe: verify it with pictures that it has not learned")
-    seen: list[JudgedSample] = []
+    judged = _Judged()
+    report = evaluate(
+        detector,
+        left,
+        view=recipe.view,
+        batch_size=batch_size,
+        watch=watch,
+        calibration=recipe.calibration,
+        sinks=[judged, *sinks],
+    )
+    return _verified(recipe, report, judged.samples, learned)
 
-    def look(sample: Sample, result: Inspected | Unreadable) -> None:
-        if isinstance(result, Inspected):
-            seen.append(JudgedSample(sample, result.score, result.read_seconds + result.seconds))
-        see(sample, result)
 
-    report = evaluate(detector, left, view=recipe.view, batch_size=batch_size, watch=watch, see=look)
-    return _verified(recipe, report, seen, learned)
+class _Judged:
+    """A sink that keeps scores and times."""
+
+    def __init__(self) -> None:
+        self.samples: list[JudgedSample] = []
+
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
+        if sample is not None and not isinstance(found, Unreadable):
+            result = found.result
+            self.samples.append(JudgedSample(sample, result.score, result.read_seconds + result.seconds))
 
 
 def _verified(recipe: Recipe, report: Report, seen: Sequence[JudgedSample], learned: tuple[Sample, ...]) -> Validation:

@@ -8,16 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from blemish.errors import BadImage
+from blemish.files import place_of
 from blemish.images.reading import SUFFIXES
 
 
 def find(paths: Iterable[str | Path]) -> list[Path]:
-    """Pictures in the order named, each once: files as they are, folders and globs as the sorted pictures they hold.
+    """Pictures in the order named, each once, however its path is spelled: files as they are, folders and globs as the
+    sorted pictures they hold. A path that exists is no glob, nor is the part of one that does.
 
     A folder is searched to any depth for names that end like a picture's; hidden files and folders are skipped.
     A name, a folder or a glob that leads to no picture is a BadImage.
     """
-    return list(dict.fromkeys(picture for path in paths for picture in _expanded(path)))
+    found: dict[str, Path] = {}
+    for path in paths:
+        for picture in _expanded(path):
+            found.setdefault(place_of(picture), picture)
+    return list(found.values())
 
 
 def _expanded(path: str | Path) -> list[Path]:
@@ -27,11 +33,17 @@ def _expanded(path: str | Path) -> list[Path]:
         return [Path(path)]
     if not glob.has_magic(str(path)):
         raise BadImage(f"{path} does not exist: check the name and the folder it is in")
-    matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+    matches = sorted(Path(match) for match in glob.glob(_pattern(Path(path)), recursive=True))
     pictures = [match for match in matches if match.is_file() and _is_picture(match.name)]
     if not pictures:
         raise BadImage(f"{path} matches no picture ({', '.join(SUFFIXES)}): check the pattern")
     return pictures
+
+
+def _pattern(path: Path) -> str:
+    """The glob, with every folder at its beginning that exists taken as it is written."""
+    there = next(folder for folder in (*path.parents, Path()) if folder.exists())
+    return str(Path(glob.escape(str(there)), path.relative_to(there)))
 
 
 def _inside(folder: Path) -> list[Path]:

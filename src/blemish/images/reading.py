@@ -12,6 +12,7 @@ import logging
 import mmap
 import struct
 import zlib
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -74,9 +75,12 @@ _DAMAGED = (
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
 
-def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, white: float | None = None) -> Tensor:
+def read(
+    path: str | Path, *, content: bytes | None = None, max_pixels: int = MAX_PIXELS, white: float | None = None
+) -> Tensor:
     """RGB (3, H, W): uint8 of an 8-bit source, else float32 in [0, 1]; BadImage names file, reason and way out.
 
+    Of a file whose `content` is given, the path is no more than its name.
     `white` is the sample that counts as 1 in a source deeper than 8 bits: 4095 for 12 bits kept in 16. Left out it is
     65535 for 16 bits and 1.0 for floats; signed and 32-bit integers have none and need it. A sample outside [0, white]
     is refused. The tensor is channels last in memory.
@@ -86,7 +90,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, white: float | None 
         raise BadInput(f"white is {white}: it is the sample value of full brightness, above 0")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise BadInput("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so half pictures would pass: set it to False")
-    with _opened(path) as file:
+    with _opened(path) if content is None else io.BytesIO(content) as file:
         try:
             return _decoded(file, path, max_pixels, white)
         except Image.DecompressionBombError as error:
@@ -156,12 +160,18 @@ def _is_whole_png(file: BinaryIO) -> bool:
 
 def _is_whole_jpeg(file: BinaryIO) -> bool:
     """True if an end mark follows its first scan; a copy broken off and padded with zeros decodes, but has none."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+    with _mapped(file) as data:
         position = 2
         while data[position : position + 2] != b"\xff\xda" and position + 4 <= len(data):
             is_fill = data[position + 1] == 0xFF
             position += 1 if is_fill else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
         return data.find(b"\xff\xd9", position) >= 0
+
+
+def _mapped(file: BinaryIO) -> AbstractContextManager[bytes | mmap.mmap]:
+    if isinstance(file, io.BytesIO):
+        return nullcontext(file.getvalue())
+    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
 
 
 def _is_whole_webp(file: BinaryIO) -> bool:

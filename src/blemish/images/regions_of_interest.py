@@ -38,8 +38,8 @@ def crop(image: Tensor, region: Region) -> Tensor:
     return image[..., region.y : region.y + region.height, region.x : region.x + region.width]
 
 
-def visible(path: Path, image: Tensor, *, region: Region | None = None, mask: Tensor | None = None) -> Tensor:
-    """The region of the picture (3, H, W) read from `path`, blank where the bool mask (H, W) of the whole is False.
+def visible(path: str | Path, image: Tensor, *, region: Region | None = None, mask: Tensor | None = None) -> Tensor:
+    """The region of the picture (3, H, W) called `path`, blank where the bool mask (H, W) of the whole is False.
 
     BadImage, not BadInput, when they do not fit: among many pictures, one of another size is that picture's fault.
     """
@@ -69,7 +69,7 @@ def place(
     return whole if mask is None else whole.masked_fill_(~mask, torch.nan)
 
 
-def _refuse_misfit(path: Path, size: tuple[int, ...], region: Region | None, mask: Tensor | None) -> None:
+def _refuse_misfit(path: str | Path, size: tuple[int, ...], region: Region | None, mask: Tensor | None) -> None:
     of = f"{path} of {size[1]} x {size[0]}"
     if region is not None and not region.fits(*size):
         raise BadImage(f"{of}: the region {region} is not inside it: make it smaller, or leave this picture out")

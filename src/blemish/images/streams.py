@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 from typing import TypeVar
 
 import torch
@@ -15,45 +14,46 @@ from torch import Tensor
 
 from blemish.errors import BadImage, BadInput
 
+S = TypeVar("S")
 T = TypeVar("T")
 K = TypeVar("K")
 
 
 def decode(
-    paths: Iterable[Path], function: Callable[[Path], T], *, threads: int | None = None, ahead: int | None = None
-) -> Iterator[tuple[Path, T | BadImage]]:
-    """Each path with `function` of it, in order, computed in `threads` up to `ahead` results before they are asked for.
+    items: Iterable[S], function: Callable[[S], T], *, threads: int | None = None, ahead: int | None = None
+) -> Iterator[tuple[S, T | BadImage]]:
+    """Each item with `function` of it, in order, computed in `threads` up to `ahead` results before they are asked for.
 
     A BadImage is yielded in place of the result; any other error is raised. Left out, there is a thread for each core
-    this process may use, and two results ahead for each. Paths are taken one by one, so they may be endless; closing
+    this process may use, and two results ahead for each. Items are taken one by one, so they may be endless; closing
     the iterator waits for what is being computed and starts nothing more.
     """
     workers = threads if threads is not None else _cores()
     waiting = ahead if ahead is not None else 2 * workers
     if workers < 1 or waiting < 1:
         raise BadInput(f"threads={workers} and ahead={waiting}: both must be at least 1")
-    return _decode(iter(paths), function, workers, waiting)
+    return _decode(iter(items), function, workers, waiting)
 
 
 def _decode(
-    paths: Iterator[Path], function: Callable[[Path], T], workers: int, waiting: int
-) -> Iterator[tuple[Path, T | BadImage]]:
+    items: Iterator[S], function: Callable[[S], T], workers: int, waiting: int
+) -> Iterator[tuple[S, T | BadImage]]:
     pool = ThreadPoolExecutor(workers, thread_name_prefix="blemish-decode")
-    pending: deque[tuple[Path, Future[T | BadImage]]] = deque()
+    pending: deque[tuple[S, Future[T | BadImage]]] = deque()
     try:
-        pending.extend((path, pool.submit(_caught, function, path)) for path in islice(paths, waiting))
+        pending.extend((item, pool.submit(_caught, function, item)) for item in islice(items, waiting))
         while pending:
-            path, future = pending.popleft()
+            item, future = pending.popleft()
             result = future.result()
-            pending.extend((following, pool.submit(_caught, function, following)) for following in islice(paths, 1))
-            yield path, result
+            pending.extend((following, pool.submit(_caught, function, following)) for following in islice(items, 1))
+            yield item, result
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _caught(function: Callable[[Path], T], path: Path) -> T | BadImage:
+def _caught(function: Callable[[S], T], item: S) -> T | BadImage:
     try:
-        return function(path)
+        return function(item)
     except BadImage as error:
         return error
 

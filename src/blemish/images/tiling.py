@@ -40,20 +40,39 @@ def cut(image: Tensor, regions: Iterable[Region], side: int) -> Iterator[Tensor]
         yield pad(tile[None].float(), rest, mode="replicate")[0].to(image.dtype) if any(rest) else tile
 
 
-def blend(maps: Iterable[Tensor], regions: Iterable[Region], size: tuple[int, int]) -> Tensor:
-    """One float32 map (H, W) from the map of each tile; what `cut` added is dropped, pixels under no tile are NaN.
+class Mosaic:
+    """One map of a picture of that size from the maps of its tiles, in two maps of memory however many there are.
 
-    Where tiles overlap, their weights are linear ramps that add up to one, so a map fades into its neighbour. Maps are
-    added as they come: memory is two maps of the whole picture however many tiles there are.
+    Where tiles overlap, their weights are linear ramps that add up to one, so a map fades into its neighbour.
     """
-    total, weight = torch.zeros(size), torch.zeros(size)
-    for part, region in zip(maps, regions, strict=True):
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        self._total, self._weight = torch.zeros(size), torch.zeros(size)
+        self._kinds: Tensor | None = None
+        self._surest = torch.zeros(0)
+
+    def add(self, part: Tensor, region: Region, kinds: Tensor | None = None) -> None:
+        """A tile's map (h, w), and the numbers of its types, -1 for none; what `cut` added to it is dropped."""
         if part.shape[0] < region.height or part.shape[1] < region.width:
             raise BadInput(f"the map of the tile {region} is {tuple(part.shape)}: it must be at least as large")
         ramp = _ramp(region.height)[:, None] * _ramp(region.width)
-        crop(total, region).add_(part[: region.height, : region.width].float().cpu() * ramp)
-        crop(weight, region).add_(ramp)
-    return total.div_(weight)  # 0 / 0 is NaN: not inspected
+        crop(self._total, region).add_(part[: region.height, : region.width].float() * ramp)
+        crop(self._weight, region).add_(ramp)
+        if kinds is not None:
+            self._name(kinds[: region.height, : region.width], region, ramp)
+
+    def _name(self, kinds: Tensor, region: Region, ramp: Tensor) -> None:
+        """Of several tiles that name a type for a pixel, the one in whose middle it lies most decides."""
+        if self._kinds is None:
+            self._kinds = torch.full(self._total.shape, -1, dtype=kinds.dtype)
+            self._surest = torch.zeros_like(self._total)
+        surest, sure = crop(self._surest, region), torch.where(kinds >= 0, ramp, 0)
+        crop(self._kinds, region).copy_(torch.where(sure > surest, kinds, crop(self._kinds, region)))
+        surest.copy_(torch.maximum(sure, surest))
+
+    def joined(self) -> tuple[Tensor, Tensor | None]:
+        """float32 (H, W), NaN under no tile, which is not inspected; and the numbers of types, if any tile had them."""
+        return self._total.div_(self._weight), self._kinds
 
 
 def _ramp(length: int) -> Tensor:

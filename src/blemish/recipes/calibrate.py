@@ -17,6 +17,7 @@ from blemish.blocks.exemplars import CachedEncoder
 from blemish.calibration.thresholds import STRICTEST, Calibration, Goal, Scheme, calibrate_thresholds
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadInput
+from blemish.files import sha256_of
 from blemish.images import find
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import recipe as recipes
@@ -24,7 +25,6 @@ from blemish.recipes.holdout import (
     LeaveOut,
     PartImages,
     PartScores,
-    digest,
     draw_folds,
     parts_of,
     pictures,
@@ -110,7 +110,7 @@ def held_out_scores(
     """
     parts = parts_of(list(kinds), view=recipe.view, every_picture=way.every_picture, reading=reading)
     lessons_of = {each.sha256: each.kind for each in recipe.taught}
-    taught = {path: lessons_of.get(digest(path), "") for path in pictures(parts)}
+    taught = {path: lessons_of.get(sha256_of(path), "") for path in pictures(parts)}
     _refuse_contradictions(kinds, taught)
     new = [part for part in parts if not any(taught[path] for path in part)]
     learned = [part for part in parts if any(taught[path] == GOOD for path in part)]
@@ -169,7 +169,7 @@ def forgetting(recipe: Recipe, encoder: Encoder) -> LeaveOut:
     kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
 
     def refit(out: Sequence[PartImages]) -> Detector:
-        gone = {known_defects.number(digest(path)[:12]) for path in pictures(out)} & set(kinds)
+        gone = {known_defects.number(sha256_of(path)[:12]) for path in pictures(out)} & set(kinds)
         if isinstance(pupil, Merging) and not gone <= everything.pictures:
             raise BadInput(
                 f"what taught {recipe.source} was merged to save memory: calibrate by others, with --scheme split"
@@ -250,7 +250,7 @@ def _known(
 
 
 def _refuse_contradictions(kinds: Mapping[Path, str], taught: Mapping[Path, str]) -> None:
-    sums = {path: digest(path) for path in taught}
+    sums = {path: sha256_of(path) for path in taught}
     good = {sums[path]: path for path in taught if kinds[path] == GOOD}
     for path in taught:
         if kinds[path] != GOOD and sums[path] in good:

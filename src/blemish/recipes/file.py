@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
-from uuid import uuid4
 
 import numpy as np
 import torch
@@ -59,21 +58,6 @@ def encoded(content: Content) -> bytes:
     text = _canonical({**content.header, "format": FORMAT, "hash": digest(content)})
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
     return save(tensors, metadata={KEY: text})
-
-
-def write(data: bytes, path: Path) -> None:
-    """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole."""
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        with beside.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
 
 
 def history(path: Path) -> Path:

@@ -7,7 +7,6 @@ folds, see `images.likeness`. That errs towards too few parts, which weakens a p
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from hashlib import file_digest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,6 +15,7 @@ import torch
 from torch import Tensor
 
 from blemish.errors import BadImage, BadInput
+from blemish.files import sha256_of
 from blemish.images import decode, read, visible
 from blemish.images.fingerprint import fingerprint, same_parts
 from blemish.inspection import WHOLE, Unreadable, View, inspect
@@ -51,25 +51,19 @@ def parts_of(
         part = visible(path, read(path, white=view.white), region=view.region, mask=view.mask)
         found = fingerprint(part)
         # Pictures without structure are like none, not even themselves.
-        return torch.zeros_like(found) if every_picture else found, digest(path)
+        return torch.zeros_like(found) if every_picture else found, sha256_of(path)
 
     advance = reading.watch("comparing pictures", len(paths))
     kept, prints, digests = list[Path](), list[Tensor](), list[str]()
     for path, found in decode(paths, seen):
         advance()
         if isinstance(found, BadImage):
-            _refused(Unreadable(path, str(found)), reading)
+            _refused(Unreadable(str(path), str(found)), reading)
             continue
         kept.append(path)
         prints.append(found[0])
         digests.append(found[1])
     return [tuple(kept[number] for number in part) for part in same_parts(prints, digests)]
-
-
-def digest(path: Path) -> str:
-    """sha256 of the file's bytes, 64 hex digits."""
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
 
 
 def score_parts(
@@ -82,7 +76,8 @@ def score_parts(
 ) -> dict[Path, PartScores]:
     """Each picture's result; those that cannot be read have none."""
     found: dict[Path, PartScores] = {}
-    for result in inspect(detector, paths, view=view, batch_size=reading.batch_size):
+    every = list(paths)
+    for path, result in zip(every, inspect(detector, every, view=view, batch_size=reading.batch_size), strict=True):
         if advance:
             advance()
         if isinstance(result, Unreadable):
@@ -90,7 +85,7 @@ def score_parts(
             continue
         values = result.anomaly_map[~result.anomaly_map.isnan()]
         height, width = result.anomaly_map.shape
-        found[result.path] = PartScores(result.path, result.score, float(values.max()), (height, width))
+        found[path] = PartScores(path, result.score, float(values.max()), (height, width))
     return found
 
 

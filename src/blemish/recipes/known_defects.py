@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish.blocks.exemplars import CachedEncoder, Exemplars, patch_descriptors
 from blemish.blocks.maps import maximum, upsample
-from blemish.inspection import View, prepare
 from blemish.types import Detector, Prediction
 
 ROWS, OF, SPREAD, PICTURES, MARGIN = (
@@ -36,14 +35,18 @@ class WithKnownDefects(nn.Module):
     """The detector, and on top of its map `gain` times the resemblance to a shown defect; no score is ever lowered.
 
     image_score: the detector's, and what the highest value of its map has risen by.
+    type_map: the type of the defect that a patch resembles more than any good part.
     """
+
+    type_of: Tensor  # (K,), the number of the type of each of the exemplars' defect patches
 
     def __init__(
         self, detector: Detector, encoder: CachedEncoder, exemplars: Exemplars, gain: float, types: Sequence[str]
     ) -> None:
         super().__init__()
         self.detector, self.encoder, self.exemplars = detector, encoder, exemplars
-        self.gain, self.types = gain, types  # the type of each of the exemplars' defect patches
+        self.gain, self.types = gain, tuple(dict.fromkeys(types))  # given for each of the exemplars' defect patches
+        self.register_buffer("type_of", torch.tensor([self.types.index(each) for each in types]), persistent=False)
         self.geometry = detector.geometry
 
     def forward(self, images: Tensor) -> Prediction:
@@ -56,17 +59,15 @@ class WithKnownDefects(nn.Module):
     def raised(self, found: Prediction, patches: Tensor) -> Prediction:
         """What the detector found, raised where the patches (N, h, w, D) are like a shown defect."""
         score, anomaly_map = found.image_score, found.anomaly_map
-        amount = self.exemplars(patches).amount  # (N, h, w)
+        amount, row = self.exemplars(patches)  # (N, h, w)
         raised = anomaly_map + self.gain * upsample(amount, anomaly_map.shape[-2:])
-        return found._replace(image_score=score + (maximum(raised) - maximum(anomaly_map)), anomaly_map=raised)
-
-    def types_at(self, image: Tensor, points: Sequence[tuple[float, float]]) -> list[str | None]:
-        """The type that an input (3, H, W) resembles at each (x, y), as shares of its sides; None: no shown defect."""
-        self.encoder.clear()
-        amount, row = (grid[0] for grid in self.exemplars(patch_descriptors(self.encoder, image[None])))
-        height, width = amount.shape
-        cells = [(min(int(y * height), height - 1), min(int(x * width), width - 1)) for x, y in points]
-        return [self.types[int(row[cell])] if amount[cell] > 0 else None for cell in cells]
+        kinds = torch.where(amount > 0, self.type_of[row], -1)  # (N, h, w)
+        return found._replace(
+            image_score=score + (maximum(raised) - maximum(anomaly_map)),
+            anomaly_map=raised,
+            type_scores=None,
+            type_map=F.interpolate(kinds[:, None].float(), anomaly_map.shape[-2:], mode="nearest-exact")[:, 0].long(),
+        )
 
 
 def with_known_defects(
@@ -84,26 +85,3 @@ def with_known_defects(
     exemplars = Exemplars(tensors[ROWS], tensors[GOOD_ROWS], float(tensors[MARGIN]))
     types = [kinds[picture] for picture in tensors[OF].tolist()]
     return WithKnownDefects(detector, encoder, exemplars, GAIN * float(tensors[SPREAD].mean()), types)
-
-
-def types_in(detector: Detector, path: Path, view: View, points: Sequence[tuple[int, int]]) -> list[str | None]:
-    """The type of the shown defect that the picture resembles at each of its pixels (x, y), None where none.
-
-    Reads the picture again; only the tiles with a point in them are looked at.
-    """
-    if not isinstance(detector, WithKnownDefects) or not points:
-        return [None] * len(points)
-    prepared = prepare(path, detector.geometry, view)
-    left, top = (view.region.x, view.region.y) if view.region else (0, 0)
-    found: dict[int, str | None] = {}
-    for box, image in zip(prepared.boxes, prepared.inputs, strict=True):
-        side = (view.tile or box.width, view.tile or box.height)
-        shares = {
-            at: ((x - left - box.x + 0.5) / side[0], (y - top - box.y + 0.5) / side[1])
-            for at, (x, y) in enumerate(points)
-            if found.get(at) is None and 0 <= x - left - box.x < box.width and 0 <= y - top - box.y < box.height
-        }
-        if shares:
-            with torch.inference_mode():
-                found |= zip(shares, detector.types_at(image, list(shares.values())), strict=True)
-    return [found.get(at) for at in range(len(points))]

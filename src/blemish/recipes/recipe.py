@@ -28,6 +28,7 @@ from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.learned import Learned
 from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
+from blemish.files import write
 from blemish.images import Region
 from blemish.inspection import WHOLE, View
 from blemish.recipes import file as recipe_file
@@ -104,7 +105,7 @@ def save(recipe: Recipe, path: str | Path, *, old: str | Path | None = None) -> 
         if former.exists():
             recipe_file.keep(former, recipe_file.stated(former), folder)
     recipe_file.inherit(recipe_file.history(Path(old or path)), folder)
-    recipe_file.write(recipe_file.encoded(_content(recipe)), path)
+    write(path, recipe_file.encoded(_content(recipe)))
 
 
 def load(path: str | Path) -> Recipe:

@@ -12,7 +12,6 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from hashlib import file_digest
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -22,6 +21,7 @@ from torch import Tensor, nn
 from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadImage, BadInput
+from blemish.files import sha256_of, write
 from blemish.fitting import Watch, unwatched
 from blemish.images import decode, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, prepare
@@ -168,7 +168,7 @@ def add_defects(
         if isinstance(prepared, BadImage):
             _refused(path, prepared, reading)
             continue
-        picture = Taught(_sum(path), path.name, kind)
+        picture = Taught(sha256_of(path), path.name, kind)
         if (before := seen.get(picture.sha256, picture)).kind != kind:
             raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
         if picture.sha256 not in seen:
@@ -222,7 +222,7 @@ def undo(path: str | Path) -> Recipe:
     if found.hash != recipe.parent:
         raise BadInput(f"{former} is not the recipe that {path} was made from: look for it in a backup")
     recipe_file.keep(path, recipe.hash, recipe_file.history(path))
-    recipe_file.write(former.read_bytes(), path)
+    write(path, former.read_bytes())
     return dataclasses.replace(found, source=str(path))
 
 
@@ -277,7 +277,7 @@ def _parts(
             if isinstance(prepared, BadImage):
                 _refused(path, prepared, reading)
                 continue
-            picture = Taught(_sum(path), path.name)
+            picture = Taught(sha256_of(path), path.name)
             if (before := seen.get(picture.sha256)) is None:
                 seen[picture.sha256] = picture
                 yield from ((picture, image) for image in prepared.inputs)
@@ -331,12 +331,7 @@ def _others(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _refused(path: Path, error: BadImage, reading: Reading) -> None:
     if reading.unreadable is None:
         raise error
-    reading.unreadable.append(Unreadable(path, str(error)))
-
-
-def _sum(path: Path) -> str:
-    with path.open("rb") as file:
-        return file_digest(file, "sha256").hexdigest()
+    reading.unreadable.append(Unreadable(str(path), str(error)))
 
 
 def _place(encoder: Encoder) -> str:

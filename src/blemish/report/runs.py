@@ -1,4 +1,4 @@
-"""Pages of what `inspect` does and has done, and of what `evaluate` measures."""
+"""What pages say of a run, of a trial and of a recipe, and the page of a run that is over."""
 
 from __future__ import annotations
 
@@ -8,29 +8,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadImage, BadInput
-from blemish.evaluation import evaluate as evaluation
-from blemish.evaluation.evaluate import See, Trial
-from blemish.evaluation.validate import Validation, validate
+from blemish.evaluation.evaluate import Trial, training_samples
+from blemish.files import json_lines
 from blemish.fitting import Watch, unwatched
 from blemish.images import decode, read
-from blemish.inspection import WHOLE, Inspected, Unreadable, View
+from blemish.inspection import WHOLE, Unreadable, View
 from blemish.recipes.recipe import Recipe
 from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.similar_parts import GoodParts, read_good_parts
 from blemish.report.writer import Writer
-from blemish.runs.decision import decide
-from blemish.types import GOOD, Detector, Sample
+from blemish.types import GOOD
 
-Results = Iterable[Inspected | Unreadable]
-Judge = Callable[[Inspected], Mapping[str, Any]]
-"""What a recipe decides: "verdict" and "regions", as a line of results.jsonl has them, or nothing."""
 UNLISTED = ("product", "method", "encoder", "normal", "recipe")
 """Settings that a page shows in places of their own."""
 
@@ -47,47 +39,28 @@ def identity(recipe: Recipe) -> dict[str, Any]:
     }
 
 
-def unjudged(result: Inspected) -> Mapping[str, Any]:
-    """Nothing is decided."""
-    return {}
+@contextmanager
+def page(
+    path: Path, about: About, *, good: Iterable[Path] = (), view: View = WHOLE, earlier: Path | None = None
+) -> Iterator[Writer]:
+    """A page to be written, a sink of what is decided; `finish` it when the last picture has been taken.
 
-
-def reported(
-    results: Results,
-    path: Path,
-    settings: Mapping[str, Any],
-    *,
-    view: View = WHOLE,
-    earlier: Path | None = None,
-    recipe: Mapping[str, Any] | None = None,
-    judge: Judge = unjudged,
-    note: str = "",
-) -> Iterator[Inspected | Unreadable]:
-    """The results as they come; when the last one has been taken, their page is written.
-
-    settings: those of a `recording.Record`. earlier: its folder, where a resumed run goes on from the lines there are.
-    recipe: {"hash", ...}, what identifies the recipe, with its "taught" and its "calibration".
+    earlier: the folder of a run that is gone on with, whose pictures are put on it first.
     """
-    with GoodParts() as goods, Writer(path, _about(settings, recipe, note), goods=goods) as writer:
-        read_good_parts(goods, map(Path, settings.get("normal") or ()), view)
+    with GoodParts() as goods, Writer(path, about, goods=goods) as writer:
+        read_good_parts(goods, good, view)
         if earlier is not None:
-            _put_lines(writer, earlier, settings.get("white"), unwatched)
-        for result in results:
-            found = judge(result) if isinstance(result, Inspected) else {}
-            regions = found.get("regions", ())
-            writer.add(result, verdict=found.get("verdict", ""), regions=regions, type=_type(regions))
-            yield result
-        writer.finish()
+            _put_lines(writer, earlier, about.settings.get("white"), unwatched)
+        yield writer
 
 
-def run(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -> evaluation.Report:
-    """As `evaluation.run`, with a page."""
-    good = [sample.image for sample in evaluation.training_samples(trial)]
-    encoder = trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name
-    about = About(
+def about_trial(trial: Trial, note: str = "") -> About:
+    """What is measured, and what it learns from."""
+    good = [sample.image for sample in training_samples(trial)]
+    return About(
         title=trial.part,
         method=trial.method,
-        encoder=encoder,
+        encoder=trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name,
         settings={
             "data": str(trial.root),
             "product": trial.product,
@@ -99,29 +72,12 @@ def run(trial: Trial, path: Path, *, watch: Watch = unwatched, note: str = "") -
         taught=[{"name": str(each), "kind": GOOD} for each in good],
         note=note,
     )
-    with _looking(about, path, good, trial.view) as (writer, see):
-        report = evaluation.run_trial(trial, watch=watch, see=see)
-        writer.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
-    return report
 
 
-def verified(
-    recipe: Recipe,
-    detector: Detector,
-    samples: Sequence[Sample],
-    path: Path,
-    *,
-    batch_size: int = 8,
-    watch: Watch = unwatched,
-    note: str = "",
-) -> Validation:
-    """As `verifying.verify`, with a page."""
+def about_recipe(recipe: Recipe, note: str = "") -> About:
+    """A recipe that is measured."""
     view, settings = recipe.view, {"product": recipe.product, "method": recipe.method, "encoder": recipe.encoder}
-    about = _about(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
-    with _looking(about, path, (), view, decide(recipe, detector)) as (writer, see):
-        found = validate(recipe, detector, samples, batch_size=batch_size, watch=watch, see=see)
-        writer.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
-    return found
+    return about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
 
 
 def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None, watch: Watch = unwatched) -> int:
@@ -133,38 +89,13 @@ def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None
     settings = _settings(folder)
     if recipe and recipe["hash"] != settings.get("recipe"):
         raise BadInput(f"{folder} was not made by this recipe: name the one that it was made by, or none")
-    with GoodParts() as goods, Writer(path, _about(settings, recipe, ""), goods=goods) as writer:
+    with GoodParts() as goods, Writer(path, about_run(settings, recipe), goods=goods) as writer:
         read_good_parts(goods, map(Path, settings.get("normal") or ()))
         shown = _put_lines(writer, folder, settings.get("white"), watch)
-        for line in _lines(folder / "unreadable.jsonl", {"path", "error"}):
-            writer.add(Unreadable(Path(line["path"]), line["error"]))
+        for line in json_lines(folder / "unreadable.jsonl", {"path", "error"}):
+            writer.add(Unreadable(line["path"], line["error"]))
         writer.finish()
     return shown
-
-
-@contextmanager
-def _looking(
-    about: About, path: Path, good: Iterable[Path], view: View, judge: Judge = unjudged
-) -> Iterator[tuple[Writer, See]]:
-    """A page, and what puts labelled results on it."""
-    with GoodParts() as goods, Writer(path, about, goods=goods) as writer:
-        read_good_parts(goods, good, view)
-
-        def see(sample: Sample, result: Inspected | Unreadable) -> None:
-            found = judge(result) if isinstance(result, Inspected) else {}
-            regions = found.get("regions", ())
-            verdict, kind = found.get("verdict", ""), _type(regions)
-            mask = _mask(sample, result)
-            writer.add(result, label=sample.label, mask=mask, verdict=verdict, regions=regions, type=kind)
-
-        yield writer, see
-
-
-def _mask(sample: Sample, result: Inspected | Unreadable) -> NDArray[np.bool_] | None:
-    if isinstance(result, Unreadable) or sample.mask is None:
-        return None
-    height, width = result.anomaly_map.shape
-    return read_ground_truth(sample.mask, size=(height, width))
 
 
 def _settings(folder: Path) -> dict[str, Any]:
@@ -175,8 +106,8 @@ def _settings(folder: Path) -> dict[str, Any]:
         raise BadData(f"{folder} holds no run: name the folder that `blemish inspect --out` wrote") from error
 
 
-def _about(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None, note: str) -> About:
-    """What a run's settings, and its recipe if there is one, say of it."""
+def about_run(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None = None, note: str = "") -> About:
+    """What a run's settings, and its recipe's `identity` if there is one, say of it."""
     known = recipe or ({"hash": settings["recipe"]} if settings.get("recipe") else {})
     named = {key: value for key, value in known.items() if key not in ("taught", "calibration")}
     good = [{"name": path, "kind": GOOD} for path in settings.get("normal") or ()]
@@ -196,11 +127,14 @@ def _put_lines(writer: Writer, folder: Path, white: float | None, watch: Watch) 
     """Put every picture of results.jsonl; returns how many there are."""
 
     def lines() -> Iterator[dict[str, Any]]:
-        return _lines(folder / "results.jsonl", {"path", "score", "size"})
+        return json_lines(folder / "results.jsonl", {"path", "score", "size"})
 
     count = sum(1 for _ in lines())
     advance = watch("reading pictures", count)
-    originals = decode((Path(line["path"]) for line in lines()), lambda path: pictures.reduced(read(path, white=white)))
+    originals = decode(
+        (Path(line.get("file") or line["path"]) for line in lines()),
+        lambda path: pictures.reduced(read(path, white=white)),
+    )
     for line, (_, original) in zip(lines(), originals, strict=True):
         writer.put(_recorded(line, folder, None if isinstance(original, BadImage) else original, writer))
         advance()
@@ -238,28 +172,3 @@ def _type(regions: Sequence[Mapping[str, Any]]) -> str:
 
 def _encoded(how: Callable[[Image.Image], bytes], picture: Image.Image | None, over: Image.Image | None) -> Encoded:
     return Encoded(how(picture) if picture else b"", how(over) if over else b"")
-
-
-def _lines(path: Path, needed: set[str]) -> Iterator[dict[str, Any]]:
-    """The lines of a file of JSON, none if it is missing; raises BadData for one that is damaged.
-
-    A last line that was cut off, where the run was stopped, is left out.
-    """
-    if not path.exists():
-        return
-    with path.open(encoding="utf-8") as file:
-        for number, text in enumerate(file, start=1):
-            if not text.endswith("\n"):
-                return
-            line = _read_line(text)
-            if not isinstance(line, dict) or not needed <= line.keys():
-                raise BadData(f"{path}, line {number} is damaged: remove it")
-            yield line
-
-
-def _read_line(text: str) -> Any:
-    """A line's value, None where it is no JSON."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None

@@ -6,6 +6,7 @@ import json
 import math
 from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,12 +14,12 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from blemish import __version__
-from blemish.errors import BadInput
+from blemish.data.masks import read_ground_truth
+from blemish.files import alone_at, writing
 from blemish.images import colours
-from blemish.inspection import Inspected, Unreadable
+from blemish.inspection import Unreadable
 from blemish.metrics.pixel import Curves
 from blemish.report import html, pictures
 from blemish.report.decision import start
@@ -26,12 +27,14 @@ from blemish.report.items import About, Encoded, Item, outlines
 from blemish.report.kept import Kept
 from blemish.report.similar_parts import GoodParts
 from blemish.report.spool import Spool
-from blemish.types import GOOD
+from blemish.runs.decision import Decided
+from blemish.types import GOOD, Sample
 
 BLOCK = 100
 """Pictures that the page reads at once."""
 LISTED = 500
 """Unreadable files named; the others are counted."""
+AGAIN = "make room, and write the page again"
 SHADES = 7
 """Colours between which those of a map are mixed: as many as `images.colours` has anchors."""
 
@@ -52,62 +55,56 @@ class Writer:
         self._unfinished = path.with_name(path.name + ".part")
 
     def __enter__(self) -> Self:
-        """Begin the file, so that one that cannot be written is refused before the work; raises BadInput."""
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._unfinished.touch()
-        except OSError as error:
-            raise BadInput(f"{self.path} cannot be written ({error.strerror}): name another file") from error
-        for spool in (self._facts, self._smalls, self._larges):
-            spool.__enter__()
+        """Begin the file, so that one that cannot be written is refused before the work; raises CannotWrite."""
+        with ExitStack() as stack:
+            stack.enter_context(alone_at(self.path))
+            with writing(self.path, "name another file"):
+                self._unfinished.touch()
+            stack.callback(self._unfinished.unlink, missing_ok=True)
+            for spool in (self._facts, self._smalls, self._larges):
+                stack.enter_context(spool)
+            self._files = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._unfinished.unlink(missing_ok=True)
-        for spool in (self._facts, self._smalls, self._larges):
-            spool.__exit__()
+        self._files.close()
 
-    def add(
-        self,
-        result: Inspected | Unreadable,
-        *,
-        label: str = "",
-        mask: NDArray[np.bool_] | None = None,
-        type: str = "",
-        verdict: str = "",
-        regions: Sequence[Mapping[str, Any]] = (),
-    ) -> None:
-        """Take one result and what is known about it; the mask (H, W) of a defect is True where it is."""
-        if isinstance(result, Unreadable):
-            self._leave_out(result)
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
+        """Take one result, and what is known about the picture."""
+        if isinstance(found, Unreadable):
+            self._leave_out(found)
             return
+        with writing(self.path, AGAIN):
+            self.put(self._item(found, sample))
+
+    def _item(self, found: Decided, sample: Sample | None) -> Item:
+        result, label = found.result, sample.label if sample else ""
         is_large = self.kept.wants(result.score, is_defect=label not in ("", GOOD))
         image = pictures.shown(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
         peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
-        self.put(
-            Item(
-                path=str(result.path),
-                score=result.score,
-                size=(width, height),
-                label=label,
-                type=type,
-                verdict=verdict,
-                area=None if mask is None else float(mask.sum()),
-                seconds=round(result.seconds, 6),
-                peak=(peak % width, peak // width),
-                regions=regions,
-                nearest=self.goods.nearest(image) if self.goods else None,
-                small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
-                large=pictures.looked_into(image, result.anomaly_map, mask) if is_large else None,
-            )
+        mask = read_ground_truth(sample.mask, size=(height, width)) if sample and sample.mask else None
+        return Item(
+            path=result.source.id,
+            score=result.score,
+            size=(width, height),
+            label=label,
+            type=next(iter(found.types), ""),
+            verdict=found.verdict,
+            area=None if mask is None else float(mask.sum()),
+            seconds=round(result.seconds, 6),
+            peak=(peak % width, peak // width),
+            regions=[each.region.as_json(each.type) for each in found.regions],
+            nearest=self.goods.nearest(image) if self.goods else None,
+            small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
+            large=pictures.looked_into(image, result.anomaly_map, mask) if is_large else None,
         )
 
     def put(self, item: Item) -> None:
         """Take an item that has been encoded; one whose score is not finite is listed as unreadable."""
         if not math.isfinite(item.score):
             reason = f"{item.path}: its score is {item.score}: such a picture cannot be ranked"
-            self._leave_out(Unreadable(Path(item.path), reason))
+            self._leave_out(Unreadable(item.path, reason))
             return
         number = self._facts.add(html.plain_json(item.as_json()).encode("ascii"))
         self._smalls.add(f"{html.encoded(item.small.picture)} {html.encoded(item.small.overlay)}".encode("ascii"))
@@ -124,11 +121,12 @@ class Writer:
     def finish(self, *, measures: Mapping[str, Any] | None = None, curves: Curves | None = None) -> None:
         """Write the page: `measures` are metrics as `evaluation.Report.as_json` gives them."""
         head, tail = html.head_and_tail(self.about.title)
-        with self._unfinished.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(head)
-            file.writelines(self._blocks(self._summary(measures, curves)))
-            file.write(tail)
-        self._unfinished.replace(self.path)
+        with writing(self.path, AGAIN):
+            with self._unfinished.open("w", encoding="utf-8", newline="\n") as file:
+                file.write(head)
+                file.writelines(self._blocks(self._summary(measures, curves)))
+                file.write(tail)
+            self._unfinished.replace(self.path)
 
     def _leave_out(self, bad: Unreadable) -> None:
         self.unreadable_count += 1
@@ -161,7 +159,7 @@ class Writer:
             "start": start(self._scores, kinds == 2, kinds == 1, self.about.calibration)._asdict(),
             "scale": _scale(self._middles, self._peaks),
             "colours": (colours(torch.linspace(0, 1, SHADES)[None])[:, 0].T * 255).round().int().tolist(),
-            "unreadable": [{"path": str(bad.path), "error": bad.reason} for bad in self.unreadable],
+            "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
             "unreadable_count": self.unreadable_count,
             "stored": {
                 "block": BLOCK,

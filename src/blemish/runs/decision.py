@@ -1,54 +1,86 @@
-"""A picture's result by a recipe's calibration: verdict, and the regions of the map that belong to a defect."""
+"""A picture's prediction -> what is decided about it: the verdict, the regions of a defect, and their types.
+
+Nothing is read and nothing is remembered here; whatever takes part in a run, its record, its page or its metrics, is a
+`Sink` of what was decided.
+"""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
 
 from blemish.blocks.defect_regions import DefectRegion, regions
 from blemish.calibration.thresholds import Calibration
-from blemish.inspection import Inspected
-from blemish.recipes.known_defects import types_in
-from blemish.recipes.recipe import Recipe
-from blemish.types import Detector
+from blemish.inspection import Inspected, Unreadable
+from blemish.types import Detector, Sample
 
 
-def decide(recipe: Recipe, detector: Detector, *, scale: float | None = None) -> Callable[[Inspected], dict[str, Any]]:
-    """What a line of results says beside the score; nothing by a recipe that is not calibrated.
+class TypedRegion(NamedTuple):
+    """Pixels of one defect, and its type where the detector names one."""
 
-    scale: millimetres a pixel, for areas. The last answer is remembered: a record and a page ask about the same result.
-    """
-    calibration, number = recipe.calibration, recipe.hash
+    region: DefectRegion
+    type: str | None
 
-    @functools.lru_cache(maxsize=1)
-    def found(result: Inspected) -> dict[str, Any]:
-        if calibration is None:
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """A picture's prediction and what follows from it; what nobody decides is empty."""
+
+    result: Inspected
+    verdict: str = ""  # by a calibration
+    regions: tuple[TypedRegion, ...] = ()  # worst first
+    types: tuple[str, ...] = ()  # of the defects, each once, the worst region's first
+
+    def as_json(self) -> dict[str, Any]:
+        """What a line of results says beside the score."""
+        if not self.verdict:
             return {}
-        return {
-            "verdict": calibration.verdict(result.score),
-            "recipe": number,
-            "regions": _regions(result, recipe, calibration, detector, scale),
-        }
-
-    return found
+        return {"verdict": self.verdict, "regions": [each.region.as_json(each.type) for each in self.regions]}
 
 
-def _regions(
-    result: Inspected, recipe: Recipe, calibration: Calibration, detector: Detector, scale: float | None
-) -> list[dict[str, Any]]:
-    if calibration.pixel is None:
-        return []
-    found = regions(result.anomaly_map, calibration.pixel, scale=scale)
-    points = [_highest(result.anomaly_map, region) for region in found]
-    types = types_in(detector, result.path, recipe.view, points)
-    return [region.as_json(kind) for region, kind in zip(found, types, strict=True)]
+Decide = Callable[[Inspected], Decided]
 
 
-def _highest(anomaly_map: Tensor, region: DefectRegion) -> tuple[int, int]:
-    """A pixel (x, y) where the region has its score."""
+class Sink(Protocol):
+    """Takes what a run finds, picture by picture."""
+
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> object:
+        """One picture, and what is known about it where that is labelled."""
+
+
+def decide(
+    result: Inspected, calibration: Calibration | None, *, types: Sequence[str] = (), scale: float | None = None
+) -> Decided:
+    """By a calibration; `types` are the detector's, and `scale` is millimetres a pixel, for areas."""
+    if calibration is None:
+        return Decided(result, types=_likeliest(result, types))
+    threshold = calibration.pixel
+    found = [] if threshold is None else regions(result.anomaly_map, threshold, scale=scale)
+    typed = tuple(TypedRegion(each, _type(result.type_map, result.anomaly_map, each, types)) for each in found)
+    named = tuple(dict.fromkeys(each.type for each in typed if each.type))
+    verdict = calibration.verdict(result.score)
+    return Decided(result, verdict, typed, named or (_likeliest(result, types) if verdict != "accept" else ()))
+
+
+def decision(calibration: Calibration | None, detector: Detector, *, scale: float | None = None) -> Decide:
+    """`decide` by that calibration, with the names of the detector's types."""
+    return partial(decide, calibration=calibration, types=tuple(getattr(detector, "types", ())), scale=scale)
+
+
+def _likeliest(result: Inspected, types: Sequence[str]) -> tuple[str, ...]:
+    return () if result.type_scores is None else (types[int(result.type_scores.argmax())],)
+
+
+def _type(type_map: Tensor | None, anomaly_map: Tensor, region: DefectRegion, types: Sequence[str]) -> str | None:
+    """That of a pixel where the region has its score."""
+    if type_map is None:
+        return None
     x, y, width, height = region.box
-    at = int((anomaly_map[y : y + height, x : x + width] == region.score).flatten().int().argmax())
-    return x + at % width, y + at // width
+    inside = slice(y, y + height), slice(x, x + width)
+    at = int((anomaly_map[inside] == region.score).flatten().int().argmax())
+    number = int(type_map[inside].flatten()[at])
+    return types[number] if number >= 0 else None

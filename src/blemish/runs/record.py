@@ -5,28 +5,60 @@ from __future__ import annotations
 import heapq
 import json
 import math
+import os
 from array import array
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from hashlib import sha256
 from pathlib import Path
-from typing import IO, Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish.errors import BadData, BadInput
-from blemish.images import overlay, resize, save_picture
+from blemish.errors import BadData, BadInput, CannotWrite
+from blemish.files import JsonLines, as_name, json_lines, place_of, write_json, writing
+from blemish.images import Source, overlay, resize, save_picture, source_of
 from blemish.inspection import Inspected, Unreadable
 from blemish.metrics.drift import Drift
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles
+from blemish.runs.decision import Decided
+from blemish.types import Sample
 
 WORST = 20
 SCALE_FROM = 16
 """Pictures held back until the colour scale is known: it is read from them and is then the same for all."""
 OVERLAY_SIDE = 1200
+GO_ON = "make room, and go on by the same command with --resume"
+PLACES = ("normal", "mask")
+"""Settings that are paths: another spelling of the same place is no other setting."""
+
+
+class Tally:
+    """A run in a few numbers, counted line by line."""
+
+    def __init__(self) -> None:
+        self.inspected = 0
+        self.verdicts: Counter[str] = Counter()
+        self.worst: list[tuple[float, str]] = []  # a heap: the highest scores and their pictures
+        self.seconds = array("d")  # a picture, reading included
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        """Count a line of results."""
+        seconds, score, path = sum(line["seconds"].values()), float(line["score"]), str(line["path"])
+        self.inspected += 1
+        self.verdicts.update([line["verdict"]] if "verdict" in line else [])
+        self.seconds.append(seconds)
+        heapq.heappush(self.worst, (score, path))
+        if len(self.worst) > WORST:
+            heapq.heappop(self.worst)
+
+    def percentiles(self) -> dict[float, Estimate]:
+        """Of the seconds that pictures took."""
+        return percentiles(self.seconds)
 
 
 class _Held(NamedTuple):
@@ -35,12 +67,38 @@ class _Held(NamedTuple):
     anomaly_map: Tensor
 
 
+class Overlays:
+    """Heat maps over pictures, all by one colour scale, which is that of the first pictures of the run."""
+
+    def __init__(self, folder: Path, scale: tuple[float, float] | None = None) -> None:
+        self.folder, self.scale = folder, scale
+        self._held: list[_Held] = []
+
+    def add(self, result: Inspected, line: dict[str, Any]) -> list[dict[str, Any]]:
+        """Take a picture; returns the lines whose overlays are now written."""
+        name = as_name(Path(result.source.id).stem)
+        number = sha256(result.source.id.encode(errors="surrogatepass")).hexdigest()[:8]
+        self._held.append(_Held(line | {"overlay": f"overlays/{name}-{number}.jpg"}, *_small(result)))
+        return self.flush() if self.scale or len(self._held) >= SCALE_FROM else []
+
+    def flush(self) -> list[dict[str, Any]]:
+        """Write those that are held back."""
+        held, self._held = self._held, []
+        if held and self.scale is None:
+            self.scale = display_range([each.anomaly_map for each in held])
+        for each in held:
+            assert self.scale
+            with writing(self.folder, GO_ON):
+                save_picture(self.folder / each.line["overlay"], overlay(each.picture, each.anomaly_map, *self.scale))
+        return [each.line for each in held]
+
+
 class RunWriter:
     """A run's folder: `results.jsonl`, `unreadable.jsonl`, `overlays/`, in `run.json` what made them, and at the end
     `summary.json`.
 
-    A picture's line is written after its overlay, so whatever has a line is complete; `done` holds those of an earlier
-    run that is resumed.
+    A picture's line is written after its overlay, so whatever has a line is complete; pictures that an earlier run has
+    done, which is resumed, are left out by `todo`. `told` is handed every line that is written.
     """
 
     def __init__(
@@ -51,59 +109,56 @@ class RunWriter:
         resume: bool = False,
         overlays: bool = True,
         drift: Drift | None = None,
+        told: Callable[[Mapping[str, Any]], None] | None = None,
     ) -> None:
-        self.folder, self.settings, self.overlays, self.drift = folder, settings, overlays, drift
-        self.judge: Callable[[Inspected], dict[str, Any]] = (
-            lambda result: {}
-        )  # what else a line says, a verdict perhaps
-        self.verdicts: Counter[str] = Counter()
-        self.worst: list[tuple[float, str]] = []  # a heap: the highest scores and their paths
+        self.folder, self.settings, self.drift, self.told = folder, settings, drift, told
+        self.tally = Tally()
         self.unreadable: list[Unreadable] = []
-        self.inspected = 0
-        self.seconds = array("d")  # a picture, reading included
-        self.done: set[str] = set()
-        self._held: list[_Held] = []
+        self.resumed = False
+        self._done: set[str] = set()
+        self._from = os.getcwd()  # where the settings' paths begin
         self._scale: tuple[float, float] | None = None
         results = folder / "results.jsonl"
         if results.exists() and results.stat().st_size:
             self._continue(resume)
+        self.overlays = Overlays(folder, self._scale) if overlays else None
 
     def __enter__(self) -> Self:
-        (self.folder / "overlays").mkdir(parents=True, exist_ok=True)
+        with writing(self.folder):
+            (self.folder / "overlays").mkdir(parents=True, exist_ok=True)
         self._save_settings()
-        self._results = (self.folder / "results.jsonl").open("a", encoding="utf-8")
-        self._failures = (self.folder / "unreadable.jsonl").open("w", encoding="utf-8")
+        with ExitStack() as stack:
+            self._results = stack.enter_context(JsonLines(self.folder / "results.jsonl", way_out=GO_ON))
+            self._failures = stack.enter_context(JsonLines(self.folder / "unreadable.jsonl", fresh=True, way_out=GO_ON))
+            self._files = stack.pop_all()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self._flush()
-        self._results.close()
-        self._failures.close()
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        with self._files:
+            if kind is None or not issubclass(kind, CannotWrite):
+                self._flush()
 
-    def add(self, result: Inspected | Unreadable) -> list[dict[str, Any]]:
-        """Take one result; returns the lines that are now complete and written."""
-        if isinstance(result, Unreadable):
-            self.unreadable.append(result)
-            return [_write(self._failures, {"path": str(result.path), "error": result.reason})]
-        line = _line(result, self.settings["method"]) | self.judge(result)
+    def todo(self, pictures: Sequence[Path | Source]) -> list[Path | Source]:
+        """Those that have no line yet, however their paths are spelled."""
+        return [each for each in pictures if _key(each) not in self._done]
+
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
+        """Take one result."""
+        if isinstance(found, Unreadable):
+            self.unreadable.append(found)
+            self._write(self._failures, {"path": found.id, "error": found.reason})
+            return
+        line = self._line(found)
         self._count(line)
         if self.drift:
             line["drift"] = self.drift.alarm
-        if not self.overlays:
-            return [_write(self._results, line)]
-        line["overlay"] = f"overlays/{result.path.stem}-{sha256(str(result.path).encode()).hexdigest()[:8]}.jpg"
-        self._held.append(_Held(line, *_small(result)))
-        return self._flush() if self._scale or len(self._held) >= SCALE_FROM else []
+        self._write_results([line] if self.overlays is None else self.overlays.add(found.result, line))
 
-    def finish(self) -> list[dict[str, Any]]:
-        """Write what is still held back, and the summary; returns its lines."""
-        lines = self._flush()
-        (self.folder / "summary.json").write_text(json.dumps(self.summary(), indent=2) + "\n", encoding="utf-8")
-        return lines
-
-    def percentiles(self) -> dict[float, Estimate]:
-        """Of the seconds that pictures took."""
-        return percentiles(self.seconds)
+    def finish(self) -> None:
+        """Write what is still held back, and the summary."""
+        self._flush()
+        with writing(self.folder, GO_ON):
+            write_json(self.folder / "summary.json", self.summary())
 
     def summary(self) -> dict[str, Any]:
         """The run in a few numbers, as plain values; a percentile without an upper limit has null there."""
@@ -113,40 +168,58 @@ class RunWriter:
             "change": self.drift.change if self.drift.alarm else None,
             "false_alarm": self.drift.false_alarm,
         }
-        times = {f"{share:g}": found.as_json() for share, found in self.percentiles().items()}
+        times = {f"{share:g}": found.as_json() for share, found in self.tally.percentiles().items()}
         return {
-            "inspected": self.inspected,
+            "inspected": self.tally.inspected,
             "unreadable": len(self.unreadable),
-            "verdicts": dict(self.verdicts),
+            "verdicts": dict(self.tally.verdicts),
             "seconds_percentiles": times,
             "drift": drift,
         }
 
-    def _flush(self) -> list[dict[str, Any]]:
-        if self._held and self._scale is None:
-            self._scale = display_range([held.anomaly_map for held in self._held])
-            self._save_settings()
-        lines = []
-        for held in self._held:
-            assert self._scale
-            save_picture(self.folder / held.line["overlay"], overlay(held.picture, held.anomaly_map, *self._scale))
-            lines.append(_write(self._results, held.line))
-        self._held.clear()
-        return lines
+    def _line(self, found: Decided) -> dict[str, Any]:
+        result, decided = found.result, found.as_json()
+        recipe = {"recipe": self.settings["recipe"]} if decided and self.settings.get("recipe") else {}
+        content = result.source.content
+        height, width = result.anomaly_map.shape
+        peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
+        return {
+            "path": result.source.id,
+            "score": result.score,
+            "size": {"width": width, "height": height},
+            "peak": {"x": peak % width, "y": peak // width},
+            "method": self.settings["method"],
+            "seconds": {"read": round(result.read_seconds, 6), "detect": round(result.seconds, 6)},
+            **({"file": place_of(content)} if isinstance(content, Path) else {}),
+            **recipe,
+            **decided,
+        }
 
-    def _count(self, line: dict[str, Any]) -> None:
-        self.inspected += 1
-        self.verdicts.update([line["verdict"]] if "verdict" in line else [])
-        self.seconds.append(sum(line["seconds"].values()))
+    def _write(self, file: JsonLines, line: dict[str, Any]) -> None:
+        file.add(line)
+        if self.told:
+            self.told(line)
+
+    def _flush(self) -> None:
+        if self.overlays is not None:
+            self._write_results(self.overlays.flush())
+
+    def _write_results(self, lines: Sequence[dict[str, Any]]) -> None:
+        """Lines whose overlays are there; the colour scale first, by which a resumed run goes on."""
+        if self.overlays is not None and self.overlays.scale != self._scale:
+            self._scale = self.overlays.scale
+            self._save_settings()
+        for line in lines:
+            self._write(self._results, line)
+
+    def _count(self, line: Mapping[str, Any]) -> None:
+        self.tally.add(line)
         if self.drift and math.isfinite(line["score"]):
             self.drift.add(line["score"])
-        heapq.heappush(self.worst, (float(line["score"]), str(line["path"])))
-        if len(self.worst) > WORST:
-            heapq.heappop(self.worst)
 
     def _save_settings(self) -> None:
-        text = json.dumps({"settings": self.settings, "colour_scale": self._scale}, indent=2)
-        (self.folder / "run.json").write_text(text + "\n", encoding="utf-8")
+        made = {"settings": self.settings, "colour_scale": self._scale, "folder": self._from}
+        write_json(self.folder / "run.json", made)
 
     def _continue(self, resume: bool) -> None:
         """Take up the run that the folder holds; raises BadInput or BadData when that would mix two runs."""
@@ -155,31 +228,39 @@ class RunWriter:
         try:
             before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             settings, scale = before["settings"], before["colour_scale"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            changed = [key for key in self.settings if self._differs(key, settings, before.get("folder", ""))]
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadData(f"{self.folder / 'run.json'} is damaged: name another --out") from error
-        if changed := [key for key, value in self.settings.items() if settings.get(key) != value]:
+        if changed:
             raise BadInput(
                 f"{self.folder} was made with another {', '.join(changed)}, and --resume goes on with the same "
                 "settings only: name another --out"
             )
-        self._scale = (scale[0], scale[1]) if scale else None
+        self._scale, self.resumed = (scale[0], scale[1]) if scale else None, True
         self._read_done(self.folder / "results.jsonl")
 
+    def _differs(self, key: str, settings: dict[str, Any], folder: str) -> bool:
+        before, now = settings.get(key), self.settings[key]
+        if key not in PLACES or before is None or now is None:
+            return bool(before != now)
+        one, other = ([each] if isinstance(each, str) else list(each) for each in (before, now))
+        return [place_of(Path(folder, each)) for each in one] != list(map(place_of, other))
+
     def _read_done(self, results: Path) -> None:
-        """Count the complete lines; a last line that was cut off is removed."""
-        whole = 0
-        with results.open("rb+") as file:
-            for number, text in enumerate(file, start=1):
-                if not text.endswith(b"\n"):
-                    break
-                try:
-                    line = json.loads(text)
-                    self._count(line)
-                    self.done.add(line["path"])
-                except (ValueError, KeyError, TypeError, AttributeError) as error:
-                    raise BadData(f"{results}, line {number} is damaged: remove it, or name another --out") from error
-                whole += len(text)
-            file.truncate(whole)
+        """Count the complete lines."""
+        way_out = "remove it, or name another --out"
+        for number, line in enumerate(json_lines(results, way_out=way_out), start=1):
+            try:
+                self._count(line)
+                self._done |= {line["file"]} if "file" in line else {line["path"], place_of(line["path"])}
+            except (ValueError, KeyError, TypeError, AttributeError) as error:
+                raise BadData(f"{results}, line {number} is damaged: {way_out}") from error
+
+
+def _key(picture: Path | Source) -> str:
+    """What tells a picture from others: where its file lies, or else its name."""
+    content, name = source_of(picture)
+    return place_of(content) if isinstance(content, Path) else name
 
 
 def display_range(maps: Sequence[Tensor]) -> tuple[float, float]:
@@ -187,19 +268,6 @@ def display_range(maps: Sequence[Tensor]) -> tuple[float, float]:
     scores = torch.cat([shown[shown.isfinite()][:: 1 + shown.numel() // 65536] for shown in maps])
     low, high = torch.quantile(scores, torch.tensor([0.5, 0.999])).tolist() if len(scores) else (0.0, 1.0)
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))
-
-
-def _line(result: Inspected, method: str) -> dict[str, Any]:
-    height, width = result.anomaly_map.shape
-    peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
-    return {
-        "path": str(result.path),
-        "score": result.score,
-        "size": {"width": width, "height": height},
-        "peak": {"x": peak % width, "y": peak // width},
-        "method": method,
-        "seconds": {"read": round(result.read_seconds, 6), "detect": round(result.seconds, 6)},
-    }
 
 
 def _small(result: Inspected) -> tuple[Tensor, Tensor]:
@@ -210,9 +278,3 @@ def _small(result: Inspected) -> tuple[Tensor, Tensor]:
         return result.picture, result.anomaly_map
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
     return resize(result.picture, size), F.interpolate(result.anomaly_map[None, None], size, mode="area")[0, 0]
-
-
-def _write(file: IO[str], line: dict[str, Any]) -> dict[str, Any]:
-    file.write(json.dumps(line) + "\n")
-    file.flush()
-    return line

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from tests.evaluation.test_evaluate import Brightness
+from torch import Tensor, nn
+
+from blemish import encoders
+from blemish.errors import BadInput
+from blemish.images import Source, frame, geometry, seen
+from blemish.inspection import LONGEST, Inspected, Unreadable, View, inspect
+from blemish.types import Geometry, Prediction
+
+SHAPES = [(64, 64), (40, 100), (101, 37), (16, 16)]
+
+
+class Bright(nn.Module):
+    """The map is the input itself."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        super().__init__()
+        self.geometry = geometry
+
+    def forward(self, images: Tensor) -> Prediction:
+        grey = images.mean(1)
+        return Prediction(grey.flatten(1).amax(1), grey)
+
+
+def dotted(height: int, width: int, y: int, x: int) -> Tensor:
+    picture = torch.zeros(3, height, width)
+    picture[:, max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3] = 1
+    return picture
+
+
+def result(shape: Geometry, picture: Tensor, view: View | None = None) -> Inspected:
+    (found,) = inspect(Bright(shape), [Source(picture, "dot")], view=view or View())
+    assert isinstance(found, Inspected)
+    return found
+
+
+@pytest.mark.parametrize("shape", [Geometry(96), Geometry(96, True, 8), Geometry(96, pad=True, multiple=8)])
+@pytest.mark.parametrize("size", SHAPES)
+def test_a_spot_is_found_where_it_is(shape: Geometry, size: tuple[int, int]) -> None:
+    height, width = size
+    for y, x in ((height // 2, width // 2), (3, width - 4), (height - 4, 3)):
+        found = result(shape, dotted(height, width, y, x))
+        assert found.anomaly_map.shape == size
+        assert found.anomaly_map.isfinite().all()
+        at = int(found.anomaly_map.argmax())
+        assert abs(at // width - y) <= 2
+        assert abs(at % width - x) <= 2
+
+
+@pytest.mark.parametrize("keep_aspect", [False, True])
+@pytest.mark.parametrize("size", SHAPES)
+def test_of_a_cropped_picture_only_the_middle_is_inspected(size: tuple[int, int], *, keep_aspect: bool) -> None:
+    height, width = size
+    shape = Geometry(64, keep_aspect, 8, crop=56)
+    found = result(shape, dotted(height, width, height // 2, width // 2))
+    inside = found.anomaly_map.isfinite()
+    rows, columns = inside.any(1).nonzero().flatten(), inside.any(0).nonzero().flatten()
+    share = 56 / 64 if not keep_aspect else 56 / (64 * max(size) / min(size))
+    long = rows if height >= width else columns
+    assert len(long) / max(size) == pytest.approx(share, abs=2 / min(size))
+    assert int(rows[0] + rows[-1]) == pytest.approx(height - 1, abs=1)
+    assert int(columns[0] + columns[-1]) == pytest.approx(width - 1, abs=1)
+    at = int(found.anomaly_map.nan_to_num(-1).argmax())
+    assert abs(at // width - height // 2) <= 2
+    assert abs(at % width - width // 2) <= 2
+    if min(size) > 16:  # where the spot is smaller than the margin
+        assert result(shape, dotted(height, width, 0, 0)).score < 0.6
+
+
+def test_a_cropped_input_is_the_middle_of_the_resized_picture() -> None:
+    picture = torch.rand(3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(frame(picture, Geometry(32, crop=24)), picture[:, 4:28, 4:28])
+
+
+def test_a_padded_input_repeats_the_edge_and_none_of_it_comes_back() -> None:
+    picture = torch.rand(3, 16, 32, generator=torch.Generator().manual_seed(0))
+    found = frame(picture, Geometry(32, pad=True))
+    assert torch.equal(found[:, 8:24], picture)
+    assert torch.equal(found[:, 0], picture[:, 0])
+    assert torch.equal(found[:, 31], picture[:, 15])
+    inside, shown = seen(Geometry(32, pad=True), 16, 32)
+    assert (inside.y, inside.height, shown.height) == (8, 16, 16)
+
+
+def test_tiles_are_seen_whole() -> None:
+    for shape in (Geometry(32, crop=24), Geometry(32, pad=True)):
+        found = result(shape, dotted(70, 90, 66, 4), View(tile=32, overlap=8))
+        assert found.anomaly_map.isfinite().all()
+        assert int(found.anomaly_map.argmax()) // 90 >= 60
+
+
+def test_one_function_makes_the_geometry_of_an_encoder() -> None:
+    tiny = encoders.load("test-tiny")
+    made = geometry(tiny)
+    assert (made.side, made.multiple) == (tiny.image_size, tiny.patch_size)
+    assert geometry(tiny, 128, crop=64) == dataclasses.replace(made, side=128, crop=64)
+    for wrong in (63, 136, 0):
+        with pytest.raises(BadInput, match="crop="):
+            geometry(tiny, 128, crop=wrong)
+    with pytest.raises(BadInput, match="choose one"):
+        geometry(tiny, 128, crop=64, pad=True)
+
+
+def test_a_picture_far_longer_than_wide_is_named_and_the_others_are_inspected() -> None:
+    detector = Brightness()
+    detector.geometry = Geometry(448, True, 14)
+    long, fine = torch.zeros(3, 1, 5000), torch.rand(3, 20, 30)
+    first, second = inspect(detector, [Source(long, "rail"), Source(fine, "plate")])
+    assert isinstance(first, Unreadable)
+    assert "rail: 5000 x 1 keeps its shape in this method and would become 2240000 x 448" in first.reason
+    assert "--tile" in first.reason
+    assert isinstance(second, Inspected)
+    (tiled,) = inspect(detector, [Source(long, "rail")], view=View(tile=500))
+    assert isinstance(tiled, Inspected)
+    (just,) = inspect(detector, [Source(torch.zeros(3, 2, 2 * LONGEST), "strip")])
+    assert isinstance(just, Inspected)
+
+
+def test_a_long_picture_that_is_stretched_anyway_is_no_trouble() -> None:
+    assert result(Geometry(64), torch.zeros(3, 1, 5000)).anomaly_map.shape == (1, 5000)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+
+from blemish.calibration.thresholds import Calibration, calibrate_thresholds, with_thresholds
+from blemish.images import source_of
+from blemish.inspection import Inspected
+from blemish.runs.decision import Decided, decide, decision
+from blemish.types import Geometry
+
+
+def calibration(accept: float, reject: float) -> Calibration:
+    made = calibrate_thresholds([0.1, 0.2, 0.3], scheme="split", peaks=[0.1, 0.2, 0.3])
+    return with_thresholds(made, accept=accept, reject=reject)
+
+
+def result(score: float, *, typed: bool = True) -> Inspected:
+    anomaly_map, kinds = torch.zeros(6, 8), torch.full((6, 8), -1, dtype=torch.int16)
+    anomaly_map[1:3, 1:3] = score
+    anomaly_map[1, 2] = 1.25 * score
+    anomaly_map[4, 5:7] = 0.75 * score
+    kinds[1, 2], kinds[4, 5:7] = 1, 0
+    picture = torch.zeros(3, 6, 8)
+    return Inspected(source_of(Path("a.png")), picture, score, anomaly_map, 0, 0, None, kinds if typed else None)
+
+
+def test_without_a_calibration_nothing_is_decided() -> None:
+    found = decide(result(1.0), None, types=("dent", "scratch"))
+    assert (found.verdict, found.regions, found.types, found.as_json()) == ("", (), (), {})
+
+
+def test_a_region_has_the_type_where_it_is_worst() -> None:
+    found = decide(result(1.0), calibration(0.4, 0.9), types=("dent", "scratch"), scale=0.5)
+    assert found.verdict == "reject"
+    assert [each.type for each in found.regions] == ["scratch", "dent"]
+    assert found.types == ("scratch", "dent")
+    first, second = found.as_json()["regions"]
+    assert (first["type"], first["area"], first["area_mm2"]) == ("scratch", 4, 1.0)
+    assert second["box"] == {"x": 5, "y": 4, "width": 2, "height": 1}
+
+
+def test_a_detector_that_names_no_type_has_regions_without_one() -> None:
+    found = decide(result(1.0, typed=False), calibration(0.4, 0.9))
+    assert [each.type for each in found.regions] == [None, None]
+    assert found.types == ()
+
+
+def test_the_likeliest_type_of_a_picture_stands_in_for_regions_but_not_for_accepted_parts() -> None:
+    scores = torch.tensor([0.1, 0.7])
+    for score, types in ((0.2, ()), (0.5, ("scratch",)), (1.0, ("scratch",))):
+        flat = result(score, typed=False)._replace(type_scores=scores, anomaly_map=torch.zeros(6, 8))
+        assert decide(flat, calibration(0.4, 0.9), types=("dent", "scratch")).types == types
+    assert decide(flat, None, types=("dent", "scratch")).types == ("scratch",)
+
+
+def test_a_decision_knows_the_names_of_its_detector() -> None:
+    class Named:
+        geometry = Geometry()
+        types = ("dent", "scratch")
+
+    found = decision(calibration(0.4, 0.9), Named())(result(1.0))  # type: ignore[arg-type]
+    assert isinstance(found, Decided)
+    assert found.types == ("scratch", "dent")
