@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import tokenize
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -39,6 +40,30 @@ def calls(file: Path) -> Iterator[tuple[str, ast.Call]]:
 
 def lines(file: Path) -> int:
     return len(file.read_text(encoding="utf-8").splitlines())
+
+
+def code_lines(file: Path) -> int:
+    """Lines with code in them: neither empty, nor a comment, nor a docstring."""
+    with file.open("rb") as opened:
+        tokens = [token for token in tokenize.tokenize(opened.readline) if token.type not in SILENT]
+    bare = {
+        line
+        for node in nodes(file)
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    return len({line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - bare)
+
+
+SILENT = {
+    tokenize.COMMENT,
+    tokenize.NL,
+    tokenize.NEWLINE,
+    tokenize.INDENT,
+    tokenize.DEDENT,
+    tokenize.ENCODING,
+    tokenize.ENDMARKER,
+}
 
 
 def module(file: Path) -> str:

@@ -18,7 +18,7 @@ import pytest
 import torch
 from PIL import Image
 from scripts import tables
-from tests.structure.source import FILES, MODULES, ROOT, lines, name
+from tests.structure.source import FILES, MODULES, ROOT, code_lines, name
 from tests.support.quick import QUICK
 
 import blemish
@@ -28,7 +28,7 @@ from blemish.errors import BadInput
 from blemish.inspection import Inspected
 from blemish.types import Capability
 
-MOST_FILES, MOST_LINES = 14, 1500
+MOST_FILES, MOST_LINES = 15, 1150
 
 
 def test_the_catalogue_lists_the_files_of_the_detectors() -> None:
@@ -137,9 +137,9 @@ def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> No
     with traced() as seen:
         (result,) = inspection.inspect(detector, [tmp_path / "part.png"])
     assert isinstance(result, Inspected)
-    passed = {name(file): lines(file) for file in sorted(seen)}
+    passed = {name(file): code_lines(file) for file in sorted(seen)}
     assert len(passed) <= MOST_FILES, f"{len(passed)} files: {passed}"
-    assert sum(passed.values()) <= MOST_LINES, f"{sum(passed.values())} lines: {passed}"
+    assert sum(passed.values()) <= MOST_LINES, f"{sum(passed.values())} lines of code: {passed}"
 
 
 NEEDY = [(method, need) for method, card in catalog.METHODS.items() for need in get_args(Capability)]

@@ -1,13 +1,13 @@
 """Pictures in and out: any file a camera or a colleague delivers becomes a tensor, and a map becomes a picture."""
 
+from blemish.images.arrays import rgb
 from blemish.images.finding import find
 from blemish.images.framing import frame, geometry, seen
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
 from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, unit
 from blemish.images.regions_of_interest import Region, crop, place, visible
-from blemish.images.sources import Source, read_source, source_of
-from blemish.images.streams import decode, keyed_batches
+from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
 from blemish.images.tiling import Mosaic, cut, tiles
 
 __all__ = [
@@ -31,6 +31,7 @@ __all__ = [
     "read_region_mask",
     "read_source",
     "resize",
+    "rgb",
     "save_picture",
     "seen",
     "source_of",

@@ -1,4 +1,4 @@
-"""Many pictures, decoded by several threads in order and gathered into batches."""
+"""Many pictures, from files or memory, decoded by several threads in order and gathered into batches."""
 
 from __future__ import annotations
 
@@ -7,16 +7,43 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.errors import BadImage, BadInput
+from blemish.images.arrays import rgb
+from blemish.images.reading import read
 
 S = TypeVar("S")
 T = TypeVar("T")
 K = TypeVar("K")
+
+
+class Source(NamedTuple):
+    """A picture and what it is called in results."""
+
+    content: (
+        Path | bytes | NDArray[Any] | Tensor
+    )  # a file, a file's bytes, or an array as `blemish.images.rgb` takes it
+    id: str
+
+
+def source_of(picture: Path | Source) -> Source:
+    """A path is called what it was given as."""
+    return picture if isinstance(picture, Source) else Source(picture, str(picture))
+
+
+def read_source(source: Source, *, white: float | None = None) -> Tensor:
+    """As `read`, of what lies in memory too."""
+    if isinstance(source.content, Path):
+        return read(source.content, white=white)
+    if isinstance(source.content, bytes):
+        return read(source.id, content=source.content, white=white)
+    return rgb(source.content, source.id, white)
 
 
 def decode(

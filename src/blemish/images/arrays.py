@@ -1,9 +1,8 @@
-"""Pictures from anywhere: a file, its bytes, or an array in memory, with the name that results go by."""
+"""A picture that is an array in memory already -> RGB, as if it had been read from a file."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,30 +10,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.errors import BadImage, BadInput
-from blemish.images.reading import read
 
 
-class Source(NamedTuple):
-    """A picture and what it is called."""
+def rgb(array: NDArray[Any] | Tensor, name: str, white: float | None = None) -> Tensor:
+    """(H, W, C) or (H, W) of numpy, (C, H, W) of torch -> as `read`; samples are 8 or 16 bits, or floats up to `white`.
 
-    content: Path | bytes | NDArray[Any] | Tensor  # a file, a file's bytes, (H, W, C) or (H, W) of numpy, or (C, H, W)
-    id: str
-
-
-def source_of(picture: Path | Source) -> Source:
-    """A path is called what it was given as."""
-    return picture if isinstance(picture, Source) else Source(picture, str(picture))
-
-
-def read_source(source: Source, *, white: float | None = None) -> Tensor:
-    """As `read`; an array holds 8 or 16 bits, or floats up to `white`, which is 1 if left out."""
-    if isinstance(source.content, Path):
-        return read(source.content, white=white)
-    if isinstance(source.content, bytes):
-        return read(source.id, content=source.content, white=white)
-    array = source.content
+    That is 1 for floats if it is left out.
+    """
     samples = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.moveaxis(_with_channels(array), -1, 0)
-    return _scaled(samples, source.id, white)
+    return _scaled(samples, name, white)
 
 
 def _with_channels(array: NDArray[Any]) -> NDArray[Any]:
