@@ -5,7 +5,7 @@ BIN := .venv/bin
 BROWSER := $(CI)$(shell command -v chromium >/dev/null && command -v chromedriver >/dev/null && echo found)
 SUITE := not slow$(if $(BROWSER),, and not browser)
 
-.PHONY: demo picture test check test-slow tables clean
+.PHONY: demo picture docs test check test-slow tables clean
 
 demo: .venv/installed
 	rm -rf demo
@@ -32,6 +32,10 @@ check: .venv/developed
 
 test-slow: .venv/developed
 	$(BIN)/python -m pytest -q -m slow
+
+docs: .venv/developed
+	$(BIN)/python -m mkdocs build --quiet --strict
+	@echo "Open build/docs/index.html"
 
 tables: .venv/developed
 	$(BIN)/python scripts/tables.py

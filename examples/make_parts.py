@@ -33,13 +33,16 @@ def gear() -> Scene:
 
 
 def picture(scene: Scene, rng: np.random.Generator) -> Image.Image:
-    """A photograph of it: lamp and exposure differ a little, and it lies up to three pixels aside."""
+    """A photograph of it: lamp and exposure differ a little, and it lies as it comes."""
     light = replace(LIGHT, azimuth=LIGHT.azimuth + rng.normal(0, 0.05), seed=int(rng.integers(2**31)))
     seen = lit(scene.surface, light)
     camera = replace(CAMERA, exposure=CAMERA.exposure * rng.uniform(0.97, 1.03), seed=int(rng.integers(2**31)))
     pixels = photographed(seen, metered(camera, seen))
-    x, y = rng.integers(0, 2 * MARGIN + 1, 2)
-    return Image.fromarray(pixels[y : y + SIDE, x : x + SIDE])
+    lying = Image.fromarray(pixels).rotate(
+        rng.uniform(0, 360), Image.Resampling.BICUBIC, fillcolor=tuple(pixels[2, 2].tolist())
+    )
+    x, y = (int(at) for at in rng.integers(0, 2 * MARGIN + 1, 2))
+    return lying.crop((x, y, x + SIDE, y + SIDE))
 
 
 def flawed(name: str) -> Scene:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-SHOWN = ("good_0", "chip", "missing", "crack", "rust", "thread")
+SHOWN = ("good_2", "chip", "missing", "crack", "rust", "thread")
 SIDE, GAP, CAPTION = 180, 6, 24
 
 

@@ -5,12 +5,17 @@ A block begins with `tables: NAME` and ends with `tables: end`, each in a commen
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+import click
+
 import blemish
-from blemish import catalog
+from blemish import catalog, data
+from blemish.cli.main import main as program
+from blemish.encoders.checkpoints import names as published
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"(?ms)^(?P<head>[^\n]*tables: (?P<name>\w+)[^\n]*\n)(?P<body>.*?)(?P<foot>^[^\n]*tables: end)")
@@ -45,25 +50,84 @@ def methods() -> str:
     return table(("name", *catalog.COLUMNS), rows)
 
 
+def arguments() -> str:
+    """Every method's arguments with their defaults, and what in it is reconstructed."""
+    return "\n".join(_described(name) for name in catalog.METHODS)
+
+
+def _described(name: str) -> str:
+    _, *options = inspect.signature(catalog.method(name)).parameters.values()
+    rows = ((f"`{each.name}`", f"`{each.default!r}`") for each in options)
+    chosen = "".join(f"- Reconstructed: {each}\n" for each in catalog.card(name).reconstructed)
+    return f"### {name}\n\n{table(('argument', 'default'), rows)}" + (chosen and f"\n{chosen}")
+
+
+def encoders() -> str:
+    """Every encoder that goes by a name."""
+    return table(("name", "kind", "from", "licence"), ((f"`{name}`", *rest) for name, *rest in published.rows()))
+
+
+def layouts() -> str:
+    """Every layout of a data set."""
+    return table(("layout", "looked for"), ((f"`{name}`", looked) for name, looked in data.described()))
+
+
+def public() -> str:
+    """Every public name with its first sentence."""
+    rows = ((f"`{name}`", (inspect.getdoc(getattr(blemish, name)) or "").partition("\n\n")[0]) for name in exported())
+    return table(("name", ""), ((name, " ".join(said.split())) for name, said in rows))
+
+
+def commands() -> str:
+    """Every command with its arguments and options."""
+    return "\n".join(_command(context) for context in walk(click.Context(program, info_name="blemish")))
+
+
+def walk(context: click.Context) -> Iterator[click.Context]:
+    """Every command below a group, in order."""
+    if not isinstance(context.command, click.Group):
+        yield context
+        return
+    for name in context.command.list_commands(context):
+        found = context.command.get_command(context, name)
+        assert found
+        yield from walk(click.Context(found, parent=context, info_name=name))
+
+
+def _command(context: click.Context) -> str:
+    usage = " ".join([context.command_path, *context.command.collect_usage_pieces(context)])
+    said = inspect.cleandoc(context.command.help or "")
+    records = (option.get_help_record(context) for option in context.command.get_params(context))
+    rows = [(f"`{record[0]}`", record[1]) for record in records if record and record[1]]
+    return f"## {context.command_path}\n\n    {usage}\n\n{said}\n\n{table(('option', 'meaning'), rows)}"
+
+
 def link(cell: str) -> str:
     """An arXiv number as a link, anything else as it is."""
     number = cell.removeprefix("arXiv:")
     return f"[{number}](https://arxiv.org/abs/{number})" if number != cell else cell
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """A Markdown table."""
     lines = [head, ("---",) * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-BLOCKS: dict[str, Callable[[], str]] = {"names": names, "exports": exports, "methods": methods}
+BLOCKS: dict[str, Callable[[], str]] = {
+    made.__name__: made for made in (names, exports, methods, arguments, encoders, layouts, public, commands)
+}
 FILES = [ROOT / "src/blemish/__init__.py", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def fresh(text: str) -> str:
     """The text with each of its blocks made anew."""
-    return BLOCK.sub(lambda found: found["head"] + BLOCKS[found["name"]]() + found["foot"], text)
+    return BLOCK.sub(_made, text)
+
+
+def _made(block: re.Match[str]) -> str:
+    around = "\n" if block["head"].startswith("<!--") else ""  # Markdown ends a table by an empty line
+    return block["head"] + around + BLOCKS[block["name"]]() + around + block["foot"]
 
 
 def stale() -> list[Path]:
