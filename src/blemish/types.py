@@ -81,6 +81,7 @@ class Batch:
     labels: Tensor | None = None  # bool (N,), True for a part with a defect
     types: tuple[str, ...] | None = None  # of each picture: GOOD, a type of defect, or "" where it is unknown
     names: tuple[str, ...] = ()  # of each picture, for messages
+    products: tuple[str, ...] | None = None  # what each picture shows, in words
 
     def __len__(self) -> int:
         return len(self.images)
@@ -89,7 +90,7 @@ class Batch:
         """The same batch with its tensors there."""
         images, masks, labels = (each if each is None else each.to(device) for each in self.tensors())
         assert images is not None
-        return Batch(images, masks, labels, self.types, self.names)
+        return Batch(images, masks, labels, self.types, self.names, self.products)
 
     def tensors(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Images, masks, labels."""
@@ -145,6 +146,7 @@ class SeamEncoder(Encoder, Protocol):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """As `encoders.vit.VisionTransformer.forward` says of each; every encoder of ours has this signature."""
 

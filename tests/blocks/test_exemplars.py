@@ -105,11 +105,14 @@ def test_seams_pass_through_and_are_not_mixed_up_with_what_was_seen() -> None:
         {"attention": "vv", "last": 2},
         {"between": lambda tokens, depth: tokens * 0.5},
         {"extra": {2: torch.ones(1, 64)}},
+        {"normed": False},
     ]
     for seams in asked:
         found, expected = once(images, layers=(4,), **seams), encoder(images, layers=(4,), **seams)
+        assert torch.equal(found.image, expected.image)
         assert torch.equal(found.patches[0], expected.patches[0])
-        assert not torch.equal(found.patches[0].sum(-1), plain.patches[0].sum(-1))
+        assert not torch.equal(found.patches[0].sum(-1), plain.patches[0].sum(-1)) or not seams.get("normed", True)
+        assert torch.equal(found.image, plain.image) == bool(set(seams) & {"projected", "attention"})
     assert torch.equal(once(images, layers=(4,)).patches[0], plain.patches[0])
 
 

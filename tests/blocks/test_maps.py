@@ -44,6 +44,8 @@ def test_upsampling_is_linear_between_the_centres_of_patches() -> None:
     found = upsample(torch.tensor([[[0.0, 1.0]]]), (2, 4))
     assert_close(found, torch.tensor([[[0.0, 0.25, 0.75, 1.0]] * 2]))
     assert upsample(drawn(3, 4, 5), torch.Size([8, 15])).shape == (3, 8, 15)
+    # With corners the outermost values lie on the border.
+    assert torch.equal(upsample(torch.tensor([[[0.0, 1.0]]]), (1, 3), corners=True), torch.tensor([[[0.0, 0.5, 1.0]]]))
 
 
 def test_means_of_maps_are_arithmetic_or_harmonic() -> None:

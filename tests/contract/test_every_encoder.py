@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from blemish import encoders
-from blemish.encoders.checkpoints.names import published
+from blemish.encoders.checkpoints.names import find_row
 from blemish.encoders.clip import CLIP
 from blemish.encoders.cnn import ModifiedResNet, ResNet, ResNetConfig
 from blemish.encoders.config import TextConfig, ViTConfig
@@ -273,9 +273,9 @@ DOES: dict[Capability, Callable[[Any], None]] = {
 def test_what_it_does_not_have_between_its_layers_it_refuses_in_words(name: str) -> None:
     encoder, images = cast(SeamEncoder, made(name)), pictures(64, 64)
     if "seams" not in encoder.can:
-        asked: list[dict[str, Any]] = [{"attention": "vv"}, {"last": 1}, {"extra": {1: images}}]
+        asked: list[dict[str, Any]] = [{"attention": "vv"}, {"last": 1}, {"extra": {1: images}}, {"normed": False}]
         for seams in [*asked, {"between": lambda tokens, depth: tokens}]:
-            with pytest.raises(BadInput, match="no attention, last, between or extra: choose"):
+            with pytest.raises(BadInput, match="no attention, last, between, extra or normed: choose"):
                 encoder(images, **seams)
 
 
@@ -314,4 +314,4 @@ KINDS = {
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_table_of_names_says_what_each_kind_can_do(name: str) -> None:
-    assert published(name).can == made(KINDS[name]).can
+    assert find_row(name).can == made(KINDS[name]).can

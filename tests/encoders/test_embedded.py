@@ -16,7 +16,7 @@ from torch.testing import assert_close
 
 from blemish import catalog, encoders
 from blemish.encoders.embedded.network import ABOUT, Embedded, EmbeddedConfig
-from blemish.encoders.embedded.words import Words, WordsConfig, hashed, split
+from blemish.encoders.embedded.words import Words, WordsConfig, piece_numbers, split
 from blemish.errors import BadInput, BadWeights
 from blemish.pretrain.loop import initialised, write
 
@@ -63,11 +63,11 @@ def test_a_text_is_split_into_words_in_lower_case() -> None:
 
 
 def test_a_words_pieces_have_numbers_within_the_buckets_and_are_always_the_same() -> None:
-    found = hashed("scratch", 50)
+    found = piece_numbers("scratch", 50)
     assert set(found) <= set(range(50))
     assert len(found) == 7 + 6 + 5  # pieces of 3, 4 and 5 letters of <scratch>
-    assert hashed("scratch", 50) == found
-    assert hashed("a", 50)
+    assert piece_numbers("scratch", 50) == found
+    assert piece_numbers("a", 50)
 
 
 def test_sentences_keep_their_order() -> None:
@@ -116,7 +116,7 @@ def test_pieces_that_were_learned_with_a_word_carry_its_meaning_to_its_kin() -> 
     words = averaging()
     words.known.weight.copy_(drawn(words.known.weight))
     words.known.weight[0] = 0
-    words.pieces.weight[list(hashed("scratch", 4096))] = words.known.weight[words.numbers["scratch"]]
+    words.pieces.weight[list(piece_numbers("scratch", 4096))] = words.known.weight[words.numbers["scratch"]]
     assert cosine(words, "scratchy", "scratch") > 0.99
     assert abs(cosine(words, "scratchy", "bottle")) < 0.5
 

@@ -173,7 +173,7 @@ def test_without_a_network_the_message_says_what_to_download_and_that_a_path_wil
     ],
 )
 def test_open_clips_names_are_understood_with_and_without_the_usual_tag(asked: str, row: str) -> None:
-    assert names.published(asked).name == row
+    assert names.find_row(asked).name == row
 
 
 def test_the_table_has_no_name_twice_and_a_whole_sum_for_every_archive() -> None:

@@ -60,6 +60,14 @@ def test_projected_patches_live_in_the_space_of_the_image(vit: VisionTransformer
     assert projected.shape[-1] == vit.width
 
 
+def test_the_image_embedding_may_leave_out_the_last_norm(vit: VisionTransformer) -> None:
+    x = vit.embed(pictures())
+    for block in blocks_of(vit):
+        x = block(x)
+    torch.testing.assert_close(vit(pictures()).image, vit.projection(vit.norm(x[:, 0])))
+    torch.testing.assert_close(vit(pictures(), normed=False).image, vit.projection(x[:, 0]))
+
+
 def naive_attention(block: Block, x: Tensor, roles: list[str]) -> Tensor:
     """Written out with a loop over heads."""
     q, k, v = block.qkv(block.norm1(x)).chunk(3, -1)

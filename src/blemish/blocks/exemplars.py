@@ -79,12 +79,14 @@ class CachedEncoder(nn.Module):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """As the encoder's own, which is asked each time for what differs from its plain layers."""
-        if projected or last or attention != "qkv" or between is not None or extra:
+        if projected or last or attention != "qkv" or between is not None or extra or not normed:
             return cast(SeamEncoder, self.encoder)(
-                images, layers=layers, projected=projected, attention=attention, last=last, between=between, extra=extra
-            )
+                images, layers=layers, projected=projected, attention=attention,
+                last=last, between=between, extra=extra, normed=normed,
+            )  # fmt: skip
         if self._seen is None or self._seen[0] is not images or not set(layers) <= set(self._seen[2]):
             wanted = sorted({*layers, *layers_of(self)})
             image, patches = self.encoder(images, layers=wanted)

@@ -9,9 +9,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def upsample(grid: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear: (N, h, w) -> (N, *size)."""
-    return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=False).squeeze(1)
+def upsample(grid: Tensor, size: Sequence[int], *, corners: bool = False) -> Tensor:
+    """Bilinear: (N, h, w) -> (N, *size); with `corners` the outermost values lie on the border, not inside it."""
+    return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=corners).squeeze(1)
 
 
 def smooth(maps: Tensor, sigma: float, *, radius: int | None = None) -> Tensor:

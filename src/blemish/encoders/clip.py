@@ -60,11 +60,13 @@ class CLIP(nn.Module):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """As `VisionTransformer.forward`; a residual network has only `layers` and `projected`."""
         return self.visual.forward(
-            images, layers=layers, projected=projected, attention=attention, last=last, between=between, extra=extra
-        )
+            images, layers=layers, projected=projected, attention=attention,
+            last=last, between=between, extra=extra, normed=normed,
+        )  # fmt: skip
 
     def project(self, patches: Tensor) -> Tensor:
         """Raw patches of the last layer in the joint space: (..., C) -> (..., D) float32."""

@@ -70,7 +70,7 @@ class _Tower(nn.Module):
                 kept[number] = x.permute(0, 2, 3, 1).float()
         return x, kept
 
-    def normalised(self, images: Tensor, layers: Sequence[int], *, multiple: int = 1) -> Tensor:
+    def normalise(self, images: Tensor, layers: Sequence[int], *, multiple: int = 1) -> Tensor:
         """Images ready for the stem, in the precision of the weights; raises BadInput for unusable arguments."""
         check_images(images, multiple)
         check_layers(layers, self.depth)
@@ -126,12 +126,13 @@ class ResNet(_Tower):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """Mean of the last stage (N, D), and the named stages' maps (N, h, w, C), as float32; it has no seams."""
-        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra)
+        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra, normed=normed)
         if projected:
             raise BadInput(f"{self.name or 'this encoder'} has no space of sentences to project patches into")
-        x = F.relu(self.stem(self.normalised(images, layers)))
+        x = F.relu(self.stem(self.normalise(images, layers)))
         x, kept = self.run(F.max_pool2d(x, 3, 2, 1), layers)
         return Features(x.mean((2, 3)).float(), tuple(kept[n] for n in layers))
 
@@ -157,14 +158,15 @@ class ModifiedResNet(_Tower):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """Image embedding (N, D), and the named stages' maps (N, h, w, C), as float32; it has no seams.
 
         projected: the last stage's map in the space of the image embedding, through the value and output projections
             of the attention pool at each place (MaskCLIP, arXiv:2112.01071, Eq. 2).
         """
-        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra)
-        x = self.normalised(images, layers, multiple=STRIDE)
+        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra, normed=normed)
+        x = self.normalise(images, layers, multiple=STRIDE)
         if projected and set(layers) - {self.depth}:
             raise BadInput(f"only layer {self.depth} of a residual CLIP can be projected into the joint space")
         for convolution in self.stem:
@@ -217,11 +219,17 @@ class AttentionPool(nn.Module):
 
 
 def refuse_seams(
-    name: str, *, attention: Attention, last: int, between: Between | None, extra: Mapping[int, Tensor] | None
+    name: str,
+    *,
+    attention: Attention,
+    last: int,
+    between: Between | None,
+    extra: Mapping[int, Tensor] | None,
+    normed: bool,
 ) -> None:
     """Raises BadInput for what only a transformer can do."""
-    if attention != "qkv" or last or between is not None or extra:
+    if attention != "qkv" or last or between is not None or extra or not normed:
         raise BadInput(
-            f"{name or 'this encoder'} is a residual network, which has no attention, last, between or extra: "
+            f"{name or 'this encoder'} is a residual network, which has no attention, last, between, extra or normed: "
             "choose an encoder with a vision transformer"
         )

@@ -33,7 +33,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """(N, T, C) -> (N, T, C); `mask` is True, or 0 when additive, where a query may look at a key."""
-        x = x + self.attend(*self.split(x), mask)
+        x = x + self.attend(*self.split(x), mask)  # (N, T, C)
         return x + self.mlp(x)
 
     def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -47,12 +47,14 @@ class Block(nn.Module):
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
         """Projected attention: (N, heads, T, c) -> (N, T, C)."""
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (N, heads, T, c)
         return self.project(mixed)
 
     def attend_self(self, x: Tensor, mode: Attention) -> Tensor:
-        """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653)."""
-        q, k, v = self.split(x)
+        """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653):
+        (N, T, C) -> (N, T, C).
+        """
+        q, k, v = self.split(x)  # (N, heads, T, c) each
         roles = {"qq": q, "kk": k, "vv": v}
         return self.project(torch.stack([
             F.scaled_dot_product_attention(roles[name], roles[name], v) for name in mode.split("+")
@@ -65,7 +67,7 @@ class Block(nn.Module):
 
     def mlp(self, x: Tensor) -> Tensor:
         """The normed tokens through the two-layer perceptron: (..., C) -> (..., C)."""
-        hidden = ACTIVATIONS[self.activation](self.fc1(self.norm2(x).to(self.fc1.weight.dtype)))
+        hidden = ACTIVATIONS[self.activation](self.fc1(self.norm2(x).to(self.fc1.weight.dtype)))  # (..., hidden)
         result: Tensor = self.fc2(hidden)
         return result
 

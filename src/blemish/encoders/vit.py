@@ -53,6 +53,7 @@ class VisionTransformer(nn.Module):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """Image embedding (N, D) and patch tokens (N, h, w, C) leaving each of `layers` (numbered from 1), as float32.
 
@@ -62,30 +63,30 @@ class VisionTransformer(nn.Module):
         between: called as `between(tokens, depth)` after every block; its result goes on.
         extra: depth -> (n, C) or (N, n, C) learned tokens that enter that block behind the patches, replacing the
             former ones; they are cut off from the output.
+        normed: the image embedding passes the last norm, as it did when CLIP was trained; AnomalyCLIP's and AdaptCLIP's
+            code leaves that out.
         """
         depth = self.config.depth
         check_layers(layers, depth)
         if attention not in ATTENTIONS:
             raise BadInput(f"unknown attention {attention!r}: choose one of {', '.join(ATTENTIONS)}")
         size = self.grid(images)
-        x = self.embed(images)
+        x = self.embed(images)  # (N, T, C), T = prefix + registers + h * w
         own, side, kept = x.shape[1], x, {}
         for number, block in enumerate(self.blocks, start=1):
             assert isinstance(block, Block)
             if extra and number in extra:
-                tokens = extra[number].to(x.dtype)
-                x = torch.cat([x[:, :own], tokens.expand(len(x), -1, -1)], 1)
-            if attention != "qkv" and number > depth - last:
+                tokens = extra[number].to(x.dtype)  # (n, C) or (N, n, C)
+                x = torch.cat([x[:, :own], tokens.expand(len(x), -1, -1)], 1)  # (N, T + n, C)
+            # The second stream is fed by the first and feeds nothing: (N, T, C).
+            if second := attention != "qkv" and number > depth - last:
                 side = side + block.attend_self(x, attention)[:, :own]
-                x = block(x)
-            else:
-                side = x = block(x)
+            x = block(x)  # (N, T + n, C)
             x = x if between is None else between(x, number)
-            side = x if attention == "qkv" or number <= depth - last else side
-            side = side[:, :own]
+            side = side if second else x[:, :own]
             if number in layers:
-                kept[number] = self._patches(side, size, projected)
-        return Features(self.pool(x[:, :own]).float(), tuple(kept[n] for n in layers))
+                kept[number] = self._patches(side, size, projected)  # (N, h, w, C or D)
+        return Features(self.pool(x[:, :own], normed=normed).float(), tuple(kept[n] for n in layers))
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Image embedding from the patches of each window alone: (W_s, k_s) patch numbers -> (N, W_s, D) per scale.
@@ -106,12 +107,12 @@ class VisionTransformer(nn.Module):
         """Tokens that enter the first block: (N, prefix + registers + h * w, C)."""
         height, width = self.grid(images)
         dtype = self.positions.dtype
-        patches = self.patch(((images - self.mean) / self.std).to(dtype)).flatten(2).transpose(1, 2)
+        patches = self.patch(((images - self.mean) / self.std).to(dtype)).flatten(2).transpose(1, 2)  # (N, h * w, C)
         table, count = self.position_table(height, width), len(self.prefix)
         prefix: Tensor = self.prefix
         if self.config.prefix_positions:
             prefix, table = prefix + table[:count], table[count:]
-        lead = torch.cat([prefix, self.registers]).expand(len(images), -1, -1)
+        lead = torch.cat([prefix, self.registers]).expand(len(images), -1, -1)  # (N, prefix + registers, C)
         tokens: Tensor = self.norm_pre(torch.cat([lead, patches + table], 1))
         return tokens
 
@@ -121,14 +122,14 @@ class VisionTransformer(nn.Module):
         if (height, width) == (side, side):
             return self.positions
         lead = len(self.positions) - side * side
-        grid = self.positions[lead:].T.reshape(1, -1, side, side).float()
+        grid = self.positions[lead:].T.reshape(1, -1, side, side).float()  # (1, C, side, side)
         mode, _, how = self.config.resize.partition("-")
         if how == "offset":
             factors = ((height + 0.1) / side, (width + 0.1) / side)
             resized = F.interpolate(grid, scale_factor=factors, mode=mode)
         else:
             resized = F.interpolate(grid, (height, width), mode=mode, antialias=how == "antialias")
-        return torch.cat([self.positions[:lead], resized[0].flatten(1).T.to(self.positions.dtype)])
+        return torch.cat([self.positions[:lead], resized[0].flatten(1).T.to(self.positions.dtype)])  # (lead + h * w, C)
 
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Patches down and across; raises BadInput for anything that is not (N, 3, H, W) in whole patches."""
@@ -136,12 +137,13 @@ class VisionTransformer(nn.Module):
         check_images(images, patch)
         return images.shape[2] // patch, images.shape[3] // patch
 
-    def pool(self, tokens: Tensor) -> Tensor:
+    def pool(self, tokens: Tensor, *, normed: bool = True) -> Tensor:
         """The image embedding from the last block's tokens: (N, T, C) -> (N, D)."""
+        project = self.project if normed else self.projection
         if self.config.pool == "class":
-            return self.project(tokens[:, 0])
-        patches = tokens[:, self.config.prefix + self.config.registers :]
-        return self.project(patches.mean(1)) if self.config.pool == "mean" else self.project(patches).mean(1)
+            return cast(Tensor, project(tokens[:, 0]))
+        patches = tokens[:, self.config.prefix + self.config.registers :]  # (N, h * w, C)
+        return cast(Tensor, project(patches.mean(1)) if self.config.pool == "mean" else project(patches).mean(1))
 
     def project(self, tokens: Tensor) -> Tensor:
         """Last norm and projection: (..., C) -> (..., D)."""
@@ -154,14 +156,16 @@ class VisionTransformer(nn.Module):
         numbers = torch.cat([window.flatten() for window in windows])
         sizes = [tuple(window.shape) for window in windows]
         x = tokens[numbers]  # (sum W_s * L_s, C)
-        qkv = first.roles(tokens)[numbers]
+        qkv = first.roles(tokens)[numbers]  # (sum W_s * L_s, 3C)
         block = first
         for following in rest:
             x = x + block.out(_attend(qkv, sizes, block.heads))
             x = x + block.mlp(x)
             block = following
             qkv = block.roles(x)
-        classes = torch.cat([scale[:, 0] for scale in _split(torch.arange(len(x), device=x.device), sizes)])
+        classes = torch.cat(
+            [scale[:, 0] for scale in _split(torch.arange(len(x), device=x.device), sizes)]
+        )  # (sum W_s,)
         x = x[classes] + block.out(_attend(qkv, sizes, block.heads, queries=1))  # (sum W_s, C)
         x = x + block.mlp(x)
         return torch.split(self.project(x), [w for w, _ in sizes])

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from blemish.encoders.embedded.network import ABOUT, Embedded, described
+from blemish.encoders.embedded.network import ABOUT, Embedded, describe
 from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, PretrainModel
@@ -242,5 +242,5 @@ def write(model: Embedded, path: Path) -> None:
     tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")  # each device has a process that comes by here
-    save_file({**tensors, ABOUT: described(model)}, part)
+    save_file({**tensors, ABOUT: describe(model)}, part)
     part.replace(path)

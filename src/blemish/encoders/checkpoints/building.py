@@ -54,7 +54,7 @@ def library(tensors: Tensors, source: str) -> Source:
     )
 
 
-def built(tensors: Tensors, facts: Hints, source: str) -> Loaded:
+def build_encoder(tensors: Tensors, facts: Hints, source: str) -> Loaded:
     """The encoder of recognised tensors; raises BadWeights where something is missing, left over or misshapen."""
     if "visual.conv1.weight" in tensors:
         return _open_clip(tensors, facts, source)
@@ -64,7 +64,7 @@ def built(tensors: Tensors, facts: Hints, source: str) -> Loaded:
         config, state = resnet(tensors, facts, source)
         with torch.device("meta"):
             network = ResNet(config)
-        return filled(network, state, source)
+        return fill(network, state, source)
     return _vit(tensors, _layout(tensors, source), facts, source)
 
 
@@ -82,21 +82,21 @@ def _vit(tensors: Tensors, layout: Layout, facts: Hints, source: str) -> VisionT
     config, state = vision_tower(tensors, layout, facts, source)
     with torch.device("meta"):
         network = VisionTransformer(config)
-    return filled(network, state, source)
+    return fill(network, state, source)
 
 
 def _modified(tensors: Tensors, facts: Hints, source: str) -> ModifiedResNet:
     config, state = clip_resnet(tensors, facts, source)
     with torch.device("meta"):
         network = ModifiedResNet(config)
-    return filled(network, state, source)
+    return fill(network, state, source)
 
 
 def _text(tensors: Tensors, rules: Rules, facts: Hints, source: str) -> TextTransformer:
     config, state = text_tower(tensors, rules, facts.text, source)
     with torch.device("meta"):
         network = TextTransformer(config)
-    return filled(network, state, source)
+    return fill(network, state, source)
 
 
 def _open_clip(tensors: Tensors, facts: Hints, source: str) -> CLIP:
@@ -135,7 +135,7 @@ def _scale(tensors: Tensors) -> float:
     return float(tensors["logit_scale"].float().exp()) if "logit_scale" in tensors else 100.0
 
 
-def filled(module: Module, state: Tensors, source: str) -> Module:
+def fill(module: Module, state: Tensors, source: str) -> Module:
     """The module with these tensors as its parameters; raises BadWeights unless names and shapes agree."""
     wanted = module.state_dict()
     if missing := [name for name in wanted if name not in state]:

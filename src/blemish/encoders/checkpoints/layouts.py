@@ -136,7 +136,7 @@ DINO_VIT = Layout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic-offset")  
 
 def vision_tower(tensors: Tensors, layout: Layout, hints: Hints, source: str) -> tuple[ViTConfig, Tensors]:
     """Configuration and tensors of a vision transformer under our names, float32."""
-    state = joined(renamed(tensors, layout.rules, source))
+    state = join_projections(rename(tensors, layout.rules, source))
     width, _, patch, _ = need(state, "patch.weight", source).shape
     state.setdefault("patch.bias", torch.zeros(width))
     prefix = [state.pop(f"prefix.{n}").reshape(1, width) for n in range(2) if f"prefix.{n}" in state]
@@ -171,7 +171,7 @@ def vision_tower(tensors: Tensors, layout: Layout, hints: Hints, source: str) ->
 
 def text_tower(tensors: Tensors, rules: Rules, hints: Tower, source: str) -> tuple[TextConfig, Tensors]:
     """Configuration and tensors of a text transformer under our names, float32."""
-    state = joined(renamed(tensors, rules, source))
+    state = join_projections(rename(tensors, rules, source))
     vocabulary, width = need(state, "tokens.weight", source).shape
     activation, hidden = _perceptron(state, hints.activation, source)
     config = TextConfig(
@@ -195,7 +195,7 @@ def need(tensors: Tensors, name: str, source: str) -> Tensor:
     return tensors[name]
 
 
-def renamed(tensors: Tensors, rules: Rules, source: str) -> Tensors:
+def rename(tensors: Tensors, rules: Rules, source: str) -> Tensors:
     """Tensors under our names, float32; raises BadWeights for names that no rule knows."""
     compiled = [(re.compile(pattern), name) for pattern, name in rules]
     result: Tensors = {}
@@ -214,7 +214,7 @@ def renamed(tensors: Tensors, rules: Rules, source: str) -> Tensors:
     return result
 
 
-def joined(state: Tensors) -> Tensors:
+def join_projections(state: Tensors) -> Tensors:
     """Queries, keys and values joined, layer scales folded into the projections before them, matrices as (out, in)."""
     result = dict(state)
     if "projection.transposed" in result:

@@ -11,16 +11,16 @@ import torch
 
 from blemish.encoders import DEFAULT, TINY
 from blemish.encoders.checkpoints.archive import is_scripted
-from blemish.encoders.checkpoints.building import Loaded, built, filled, library
+from blemish.encoders.checkpoints.building import Loaded, build_encoder, fill, library
 from blemish.encoders.checkpoints.hints import Hints, hints
 from blemish.encoders.checkpoints.hub import PREFIX, PUBLISHED_VOCABULARY, download, published_tokenizer, weights_file
-from blemish.encoders.checkpoints.names import Published, archived, is_published, published
+from blemish.encoders.checkpoints.names import Published, find_archive, find_row, is_published
 from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.checkpoints.weights import SUFFIXES, read
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
 from blemish.encoders.embedded import MODEL
-from blemish.encoders.embedded.network import ABOUT, embedded
+from blemish.encoders.embedded.network import ABOUT, build_embedded
 from blemish.encoders.tiny import tiny
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput, BadWeights
@@ -62,7 +62,7 @@ def _find(name_or_path: str | Path) -> tuple[Path, Published | None]:
         return weights_file(path), None
     if not is_published(name) and path.exists():
         return weights_file(path), None
-    row = published(name)
+    row = find_row(name)
     return download(row.repository, (row.file,)), row
 
 
@@ -70,11 +70,11 @@ def _from_file(file: Path, row: Published | None, choices: Choices) -> Loaded:
     tensors = read(file)
     digest = _checked_digest(file)
     if ABOUT in tensors:
-        ours = filled(*embedded(tensors, str(file)), str(file))
+        ours = fill(*build_embedded(tensors, str(file)), str(file))
         ours.sha256 = digest
         return ours
     facts = _facts(file, row, choices, found=hints(file.parent, library(tensors, str(file))))
-    encoder = built(tensors, facts, str(file))
+    encoder = build_encoder(tensors, facts, str(file))
     encoder.sha256 = digest
     if isinstance(encoder, CLIP):
         beside = Path(choices.tokenizer).expanduser() if choices.tokenizer else file.parent
@@ -89,7 +89,7 @@ def _checked_digest(file: Path) -> str:
     """sha256 of the file; raises BadWeights where a published sum says otherwise."""
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    row = archived(file.name) if is_scripted(file) else None
+    row = find_archive(file.name) if is_scripted(file) else None
     blob = file.resolve().name  # the hub's cache calls files by their sum
     stated = row.sha256 if row else blob if re.fullmatch(r"[0-9a-f]{64}", blob) else digest
     if stated != digest:

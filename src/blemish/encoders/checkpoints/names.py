@@ -131,7 +131,7 @@ def is_published(name: str) -> bool:
     return DEFAULT_TAGS.get(name, name) in {row.name for row in TABLE}
 
 
-def published(name: str) -> Published:
+def find_row(name: str) -> Published:
     """The row of a name, in open_clip's spelling; raises UnknownName with the whole table."""
     wanted = DEFAULT_TAGS.get(name, name)
     for row in TABLE:
@@ -143,6 +143,6 @@ def published(name: str) -> Published:
     )
 
 
-def archived(file: str) -> Published | None:
+def find_archive(file: str) -> Published | None:
     """The row whose makers publish a file of that name."""
     return next((row for row in TABLE if row.archive == file), None)

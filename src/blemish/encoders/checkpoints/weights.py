@@ -30,11 +30,11 @@ def read(path: Path) -> dict[str, Tensor]:
     """
     start = _start(path)
     if _is_safetensors(start):
-        return unwrapped(_read_safetensors(path), path)
+        return unwrap(_read_safetensors(path), path)
     if start.startswith(b"PK") and is_scripted(path):
         return read_scripted(path)
     payload = _read_pickle(path) if start.startswith((b"PK", b"\x80")) else _read_safetensors(path)
-    return unwrapped(payload, path)
+    return unwrap(payload, path)
 
 
 def _is_safetensors(start: bytes) -> bool:
@@ -87,7 +87,7 @@ def _read_pickle(path: Path) -> object:
         raise BadWeights(f"{path} is a damaged torch checkpoint ({reason}): download it again") from error
 
 
-def unwrapped(payload: object, path: Path) -> dict[str, Tensor]:
+def unwrap(payload: object, path: Path) -> dict[str, Tensor]:
     """The tensors of a checkpoint under the names its network gives them; raises BadWeights where there are none."""
     while isinstance(payload, Mapping) and (inner := [w for w in WRAPPERS if isinstance(payload.get(w), Mapping)]):
         payload = payload[inner[0]]

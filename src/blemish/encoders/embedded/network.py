@@ -77,12 +77,13 @@ class Embedded(nn.Module):
         last: int = 0,
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
+        normed: bool = True,
     ) -> Features:
         """Image embedding (N, D) in the space of words, the named layers' maps (N, h, w, C), as float32; no seams.
 
         projected: layer 5 in the space of words; the others have no place there.
         """
-        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra)
+        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra, normed=normed)
         if projected and set(layers) - {LAYERS}:
             raise BadInput(f"only layer {LAYERS} of this encoder can be projected into the space of words")
         check_layers(layers, LAYERS)
@@ -92,14 +93,14 @@ class Embedded(nn.Module):
 
     def see(self, images: Tensor) -> Seen:
         """Everything, with gradients where there are any."""
-        x = F.relu(self.trunk.stem(self.trunk.normalised(images, (), multiple=STRIDE)))
+        x = F.relu(self.trunk.stem(self.trunk.normalise(images, (), multiple=STRIDE)))
         x = F.max_pool2d(x, 3, 2, 1)
         stages = []
         for stage in self.trunk.stages:
             x = stage(x)
             stages.append(x)
         fine, middle, coarse = (join(x) for join, x in zip(self.lateral, stages[1:], strict=True))
-        joined = fine + enlarged(middle + enlarged(coarse))
+        joined = fine + enlarge(middle + enlarge(coarse))
         neck = self.mixing(F.relu(joined)) + joined
         active = F.relu(neck)
         pooled = [pool for x in (x, active) for pool in (x.mean((2, 3)), x.amax((2, 3)))]
@@ -123,18 +124,18 @@ class Embedded(nn.Module):
         return self.words.encode_prompts(prompts, deep=deep).float()
 
 
-def enlarged(x: Tensor) -> Tensor:
+def enlarge(x: Tensor) -> Tensor:
     """Twice the grid: (N, C, h, w) -> (N, C, 2h, 2w)."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-def described(model: Embedded) -> Tensor:
+def describe(model: Embedded) -> Tensor:
     """Configuration and vocabulary as the bytes of a tensor that goes into the checkpoint under `ABOUT`."""
     text = json.dumps({"config": asdict(model.config), "vocabulary": model.words.vocabulary}, ensure_ascii=False)
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
 
 
-def embedded(tensors: dict[str, Tensor], source: str) -> tuple[Embedded, dict[str, Tensor]]:
+def build_embedded(tensors: dict[str, Tensor], source: str) -> tuple[Embedded, dict[str, Tensor]]:
     """An empty network of the shape a checkpoint states, and the tensors that fill it, as float32."""
     try:
         about: dict[str, Any] = json.loads(bytes(tensors[ABOUT].tolist()))

@@ -113,7 +113,7 @@ class Words(nn.Module):
         device = self.norm.weight.device
         known = [0 if word in hidden else self.numbers.get(word, 0) for word in words]
         numbers = torch.tensor(known, dtype=torch.long, device=device)
-        found = [hashed(word, self.config.buckets) for word in words]
+        found = [piece_numbers(word, self.config.buckets) for word in words]
         starts = [0, *torch.tensor([len(each) for each in found]).cumsum(0).tolist()[:-1]] if found else []
         flat = torch.tensor(list(chain.from_iterable(found)), dtype=torch.long, device=device)
         offsets = torch.tensor(starts, dtype=torch.long, device=device)
@@ -127,7 +127,7 @@ def split(text: str) -> list[str]:
 
 
 @lru_cache(maxsize=1 << 14)
-def hashed(word: str, buckets: int) -> tuple[int, ...]:
+def piece_numbers(word: str, buckets: int) -> tuple[int, ...]:
     """The numbers of a word's pieces, 0 .. buckets - 1; at least one."""
     bordered = f"<{word}>"
     pieces = {bordered[at : at + n] for n in PIECES for at in range(len(bordered) - n + 1)} or {bordered}
