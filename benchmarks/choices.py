@@ -33,10 +33,11 @@ from blemish.blocks.maps import fuse_mean, maximum, top_mean
 from blemish.detectors.tab import TAB
 from blemish.errors import BadInput
 from blemish.evaluation import evaluate as evaluation
+from blemish.fitting import fit
 from blemish.images import read, resize, unit
 from blemish.metrics import image
 from blemish.pretrain.sources import flawed_photographs, on_photograph
-from blemish.types import TextEncoder
+from blemish.types import Batch, TextEncoder
 
 RAW = HERE / "choices.json"
 SIDE, SHOTS, TESTED, LEARNED = 256, 4, 8, 8
@@ -227,10 +228,10 @@ def tried(detector: TAB, material: Material, size: int) -> Iterator[tuple[str, T
     whole, words, patches = detector._look(test)
     for name, highest in HIGHEST.items():
         yield f"words alone, {size} px, {name}", fuse_mean(whole, highest(words)), detector._spread(words, test)
-    for detector.few, learned in VIEWS.items():
-        detector.fit([good])
+    for detector.views.few, learned in VIEWS.items():
+        fit(detector, [Batch(good)])
         distance, row = (each.squeeze(-1) for each in detector.bank.nearest(patches))
-        worse = (words - detector.worded.get_buffer("scores")[row]).clamp_min(0)
+        worse = (words - detector.bank.get_buffer("words")[row]).clamp_min(0)
         for trust in TRUSTS:
             grid = distance + trust * worse
             for name, highest in HIGHEST.items():

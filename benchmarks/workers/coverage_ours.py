@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from blemish import catalog, data, encoders
 from blemish.calibration.guarantees import false_rejects
 from blemish.calibration.thresholds import Goal, Scheme, calibrate_thresholds
-from blemish.fitting import good_parts
+from blemish.fitting import fit, good_parts
 from blemish.recipes.holdout import draw_folds, parts_of
-from blemish.types import GOOD, Encoder, Features, Geometry, Learner
+from blemish.types import GOOD, Batch, Encoder, Features, Geometry, Learner
 
 SIDE = 64
 """Small pictures: what is measured does not depend on how well a method tells them apart."""
@@ -80,7 +80,9 @@ def main() -> None:
     layers = (encoder.depth // 2, encoder.depth * 3 // 4)
     with torch.inference_mode(), _pictures(source) as paths:
         parts = [part[0] for part in parts_of(paths, every_picture=source == "drawn")]
-        pool = Pool(encoder, list(good_parts(parts, Geometry(SIDE, multiple=encoder.patch_size))), layers)
+        pool = Pool(
+            encoder, [batch.images for batch in good_parts(parts, Geometry(SIDE, multiple=encoder.patch_size))], layers
+        )
         detector = catalog.detector(method, cast("Encoder", pool), ARGUMENTS[method] | {"layers": layers})
         ways = [_covered(way, cast("Learner", detector), len(parts), int(splits)) for way in WAYS]
     print(json.dumps({"ways": ways}))
@@ -137,7 +139,7 @@ def _covered(way: Way, detector: Learner, parts: int, splits: int) -> dict[str, 
 
 
 def _fitted(detector: Learner, parts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    detector.fit(_images(parts))
+    fit(detector, map(Batch, _images(parts)))
 
     def scores(others: np.ndarray) -> np.ndarray:
         return torch.cat([detector(batch).image_score for batch in _images(others)]).double().numpy()

@@ -19,7 +19,7 @@ before, bank = peak_mib(), MemoryBank("euclidean")
 
 def fit() -> None:
     chosen = coreset(rows, len(rows) // 10, generator=torch.Generator().manual_seed(0))
-    bank.remember(rows[chosen])
+    bank.hold(rows[chosen])
 
 
 with torch.inference_mode():

@@ -29,7 +29,7 @@ from blemish.recipes import provenance, update
 from blemish.recipes import recipe as recipes
 from blemish.recipes.known_defects import WithKnownDefects
 from blemish.recipes.recipe import Recipe
-from blemish.types import GOOD, Detector, Encoder, Prediction, Sample
+from blemish.types import GOOD, Batch, Detector, Encoder, Learner, Prediction, Sample
 
 OVERKILL = 0.05
 SHOWN = 2
@@ -88,12 +88,12 @@ def streaming(method: str, encoder: Encoder, good: list[Path], test: list[Sample
     lot = len(good) // 10
     lots = [good[start : start + lot] for start in range(0, 10 * lot, lot)]
     whole = update.freeze(method, encoder, good=good[: 10 * lot])
-    ratio = float(recipes.bare(whole, encoder).ratio)  # type: ignore[attr-defined]
+    ratio = float(recipes.bare_detector(whole, {"encoder": encoder}).ratio)  # type: ignore[attr-defined]
     half = update.freeze(method, encoder, good=good[: 10 * lot], arguments={"ratio": ratio / 2})
     budget = size(whole, encoder) / 2
-    pupil = recipes.bare(whole, encoder)
-    assert isinstance(pupil, provenance.Pupil)
-    rows = torch.cat([pupil.study(images)[0][0] for _, images in loaded(good[: 10 * lot], pupil)])
+    pupil = recipes.bare_detector(whole, {"encoder": encoder})
+    assert isinstance(pupil, Learner)
+    rows = torch.cat([pupil.extract(Batch(images))[0][0] for _, images in loaded(good[: 10 * lot], pupil)])
     found = {
         "all at once": lambda: whole,
         "ten lots": lambda: in_lots(method, encoder, lots, None),
@@ -129,7 +129,7 @@ def showing(method: str, encoder: Encoder, good: list[Path], test: list[Sample],
     """Escapes of each type before and after two of it were shown, at thresholds from held-out good parts alone."""
     held = min(HELD_OUT, len(good) // 3)
     recipe = update.freeze(method, encoder, good=good[:-held])
-    detector = recipes.bare(recipe, encoder)
+    detector = recipes.bare_detector(recipe, {"encoder": encoder})
     say(f"{method}: looking at {held} held-out and {len(test)} test pictures")
     validation, seen = (look(detector, encoder, paths) for paths in (good[-held:], [each.image for each in test]))
     return [
@@ -216,9 +216,9 @@ def auroc(recipe: Recipe, encoder: Encoder, test: list[Sample]) -> float:
 
 def size(recipe: Recipe, encoder: Encoder) -> float:
     """MiB of what good parts have taught."""
-    pupil = recipes.bare(recipe, encoder)
-    assert isinstance(pupil, provenance.Pupil)
-    return provenance.known(pupil, recipe.tensors).bytes / 2**20
+    pupil = recipes.bare_detector(recipe, {"encoder": encoder})
+    assert isinstance(pupil, Learner)
+    return provenance.memory_of(pupil, recipe.tensors).bytes / 2**20
 
 
 def timed(make: Callable[[], Recipe]) -> tuple[Recipe, float]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blemish.errors import BlemishError
     from blemish.evaluation.evaluate import evaluate
     from blemish.evaluation.validate import validate
-    from blemish.fitting import good_parts
+    from blemish.fitting import fit, good_parts
     from blemish.inspection import inspect
     from blemish.recipes.calibrate import calibrate
     from blemish.recipes.recipe import Recipe
@@ -28,13 +28,14 @@ if TYPE_CHECKING:
     from blemish.recipes.recipe import load as load_recipe
     from blemish.recipes.recipe import save as save_recipe
     from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
-    from blemish.types import Features, Geometry, Prediction, Sample
+    from blemish.types import Batch, Features, Geometry, Prediction, Sample
     # tables: end
 
 __version__ = "0.1.0"
 
 _WHERE = {
     "BlemishError": "blemish.errors:BlemishError",
+    "Batch": "blemish.types:Batch",
     "Features": "blemish.types:Features",
     "Geometry": "blemish.types:Geometry",
     "Goal": "blemish.calibration.thresholds:Goal",
@@ -45,6 +46,7 @@ _WHERE = {
     "add_good": "blemish.recipes.update:add_good",
     "calibrate": "blemish.recipes.calibrate:calibrate",
     "evaluate": "blemish.evaluation.evaluate:evaluate",
+    "fit": "blemish.fitting:fit",
     "forget": "blemish.recipes.update:forget",
     "freeze": "blemish.recipes.update:freeze",
     "good_parts": "blemish.fitting:good_parts",
@@ -62,6 +64,7 @@ _WHERE = {
 __all__ = [
     "TAB",
     "AnomalyDINO",
+    "Batch",
     "BlemishError",
     "Features",
     "Geometry",
@@ -77,6 +80,7 @@ __all__ = [
     "add_good",
     "calibrate",
     "evaluate",
+    "fit",
     "forget",
     "freeze",
     "good_parts",

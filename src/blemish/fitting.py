@@ -1,19 +1,25 @@
-"""From the name of a method to a detector that has seen its good parts."""
+"""Learning from good parts: the one way in which a detector, by name or by itself, comes to know them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
-from torch import Tensor
+import torch
 
 from blemish import catalog
+from blemish.blocks.rotation import views_of
+from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput
+from blemish.files import sha256_of
 from blemish.images import keyed_batches
-from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
-from blemish.types import Detector, Encoder, Geometry, Learner
+from blemish.inspection import WHOLE, Unreadable, View, device_of, keep_readable, stream
+from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
+
+L = TypeVar("L", bound=Learner)
 
 Watch = Callable[[str, int], Callable[[], None]]
 """watch(stage, total) -> a function to call after each picture of that stage."""
@@ -31,12 +37,67 @@ def good_parts(
     view: View = WHOLE,
     batch_size: int = 8,
     unreadable: list[Unreadable] | None = None,
-) -> Iterator[Tensor]:
-    """Batches (N, 3, h, w) for `fit`; what cannot be read is added to `unreadable`, or raised without it."""
+    advance: Callable[[], None] | None = None,
+    accept: Callable[[Path, str], bool] | None = None,
+) -> Iterator[Batch]:
+    """Batches to learn from, named by their paths; files that are equal byte for byte are read as one.
 
-    pictures = keep_readable(stream(paths, geometry, view=view), unreadable)
-    inputs = ((None, image) for _, found in pictures for image in found.inputs)
-    return (batch for _, batch in keyed_batches(inputs, batch_size))
+    What cannot be read is added to `unreadable`, or raised without it. `accept` is asked about each of the others, by
+    its path and sha256, and `advance` called after every path.
+    """
+    digests: set[str] = set()
+
+    def is_new(path: Path) -> bool:
+        found, before = sha256_of(path), len(digests)
+        digests.add(found)
+        return len(digests) > before and (accept is None or accept(path, found))
+
+    pictures = keep_readable(stream(paths, geometry, view=view, advance=advance), unreadable)
+    inputs = ((source.id, image) for source, found in pictures if is_new(Path(source.id)) for image in found.inputs)
+    return (Batch(images, names=tuple(names)) for names, images in keyed_batches(inputs, batch_size))
+
+
+def fit(detector: L, batches: Iterable[Batch]) -> L:
+    """The detector, which has learned from batches of good parts and forgotten what it knew; they are read once.
+
+    Memories that predict by sums take constant room meanwhile, see `blocks.rows.Absorbing`.
+    """
+    parts = memories(detector)
+    for memory in parts:
+        memory.forget()
+    lots: list[list[Rows]] = [[] for _ in parts]
+    for _, groups in extract_all(detector, batches):
+        for memory, lot, rows in zip(parts, lots, groups, strict=True):
+            lot.append(rows)
+            if isinstance(memory, Absorbing):
+                rows = concatenate(lot)
+                done = memory.absorb(*rows)
+                lot[:] = [tuple(tensor[done:] for tensor in rows)]
+    for memory, lot in zip(parts, lots, strict=True) if all(lots) else ():
+        rows = concatenate(lot)
+        kept = detector.consolidate(rows[0]) if isinstance(detector, Consolidator) else slice(None)
+        memory.hold(*(tensor[kept] for tensor in rows))
+    if not all(memory.fitted for memory in parts):
+        raise BadInput("there is nothing to learn from: fit() received no images of good parts")
+    return detector
+
+
+def extract_all(learner: Learner, batches: Iterable[Batch]) -> Iterator[tuple[Batch, tuple[Rows, ...]]]:
+    """Each batch and what a learner extracts of it; a learner without memory first decides about views of images.
+
+    For that as many images are held back as may be seen in other views; tiles count as images.
+    """
+    waiting, held, views = iter(batches), list[Batch](), views_of(learner)
+    if views and not any(memory.fitted for memory in memories(learner)):
+        while sum(map(len, held)) <= max(each.few for each in views) and (batch := next(waiting, None)):
+            held.append(batch)
+        for each in views:
+            each.count_images(sum(map(len, held)))
+    for batch in chain(held, waiting):
+        there = batch.to(device_of(learner))
+        with torch.no_grad():
+            rows = learner.extract(there)
+        yield there, rows
 
 
 def default_method(encoder: Encoder, *, good: bool) -> str:
@@ -66,13 +127,8 @@ def fit_detector(
         raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
     if good:
         advance = watch("learning from good parts", len(good))
-        batches = good_parts(good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable)
-        cast(Learner, detector).fit(_watched(batches, advance))
+        batches = good_parts(
+            good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable, advance=advance
+        )
+        fit(cast(Learner, detector), batches)
     return detector
-
-
-def _watched(batches: Iterable[Tensor], advance: Callable[[], None]) -> Iterator[Tensor]:
-    for batch in batches:
-        yield batch
-        for _ in batch:
-            advance()

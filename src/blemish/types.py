@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
@@ -191,13 +191,26 @@ class Detector(Protocol):
         """The prediction of each image does not depend on the others in the batch."""
 
 
+@runtime_checkable
 class Learner(Detector, Protocol):
-    """A detector that learns from normal images first; fitting again forgets the first fit."""
+    """A detector that learns from good parts, see `fitting`: its memories keep what it extracts."""
 
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Learn from batches of (N, 3, H, W) images of good parts, read once."""
+    def extract(self, batch: Batch) -> tuple[tuple[Tensor, ...], ...]:
+        """What pictures of good parts teach, tensors for each memory; in each as many rows for every picture, in order.
+
+        What is extracted of a picture does not depend on the others in the batch.
+        """
 
 
+@runtime_checkable
+class Consolidator(Learner, Protocol):
+    """A learner that remembers only some of the rows that were learned together."""
+
+    def consolidate(self, rows: Tensor) -> Tensor:
+        """Numbers of the rows (M, ...) to remember."""
+
+
+@runtime_checkable
 class Trainable(Detector, Protocol):
     """A detector whose parameters are trained by gradients: `training.train` calls `loss` and knows nothing else."""
 

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from blemish.benchmark.verdicts import Verdict, rates, threshold, verdict
+from blemish.benchmark.verdicts import rates
+from blemish.calibration.thresholds import Verdict, calibrate_on_average
 
 finite = st.floats(-1e6, 1e6)
 judged = st.lists(
@@ -17,27 +18,24 @@ judged = st.lists(
 
 @given(st.lists(finite, min_size=1, max_size=60), st.floats(0.01, 0.99))
 def test_no_more_than_the_allowed_of_those_held_out_are_rejected(scores: list[float], alpha: float) -> None:
-    limit = threshold(scores, alpha)
+    found = calibrate_on_average(scores, alpha)
     allowed = max(1, math.floor(alpha * (len(scores) + 1)))
-    assert sum(verdict(score, limit) == "reject" for score in scores) <= allowed - 1
-    assert limit is not None
+    assert sum(found.verdict(score) == "reject" for score in scores) <= allowed - 1
     kth = sorted(scores, reverse=True)[allowed - 1]
-    assert verdict(kth, limit) == "accept"
-    assert verdict(math.nextafter(kth, math.inf), limit) == "reject"
+    assert found.verdict(kth) == "accept"
+    assert found.verdict(math.nextafter(kth, math.inf)) == "reject"
 
 
 @pytest.mark.parametrize("held", [19, 20, 50, 137])
 def test_good_parts_are_rejected_at_no_more_than_alpha_on_average(held: int) -> None:
     rng = np.random.default_rng(0)
     draws = rng.standard_cauchy((4000, held + 1))
-    rejected = np.mean([verdict(row[0], threshold(row[1:].tolist(), 0.05)) == "reject" for row in draws])
+    rejected = np.mean([row[0] >= calibrate_on_average(row[1:].tolist(), 0.05).reject for row in draws])
     assert rejected <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 4000)
     assert rejected >= math.floor(0.05 * (held + 1)) / (held + 1) - 3 * math.sqrt(0.05 * 0.95 / 4000)
 
 
 def test_without_parts_held_out_there_is_no_verdict() -> None:
-    assert threshold([], 0.05) is None
-    assert verdict(1.0, None) is None
     assert rates(["good", "dent"], [None, None]) == {"f1": None, "accuracy": None, "escape": None, "overkill": None}
 
 

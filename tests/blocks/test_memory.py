@@ -5,11 +5,11 @@ import sys
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks import memory
 from blemish.blocks.memory import MemoryBank, Metric, Search
-from blemish.blocks.rows import concatenate
 from blemish.errors import BadInput, MissingExtra, NotFitted
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
@@ -22,7 +22,7 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 def bank(rows: Tensor, metric: Metric = "cosine", search: Search = "torch") -> MemoryBank:
     made = MemoryBank(metric, search=search)
-    made.remember(rows)
+    made.hold(F.normalize(rows, dim=-1) if metric == "cosine" else rows)
     return made
 
 
@@ -99,23 +99,21 @@ def test_unknown_metrics_and_searches_are_refused() -> None:
 
 def test_remembering_again_replaces_the_bank_and_keeps_no_hold_of_the_rows() -> None:
     made, rows = bank(drawn(5, 3), "euclidean"), drawn(4, 3, seed=1)
-    made.remember(rows)
+    made.hold(rows)
     kept = made.rows.clone()
     rows.zero_()
     assert torch.equal(made.rows, kept)
     assert made.rows.shape == (4, 3)
 
 
-def test_gathered_lays_batches_one_below_the_other() -> None:
-    grids = [drawn(2, 3, 4, 5), drawn(1, 2, 2, 5, seed=1)]
-    rows = concatenate(iter(grids))
-    assert torch.equal(rows, torch.cat([grids[0].reshape(24, 5), grids[1].reshape(4, 5)]))
-
-
-@pytest.mark.parametrize("batches", [[], [torch.empty(0, 4, 4, 5)]])
-def test_gathering_nothing_is_refused(batches: list[Tensor]) -> None:
-    with pytest.raises(BadInput, match="no images"):
-        concatenate(batches)
+def test_numbers_lie_beside_the_rows() -> None:
+    made = MemoryBank("euclidean", beside=["words"])
+    rows, words = drawn(5, 3), drawn(5, seed=1)
+    made.hold(rows, words)
+    assert all(torch.equal(found, given) for found, given in zip(made.recall(), (rows, words), strict=True))
+    assert torch.equal(made.get_buffer("words")[made.nearest(rows)[1].squeeze(-1)], words)
+    made.hold(rows[:0], words[:0])
+    assert not made.fitted
 
 
 @by_metric

@@ -37,7 +37,7 @@ def parts(tmp_path: Path) -> Path:
 
 
 def freeze(parts: Path, *more: object) -> Result:
-    return run("recipe", "freeze", parts / "a.blemish", "--normal", parts / "good", "--product", "cap", *QUICK, *more)
+    return run("recipe", "freeze", parts / "a.blemish", "--normal", parts / "good", *QUICK, *more)
 
 
 def inspect(parts: Path, *more: object) -> Result:
@@ -124,7 +124,7 @@ def test_the_page_of_a_run_says_by_which_recipe_it_was_decided(parts: Path) -> N
     assert page.about["start"] == {"accept": pixel, "reject": pixel * 1.001, "origin": "calibration"}
     assert page.about["calibration"] == used.calibration.as_json()
     assert page.about["taught"] == [{"name": each.name, "kind": each.kind, "id": each.id} for each in used.taught]
-    assert page.about["title"] == "cap"
+    assert page.about["title"] == "a"
     worst = page.items[0]
     assert (Path(worst["path"]).stem, worst["verdict"], worst["type"]) == ("spot", "reject", "spot")
 
@@ -234,7 +234,7 @@ def test_show_says_what_is_in_it(parts: Path) -> None:
     result = run("recipe", "show", parts / "a.blemish")
     assert result.exit_code == 0, result.output
     found = load(parts / "a.blemish")
-    for text in (found.hash, "patchcore", "test-tiny", "cap", "good 5", found.taught[0].id, "good4.png"):
+    for text in (found.hash, "patchcore", "test-tiny", "good 5", found.taught[0].id, "good4.png"):
         assert text in result.stdout
     told = json.loads(run("recipe", "show", parts / "a.blemish", "--json").stdout)
     assert told["hash"] == found.hash
@@ -275,8 +275,14 @@ def inspect_with(parts: Path, name: str) -> Result:
 def test_words_alone_can_be_frozen(parts: Path) -> None:
     options = ["--product", "cap", "--encoder", "test-tiny", "--method", "tab", "--set", 'defects=["dent"]']
     assert run("recipe", "freeze", parts / "w.blemish", *options).exit_code == 0
-    assert load(parts / "w.blemish").defects == ("dent",)
+    assert load(parts / "w.blemish").arguments == {"product": "cap", "defects": ["dent"]}
     assert inspect_with(parts, "w.blemish").exit_code == 0
+
+
+def test_a_product_is_for_methods_that_read_words(parts: Path) -> None:
+    result = run("recipe", "freeze", parts / "b.blemish", "--normal", parts / "good", "--product", "cap", *QUICK)
+    assert result.exit_code == 1
+    assert "patchcore takes no product" in result.stderr
 
 
 def test_an_unreadable_good_part_is_listed_and_the_rest_frozen(parts: Path) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.support.learning import learn
 from tests.support.quick import SIDE, quick
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -60,7 +61,7 @@ def module(detector: Learner) -> nn.Module:
 @cache
 def ready(name: str, fitted: bool = True) -> Learner:
     """Shared between tests, none of which may change it."""
-    return made(name).fit(GOOD) if fitted else made(name)
+    return learn(made(name), GOOD) if fitted else made(name)
 
 
 def assert_same(one: Prediction, other: Prediction) -> None:
@@ -110,7 +111,7 @@ def test_a_planted_defect_scores_higher_and_shows_where_it_is(name: str) -> None
 
 @learners
 def test_good_parts_need_not_be_square(name: str) -> None:
-    detector = made(name).fit([pictures(4, 3, 64, 96)])
+    detector = learn(made(name), [pictures(4, 3, 64, 96)])
     found = detector(pictures(2, 4, 64, 96))
     assert found.anomaly_map.shape == (2, 64, 96)
     assert found.image_score.isfinite().all()
@@ -135,12 +136,12 @@ def test_without_good_parts_it_says_so(name: str) -> None:
 @learners
 def test_fitting_to_nothing_is_refused(name: str) -> None:
     with pytest.raises(BadInput, match="no images"):
-        made(name).fit([])
+        learn(made(name), [])
 
 
 @learners
 def test_one_good_part_is_enough(name: str) -> None:
-    found = made(name).fit([GOOD[0][:1]])(TEST)
+    found = learn(made(name), [GOOD[0][:1]])(TEST)
     assert found.image_score.isfinite().all()
     assert found.anomaly_map.isfinite().all()
 
@@ -155,20 +156,20 @@ def test_fit_reads_an_iterator_once_and_returns_the_detector(name: str) -> None:
             yield batch
 
     detector = made(name)
-    assert detector.fit(once()) is detector
+    assert learn(detector, once()) is detector
     assert taken == [0, 1]
     assert_same(detector(TEST), ready(name)(TEST))
 
 
 @learners
 def test_fitting_again_forgets_the_first_time(name: str) -> None:
-    again = made(name).fit([pictures(2, 30).flip(2)]).fit(GOOD)
+    again = learn(learn(made(name), [pictures(2, 30).flip(2)]), GOOD)
     assert_same(again(TEST), ready(name)(TEST))
 
 
 @learners
 def test_the_same_seed_gives_the_same_result(name: str) -> None:
-    assert_same(made(name).fit(GOOD)(TEST), ready(name)(TEST))
+    assert_same(learn(made(name), GOOD)(TEST), ready(name)(TEST))
 
 
 @ways
@@ -183,8 +184,8 @@ def test_a_fresh_instance_takes_over_the_state_bit_for_bit(name: str, fitted: bo
 
 
 @learners
-def test_a_state_replaces_what_another_fit_has_learned(name: str) -> None:
-    other = made(name).fit([pictures(2, 30)])
+def test_a_state_replaces_what_another_fit_has_learn(name: str) -> None:
+    other = learn(made(name), [pictures(2, 30)])
     module(other).load_state_dict(module(ready(name)).state_dict())
     assert_same(other(TEST), ready(name)(TEST))
 
@@ -194,7 +195,7 @@ def test_a_copy_is_independent_of_its_original(name: str, fitted: bool) -> None:
     detector = ready(name, fitted)
     before, twin = detector(TEST), copy.deepcopy(detector)
     assert_same(twin(TEST), before)
-    twin.fit([pictures(2, 30).flip(2)])
+    learn(twin, [pictures(2, 30).flip(2)])
     assert_same(detector(TEST), before)
 
 
@@ -202,7 +203,7 @@ def test_a_copy_is_independent_of_its_original(name: str, fitted: bool) -> None:
 def test_pictures_and_the_global_random_state_are_left_alone(name: str) -> None:
     good, test = [batch.clone() for batch in GOOD], TEST.clone()
     before = torch.get_rng_state(), random.getstate(), np.random.get_state(legacy=False)
-    made(name).fit(good)(test)
+    learn(made(name), good)(test)
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
     after = np.random.get_state(legacy=False)

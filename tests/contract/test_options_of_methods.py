@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 import torch
 from tests.contract.test_every_detector import GOOD, TEST
+from tests.support.learning import learn
 from tests.support.quick import SIDE
 from torch import Tensor
 from torch.nn import functional as F
@@ -24,18 +25,18 @@ from blemish.detectors.subspace_ad import SubspaceAD
 from blemish.detectors.tab import TAB
 from blemish.detectors.winclip import WinCLIP
 from blemish.errors import BadInput, UnknownName
-from blemish.types import TextEncoder
+from blemish.types import Batch, TextEncoder
 
 TINY = "test-tiny"
 
 
 def patchcore(*, neighbours: int = 1, squared: bool = True) -> PatchCore:
-    return PatchCore(TINY, neighbours=neighbours, squared=squared, width=32, sigma=0).fit(GOOD)
+    return learn(PatchCore(TINY, neighbours=neighbours, squared=squared, width=32, sigma=0), GOOD)
 
 
 def test_patchcore_keeps_the_share_of_patches_asked_for() -> None:
     for ratio in (0.01, 0.25, 1.0):
-        detector = PatchCore(TINY, ratio=ratio, width=8).fit(GOOD)
+        detector = learn(PatchCore(TINY, ratio=ratio, width=8), GOOD)
         assert len(detector.bank.rows) == max(1, round(8 * 64 * ratio))
 
 
@@ -62,7 +63,7 @@ def test_patchcore_discounts_its_score_by_equation_7(neighbours: int) -> None:
 
 
 def bank(turns: int, few: int, batches: list[Tensor]) -> Tensor:
-    return AnomalyDINO(TINY, image_size=SIDE, turns=turns, few=few).fit(batches).bank.rows
+    return learn(AnomalyDINO(TINY, image_size=SIDE, turns=turns, few=few), batches).bank.rows
 
 
 def test_anomaly_dino_turns_good_parts_while_they_are_few() -> None:
@@ -74,14 +75,14 @@ def test_anomaly_dino_turns_good_parts_while_they_are_few() -> None:
 
 def test_anomaly_dino_remembers_evenly_spaced_turns() -> None:
     turned = torch.cat([rotate(GOOD[0], angle) for angle in (0, 90, 180, 270)])
-    plain = AnomalyDINO(TINY, image_size=SIDE, turns=1, few=99).fit([turned])
-    found = AnomalyDINO(TINY, image_size=SIDE, turns=4).fit([GOOD[0]])
+    plain = learn(AnomalyDINO(TINY, image_size=SIDE, turns=1, few=99), [turned])
+    found = learn(AnomalyDINO(TINY, image_size=SIDE, turns=4), [GOOD[0]])
     assert_close(found(TEST).anomaly_map, plain(TEST).anomaly_map, rtol=1e-5, atol=1e-6)
 
 
 def test_anomaly_dino_masks_the_background_with_0() -> None:
-    detector = AnomalyDINO(TINY, image_size=SIDE, turns=1, masked=True, sigma=0).fit(GOOD)
-    plain = AnomalyDINO(TINY, image_size=SIDE, turns=1, sigma=0).fit(GOOD)
+    detector = learn(AnomalyDINO(TINY, image_size=SIDE, turns=1, masked=True, sigma=0), GOOD)
+    plain = learn(AnomalyDINO(TINY, image_size=SIDE, turns=1, sigma=0), GOOD)
     seen = foreground(detector._patches(TEST))
     grid = plain.bank.distance(plain._patches(TEST)) * seen
     assert_close(detector(TEST).image_score, grid.flatten(1).amax(1))  # 1 % of 64 patches is less than one
@@ -96,16 +97,20 @@ def test_padim_draws_channels_by_its_seed() -> None:
 
 def test_padim_refuses_another_grid_than_it_was_fitted_to() -> None:
     with pytest.raises(BadInput, match="which was fitted"):
-        PaDiM(TINY, channels=5).fit(GOOD)(torch.rand(1, 3, SIDE, 2 * SIDE, generator=torch.Generator().manual_seed(0)))
+        learn(PaDiM(TINY, channels=5), GOOD)(
+            torch.rand(1, 3, SIDE, 2 * SIDE, generator=torch.Generator().manual_seed(0))
+        )
 
 
 def test_subspace_ad_turns_by_its_seed() -> None:
-    first, other = (SubspaceAD(TINY, image_size=SIDE, turns=1, seed=seed).fit(GOOD)(TEST) for seed in (1, 2))
+    first, other = (learn(SubspaceAD(TINY, image_size=SIDE, turns=1, seed=seed), GOOD)(TEST) for seed in (1, 2))
     assert not torch.equal(first.anomaly_map, other.anomaly_map)
 
 
 def test_subspace_ad_keeps_more_directions_for_more_variance() -> None:
-    few, many = (SubspaceAD(TINY, turns=0, variance=share).fit(GOOD).subspace.axes.shape[1] for share in (0.5, 0.999))
+    few, many = (
+        learn(SubspaceAD(TINY, turns=0, variance=share), GOOD).subspace.axes.shape[1] for share in (0.5, 0.999)
+    )
     assert few < many
 
 
@@ -119,7 +124,7 @@ def test_winclip_reads_the_product_and_the_wording() -> None:
 
 def test_winclip_scores_stay_between_0_and_1_and_sharpen_with_the_temperature() -> None:
     warm, cold = (WinCLIP(TINY, temperature=degree)(TEST) for degree in (0.07, 0.01))
-    for found in (warm, cold, WinCLIP(TINY).fit(GOOD)(TEST)):
+    for found in (warm, cold, learn(WinCLIP(TINY), GOOD)(TEST)):
         assert found.anomaly_map.min() >= 0
         assert found.anomaly_map.max() <= 1
     assert ((cold.image_score - 0.5).abs() > (warm.image_score - 0.5).abs()).all()
@@ -128,7 +133,7 @@ def test_winclip_scores_stay_between_0_and_1_and_sharpen_with_the_temperature() 
 def test_a_good_part_itself_has_no_reference_score_in_winclip() -> None:
     """What is left of its score is half of the words'."""
     one = GOOD[0][:1]
-    plain, fitted = WinCLIP(TINY)(one), WinCLIP(TINY).fit([one])(one)
+    plain, fitted = WinCLIP(TINY)(one), learn(WinCLIP(TINY), [one])(one)
     assert_close(fitted.image_score, plain.image_score / 2, rtol=1e-5, atol=1e-6)
     assert_close(fitted.anomaly_map, plain.anomaly_map / 2, rtol=1e-5, atol=1e-6)
 
@@ -142,18 +147,18 @@ def test_patchcore_equalizes_layers_of_one_grid_unless_told_otherwise() -> None:
 def test_subspace_ad_turns_its_good_parts_only_while_they_are_few() -> None:
     images = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
 
-    def learned(*, turns: int, few: int) -> torch.Tensor:
-        return SubspaceAD(TINY, image_size=SIDE, turns=turns, few=few).fit([images]).subspace.mean
+    def mean(*, turns: int, few: int) -> torch.Tensor:
+        return learn(SubspaceAD(TINY, image_size=SIDE, turns=turns, few=few), [images]).subspace.mean
 
-    still = learned(turns=0, few=3)
-    assert torch.equal(learned(turns=2, few=2), still)
-    assert not torch.allclose(learned(turns=2, few=3), still)
+    still = mean(turns=0, few=3)
+    assert torch.equal(mean(turns=2, few=2), still)
+    assert not torch.allclose(mean(turns=2, few=3), still)
 
 
 def test_subspace_ad_turns_the_same_way_in_batches_of_any_size() -> None:
     images = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(3))
-    one = SubspaceAD(TINY, image_size=SIDE, turns=2).fit([images]).subspace.mean
-    two = SubspaceAD(TINY, image_size=SIDE, turns=2).fit(images.split(1)).subspace.mean
+    one = learn(SubspaceAD(TINY, image_size=SIDE, turns=2), [images]).subspace.mean
+    two = learn(SubspaceAD(TINY, image_size=SIDE, turns=2), images.split(1)).subspace.mean
     torch.testing.assert_close(one, two)
 
 
@@ -194,7 +199,7 @@ def test_tab_without_good_parts_is_what_the_words_say() -> None:
 
 
 def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> None:
-    detector, memory = (TAB(TINY, trust=trust, few=0, sigma=0).fit(GOOD) for trust in (0.5, 0.0))
+    detector, memory = (learn(TAB(TINY, trust=trust, few=0, sigma=0), GOOD) for trust in (0.5, 0.0))
     _, words, patches = detector._look(TEST)
     distance, row = (found.squeeze(-1) for found in detector.bank.nearest(patches))
     _, good, _ = detector._look(torch.cat(GOOD))
@@ -205,30 +210,30 @@ def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> Non
 
 
 def test_a_good_part_itself_has_no_score_in_tab() -> None:
-    found = TAB(TINY).fit(GOOD)(GOOD[0])
+    found = learn(TAB(TINY), GOOD)(GOOD[0])
     assert_close(found.image_score, torch.zeros(4), rtol=0, atol=1e-5)
 
 
 def test_tab_learns_few_good_parts_mirrored_as_well() -> None:
-    mirrored, plain = (TAB(TINY, trust=0, few=few).fit(GOOD) for few in (8, 7))
+    mirrored, plain = (learn(TAB(TINY, trust=0, few=few), GOOD) for few in (8, 7))
     assert len(mirrored.bank.rows) == 4 * len(plain.bank.rows)
     for axes in ((-1,), (-2,), (-2, -1)):
         part = GOOD[0].flip(axes)
         assert_close(mirrored(part).image_score, torch.zeros(len(part)), rtol=0, atol=1e-5)
         assert (plain(part).image_score > 1e-4).all()
-    assert torch.equal(mirrored.study(GOOD[0])[0][0][:64], plain.study(GOOD[0])[0][0][:64])
+    assert torch.equal(mirrored.extract(Batch(GOOD[0]))[0][0][:64], plain.extract(Batch(GOOD[0]))[0][0][:64])
 
 
 def test_tab_remembers_a_coreset_of_many_patches_and_what_the_words_say_of_each() -> None:
-    everything, some = (TAB(TINY, product="cap", few=0, most=most).fit(GOOD) for most in (8192, 40))
+    everything, some = (learn(TAB(TINY, product="cap", few=0, most=most), GOOD) for most in (8192, 40))
     assert len(everything.bank.rows) == 8 * 64
     assert len(some.bank.rows) == 40
     apart, row = everything.bank.nearest(some.bank.rows)
     assert_close(apart, torch.zeros_like(apart), rtol=0, atol=1e-5)
-    said = everything.worded.get_buffer("scores")[row.squeeze(-1)]
-    assert_close(some.worded.get_buffer("scores"), said)
-    assert torch.equal(some.bank.rows, TAB(TINY, product="cap", few=0, most=40).fit(GOOD).bank.rows)
-    assert not torch.equal(some.bank.rows, TAB(TINY, product="cap", few=0, most=40, seed=1).fit(GOOD).bank.rows)
+    said = everything.bank.get_buffer("words")[row.squeeze(-1)]
+    assert_close(some.bank.get_buffer("words"), said)
+    assert torch.equal(some.bank.rows, learn(TAB(TINY, product="cap", few=0, most=40), GOOD).bank.rows)
+    assert not torch.equal(some.bank.rows, learn(TAB(TINY, product="cap", few=0, most=40, seed=1), GOOD).bank.rows)
 
 
 def test_tab_remembers_its_layers_and_the_last() -> None:

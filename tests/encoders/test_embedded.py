@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tests.support.checkpoints import pictures
+from tests.support.learning import learn
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -142,7 +143,7 @@ def test_hidden_words_are_read_by_their_pieces_alone() -> None:
     assert_close(found[1], plain[1], rtol=0, atol=1e-6)
 
 
-def test_the_row_of_no_word_is_never_learned() -> None:
+def test_the_row_of_no_word_is_never_learn() -> None:
     words = Words(KNOWN, READS)
     words(["unheard of", "scratch"]).sum().backward()
     gradient = words.known.weight.grad
@@ -326,7 +327,7 @@ def test_every_method_takes_it_with_its_defaults(name: str) -> None:
     few: dict[str, Any] = {"channels": 10} if name == "padim" else {"width": 16} if name == "patchcore" else {}
     detector = catalog.method(name)(model(), **few)
     if card.normal != "none":
-        detector.fit([pictures(64, 64)])
+        learn(detector, [pictures(64, 64)])
     found = detector(pictures(64, 64))
     assert found.anomaly_map.shape == (2, 64, 64)
     assert found.image_score.isfinite().all()

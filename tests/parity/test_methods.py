@@ -15,6 +15,7 @@ from typing import Any, cast
 import pytest
 import torch
 from safetensors.torch import load_file
+from tests.support.learning import learn
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
@@ -22,10 +23,11 @@ from torch.testing import assert_close
 from blemish import encoders
 from blemish.blocks import foreground as masks
 from blemish.blocks.coreset import greedy_k_center
-from blemish.blocks.density import PositionGaussian, Subspace, mean_and_covariance
+from blemish.blocks.density import PositionGaussian, Subspace
 from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
+from blemish.blocks.moments import mean_and_covariance, moments
 from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.blocks.prompts import WINCLIP, WORDINGS, sentences
 from blemish.blocks.similarity import anomaly_probability
@@ -106,7 +108,7 @@ def test_patchcore_chooses_the_same_approximate_coreset() -> None:
 def test_patchcore_finds_the_same_neighbours_scores_and_map() -> None:
     data = stored("patchcore")
     bank = MemoryBank("euclidean")
-    bank.remember(data["bank"])
+    bank.hold(data["bank"])
     distances, numbers = bank.nearest(data["test.features"])
     assert torch.equal(numbers.squeeze(-1), data["nearest"])
     scores = distances.squeeze(-1).square()
@@ -118,7 +120,7 @@ def test_patchcore_finds_the_same_neighbours_scores_and_map() -> None:
 def test_the_patchcore_detector_gives_the_same_prediction() -> None:
     data = stored("patchcore")
     detector = PatchCore(_features("patchcore", patch_size=4), layers=[1])
-    detector.bank.remember(data["bank"])
+    detector.bank.hold(data["bank"])
     detector._patches = lambda images: detector.encoder(images, layers=[1]).patches[0]  # type: ignore[method-assign]
     found = detector(numbered(5, 2, 32, 40))
     assert_near(found.image_score, data["image_score"])
@@ -131,14 +133,14 @@ def _features(method: str, *, patch_size: int) -> Encoder:
 
 def anomaly_dino(masked: bool) -> Prediction:
     detector = AnomalyDINO(_features("anomaly_dino", patch_size=3), turns=1, masked=masked)
-    found: Prediction = detector.fit([numbered(0, 2, 42, 60)])(numbered(2, 2, 42, 60))
+    found: Prediction = learn(detector, [numbered(0, 2, 42, 60)])(numbered(2, 2, 42, 60))
     return found
 
 
 def test_anomaly_dino_measures_the_same_distances() -> None:
     data = stored("anomaly_dino")
     bank = MemoryBank()
-    bank.remember(data["train.features"].flatten(0, 2))
+    bank.hold(F.normalize(data["train.features"].flatten(0, 2), dim=-1))
     assert_near(bank.distance(data["test.features"]), data["plain.distances"])
 
 
@@ -168,15 +170,15 @@ def test_the_masked_anomaly_dino_differs_only_where_the_masks_do() -> None:
 
 
 def test_subspace_ad_finds_the_same_subspace() -> None:
-    data, subspace = stored("subspace_ad"), Subspace()
+    data, subspace = stored("subspace_ad"), Subspace(0.99)
     rows = data["train.features"].flatten(0, 2)
-    subspace.learn(torch.split(rows, 240), 0.99)
+    subspace.hold(*map(torch.stack, zip(*map(moments, torch.split(rows, 240)), strict=True)))
     assert_near(subspace.mean, data["mean"])
     assert subspace.axes.shape[1] == int(data["kept"])
     # A direction's sign is arbitrary.
     turned = subspace.axes * (subspace.axes * data["components"]).sum(0).sign()
     assert_close(turned, data["components"], rtol=1e-4, atol=1e-5)
-    _, covariance = mean_and_covariance([rows])
+    _, covariance = mean_and_covariance(moments(rows))
     values = torch.linalg.eigvalsh(covariance).flip(0)[: int(data["kept"])]
     assert_close(values.float(), data["eigenvalues"], rtol=1e-5, atol=0)
     assert_near(subspace.residual(data["test.features"]), data["scores"], rtol=1e-4)
@@ -186,7 +188,7 @@ def test_the_subspace_ad_detector_gives_the_same_prediction() -> None:
     data = stored("subspace_ad")
     assert_near(upsample(data["scores"], (40, 48)), data["resized_map"])
     detector = SubspaceAD(_features("subspace_ad", patch_size=4), layers=[1], turns=0)
-    found = detector.fit([numbered(0, 2, 40, 48), numbered(2, 2, 40, 48)])(numbered(4, 2, 40, 48))
+    found = learn(detector, [numbered(0, 2, 40, 48), numbered(2, 2, 40, 48)])(numbered(4, 2, 40, 48))
     assert_near(found.anomaly_map, data["anomaly_map"], rtol=1e-4)
     assert_near(found.image_score, data["image_score"], rtol=1e-4)
 
@@ -202,12 +204,12 @@ def test_padim_joins_layers_alike() -> None:
 
 
 def test_padim_estimates_the_same_gaussians_and_distances() -> None:
-    data, gaussian = stored("padim"), PositionGaussian()
+    data, gaussian = stored("padim"), PositionGaussian(0.01)
     train = padim_embedding("train")
-    mean, covariance = mean_and_covariance(torch.split(train, 5))
+    mean, covariance = (each.float() for each in mean_and_covariance(moments(train)))
     assert_near(mean, data["mean"])
     assert_close(covariance + 0.01 * torch.eye(7), data["covariance"], rtol=1e-5, atol=1e-5)
-    gaussian.learn(torch.split(train, 5), 0.01)
+    gaussian.hold(train)
     assert_close(gaussian.distance(data["test.embedding"]), data["distances"], rtol=1e-4, atol=1e-5)
     assert_close(gaussian.distance(data["test.embedding"]), data["anomalib.distances"], rtol=0, atol=5e-3)
 
@@ -217,7 +219,7 @@ def test_the_padim_detector_gives_the_same_prediction(monkeypatch: pytest.Monkey
     encoder = playback("padim", "layer1", "layer2", "layer3", patch_size=4)
     detector = PaDiM(encoder, layers=[1, 2, 3], channels=7)
     monkeypatch.setattr(torch, "randperm", lambda *_, **__: data["channels"])
-    found = detector.fit([numbered(0, 7, 32, 48), numbered(7, 5, 32, 48)])(numbered(12, 2, 32, 48))
+    found = learn(detector, [numbered(0, 7, 32, 48), numbered(7, 5, 32, 48)])(numbered(12, 2, 32, 48))
     assert_close(found.anomaly_map, data["anomaly_map"], rtol=1e-4, atol=1e-5)
     assert_close(found.image_score, data["image_score"], rtol=1e-4, atol=1e-5)
     assert_close(found.anomaly_map, data["anomalib.anomaly_map"], rtol=0, atol=0.13)
@@ -235,7 +237,7 @@ def test_winclip_slides_and_averages_windows_alike(height: int, width: int, size
 
 def test_winclip_associates_alike() -> None:
     data, bank = stored("winclip"), MemoryBank()
-    bank.remember(data["association.references"].flatten(0, 1))
+    bank.hold(F.normalize(data["association.references"].flatten(0, 1), dim=-1))
     assert_near(bank.distance(data["association.queries"]) / 2, data["association.scores"])
 
 
@@ -272,7 +274,7 @@ def test_the_winclip_detector_gives_the_same_prediction_without_references() -> 
 
 def test_the_winclip_detector_gives_the_same_prediction_with_references() -> None:
     data = stored("winclip")
-    found = winclip().fit([data["reference_images"] / 255])(data["images"] / 255)
+    found = learn(winclip(), [data["reference_images"] / 255])(data["images"] / 255)
     assert_close(found.image_score, data["few_shot.image_score"], rtol=1e-4, atol=1e-5)
     assert_close(found.anomaly_map, data["few_shot.anomaly_map"], rtol=1e-4, atol=1e-5)
 
@@ -284,7 +286,7 @@ def test_the_winclip_detector_sees_the_same_windows_and_references() -> None:
     assert_close(pairs.flatten(1, 2), data["windows.2"], rtol=1e-4, atol=1e-5)
     assert_close(triples.flatten(1, 2), data["windows.3"], rtol=1e-4, atol=1e-5)
     assert_close(patches, data["patches"], rtol=1e-4, atol=1e-5)
-    detector.fit([data["reference_images"] / 255])
+    learn(detector, [data["reference_images"] / 255])
     grids = (pairs, triples, patches)
     found = [bank.distance(grid) / 2 for bank, grid in zip(detector.banks, grids, strict=True)]
     spread = [harmonic_aggregation(grid, size) for grid, size in zip(found[:2], (2, 3), strict=True)]

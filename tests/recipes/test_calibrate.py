@@ -22,7 +22,7 @@ from blemish.recipes.calibrate import (
     masks_in,
     with_calibration,
 )
-from blemish.recipes.recipe import Recipe, detector, encoder_of
+from blemish.recipes.recipe import Recipe, detector
 from blemish.recipes.update import Reading
 from blemish.types import GOOD
 
@@ -42,7 +42,7 @@ def recipe(folder: Path) -> Recipe:
 def held(
     recipe: Recipe, kinds: dict[Path, str], masks: dict[Path, Path] | None = None, way: HoldoutScheme = SPLIT
 ) -> HeldOutScores:
-    return held_out_scores(recipe, encoder_of(recipe), kinds, masks=masks, way=way)
+    return held_out_scores(recipe, None, kinds, masks=masks, way=way)
 
 
 def as_good(paths: list[Path]) -> dict[Path, str]:
@@ -88,7 +88,7 @@ def test_unreadable_pictures_are_listed_or_refused(recipe: Recipe, tmp_path: Pat
     (tmp_path / "broken.png").write_bytes(b"no picture")
     unreadable: list[Unreadable] = []
     pictures = as_good([*good(tmp_path, 1, first=20), tmp_path / "broken.png"])
-    found = held_out_scores(recipe, encoder_of(recipe), pictures, reading=Reading(unreadable=unreadable))
+    found = held_out_scores(recipe, None, pictures, reading=Reading(unreadable=unreadable))
     assert len(found.parts) == 1
     assert [Path(each.id).name for each in unreadable] == ["broken.png"]
     with pytest.raises(BadImage, match=r"broken\.png"):
@@ -248,7 +248,7 @@ def test_defects_that_taught_the_recipe_cannot_tell_how_many_escape(scheme: Sche
 
 
 def test_a_recipe_without_good_parts_is_calibrated_by_any(tmp_path: Path) -> None:
-    made = update.freeze("winclip", "test-tiny", product="cap")
+    made = update.freeze("winclip", "test-tiny", arguments={"product": "cap"})
     found = held(made, as_good(good(tmp_path, 3)), way=HoldoutScheme())
     assert (found.scheme, len(found.parts)) == ("split", 3)
 

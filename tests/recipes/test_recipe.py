@@ -15,16 +15,20 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from tests.support.parts import LEARNERS, METHODS, TEST, frozen, good, same, scores, spots
+from tests.support.quick import SIDE
+from torch import Tensor
 
-from blemish import encoders
+from blemish import catalog, encoders
 from blemish.calibration.thresholds import calibrate_thresholds
-from blemish.errors import BadRecipe
+from blemish.errors import BadRecipe, CannotWrite
 from blemish.images import Region
 from blemish.inspection import View
 from blemish.recipes import file as recipe_file
 from blemish.recipes import update
+from blemish.recipes.describe import differences, summary, to_json
 from blemish.recipes.file import KEY
-from blemish.recipes.recipe import Recipe, described, detector, differences, load, save, summary
+from blemish.recipes.recipe import Recipe, Reference, detector, encoders_of, load, save
+from blemish.types import Encoder, Geometry, Prediction
 
 
 @pytest.fixture
@@ -45,6 +49,15 @@ def saved(tmp_path: Path) -> Path:
     return tmp_path / "a.blemish"
 
 
+def with_seed(recipe: Recipe, seed: int) -> Recipe:
+    return dataclasses.replace(recipe, arguments={**recipe.arguments, "seed": seed})
+
+
+def meant_for(recipe: Recipe, name: str, *, source: str = "a.blemish") -> Recipe:
+    """An encoder of that name and of a sha256 that none has."""
+    return dataclasses.replace(recipe, encoders={"encoder": Reference(name, "ab" * 32)}, source=source)
+
+
 def header(path: Path) -> dict[str, Any]:
     data = path.read_bytes()
     found: dict[str, Any] = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
@@ -63,14 +76,14 @@ def with_content(path: Path, change: Callable[[dict[str, Any]], object]) -> None
     content = recipe_file.read(path)
     values = json.loads(json.dumps(content.header))
     change(values)
-    path.write_bytes(recipe_file.encoded(recipe_file.Content(values, content.tensors)))
+    path.write_bytes(recipe_file.encode(recipe_file.Content(values, content.tensors)))
 
 
 def with_tensors(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     content = recipe_file.read(path)
     tensors = dict(content.tensors)
     change(tensors)
-    path.write_bytes(recipe_file.encoded(recipe_file.Content(content.header, tensors)))
+    path.write_bytes(recipe_file.encode(recipe_file.Content(content.header, tensors)))
 
 
 @pytest.mark.parametrize(
@@ -113,7 +126,8 @@ def test_everything_is_there_again(saved: Path) -> None:
     assert math.isnan(found.calibration.sizes["spot"][1])
     assert [each.kind for each in found.taught] == ["good", "good", "good", "spot"]
     assert all(len(each.sha256) == 64 and each.sha256.startswith(each.id) for each in found.taught)
-    assert (found.method, found.product, found.encoder, found.precision) == ("patchcore", "cap", "test-tiny", "float32")
+    assert (found.method, found.arguments["width"], found.precision) == ("patchcore", 32, "float32")
+    assert found.encoders == {"encoder": Reference("test-tiny", "")}
     assert len(found.parent) == 64
     assert set(found.versions) == {"blemish", "torch"}
     assert found.created.endswith("+00:00")
@@ -130,7 +144,7 @@ def test_any_reader_of_safetensors_can_read_it(saved: Path) -> None:
 def test_the_hash_is_of_the_whole_content(saved: Path) -> None:
     found = load(saved)
     others = [
-        dataclasses.replace(found, product="nut"),
+        with_seed(found, 9),
         dataclasses.replace(found, view=dataclasses.replace(found.view, overlap=9)),
         dataclasses.replace(found, calibration=None),
         dataclasses.replace(found, tensors={**found.tensors, "x": torch.zeros(1)}),
@@ -143,7 +157,7 @@ def test_the_hash_is_of_the_whole_content(saved: Path) -> None:
 
 def test_what_a_file_was_before_is_kept_under_its_hash(saved: Path) -> None:
     first = saved.read_bytes()
-    changed = dataclasses.replace(load(saved), product="nut")
+    changed = with_seed(load(saved), 9)
     number = load(saved).hash
     save(changed, saved)
     assert (recipe_file.history(saved) / f"{number}.blemish").read_bytes() == first
@@ -157,8 +171,8 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_beside_it(saved: Path, m
 
     before = saved.read_bytes()
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="no space"):
-        save(dataclasses.replace(load(saved), product="nut"), saved)
+    with pytest.raises(CannotWrite, match="no space"):
+        save(with_seed(load(saved), 9), saved)
     assert saved.read_bytes() == before
     assert not [each for each in saved.parent.iterdir() if each.name.startswith(".")]
 
@@ -175,15 +189,15 @@ def test_differences_name_what_changed(saved: Path) -> None:
     assert differences(found, found) == []
     changed = dataclasses.replace(
         found,
-        product="nut",
+        arguments={**found.arguments, "width": 33},
         taught=found.taught[:-1],
         tensors={**found.tensors, "detector.bank.norms": found.tensors["detector.bank.norms"] + 1},
     )
     rows = {what: (before, after) for what, before, after in differences(found, changed)}
-    assert rows["product"] == ("cap", "nut")
+    assert rows["arguments width"] == ("32", "33")
     assert rows[f"picture {found.taught[-1].id}"] == ("spot: spot0.png", "")
     assert rows["tensor detector.bank.norms"][1].endswith("other values")
-    assert set(rows) == {"hash", "product", f"picture {found.taught[-1].id}", "tensor detector.bank.norms"}
+    assert set(rows) == {"hash", "arguments width", f"picture {found.taught[-1].id}", "tensor detector.bank.norms"}
 
 
 def test_the_summary_and_the_description_say_what_it_is(saved: Path) -> None:
@@ -193,7 +207,7 @@ def test_the_summary_and_the_description_say_what_it_is(saved: Path) -> None:
     assert rows["taught by"] == "good 3, spot 1"
     assert rows["region"] == "30 x 40 at (1, 2)"
     assert "accept below" in rows["verdicts"]
-    told = json.loads(json.dumps(described(found)))
+    told = json.loads(json.dumps(to_json(found)))
     assert told["hash"] == found.hash
     assert told["tensors"]["view.mask"]["type"] == "torch.uint8"
 
@@ -234,7 +248,7 @@ def test_an_altered_file_is_refused(saved: Path) -> None:
 
 def test_a_header_changed_by_hand_is_refused(saved: Path) -> None:
     entries = header(saved)
-    entries["__metadata__"][KEY] = entries["__metadata__"][KEY].replace('"cap"', '"nut"')
+    entries["__metadata__"][KEY] = entries["__metadata__"][KEY].replace('"width":32', '"width":33')
     with_header(saved, entries)
     with pytest.raises(BadRecipe, match="was altered"):
         load(saved)
@@ -242,33 +256,100 @@ def test_a_header_changed_by_hand_is_refused(saved: Path) -> None:
 
 def test_a_newer_format_says_to_upgrade_whatever_else_has_changed(saved: Path) -> None:
     entries = header(saved)
-    entries["__metadata__"][KEY] = json.dumps({"format": 2, "unheard": "of"})
+    entries["__metadata__"][KEY] = json.dumps({"format": 3, "unheard": "of"})
     entries["detector.bank.rows"]["dtype"] = "F4"
     with_header(saved, entries)
-    with pytest.raises(BadRecipe, match="is of format 2, and this blemish reads up to 1: pip install --upgrade"):
+    with pytest.raises(BadRecipe, match="is of format 3, and this blemish reads up to 2: pip install --upgrade"):
         load(saved)
 
 
+def test_a_recipe_of_the_first_format_says_how_to_make_it_again(tmp_path: Path) -> None:
+    """As the first version wrote them: one encoder, and words of their own."""
+    entries = {"format": 1, "hash": "ab" * 32, "method": "winclip", "arguments": {}, "encoder": "test-tiny"}
+    entries |= {"encoder_sha256": "", "product": "cap", "defects": [], "precision": "float32"}
+    save_file({"detector.texts": torch.zeros(2, 8)}, tmp_path / "old.blemish", {KEY: json.dumps(entries)})
+    with pytest.raises(BadRecipe, match=r"old\.blemish is of format 1, .* reads no longer: make it again .* freeze"):
+        load(tmp_path / "old.blemish")
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_tensors_of_half_precision_are_kept_as_they_are(saved: Path, kind: torch.dtype) -> None:
+    tensors = {"half": TEST[0].to(kind), "empty": torch.empty(0, 3, dtype=kind), "one": torch.tensor(0.5, dtype=kind)}
+    before = dataclasses.replace(load(saved), tensors={**load(saved).tensors, **tensors})
+    save(before, saved)
+    after = load(saved)
+    assert after.hash == before.hash
+    for name, tensor in tensors.items():
+        assert after.tensors[name].dtype == kind
+        assert torch.equal(after.tensors[name], tensor)
+    assert load_file(saved)["half"].dtype == kind
+    with_tensors(saved, lambda t: t.update(half=torch.full((2,), torch.nan, dtype=kind)))
+    with pytest.raises(BadRecipe, match="NaN"):
+        load(saved)
+
+
+class Pair(torch.nn.Module):
+    """How far two encoders are apart, as a method with a teacher has them."""
+
+    def __init__(self, encoder: str | Encoder, *, teacher: str | Encoder, gain: float = 1.0) -> None:
+        super().__init__()
+        self.encoder, self.teacher, self.gain = encoders.load(encoder), encoders.load(teacher), gain
+        self.geometry = Geometry(SIDE)
+        self.register_buffer("shift", torch.ones(()))
+
+    def forward(self, images: Tensor) -> Prediction:
+        one, other = (each(images, layers=[1]).patches[0].mean(-1) for each in (self.encoder, self.teacher))
+        maps = torch.nn.functional.interpolate((self.gain * one - other)[:, None], images.shape[-2:])[:, 0]
+        return Prediction(maps.flatten(1).amax(1), maps + self.get_buffer("shift"))
+
+
+def test_a_recipe_holds_several_encoders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(catalog.METHODS, "pair", catalog.Card(f"{__name__}:Pair", "", ""))
+    teacher = encoders.load("test-tiny")
+    teacher.sha256 = "cd" * 32
+    found = update.freeze("pair", "test-tiny", arguments={"teacher": teacher, "gain": 2})
+    assert found.arguments == {"gain": 2}
+    assert found.encoders == {"encoder": Reference("test-tiny", ""), "teacher": Reference("test-tiny", "cd" * 32)}
+    assert set(found.tensors) == {"detector.shift"}
+    save(found, tmp_path / "a.blemish")
+    again = load(tmp_path / "a.blemish")
+    assert again.encoders == found.encoders
+    with pytest.raises(BadRecipe, match=r"a\.blemish is meant for the encoder test-tiny \(cdcdcdcdcdcd\)"):
+        detector(again)
+    places = {"teacher": teacher}
+    assert set(encoders_of(again, places)) == {"encoder", "teacher"}
+    expected = Pair("test-tiny", teacher="test-tiny", gain=2)(TEST)
+    assert same(detector(again, places)(TEST), expected)
+    assert dict(summary(again))["teacher"].startswith("test-tiny cdcd")
+    other = dataclasses.replace(again, encoders={**again.encoders, "teacher": Reference("vit", "ef" * 32)})
+    rows = {what: (before, after) for what, before, after in differences(again, other)}
+    assert rows["teacher"] == (f"test-tiny {'cd' * 32}", f"vit {'ef' * 32}")
+
+
 def test_another_encoder_is_refused(saved: Path) -> None:
-    found = dataclasses.replace(load(saved), encoder_sha256="ab" * 32, source="line 3.blemish")
+    found = meant_for(load(saved), "test-tiny", source="line 3.blemish")
     with pytest.raises(
         BadRecipe, match=r"line 3\.blemish is meant for the encoder test-tiny \(abababababab\).*--encoder"
     ):
         detector(found)
     with pytest.raises(BadRecipe, match=r"needs its encoder.*--encoder PATH"):
-        detector(dataclasses.replace(load(saved), encoder="/gone/vit.safetensors", encoder_sha256="ab" * 32))
+        detector(meant_for(load(saved), "/gone/vit.safetensors"))
 
 
 def test_the_encoder_may_lie_elsewhere_if_it_is_the_same(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encoder = encoders.load("test-tiny")
     encoder.sha256 = "ab" * 32
-    found = dataclasses.replace(load(saved), encoder="/gone/vit.safetensors", encoder_sha256="ab" * 32)
+    found = meant_for(load(saved), "/gone/vit.safetensors")
     assert same(detector(found, encoder)(TEST), scores(load(saved)))
 
 
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "an unknown entry": (lambda v: v.update(run="rm -rf /"), "holds what no recipe holds"),
-    "a missing entry": (lambda v: v.pop("product"), "product"),
+    "a missing entry": (lambda v: v.pop("precision"), "precision"),
+    "no encoder": (lambda v: v["encoders"].pop("encoder"), "encoders"),
+    "an encoder without a name": (lambda v: v["encoders"]["encoder"].pop("name"), "encoders"),
+    "an encoder of numbers": (lambda v: v["encoders"].update(teacher={"name": 1, "sha256": 2}), "encoders"),
+    "a list of encoders": (lambda v: v.update(encoders=["test-tiny"]), "encoders"),
     "a number for a name": (lambda v: v.update(method=7), "method"),
     "a list for arguments": (lambda v: v.update(arguments=[1]), "arguments"),
     "a region of words": (lambda v: v["view"].update(region=["a", "b", "c", "d"]), "region"),
@@ -339,11 +420,11 @@ def test_tensors_that_do_not_fit_are_refused_before_the_first_picture(saved: Pat
         detector(found)
 
 
-@pytest.mark.parametrize("change", ["origin.0", "former"])
-def test_lessons_that_do_not_agree_are_refused_when_more_is_taught(saved: Path, tmp_path: Path, change: str) -> None:
+@pytest.mark.parametrize("change", ["origin.0", "evicted"])
+def test_rows_that_do_not_agree_are_refused_when_more_is_taught(saved: Path, tmp_path: Path, change: str) -> None:
     def changed(tensors: dict[str, torch.Tensor]) -> None:
-        if change == "former":
-            tensors["former.pictures"] = torch.tensor([1])
+        if change == "evicted":
+            tensors["evicted.pictures"] = torch.tensor([1])
         else:
             tensors["origin.0"] = tensors["origin.0"][:, :1].clone()
 
@@ -441,16 +522,15 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 
 def test_a_recipe_of_words_keeps_them(tmp_path: Path) -> None:
-    found = update.freeze("tab", "test-tiny", product="bolt", defects=["scratch", "dent"])
+    found = update.freeze("tab", "test-tiny", arguments={"product": "bolt", "defects": ("scratch", "dent")})
     save(found, tmp_path / "a.blemish")
     again = load(tmp_path / "a.blemish")
-    assert (again.product, again.defects) == ("bolt", ("scratch", "dent"))
+    assert again.arguments == {"product": "bolt", "defects": ["scratch", "dent"]}
     assert same(scores(again), scores(found))
-    assert not same(scores(again), scores(update.freeze("tab", "test-tiny", product="bolt")))
-    by_arguments = update.freeze("tab", "test-tiny", arguments={"product": "bolt", "defects": ["scratch", "dent"]})
-    assert (by_arguments.product, by_arguments.defects, dict(by_arguments.arguments)) == ("bolt", again.defects, {})
+    assert not same(scores(again), scores(update.freeze("tab", "test-tiny", arguments={"product": "bolt"})))
+    assert dict(summary(again))["defects"] == "scratch, dent"
 
 
 def test_a_recipe_has_no_default_that_is_shared() -> None:
-    one, other = (Recipe("winclip", {}, "test-tiny", "") for _ in range(2))
+    one, other = (Recipe("winclip", {}, {"encoder": Reference("test-tiny", "")}) for _ in range(2))
     assert one.tensors is not other.tensors

@@ -102,7 +102,7 @@ def test_hostile_contents_with_the_right_hash_are_refused_or_can_be_used(
             replace(header, random)
         else:
             bend(tensors, random)
-        path.write_bytes(recipe_file.encoded(Content(header, tensors)))
+        path.write_bytes(recipe_file.encode(Content(header, tensors)))
         found = opened(path)
         if found is None:
             continue

@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Self, cast
+from typing import Any, cast
 
 import pytest
 import torch
@@ -11,15 +11,15 @@ from tests.support.parts import LEARNERS, METHODS, TEST, frozen, good, mask, par
 from tests.support.quick import QUICK, SIDE
 from torch import Tensor
 
-from blemish import catalog
+from blemish import catalog, encoders
 from blemish.calibration.thresholds import calibrate_thresholds
 from blemish.errors import BadImage, BadInput
 from blemish.images import Region, read
 from blemish.inspection import Inspected, Unreadable, View, inspect
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects, provenance, update
-from blemish.recipes.recipe import Recipe, detector, load, save
-from blemish.types import Detector, Geometry, Prediction
+from blemish.recipes.recipe import Recipe, Taught, detector, load, save
+from blemish.types import Batch, Detector, Encoder, Geometry, Learner, Prediction
 
 learners = pytest.mark.parametrize("method", LEARNERS)
 every = pytest.mark.parametrize("method", METHODS)
@@ -38,10 +38,10 @@ def rows(recipe: Recipe) -> int:
 
 
 def small(recipe: Recipe) -> float:
-    """A budget in MiB that the recipe's lessons just fill."""
-    pupil = detector(recipe)
-    assert isinstance(pupil, provenance.Pupil)
-    return provenance.known(pupil, recipe.tensors).bytes / 2**20
+    """A budget in MiB that the rows it remembers just fill."""
+    learner = detector(recipe)
+    assert isinstance(learner, Learner)
+    return provenance.memory_of(learner, recipe.tensors).bytes / 2**20
 
 
 @every
@@ -74,8 +74,8 @@ def test_an_added_part_is_no_anomaly_any_more(method: str, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("method", ["anomaly-dino", "tab", "winclip"])
 def test_a_bank_taught_in_lots_is_the_bank_taught_at_once(method: str, tmp_path: Path) -> None:
-    """As long as there is room, and apart from turns that few parts get."""
-    arguments = QUICK[method] | ({"few": 0} if method in ("anomaly-dino", "tab") else {})
+    """As long as there is room."""
+    arguments = QUICK[method]
     once = update.freeze(method, "test-tiny", good=good(tmp_path, 6), arguments=arguments)
     lots = update.freeze(method, "test-tiny", good=good(tmp_path, 2), arguments=arguments)
     for first in (2, 4):
@@ -87,7 +87,7 @@ def test_a_bank_taught_in_lots_is_the_bank_taught_at_once(method: str, tmp_path:
 
 @pytest.mark.parametrize("method", SUMS)
 def test_sums_taught_in_lots_are_those_taught_at_once(method: str, tmp_path: Path) -> None:
-    arguments = QUICK[method] | ({"few": 0} if method == "subspace-ad" else {})
+    arguments = QUICK[method]
     once = update.freeze(method, "test-tiny", good=good(tmp_path, 6), arguments=arguments)
     lots = update.freeze(method, "test-tiny", good=good(tmp_path, 2), arguments=arguments)
     lots = update.add_good(lots, good(tmp_path, 4, first=2))
@@ -166,7 +166,7 @@ def test_what_made_room_comes_back_beside_what_came_later(method: str, tmp_path:
     second = update.add_good(first, good(tmp_path, 3, first=4), budget=small(first))
     third = update.add_good(second, good(tmp_path, 1, first=9), budget=10 * small(first))
     back = update.forget(third, [each.id for each in second.taught[4:]])
-    assert not set(back.tensors) & {"radii", "former.pictures"}
+    assert not set(back.tensors) & {"radii", "evicted.pictures"}
     last = known_defects.number(back.taught[-1].id)
     kept = back.tensors["origin.0"][:, 0] != last
     assert torch.equal(back.tensors["origin.0"][kept], first.tensors["origin.0"])
@@ -205,15 +205,25 @@ def test_the_last_good_part_cannot_be_forgotten(method: str, tmp_path: Path) -> 
         update.forget(found, [each.id for each in found.taught])
 
 
-def test_few_parts_are_turned_and_many_are_not(tmp_path: Path) -> None:
+def test_the_first_parts_decide_whether_all_are_turned(tmp_path: Path) -> None:
     arguments = {"image_size": SIDE, "turns": 4, "few": 4}
-    found = update.freeze("anomaly-dino", "test-tiny", good=good(tmp_path, 3), arguments=arguments)
-    assert rows(found) == 3 * 4 * 64
-    found = update.add_good(found, good(tmp_path, 1, first=3))
-    assert rows(found) == 4 * 4 * 64
-    found = update.add_good(found, good(tmp_path, 1, first=4))
-    assert rows(found) == 4 * 4 * 64 + 64
-    assert detector(found).few == 4  # type: ignore[attr-defined]
+    few = update.freeze("anomaly-dino", "test-tiny", good=good(tmp_path, 3), arguments=arguments)
+    assert rows(few) == 3 * 4 * 64
+    more = update.add_good(few, good(tmp_path, 2, first=3))
+    assert rows(more) == 5 * 4 * 64
+    many = update.freeze("anomaly-dino", "test-tiny", good=good(tmp_path, 5), arguments=arguments)
+    assert rows(many) == 5 * 64
+    less = update.forget(many, [many.taught[0].id])
+    assert rows(update.add_good(less, good(tmp_path, 1))) == 5 * 64
+
+
+def test_a_recipe_that_knows_nothing_decides_anew(tmp_path: Path) -> None:
+    arguments = {"image_size": SIDE, "few": 2}
+    words = update.freeze("tab", "test-tiny", arguments=arguments)
+    many = update.add_good(words, good(tmp_path, 3))
+    assert rows(many) == 3 * 64
+    back = update.forget(many, [each.id for each in many.taught])
+    assert rows(update.add_good(back, good(tmp_path, 2))) == 2 * 4 * 64
 
 
 # Shown defects
@@ -430,40 +440,61 @@ def test_undo_says_when_the_former_file_is_gone_or_another(tmp_path: Path) -> No
         update.undo(path)
 
 
-def test_a_method_that_learns_all_at_once_is_frozen_and_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(catalog.METHODS, "mean", catalog.Card(f"{__name__}:Mean", "", "", normal="required"))
-    found = frozen("mean", good(tmp_path, 3))
-    assert len(found.taught) == 3
-    assert scores(found).image_score.shape == (3,)
-    with pytest.raises(BadInput, match="mean learns all its good parts at once"):
-        update.add_good(found, good(tmp_path, 1, first=3))
-    taught = update.add_defects(found, "spot", spots(tmp_path, 1))
-    assert same(scores(update.forget(taught, [taught.taught[-1].id])), scores(found))
+class Trained(torch.nn.Module):
+    """Normalised pixels against a learned colour, with the statistics of what it was trained on."""
 
-
-class Mean(torch.nn.Module):
-    """Distance to the mean picture."""
-
-    def __init__(self, encoder: str) -> None:
+    def __init__(self, encoder: str | Encoder) -> None:
         super().__init__()
+        self.encoder = encoders.load(encoder)
         self.geometry = Geometry(SIDE)
-        self.register_buffer("mean", torch.zeros(3, SIDE, SIDE))
+        self.norm = torch.nn.BatchNorm2d(3)
+        self.colour = torch.nn.Parameter(torch.zeros(3))
 
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        self.mean = torch.cat(list(batches)).mean(0)
-        return self
+    def trained_parameters(self) -> Iterable[torch.nn.Parameter]:
+        return [self.colour, *self.norm.parameters()]
+
+    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
+        return {"colour": self(batch.images).anomaly_map.mean()}
 
     def forward(self, images: Tensor) -> Prediction:
-        small = torch.nn.functional.adaptive_avg_pool2d(images, (SIDE, SIDE))
-        maps = (small - self.get_buffer("mean")).square().sum(1)
-        return Prediction(maps.flatten(1).amax(1), torch.nn.functional.interpolate(maps[None], images.shape[-2:])[0])
+        maps = (self.norm(images) - self.colour[:, None, None]).square().sum(1)
+        return Prediction(maps.flatten(1).amax(1), maps)
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> Trained:
+    """After one step."""
+    monkeypatch.setitem(catalog.METHODS, "trained", catalog.Card(f"{__name__}:Trained", "", "", normal="required"))
+    detector = Trained("test-tiny")
+    torch.autograd.backward(detector.loss(Batch(TEST))["colour"])
+    torch.optim.SGD(detector.trained_parameters(), 0.1).step()
+    return detector.eval()
+
+
+def test_a_trained_detector_is_frozen_with_its_parameters_and_statistics(trained: Trained, tmp_path: Path) -> None:
+    picture = Taught("ab" * 32, "a.png")
+    save(update.freeze_detector(trained, "trained", arguments={}, taught=[picture]), tmp_path / "a.blemish")
+    found = load(tmp_path / "a.blemish")
+    assert found.taught == (picture,)
+    assert {"detector.colour", "detector.norm.running_var", "detector.norm.num_batches_tracked"} <= found.tensors.keys()
+    with torch.inference_mode():
+        assert same(scores(found), trained(TEST))
+
+
+def test_a_trained_detector_is_not_taught(trained: Trained, tmp_path: Path) -> None:
+    found = update.freeze_detector(trained, "trained", arguments={}, taught=[Taught("ab" * 32, "a.png")])
+    again = dataclasses.replace(found, taught=(*found.taught, Taught("cd" * 32, "b.png")))
+    with pytest.raises(BadInput, match="trained is trained, not taught: train it again"):
+        update.add_good(found, good(tmp_path, 1))
+    with pytest.raises(BadInput, match="not taught"):
+        update.forget(again, ["cd" * 32])
+    with pytest.raises(BadInput, match="not taught"):
+        update.freeze("trained", "test-tiny", good=good(tmp_path, 1))
 
 
 def test_names_of_defects_are_for_methods_that_read_them() -> None:
-    with pytest.raises(BadInput, match="winclip reads no names of defects"):
-        update.freeze("winclip", "test-tiny", defects=["scratch"])
+    with pytest.raises(BadInput, match="winclip takes no defects"):
+        update.freeze("winclip", "test-tiny", arguments={"defects": ["scratch"]})
 
 
 def test_progress_is_told(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from tests.support.quick import QUICK, SIDE
+from tests.support.quick import SIDE, quick
 from torch import Tensor
 
 from blemish import catalog
@@ -48,7 +48,7 @@ def mask(path: Path, spot: tuple[int, int], side: int = SIDE) -> Path:
 
 
 def frozen(method: str, paths: list[Path]) -> Recipe:
-    return update.freeze(method, "test-tiny", good=paths, product="cap", arguments=QUICK.get(method, {}))
+    return update.freeze(method, "test-tiny", good=paths, arguments=quick(method, "cap"))
 
 
 def scores(recipe: Recipe, images: Tensor = TEST) -> Prediction:

@@ -17,11 +17,14 @@ import torch
 
 from blemish import data, encoders
 from blemish.benchmark.plan import Planned
-from blemish.benchmark.verdicts import Rates, rates, threshold, verdict
+from blemish.benchmark.verdicts import Rates, rates
+from blemish.calibration.thresholds import calibrate_on_average
 from blemish.data.sampling import normals, shots
 from blemish.evaluation import evaluate as evaluation
 from blemish.fitting import Watch, unwatched
-from blemish.inspection import Unreadable, inspect
+from blemish.inspection import Unreadable
+from blemish.recipes.holdout import score_parts
+from blemish.recipes.update import Reading
 from blemish.runs.decision import Decided
 from blemish.types import GOOD, Detector, Sample
 
@@ -56,7 +59,7 @@ def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
     split = parts.fitted != parts.learned
     judge = evaluation.fit_trial(trial, parts.fitted, watch=watch, unreadable=bad) if split else detector
     held = _scored(judge, parts.held, trial, watch, bad)
-    limit = threshold([line["score"] for line in held], planned.alpha)
+    decided = calibrate_on_average([line["score"] for line in held], planned.alpha) if held else None
     tested = _Lines()
     test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
     report = evaluation.evaluate(
@@ -66,13 +69,13 @@ def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
     outcome = replace(report, shots=len(parts.learned), unreadable=unreadable).as_json() | {
         "held_out": len(held),
         "scheme": "split" if split else "rest",
-        "threshold": limit,
+        "threshold": decided and decided.reject,
         "learning_seconds": seconds,
         "note": encoders.note(encoder),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
-    scores = [line | {"verdict": verdict(line["score"], limit)} for line in (*held, *tested.lines)]
+    scores = [line | {"verdict": decided and decided.verdict(line["score"])} for line in (*held, *tested.lines)]
     _judge(outcome, scores[len(held) :], trial.seed)
     return Measured(outcome, scores)
 
@@ -112,15 +115,15 @@ def peak_memory() -> int | None:
 def _scored(
     judge: Detector, held: Sequence[Sample], trial: evaluation.Trial, watch: Watch, bad: list[Unreadable]
 ) -> list[dict[str, Any]]:
-    advance, lines = watch("scoring good parts held out", len(held)), []
-    results = inspect(judge, (sample.image for sample in held), view=trial.view, batch_size=trial.batch_size)
-    for sample, result in zip(held, results, strict=True):
-        advance()
-        if isinstance(result, Unreadable):
-            bad.append(result)
-        else:
-            lines.append(_line("train", sample, result.score))
-    return lines
+    samples = {sample.image: sample for sample in held}
+    found = score_parts(
+        judge,
+        samples,
+        view=trial.view,
+        reading=Reading(trial.batch_size, watch, bad),
+        advance=watch("scoring good parts held out", len(held)),
+    )
+    return [_line("train", samples[path], each.score) for path, each in found.items()]
 
 
 def _line(split: str, sample: Sample, score: float) -> dict[str, Any]:

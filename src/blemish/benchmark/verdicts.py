@@ -1,15 +1,13 @@
-"""A threshold from good parts held out of learning, and what its verdicts come to on labelled pictures."""
+"""What the verdicts of one threshold come to on labelled pictures."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.calibration.thresholds import upper_threshold
+from blemish.calibration.thresholds import Verdict
 from blemish.metrics.binomial import rate
 from blemish.metrics.intervals import Estimate
 from blemish.types import GOOD
@@ -17,25 +15,7 @@ from blemish.types import GOOD
 RESAMPLES = 1000
 LEVEL = 0.95
 
-Verdict = Literal["accept", "reject"]
 Rates = dict[str, Estimate | None]
-
-
-def threshold(scores: Sequence[float], alpha: float) -> float | None:
-    """The score from which a part is rejected: just above the k-th largest of n good ones held out; None without any.
-
-    k is alpha (n + 1) rounded down: later good parts are then rejected at a rate of at most alpha, on average over such
-    draws (Vovk, "Conditional validity of inductive conformal predictors", 2012). Fewer than 1 / alpha - 1 parts cannot
-    show that much; k is then 1.
-    """
-    return upper_threshold(scores, max(1, math.floor(alpha * (len(scores) + 1)))) if len(scores) else None
-
-
-def verdict(score: float, limit: float | None) -> Verdict | None:
-    """None where there is no threshold."""
-    if limit is None:
-        return None
-    return "reject" if score >= limit else "accept"
 
 
 def rates(labels: Sequence[str], verdicts: Sequence[Verdict | None], *, seed: int = 0) -> Rates:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 22
+LARGEST_BLOCK = 1 << 22
 """Distances held at once: 16 MiB, however many rows there are."""
 
 
@@ -15,13 +15,13 @@ def coreset(rows: Tensor, count: int, *, generator: torch.Generator, width: int 
     Distances are taken after a random projection to `width` dimensions, and at first to the mean of `starts` random
     rows, as the authors' approximate sampler does.
     """
-    rows = projected(rows, width, generator)
+    rows = project(rows, width, generator)
     chosen = torch.randint(len(rows), (min(starts, len(rows)),), generator=generator)
     first = torch.stack([torch.linalg.vector_norm(rows - rows[number], dim=1) for number in chosen.tolist()]).mean(0)
     return greedy_k_center(rows, min(count, len(rows)), first)
 
 
-def projected(rows: Tensor, width: int, generator: torch.Generator) -> Tensor:
+def project(rows: Tensor, width: int, generator: torch.Generator) -> Tensor:
     """Rows (M, D) in at most `width` random dimensions, which keeps their distances to about `width` ** -0.5."""
     if rows.shape[1] <= width:
         return rows
@@ -70,7 +70,7 @@ def _greedy(rows: Tensor, gap: Tensor, floor: float, count: int) -> Tensor:
 def _shrink(gap: Tensor, rows: Tensor, numbers: Tensor) -> None:
     """gap <- min(gap, squared distance to the nearest new centre), in place; a centre's own gap becomes -infinite."""
     centres = rows[numbers]
-    step = max(1, BLOCK // len(centres))
+    step = max(1, LARGEST_BLOCK // len(centres))
     offset = centres.square().sum(1)
     for start in range(0, len(rows), step):
         block = rows[start : start + step]

@@ -1,36 +1,59 @@
-"""Densities and subspaces of normal features, learned in one pass over batches."""
+"""Densities and subspaces of normal features, from sums over pictures."""
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from blemish.blocks.learned import Learned
+from blemish.blocks.moments import Sums, mean_and_covariance, moments, moments_of_each
+from blemish.blocks.rows import Rows
 from blemish.errors import BadInput
+
+TOGETHER = 16
+"""Grids whose products are summed at once."""
 
 
 class Subspace(Learned):
-    """The principal directions that hold a share of the variance of normal features."""
+    """The principal directions that hold a share of the variance of normal features.
+
+    variance: the fewest directions are kept that explain at least so much of it.
+    It remembers the sums over each picture: their number (N,), first (N, D) and second (N, D, D) `Moments`.
+    """
 
     mean: Tensor
     axes: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, variance: float) -> None:
         super().__init__("mean: D", "axes: D K")
+        self.variance = variance
+        self.sums = Sums("number: N", "first: N D", "second: N D D", dtype=torch.float64, add_up=moments_of_each)
 
-    def learn(self, batches: Iterable[Tensor], variance: float) -> None:
-        """Fit to batches of (n, D) features; keeps the fewest directions that explain at least `variance` of them."""
-        self.settle(*mean_and_covariance(batches), variance)
-
-    def settle(self, mean: Tensor, covariance: Tensor, variance: float) -> None:
-        """The same from the mean (D,) and covariance (D, D) of the features."""
+    def hold(self, *rows: Tensor) -> None:
+        """Find the subspace of these, and of those that were absorbed."""
+        self.sums.keep(rows)
+        if not self.sums.fitted:
+            self.forget()
+            return
+        mean, covariance = mean_and_covariance(self.sums.total())
         values, vectors = torch.linalg.eigh(covariance)  # ascending
         values = values.flip(0).clamp_min(0)
         share = values.cumsum(0) / values.sum().clamp_min(torch.finfo(values.dtype).tiny)
-        kept = min(int((share < variance).sum()) + 1, len(values))
-        self.store({"mean": mean.float(), "axes": vectors.flip(1)[:, :kept].float()})
+        count = min(int((share < self.variance).sum()) + 1, len(values))
+        self.store({"mean": mean.float(), "axes": vectors.flip(1)[:, :count].float()})
+
+    def recall(self) -> Rows:
+        """The sums over each picture that was not absorbed."""
+        return self.sums.rows()
+
+    def absorb(self, *rows: Tensor) -> int:
+        """Add up sums of pictures for good."""
+        return self.sums.absorb(rows)
+
+    def forget(self) -> None:
+        """Back to the state before anything was learned."""
+        super().forget()
+        self.sums.forget()
 
     def residual(self, features: Tensor) -> Tensor:
         """Squared distance to the subspace: (..., D) -> (...), >= 0."""
@@ -40,25 +63,44 @@ class Subspace(Learned):
 
 
 class PositionGaussian(Learned):
-    """One Gaussian per place of the patch grid, kept as the inverse of its covariance's Cholesky factor."""
+    """One Gaussian per place of the patch grid, kept as the inverse of its covariance's Cholesky factor.
+
+    ridge: added to each variance (PaDiM, Eq. 1). It remembers the grid of each picture, (N, h, w, C).
+    """
 
     mean: Tensor
     whitening: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, ridge: float) -> None:
         super().__init__("mean: h w C", "whitening: h w C C")
+        self.ridge = ridge
+        self.sums = Sums("grids: N h w C", dtype=torch.float32, add_up=moments, together=TOGETHER)
 
-    def learn(self, batches: Iterable[Tensor], ridge: float) -> None:
-        """Fit to batches of (n, h, w, C) features; `ridge` is added to each variance (PaDiM, Eq. 1)."""
-        self.settle(*mean_and_covariance(batches), ridge)
-
-    def settle(self, mean: Tensor, covariance: Tensor, ridge: float) -> None:
-        """The same from the mean (h, w, C) and covariance (h, w, C, C) of the features."""
-        ridged = covariance + ridge * torch.eye(covariance.shape[-1], device=covariance.device)
+    def hold(self, *rows: Tensor) -> None:
+        """Estimate the Gaussians of these, and of those that were absorbed."""
+        self.sums.keep(rows)
+        if not self.sums.fitted:
+            self.forget()
+            return
+        mean, covariance = mean_and_covariance(self.sums.total())
+        ridged = covariance + self.ridge * torch.eye(covariance.shape[-1], device=covariance.device)
         factor = torch.linalg.cholesky(ridged.float())
         identity = torch.eye(factor.shape[-1], device=factor.device)
         whitening = torch.linalg.solve_triangular(factor, identity.expand_as(factor), upper=False)
         self.store({"mean": mean.float(), "whitening": whitening})
+
+    def recall(self) -> Rows:
+        """The grids that were not absorbed."""
+        return self.sums.rows()
+
+    def absorb(self, *rows: Tensor) -> int:
+        """Add up grids for good, in steps of `TOGETHER`."""
+        return self.sums.absorb(rows)
+
+    def forget(self) -> None:
+        """Back to the state before anything was learned."""
+        super().forget()
+        self.sums.forget()
 
     def distance(self, patches: Tensor) -> Tensor:
         """Mahalanobis distance at each place: (N, h, w, C) -> (N, h, w); raises BadInput for another grid."""
@@ -70,21 +112,3 @@ class PositionGaussian(Learned):
             )
         white = torch.einsum("hwij,nhwj->nhwi", self.whitening, patches - self.mean)
         return white.square().sum(-1).sqrt()
-
-
-def mean_and_covariance(batches: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Mean (..., C) and unbiased covariance (..., C, C) over the first axis of all (n, ..., C) batches, in float64
-    for vectors and float32 for grids; a single example has covariance 0. Raises BadInput without any.
-    """
-    count, shift, first, second = 0, None, torch.zeros(()), torch.zeros(())
-    for batch in batches:
-        rows = batch.double() if batch.ndim == 2 else batch.float()
-        shift = rows.mean(0) if shift is None else shift  # sums about a typical value keep their digits
-        off = rows - shift
-        count, first = count + len(rows), first + off.sum(0)
-        second = second + torch.einsum("n...i,n...j->...ij", off, off)
-    if shift is None:
-        raise BadInput("there is nothing to learn from: fit() received no images")
-    mean = first / count
-    scatter = second - count * mean.unsqueeze(-1) * mean.unsqueeze(-2)
-    return shift + mean, scatter / max(1, count - 1)

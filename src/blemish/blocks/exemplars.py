@@ -37,7 +37,7 @@ class Exemplars(nn.Module):
         self.good.hold(good)
 
     def forward(self, patches: Tensor) -> Match:
-        """Of patches (..., D), as `described` returns them."""
+        """Of patches (..., D), as `patch_descriptors` returns them."""
         near, row = (found.squeeze(-1) for found in self.defects.nearest(patches))
         far = self.good.distance(patches).clamp_min(torch.finfo(patches.dtype).tiny)
         return Match(((far - near - self.margin) / far).clamp(0, 1), row)

@@ -1,4 +1,4 @@
-"""Tensors that exist only after fit()."""
+"""Tensors that exist only after learning."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Learned(nn.Module):
             setattr(self, name, tensor.detach().clone(memory_format=torch.contiguous_format))
 
     def forget(self) -> None:
-        """Back to the state before fit()."""
+        """Back to the state before anything was learned."""
         self.store({name: tensor.new_empty(0) for name, tensor in self.named_buffers(recurse=False)})
 
     def require(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.faiss_index import exact_index
 from blemish.blocks.learned import Learned
+from blemish.blocks.rows import Rows
 from blemish.errors import BadInput
 
 BLOCK = 1 << 19
@@ -20,26 +22,32 @@ Search = Literal["torch", "faiss"]
 
 
 class MemoryBank(Learned):
-    """Rows (M, D) of normal features; with the cosine metric they are stored as unit vectors."""
+    """Rows (M, D) of normal features, unit vectors with the cosine metric, and `beside`: numbers (M,) of each row."""
 
     rows: Tensor
     norms: Tensor  # (M,), squared
 
-    def __init__(self, metric: Metric = "cosine", *, search: Search = "torch") -> None:
-        super().__init__("rows: M D", "norms: M")
+    def __init__(self, metric: Metric = "cosine", *, search: Search = "torch", beside: Sequence[str] = ()) -> None:
+        super().__init__("rows: M D", "norms: M", *(f"{name}: M" for name in beside))
         if metric not in ("cosine", "euclidean") or search not in ("torch", "faiss"):
             raise BadInput(f"metric {metric!r}, search {search!r}: choose cosine or euclidean, torch or faiss")
         self.metric: Metric = metric
         self.search: Search = search
+        self.beside = tuple(beside)
         self._index: tuple[Tensor, Any] | None = None  # faiss's, and the rows it was made from
 
-    def remember(self, rows: Tensor) -> None:
-        """Replace the bank by (M, D) features."""
-        self.hold(F.normalize(rows, dim=-1) if self.metric == "cosine" else rows)
+    def hold(self, *rows: Tensor) -> None:
+        """Replace the bank by features (M, D), unit vectors already if they must be, and the numbers beside them."""
+        features, *numbers = rows
+        if not len(features):
+            self.forget()
+            return
+        named = dict(zip(self.beside, numbers, strict=True))
+        self.store({"rows": features, "norms": features.square().sum(1), **named})
 
-    def hold(self, rows: Tensor) -> None:
-        """The same of rows that are unit vectors already where they must be; without any, back to before fit()."""
-        self.store({"rows": rows, "norms": rows.square().sum(1)}) if len(rows) else self.forget()
+    def recall(self) -> Rows:
+        """The rows, and the numbers beside them."""
+        return (self.rows, *map(self.get_buffer, self.beside))
 
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from hashlib import sha256
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 
@@ -25,15 +26,57 @@ def mirrors(images: Tensor) -> Iterator[Tensor]:
     return (images.flip(axes) for axes in ((-1,), (-2,), (-2, -1)))
 
 
-def turned_while_few(
-    batches: Iterable[Tensor], few: int, turn: Callable[[Tensor], Iterable[Tensor]]
-) -> Iterator[Tensor]:
-    """Every batch of images as it comes, and then what `turn` makes of each if there were at most `few` images."""
-    held: list[Tensor] = []
-    count = 0
-    for images in batches:
+def turns(count: int) -> Callable[[Tensor], Iterator[Tensor]]:
+    """Views of images (N, C, H, W): turned to as many even angles as make `count` with the images themselves."""
+    return lambda images: (rotate(images, 360 * turn / count) for turn in range(1, count))
+
+
+def random_turns(count: int, seed: int) -> Callable[[Tensor], Iterator[Tensor]]:
+    """Views of images (N, C, H, W): each turned to `count` angles of its own, drawn by the seed and its pixels.
+
+    What else is in the batch has no say in them.
+    """
+
+    def views(images: Tensor) -> Iterator[Tensor]:
+        angles = torch.stack([torch.rand(count, generator=_generator(image, seed)) for image in images]) * 360
+        for turn in angles.T.tolist():
+            yield torch.cat([rotate(image[None], angle) for image, angle in zip(images, turn, strict=True)])
+
+    return views
+
+
+def _generator(image: Tensor, seed: int) -> torch.Generator:
+    pixels = image.detach().cpu().contiguous().numpy().tobytes()
+    number = int.from_bytes(sha256(seed.to_bytes(8, "little", signed=True) + pixels).digest()[:8], "little")
+    return torch.Generator().manual_seed(number >> 1)
+
+
+class Views(nn.Module):
+    """Images, and other views of them as well if those that were learned first were at most `few`.
+
+    That is decided once, by `count_images`, and stored with what is learned: whatever is added later, or forgotten,
+    changes nothing about the views of the others.
+    """
+
+    wanted: Tensor  # uint8 (), whether other views are learned
+
+    def __init__(self, few: int, views: Callable[[Tensor], Iterable[Tensor]]) -> None:
+        super().__init__()
+        self.few, self.views = few, views
+        self.register_buffer("wanted", torch.ones((), dtype=torch.uint8))
+
+    def count_images(self, count: int) -> None:
+        """Decide by the number of images that are learned first."""
+        self.wanted.fill_(count <= self.few)
+
+    def forward(self, images: Tensor) -> Iterator[Tensor]:
+        """(N, C, H, W) -> one or more of the same shape."""
         yield images
-        count += len(images)
-        held = [*held, images] if count <= few else []
-    for images in held:
-        yield from turn(images)
+        if self.wanted:
+            yield from self.views(images)
+
+
+def views_of(detector: object) -> list[Views]:
+    """Whatever decides about views in a detector."""
+    assert isinstance(detector, nn.Module)
+    return [module for module in detector.modules() if isinstance(module, Views)]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from blemish.blocks.coreset import greedy_k_center, projected
+from blemish.blocks.coreset import greedy_k_center, project
 from blemish.blocks.memory import MemoryBank
 
 
@@ -24,7 +24,7 @@ class Cover(NamedTuple):
     radius: float
 
 
-def cover(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 128, seed: int = 0) -> Cover:
+def cover_rows(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 128, seed: int = 0) -> Cover:
     """At most `limit` of the rows (M, D) that stand for all; the first `known` are an earlier cover of that `radius`.
 
     As long as nothing had to go, everything stays. Later a new row stays if it is farther than the radius from those
@@ -36,7 +36,7 @@ def cover(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 1
     numbers = torch.arange(len(rows), device=rows.device)
     if radius == 0 and len(rows) <= limit:
         return Cover(numbers, radius)
-    flat = projected(rows.flatten(1).float(), width, torch.Generator().manual_seed(seed))
+    flat = project(rows.flatten(1).float(), width, torch.Generator().manual_seed(seed))
     if radius > 0:
         numbers = torch.cat([numbers[:known], known + _novel(flat[:known], flat[known:], radius)])
     if len(numbers) <= limit:
@@ -45,22 +45,22 @@ def cover(rows: Tensor, known: int, limit: int, radius: float, *, width: int = 1
     anywhere = torch.full((len(flat),), torch.inf, device=flat.device)
     stays = torch.zeros(len(flat), dtype=torch.bool, device=flat.device)
     stays[greedy_k_center(flat, max(1, limit * 7 // 8), anywhere)] = True
-    return Cover(numbers[stays], max(radius, farthest(flat[~stays], flat[stays])))
+    return Cover(numbers[stays], max(radius, covering_radius(flat[~stays], flat[stays])))
 
 
-def farthest(rows: Tensor, bank: Tensor) -> float:
+def covering_radius(rows: Tensor, bank: Tensor) -> float:
     """The greatest distance of a row (M, D) to the nearest of (K, D): the radius within which the bank covers them."""
-    return float(_distance(rows, bank).max()) if len(rows) else 0.0
+    return float(_distances(rows, bank).max()) if len(rows) else 0.0
 
 
 def _novel(known: Tensor, rows: Tensor, radius: float) -> Tensor:
     """Numbers, ascending, of rows that are farther than the radius from the known ones and from each other."""
     if not len(rows):
         return torch.empty(0, dtype=torch.long, device=rows.device)
-    return greedy_k_center(rows, len(rows), _distance(rows, known), reach=radius).sort().values
+    return greedy_k_center(rows, len(rows), _distances(rows, known), reach=radius).sort().values
 
 
-def _distance(rows: Tensor, bank: Tensor) -> Tensor:
+def _distances(rows: Tensor, bank: Tensor) -> Tensor:
     memory = MemoryBank("euclidean")
     memory.hold(bank)
     return memory.distance(rows)

@@ -65,7 +65,7 @@ def escapes(calibration: Calibration) -> Bound | None:
 
 def escapes_by_type(calibration: Calibration) -> dict[str, Bound]:
     """Defective parts of each type that are accepted."""
-    return {name: _escaped(scores, calibration) for name, scores in calibration.defects.items()}
+    return {name: _escape_bound(scores, calibration) for name, scores in calibration.defects.items()}
 
 
 def escapes_by_size(calibration: Calibration, edges: Sequence[float] | None = None) -> dict[str, Bound]:
@@ -78,7 +78,7 @@ def escapes_by_size(calibration: Calibration, edges: Sequence[float] | None = No
     inside: dict[str, list[float]] = {name: [] for _, name, _ in rows if name != UNKNOWN}
     for _, name, score in rows:
         inside.get(name, []).append(score)
-    return {name: _escaped(scores, calibration) for name, scores in inside.items()}
+    return {name: _escape_bound(scores, calibration) for name, scores in inside.items()}
 
 
 def review_share(calibration: Calibration) -> dict[str, Rate]:
@@ -93,7 +93,7 @@ def missing_parts(calibration: Calibration) -> dict[str, int]:
     """How many more "good" and "defective" parts the targets need, if none of them fails; without what is enough."""
     goal, found = goal_of(calibration), {}
     if goal.false_reject is not None:
-        found["good"] = _needed(calibration, goal.false_reject) - len(calibration.good)
+        found["good"] = _least_parts(calibration, goal.false_reject) - len(calibration.good)
     if goal.escape is not None:
         found["defective"] = fewest_parts(goal.escape, goal.confidence) - len(_all_defects(calibration))
     return {name: more for name, more in found.items() if more > 0}
@@ -134,7 +134,7 @@ def _about_good(calibration: Calibration) -> str:
     if calibration.reject == math.inf and goal.false_reject is not None:
         return (
             f"No part is rejected: to show that at most {percent(goal.false_reject)} of good parts are takes "
-            f"{_needed(calibration, goal.false_reject)} good parts, and {total} were shown."
+            f"{_least_parts(calibration, goal.false_reject)} good parts, and {total} were shown."
         )
     if promise.highest is not None:
         return f"At most {at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
@@ -199,7 +199,7 @@ def _escape_limit(calibration: Calibration) -> int | None:
     return limit if by_goal else None
 
 
-def _escaped(scores: Sequence[float], calibration: Calibration) -> Bound:
+def _escape_bound(scores: Sequence[float], calibration: Calibration) -> Bound:
     count, total, limit = sum(score < calibration.accept for score in scores), len(scores), _escape_limit(calibration)
     if calibration.accept == -math.inf:
         return Bound(count, total, 0.0)
@@ -213,7 +213,7 @@ def _highest_of_chosen(count: int, total: int, limit: int, goal: Goal) -> float:
     return highest_rate(count, total, 1 - (1 - goal.confidence) / choices)
 
 
-def _needed(calibration: Calibration, target: float) -> int:
+def _least_parts(calibration: Calibration, target: float) -> int:
     """Good parts that show the target if only the highest of them marks the threshold."""
     if calibration.scheme == "split":
         return fewest_parts(target, goal_of(calibration).confidence)

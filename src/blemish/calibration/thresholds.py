@@ -1,4 +1,4 @@
-"""Raw scores -> accept, review or reject, with error bounds that can be stated; `promises` states them.
+"""Raw scores -> accept, review or reject, with error bounds that can be stated; `guarantees` states them.
 
 A threshold is an order statistic. Rejecting above the k-th largest of n held-out good scores rejects later good parts
 at a rate of k / (n + 1) on average, and with a given confidence at no more than a quantile of Beta(k, n + 1 - k) (Vovk,
@@ -47,7 +47,7 @@ STRICTEST = Goal()
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Held-out raw scores, kept for ever, and the thresholds derived from them; `changed` derives others."""
+    """Held-out raw scores, kept for ever, and the thresholds derived from them; `with_goal` derives others."""
 
     good: tuple[float, ...]  # one a part: the highest of its pictures
     scheme: Scheme  # split: by the detector itself, that never saw them; cross: by ones refitted without their fold
@@ -74,9 +74,9 @@ class Calibration:
             "peaks": list(self.peaks),
             "defects": {name: list(scores) for name, scores in self.defects.items()},
             "sizes": {name: [None if math.isnan(a) else a for a in areas] for name, areas in self.sizes.items()},
-            "accept": _written(self.accept),
-            "reject": _written(self.reject),
-            "pixel": None if self.pixel is None else _written(self.pixel),
+            "accept": _write(self.accept),
+            "reject": _write(self.reject),
+            "pixel": None if self.pixel is None else _write(self.pixel),
             "goal": dict(self.goal),
         }
 
@@ -157,6 +157,16 @@ def with_goal(calibration: Calibration, goal: Goal) -> Calibration:
         pixel=pixel if calibration.peaks else None,
         goal=goal._asdict(),
     )
+
+
+def calibrate_on_average(good: Sequence[float], rate: float) -> Calibration:
+    """One threshold, from which later good parts are rejected at a rate of at most that, on average over such draws.
+
+    Just above the k-th largest of n held-out good scores, where k is rate (n + 1) rounded down. Fewer than 1 / rate - 1
+    parts cannot show that much; k is then 1.
+    """
+    limit = upper_threshold(good, max(1, math.floor(checked_rate(rate) * (len(good) + 1))))
+    return with_thresholds(calibrate_thresholds(good, scheme="split"), accept=limit, reject=limit)
 
 
 def with_thresholds(calibration: Calibration, *, accept: float, reject: float) -> Calibration:
@@ -273,7 +283,7 @@ def _by_type(values: Any, what: str, *, unknown: bool = False) -> dict[str, tupl
     return {name: _numbers(scores, what, unknown=unknown) for name, scores in values.items()}
 
 
-def _written(threshold: float) -> float | str:
+def _write(threshold: float) -> float | str:
     return threshold if math.isfinite(threshold) else str(threshold)
 
 

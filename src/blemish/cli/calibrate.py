@@ -180,13 +180,12 @@ def _judged(
     unreadable: list[Unreadable],
     way: HoldoutScheme,
 ) -> HeldOutScores:
-    from blemish.recipes import recipe as recipes
     from blemish.recipes.calibrate import held_out_scores
     from blemish.recipes.update import Reading
 
     with watching() as watch:
         reading = Reading(batch_size, watch, unreadable)
-        found = held_out_scores(old, recipes.encoder_of(old, encoder), kinds, masks=masks, way=way, reading=reading)
+        found = held_out_scores(old, encoder, kinds, masks=masks, way=way, reading=reading)
     if found.unused:
         names = ", ".join(path.name for path in found.unused)
         why = "of parts that taught the recipe" if found.scheme == "split" else "that the recipe could not forget"

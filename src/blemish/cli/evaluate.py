@@ -160,11 +160,12 @@ def _evaluate_recipe(
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
-    encoder = recipes.encoder_of(recipe, chosen.encoder)
+    seen_by = recipes.encoders_of(recipe, chosen.encoder)
+    encoder = seen_by[recipes.ENCODER]
     samples = data.samples(root, layout=layout, category=category, split="test")
     note = encoders.note(encoder)
     with watching() as watch:
-        found = _validate(recipe, recipes.detector(recipe, encoder), samples, chosen.batch_size, watch, page, note)
+        found = _validate(recipe, recipes.detector(recipe, seen_by), samples, chosen.batch_size, watch, page, note)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
     if as_json:
         say(json.dumps(found.as_json() | about))

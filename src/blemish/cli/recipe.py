@@ -31,13 +31,14 @@ def recipe() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print everything but the tensors' values as one JSON object.")
 def show(file: Path, as_json: bool) -> None:
     """Say what a recipe is made of, and which pictures taught it."""
-    from blemish.recipes import recipe as recipes
+    from blemish.recipes import describe
+    from blemish.recipes.recipe import load
 
-    found = recipes.load(file)
+    found = load(file)
     if as_json:
-        say(json.dumps(recipes.described(found)))
+        say(json.dumps(describe.to_json(found)))
         return
-    print_table(("", file.name), recipes.summary(found))
+    print_table(("", file.name), describe.summary(found))
     print_table(("id", "taught as", "picture"), [(each.id, each.kind, each.name) for each in found.taught])
 
 
@@ -47,9 +48,10 @@ def show(file: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list of [what, one, other].")
 def diff(one: Path, other: Path, as_json: bool) -> None:
     """Say in what two recipes differ. Exit status as for diff: 0 they are the same, 1 they differ."""
-    from blemish.recipes import recipe as recipes
+    from blemish.recipes import describe
+    from blemish.recipes.recipe import load
 
-    found = recipes.differences(recipes.load(one), recipes.load(other))
+    found = describe.differences(load(one), load(other))
     if as_json:
         say(json.dumps(found))
     elif found:
@@ -60,7 +62,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 @recipe.command()
 @click.argument("out", type=FILE)
 @click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
-@click.option("--product", default="object", show_default=True, help="What the part is, in words.")
+@click.option("--product", help="What the part is, in words, for a method that reads them.  [default: object]")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @BUDGET
@@ -69,7 +71,7 @@ def freeze(
     chosen: Chosen,
     out: Path,
     normal: tuple[str, ...],
-    product: str,
+    product: str | None,
     region: tuple[int, int, int, int] | None,
     mask: str | None,
     budget: float | None,
@@ -81,27 +83,28 @@ def freeze(
     from blemish import encoders
     from blemish.fitting import default_method
     from blemish.images import find
+    from blemish.recipes import describe, update
     from blemish.recipes import recipe as recipes
-    from blemish.recipes import update
 
     if out.exists():
         raise BadInput(f"{out} exists: name another file, or teach that one more by `blemish teach`")
     hold(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
     encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    method = chosen.method or default_method(encoder, good=bool(good))
+    words = {"product": product} if product else {}
     with watching() as watch:
         made = update.freeze(
-            chosen.method or default_method(encoder, good=bool(good)),
+            method,
             encoder,
-            product=product,
             good=good,
-            arguments=arguments_of(chosen.arguments),
+            arguments=words | arguments_of(chosen.arguments),
             view=view_of(chosen, region, mask),
             budget=budget,
             reading=update.Reading(chosen.batch_size, watch, unreadable),
         )
     recipes.save(made, out)
-    print_table(("", out.name), recipes.summary(made))
+    print_table(("", out.name), describe.summary(made))
     leave(unreadable, len(made.taught), encoders.note(encoder))
 
 

@@ -4,9 +4,6 @@ WACV 2025, arXiv:2405.14529.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,23 +12,22 @@ from blemish import encoders
 from blemish.blocks.foreground import foreground
 from blemish.blocks.maps import smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank, Search
-from blemish.blocks.rotation import rotate, turned_while_few
-from blemish.blocks.rows import concatenate
-from blemish.types import Encoder, Geometry, Prediction
+from blemish.blocks.rotation import Views
+from blemish.blocks.rotation import turns as even_turns
+from blemish.blocks.rows import Rows
+from blemish.types import Batch, Encoder, Geometry, Prediction
 
 
 class AnomalyDINO(nn.Module):
     """Cosine distance of each patch to the nearest one of a few normal images, seen in several rotations.
 
     image_score: mean of the highest 1 % of patch distances; distances are 1 - cos, in [0, 2].
-    turns: rotations of each good part, as long as there are at most `few` of them: beyond the paper's 16 shots they add
-        little but search time.
+    turns: rotations of each good part, if the first ones learned are at most `few`: beyond the paper's 16 shots they
+        add little but search time.
     masked: patches off the part get distance 0 (the paper masks some categories, after a test on each).
     Deviation: the authors rotate before resizing and crop to whole patches; here the resized image is rotated and its
     sides are rounded to whole patches, so that no margin goes unseen.
     """
-
-    lessons = (("bank.rows",),)
 
     def __init__(
         self,
@@ -50,22 +46,13 @@ class AnomalyDINO(nn.Module):
         self.layer, self.turns, self.few, self.masked, self.sigma = layer, turns, few, masked, sigma
         self.image_size, self.search = image_size, search
         self.geometry = Geometry(image_size, keep_aspect=True, multiple=self.encoder.patch_size)
+        self.views = Views(few, even_turns(turns))
         self.bank = MemoryBank(search=search)
 
-    @torch.inference_mode()
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Remember every patch of the good parts, at every rotation while they are few."""
-        self.bank.remember(concatenate(map(self._patches, turned_while_few(batches, self.few, self._turns))))
-        return self
-
-    def _turns(self, images: Tensor) -> Iterator[Tensor]:
-        return (rotate(images, 360 * turn / self.turns) for turn in range(1, self.turns))
-
-    @torch.inference_mode()
-    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """The patches of each image, at every rotation unless there are more than `few` images."""
-        views = [self._patches(view) for view in turned_while_few([images], self.few, self._turns)]
-        return ((F.normalize(torch.stack(views, 1), dim=-1).flatten(0, 3),),)  # (N * views * h * w, D)
+    def extract(self, batch: Batch) -> tuple[Rows, ...]:
+        """Every patch of each picture, in every view."""
+        views = [F.normalize(self._patches(view), dim=-1) for view in self.views(batch.images)]
+        return ((torch.stack(views, 1).flatten(0, 3),),)  # (N * views * h * w, D)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in cosine distances, both in [0, 2]."""

@@ -4,22 +4,17 @@ ICPR 2020, arXiv:2011.08785.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.density import PositionGaussian
-from blemish.blocks.learned import Learned
 from blemish.blocks.maps import maximum, smooth, upsample
-from blemish.blocks.moments import Merged, moments, settled
 from blemish.blocks.patches import join_layers
-from blemish.types import Encoder, Geometry, Prediction
-
-TOGETHER = 16
-"""Grids whose products are summed at once."""
+from blemish.blocks.rows import Rows
+from blemish.types import Batch, Encoder, Geometry, Prediction
 
 
 class PaDiM(nn.Module):
@@ -29,8 +24,6 @@ class PaDiM(nn.Module):
     layers: by default at one, two and three quarters of the depth: 1, 2 and 3 of a network of four stages, the paper's.
     channels: drawn at random by `seed` from the joined layers; 100 for ResNet-18, 550 for Wide ResNet-50 in the paper.
     """
-
-    lessons = (("taught.grids",),)
 
     def __init__(
         self,
@@ -48,35 +41,11 @@ class PaDiM(nn.Module):
         self.layers, self.channels, self.ridge, self.sigma = layers, channels, ridge, sigma
         self.image_size, self.seed = image_size, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
-        self.gaussian = PositionGaussian()
-        self.taught, self.merged = Learned("grids: N h w C"), Merged()  # not of fit()
+        self.gaussian = PositionGaussian(ridge)
 
-    @torch.inference_mode()
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Estimate mean and covariance at every place; one pass, in constant memory."""
-        self.gaussian.learn((self._patches(images) for images in batches), self.ridge)
-        self.taught.forget()
-        self.merged.forget()
-        return self
-
-    @torch.inference_mode()
-    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """The patch grid of each image, (N, h, w, C)."""
-        return ((self._patches(images),),)
-
-    def settle(self) -> None:
-        """Estimate mean and covariance from the grids that were taught, and from those that were merged."""
-        grids = self.taught.get_buffer("grids").split(TOGETHER)
-        mean, covariance = settled(self.merged.plus(map(moments, grids)))
-        self.gaussian.settle(mean, covariance, self.ridge)
-
-    def merge(self, count: int) -> int:
-        """Add up the `count` oldest grids for good, or a few less: they go in blocks, as `settle` adds them."""
-        grids, count = self.taught.get_buffer("grids"), count // TOGETHER * TOGETHER
-        if count:
-            self.merged.merge(map(moments, grids[:count].split(TOGETHER)))
-            self.taught.store({"grids": grids[count:]})
-        return count
+    def extract(self, batch: Batch) -> tuple[Rows, ...]:
+        """The patch grid of each picture, (N, h, w, C)."""
+        return ((self._patches(batch.images),),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in Mahalanobis distances; raises BadInput for a size not fitted."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,8 +13,8 @@ from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.patches import describe_neighbours, join_layers
-from blemish.blocks.rows import concatenate
-from blemish.types import Encoder, Geometry, Prediction
+from blemish.blocks.rows import Rows
+from blemish.types import Batch, Encoder, Geometry, Prediction
 
 
 class PatchCore(nn.Module):
@@ -28,8 +27,6 @@ class PatchCore(nn.Module):
     equalize: each layer to unit length before joining; by default where they share one grid, as in transformers:
         their tokens grow with depth, and the later layer would decide alone. The paper's pyramids stay as they are.
     """
-
-    lessons = (("bank.rows",),)
 
     def __init__(
         self,
@@ -54,22 +51,14 @@ class PatchCore(nn.Module):
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         self.bank = MemoryBank("euclidean", search=search)
 
-    @torch.inference_mode()
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Remember a coreset of the patches of good parts."""
-        rows = concatenate(self._patches(images) for images in batches)
-        self.bank.remember(rows[self.choose(rows)])
-        return self
+    def extract(self, batch: Batch) -> tuple[Rows, ...]:
+        """The patches of each picture."""
+        return ((self._patches(batch.images).flatten(0, 2),),)
 
-    def choose(self, rows: Tensor) -> Tensor:
+    def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows of a coreset, drawn by `seed`."""
         generator = torch.Generator().manual_seed(self.seed)
         return coreset(rows, max(1, round(len(rows) * self.ratio)), generator=generator)
-
-    @torch.inference_mode()
-    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """The patches of each image."""
-        return ((self._patches(images).flatten(0, 2),),)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, squared distances unless `squared` is off."""

@@ -6,8 +6,8 @@ The paper ends with a backbone for other methods. Ours is to ask its space of wo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self, cast
+from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,15 +15,14 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.coreset import coreset
-from blemish.blocks.learned import Learned
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import class_prototypes, ensemble
-from blemish.blocks.rotation import mirrors, turned_while_few
-from blemish.blocks.rows import concatenate
+from blemish.blocks.rotation import Views, mirrors
+from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
-from blemish.types import Geometry, Prediction, TextEncoder
+from blemish.types import Batch, Geometry, Prediction, TextEncoder
 
 HIGHEST = 0.01  # share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw covers
 
@@ -37,13 +36,12 @@ class TAB(nn.Module):
         much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
-    few: good parts are learned mirrored as well, both ways, as long as there are at most so many.
+    few: good parts are learned mirrored as well, both ways, if the first ones learned are at most so many.
     layers: of the memory, beside the last; by default those at a half and three quarters of the depth.
     most: patches of good parts learned together that a coreset keeps where there are more than twice as many.
     """
 
     texts: Tensor
-    lessons = (("bank.rows", "worded.scores"),)
 
     def __init__(
         self,
@@ -69,37 +67,19 @@ class TAB(nn.Module):
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         texts, self.innocent = class_prototypes(self.encoder, product, defects, ensemble(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
-        self.bank = MemoryBank()
-        self.worded = Learned("scores: M")  # what the words say of each row of the bank
+        self.views = Views(few, mirrors)
+        self.bank = MemoryBank(beside=["words"])  # and what the words say of each row
 
-    @torch.inference_mode()
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Remember the patches of good parts, and what the words say of them."""
-        seen = [self._memories(images) for images in turned_while_few(batches, self.few, mirrors)]
-        rows, words = (
-            concatenate(rows.flatten(0, 1) for rows, _ in seen),
-            concatenate(words.view(-1, 1) for _, words in seen),
-        )
-        kept = self.choose(rows)
-        self.bank.remember(rows[kept])
-        self.worded.store({"scores": words[kept, 0]})
-        return self
+    def extract(self, batch: Batch) -> tuple[Rows, ...]:
+        """The patches of each picture, in every view, and what the words say of them."""
+        views = [self._look(view)[1:] for view in self.views(batch.images)]
+        words, patches = (torch.stack(each, 1) for each in zip(*views, strict=True))  # (N, views, h, w), (..., D)
+        return ((F.normalize(patches, dim=-1).flatten(0, 3), words.flatten()),)
 
-    def choose(self, rows: Tensor) -> Tensor:
+    def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows to remember."""
         generator = torch.Generator().manual_seed(self.seed)
         return coreset(rows, self.most, generator=generator) if len(rows) > 2 * self.most else torch.arange(len(rows))
-
-    @torch.inference_mode()
-    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """The patches of each image, and what the words say of them; mirrored ones unless there are more than `few`."""
-        views = [self._memories(view) for view in turned_while_few([images], self.few, mirrors)]
-        rows, words = (torch.stack(each, 1) for each in zip(*views, strict=True))  # (N, views, P, D), (N, views, P)
-        return ((rows.flatten(0, 2), words.flatten()),)
-
-    def _memories(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        _, words, patches = self._look(images)
-        return F.normalize(patches, dim=-1).flatten(1, 2), words.flatten(1)  # (N, P, D), (N, P)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
@@ -107,7 +87,7 @@ class TAB(nn.Module):
         if not self.bank.fitted:
             return Prediction(fuse_mean(whole, top_mean(words, HIGHEST)), self._spread(words, images))
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
-        grid = distance + self.trust * (words - self.worded.get_buffer("scores")[row]).clamp_min(0)
+        grid = distance + self.trust * (words - self.bank.get_buffer("words")[row]).clamp_min(0)
         return Prediction(top_mean(grid, HIGHEST), self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

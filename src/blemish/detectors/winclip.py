@@ -4,10 +4,9 @@ CVPR 2023, arXiv:2303.14814.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Self, cast
+from collections.abc import Sequence
+from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,14 +14,14 @@ from blemish import encoders
 from blemish.blocks.maps import fuse_mean, maximum, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import ensemble, prototypes
-from blemish.blocks.rows import concatenate
+from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
-from blemish.types import Geometry, Prediction, WindowEncoder
+from blemish.types import Batch, Geometry, Prediction, WindowEncoder
 
 
 class WinCLIP(nn.Module):
-    """Windows and the whole image against a prompt ensemble; after `fit`, against reference parts as well (WinCLIP+).
+    """Windows and the whole image against a prompt ensemble; once it has learned, against parts as well (WinCLIP+).
 
     image_score: probability of the anomalous text, in [0, 1]; fitted, its mean with the highest reference score.
     anomaly_map: zero-shot in [0, 1]; fitted, the mean of text and reference maps (the paper's sum, halved as in
@@ -53,23 +52,11 @@ class WinCLIP(nn.Module):
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
         texts = prototypes(self.encoder, product, ensemble(words), normalize_sentences=normalize_sentences)
         self.register_buffer("texts", texts)
-        banks = nn.ModuleList(MemoryBank() for _ in (*scales, "patches"))
-        self.banks = cast("Sequence[MemoryBank]", banks)
-        self.lessons = tuple((f"banks.{number}.rows",) for number in range(len(banks)))
+        self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in (*scales, "patches")))
 
-    @torch.inference_mode()
-    def fit(self, batches: Iterable[Tensor]) -> Self:
-        """Remember the windows and patches of good parts."""
-        seen = [self._look(images)[1] for images in batches]
-        for number, bank in enumerate(self.banks):
-            bank.remember(concatenate(grids[number] for grids in seen))
-        return self
-
-    @torch.inference_mode()
-    def study(self, images: Tensor) -> tuple[tuple[Tensor, ...], ...]:
-        """The windows and patches of each image, a group a bank."""
-        grids = self._look(images)[1]
-        return tuple((F.normalize(grid, dim=-1).flatten(0, 2),) for grid in grids)
+    def extract(self, batch: Batch) -> tuple[Rows, ...]:
+        """The windows and patches of each picture, a bank each."""
+        return tuple((F.normalize(grid, dim=-1).flatten(0, 2),) for grid in self._look(batch.images)[1])
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""

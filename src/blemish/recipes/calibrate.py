@@ -30,10 +30,9 @@ from blemish.recipes.holdout import (
     pictures,
     score_parts,
 )
-from blemish.recipes.provenance import Merging, Pupil
-from blemish.recipes.recipe import Recipe, stamped
+from blemish.recipes.recipe import ENCODER, Place, Recipe, stamp
 from blemish.recipes.update import PLAIN, Reading
-from blemish.types import GOOD, Detector, Encoder
+from blemish.types import GOOD, Detector, Learner
 
 ANY_TYPE = "defect"
 """The type of defects that lie in no folder of their own."""
@@ -45,7 +44,7 @@ class HoldoutScheme(NamedTuple):
     scheme: Scheme | None = None  # None: the one that more of the parts can serve
     folds: int | None = None  # of cross; None: every part alone
     seed: int = 0  # what is in which fold
-    every_picture: bool = False  # see `holding_out.parts_of`
+    every_picture: bool = False  # see `holdout.parts_of`
 
 
 USUAL = HoldoutScheme()
@@ -78,7 +77,7 @@ def calibrate(
     masks: Mapping[Path, Path] | None = None,
     goal: Goal = STRICTEST,
     way: HoldoutScheme = USUAL,
-    encoder: str | Encoder | None = None,
+    encoder: Place = None,
     reading: Reading = PLAIN,
 ) -> Recipe:
     """The recipe made from that one with thresholds by good parts, and by defects of each type if there are any.
@@ -89,15 +88,13 @@ def calibrate(
     fine = dict.fromkeys(good, GOOD)
     if both := sorted(kinds.keys() & fine):
         raise BadInput(f"{both[0]} is given as good and as defective: leave it out of one")
-    found = held_out_scores(
-        recipe, recipes.encoder_of(recipe, encoder), kinds | fine, masks=masks, way=way, reading=reading
-    )
+    found = held_out_scores(recipe, encoder, kinds | fine, masks=masks, way=way, reading=reading)
     return with_calibration(recipe, calibration_of(found, goal))
 
 
 def held_out_scores(
     recipe: Recipe,
-    encoder: Encoder,
+    encoder: Place,
     kinds: Mapping[Path, str],
     *,
     masks: Mapping[Path, Path] | None = None,
@@ -120,18 +117,18 @@ def held_out_scores(
     todo: list[tuple[Callable[[], Detector], list[Path]]] = [(partial(recipes.detector, recipe, encoder), fresh)]
     fold = 1
     if scheme == "cross":
-        folds, refit = draw_folds(len(learned), way.folds, way.seed), forgetting(recipe, encoder)
+        folds, refit = draw_folds(len(learned), way.folds, way.seed), leave_out(recipe, encoder)
         fold = len(folds[0])
         for out in ([learned[number] for number in numbers] for numbers in folds):
             todo.append((partial(refit, out), [path for path in pictures(out) if taught[path] in ("", GOOD)]))
-    found = _scored(todo, recipe, reading)
+    found = _score_all(todo, recipe, reading)
     used = {path for _, paths in todo for path in paths}
-    counted = tuple(each for part in parts for each in _known(part, kinds, found, masks or {}))
+    counted = tuple(each for part in parts for each in _scored_parts(part, kinds, found, masks or {}))
     return HeldOutScores(scheme, counted, tuple(path for path in taught if path not in used), fold)
 
 
 def calibration_of(found: HeldOutScores, goal: Goal = STRICTEST) -> Calibration:
-    """Thresholds from them; raises BadInput when no good part is left, and as `calibrated` does."""
+    """Thresholds from them; raises BadInput when no good part is left, and as `calibrate_thresholds` does."""
     good = [part for part in found.parts if part.kind == GOOD]
     if not good:
         spent = "those given taught the recipe: give others, or say --scheme cross"
@@ -152,33 +149,34 @@ def calibration_of(found: HeldOutScores, goal: Goal = STRICTEST) -> Calibration:
 
 def with_calibration(recipe: Recipe, calibration: Calibration) -> Recipe:
     """The recipe made from that one which decides by these thresholds; no raw score changes."""
-    return stamped(dataclasses.replace(recipe, calibration=calibration), recipe.hash)
+    return stamp(dataclasses.replace(recipe, calibration=calibration), recipe.hash)
 
 
-def forgetting(recipe: Recipe, encoder: Encoder) -> LeaveOut:
-    """Parts to leave out -> the recipe's detector as if they had been forgotten, see `teaching.forget`.
+def leave_out(recipe: Recipe, encoder: Place) -> LeaveOut:
+    """Parts to leave out -> the recipe's detector as if they had been forgotten, see `update.forget`.
 
     It is one detector that is changed each time.
     """
-    once = CachedEncoder(encoder) if known_defects.ROWS in recipe.tensors else None
-    pupil = recipes.bare(recipe, once or encoder)
-    if not isinstance(pupil, Pupil):
-        raise BadInput(f"{recipe.method} learns all its parts at once: calibrate by others, with --scheme split")
-    with recipes.fitting(recipe):
-        everything = provenance.known(pupil, recipe.tensors)
+    found = recipes.encoders_of(recipe, encoder)
+    once = CachedEncoder(found[ENCODER]) if known_defects.ROWS in recipe.tensors else None
+    learner = recipes.bare_detector(recipe, found | {ENCODER: once} if once else found)
+    if not isinstance(learner, Learner):
+        raise BadInput(f"{recipe.method} forgets no single part: calibrate by others, with --scheme split")
+    with recipes.misfits(recipe):
+        everything = provenance.memory_of(learner, recipe.tensors)
     kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
 
     def refit(out: Sequence[PartImages]) -> Detector:
         gone = {known_defects.number(sha256_of(path)[:12]) for path in pictures(out)} & set(kinds)
-        if isinstance(pupil, Merging) and not gone <= everything.pictures:
+        if provenance.is_absorbed(everything, learner, gone):
             raise BadInput(
                 f"what taught {recipe.source} was merged to save memory: calibrate by others, with --scheme split"
             )
-        provenance.teach(pupil, provenance.without(everything, gone).groups)
+        provenance.set_memory(learner, provenance.remove(everything, gone).groups)
         if once is None:
-            return pupil
+            return learner
         return known_defects.with_known_defects(
-            pupil, once, defect_examples.with_margin(defect_examples.without(recipe.tensors, gone)), kinds
+            learner, once, defect_examples.with_margin(defect_examples.remove_pictures(recipe.tensors, gone)), kinds
         )
 
     return refit
@@ -216,7 +214,7 @@ def as_json(found: HeldOutScores) -> dict[str, Any]:
     return {"parts": parts, "unused": list(map(str, found.unused))}
 
 
-def _scored(
+def _score_all(
     todo: Sequence[tuple[Callable[[], Detector], Sequence[Path]]], recipe: Recipe, reading: Reading
 ) -> dict[Path, PartScores]:
     advance = reading.watch("inspecting held-out parts", sum(len(paths) for _, paths in todo))
@@ -231,7 +229,7 @@ def _good(parts: Sequence[PartImages], kinds: Mapping[Path, str]) -> int:
     return sum(any(kinds[path] == GOOD for path in part) for part in parts)
 
 
-def _known(
+def _scored_parts(
     part: PartImages, kinds: Mapping[Path, str], found: Mapping[Path, PartScores], masks: Mapping[Path, Path]
 ) -> Iterator[ScoredPart]:
     """The good part and the defective one of a group: a part may have been photographed before it was damaged.

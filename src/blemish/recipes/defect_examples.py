@@ -53,7 +53,7 @@ def example(
         scores.append(F.adaptive_avg_pool2d(anomaly_map, size).flatten())
         shares += [] if piece is None else [F.adaptive_avg_pool2d(piece, size).flatten()]
     patches, score = torch.cat(rows), torch.cat(scores)
-    defect, good, rest = _told_apart(score) if mask is None else _shown(torch.cat(shares), mask, path)
+    defect, good, rest = _by_score(score) if mask is None else _by_mask(torch.cat(shares), mask, path)
     spread = float(score[rest].max() - score[rest].median()) if rest.any() else 0.0
     return Example(_few(patches[defect], DEFECT_ROWS), _few(patches[good], SURROUNDING_ROWS), spread)
 
@@ -67,14 +67,14 @@ def _pieces(mask: Path, path: Path, prepared: Prepared, view: View) -> Iterator[
     return iter([part]) if view.tile is None else cut(part, prepared.boxes, view.tile)
 
 
-def _shown(shares: Tensor, mask: Path, path: Path) -> tuple[Tensor, Tensor, Tensor]:
+def _by_mask(shares: Tensor, mask: Path, path: Path) -> tuple[Tensor, Tensor, Tensor]:
     """Bool (P,): patches of the defect, good ones, and all that are not of the defect."""
     if not shares.any():
         raise BadImage(f"{mask} marks nothing of what is inspected of {path}: paint the defect white, or leave it out")
     return shares >= COVERED * shares.max(), shares == 0, shares == 0
 
 
-def _told_apart(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _by_score(scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The same by the detector's scores; as good counts only what it finds less anomalous than most patches."""
     count = min(len(scores), max(FEWEST, round(MOST_ANOMALOUS * len(scores))))
     defect = scores >= scores.topk(count).values[-1]
@@ -98,12 +98,12 @@ def with_contrast(tensors: Mapping[str, Tensor], found: Sequence[tuple[Tensor, T
         return dict(tensors)
     rows, pictures = (torch.cat(each) for each in zip(*found, strict=True))
     kept = coreset(rows, count, generator=torch.Generator().manual_seed(0))
-    return _appended(tensors, {GOOD_ROWS: rows[kept], GOOD_OF: pictures[kept]})
+    return _append(tensors, {GOOD_ROWS: rows[kept], GOOD_OF: pictures[kept]})
 
 
 def with_example(tensors: Mapping[str, Tensor], shown: Example, picture: int) -> dict[str, Tensor]:
     """The tensors with one more picture of a defect."""
-    return _appended(
+    return _append(
         tensors,
         {
             ROWS: shown.defect,
@@ -116,7 +116,7 @@ def with_example(tensors: Mapping[str, Tensor], shown: Example, picture: int) ->
     )
 
 
-def without(tensors: Mapping[str, Tensor], pictures: set[int]) -> dict[str, Tensor]:
+def remove_pictures(tensors: Mapping[str, Tensor], pictures: set[int]) -> dict[str, Tensor]:
     """The tensors without the patches of these pictures; without any shown defect nothing of them is left."""
     gone, left = torch.tensor(sorted(pictures), dtype=torch.int64), dict(tensors)
     for owner, names in ((OF, (ROWS, OF)), (PICTURES, (SPREAD, PICTURES)), (GOOD_OF, (GOOD_ROWS, GOOD_OF))):
@@ -139,6 +139,6 @@ def _few(rows: Tensor, count: int) -> Tensor:
     return rows if len(rows) <= count else rows[coreset(rows, count, generator=torch.Generator().manual_seed(0))]
 
 
-def _appended(tensors: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
+def _append(tensors: Mapping[str, Tensor], more: Mapping[str, Tensor]) -> dict[str, Tensor]:
     joined = {name: torch.cat([tensors[name], rows]) if name in tensors else rows for name, rows in more.items()}
     return {**tensors, **joined}

@@ -24,14 +24,21 @@ from torch import Tensor
 
 from blemish.errors import BadRecipe
 
-FORMAT = 1
+FORMAT = 2
 """Raised when a recipe of today could no longer be understood as it was meant."""
 
 KEY = "blemish recipe"
 LONGEST_HEADER = 1 << 25
 """Bytes: the names and hashes of about 200,000 pictures."""
-TYPES = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "U8": np.uint8}
-NAMES = {torch.float32: "F32", torch.float64: "F64", torch.int64: "I64", torch.uint8: "U8"}
+TYPES = {
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F32": torch.float32,
+    "F64": torch.float64,
+    "I64": torch.int64,
+    "U8": torch.uint8,
+}
+NAMES = {kind: name for name, kind in TYPES.items()}
 MOST_AXES = 6
 COPY = "copy it again from where it came, or restore it from its .history folder"
 FREEZE = "give a file that `blemish recipe freeze` has written"
@@ -53,7 +60,7 @@ def digest(content: Content) -> str:
     return total.hexdigest()
 
 
-def encoded(content: Content) -> bytes:
+def encode(content: Content) -> bytes:
     """The file; the same bytes for the same content."""
     text = _canonical({**content.header, "format": FORMAT, "hash": digest(content)})
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
@@ -65,9 +72,9 @@ def history(path: Path) -> Path:
     return path.with_name(f"{path.name}.history")
 
 
-def stated(path: Path) -> str:
+def hash_of(path: Path) -> str:
     """The hash that a recipe's file says it has, looked up without reading its tensors; raises BadRecipe."""
-    with _opened(path) as file:
+    with _open(path) as file:
         found = _header(_entries(file, path).pop("__metadata__", None), path).get("hash")
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
         raise BadRecipe(f"{path} says no hash: {COPY}")
@@ -94,7 +101,7 @@ def inherit(older: Path, folder: Path) -> None:
 
 def read(path: Path) -> Content:
     """Header and tensors; raises BadRecipe for what is unreadable, truncated, altered, newer, or something else."""
-    with _opened(path) as file:
+    with _open(path) as file:
         entries = _entries(file, path)
         header = _header(entries.pop("__metadata__", None), path)
         places = {name: _place(entry, name, path) for name, entry in entries.items()}
@@ -112,7 +119,7 @@ def read(path: Path) -> Content:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BinaryIO]:
     try:
         if not path.is_file():
             raise BadRecipe(f"{path} is no file: {FREEZE}")
@@ -132,10 +139,10 @@ def _entries(file: BinaryIO, path: Path) -> dict[str, Any]:
     if 8 + length > size:
         raise BadRecipe(f"{path} is truncated inside its header: {COPY}")
     file.seek(8)
-    return _parsed(file.read(length), path)
+    return _parse(file.read(length), path)
 
 
-def _parsed(text: bytes | str, path: Path) -> dict[str, Any]:
+def _parse(text: bytes | str, path: Path) -> dict[str, Any]:
     """A JSON object without the values and repetitions that JSON does not have."""
     try:
         found = json.loads(
@@ -162,13 +169,18 @@ def _header(metadata: Any, path: Path) -> dict[str, Any]:
     """Our JSON object in the metadata; its format is looked at before anything that a newer one may have changed."""
     if not isinstance(metadata, dict) or not isinstance(metadata.get(KEY), str):
         raise BadRecipe(f"{path} holds tensors, but is not a recipe: {FREEZE}")
-    header = _parsed(metadata[KEY], path)
+    header = _parse(metadata[KEY], path)
     number = header.get("format")
     if type(number) is not int or number < 1:
         raise BadRecipe(f"{path} has a damaged header (its format is {str(number)[:20]}): {COPY}")
     if number > FORMAT:
         raise BadRecipe(
             f"{path} is of format {number}, and this blemish reads up to {FORMAT}: pip install --upgrade blemish"
+        )
+    if number < FORMAT:
+        raise BadRecipe(
+            f"{path} is of format {number}, which this blemish reads no longer: make it again from the same pictures "
+            "by `blemish recipe freeze`, or use the version of blemish that wrote it"
         )
     return header
 
@@ -186,7 +198,7 @@ def _place(entry: Any, name: str, path: Path) -> _Place:
         kind, shape, ends = entry["dtype"], entry["shape"], entry["data_offsets"]
         known = isinstance(kind, str) and kind in TYPES
         if known and _are_sizes(shape, MOST_AXES) and _are_sizes(ends, 2) and len(ends) == 2:
-            number = math.prod(shape) * np.dtype(TYPES[kind]).itemsize
+            number = math.prod(shape) * TYPES[kind].itemsize
             if number == ends[1] - ends[0] and math.prod(map(_at_least_one, shape)) < 1 << 48:
                 return _Place(kind, tuple(shape), *ends)
     raise BadRecipe(f"{path} describes its tensor {name[:80]!r} in a way that makes no sense: {COPY}")
@@ -214,9 +226,10 @@ def _refuse_gaps(places: list[_Place], size: int, path: Path) -> None:
 
 
 def _tensor(place: _Place, body: bytes) -> Tensor:
-    count = math.prod(place.shape)
-    flat = np.frombuffer(body, TYPES[place.kind], count, place.start) if count else np.empty(0, TYPES[place.kind])
-    return torch.from_numpy(flat.reshape(place.shape).copy())
+    flat = torch.empty(place.end - place.start, dtype=torch.uint8)
+    if len(flat):
+        flat.numpy()[:] = np.frombuffer(body, np.uint8, len(flat), place.start)
+    return flat.view(TYPES[place.kind]).reshape(place.shape)
 
 
 def _canonical(header: Mapping[str, Any]) -> str:
@@ -224,4 +237,4 @@ def _canonical(header: Mapping[str, Any]) -> str:
 
 
 def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().numpy().reshape(-1).view(np.uint8).data
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data

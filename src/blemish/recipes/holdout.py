@@ -1,7 +1,7 @@
 """Scores of good parts by detectors that have not seen them: what a calibration is made from.
 
 The bounds hold for independent parts, so pictures that show the same part count as one and are never in different
-folds, see `images.likeness`. That errs towards too few parts, which weakens a promise and breaks none.
+folds, see `images.fingerprint`. That errs towards too few parts, which weakens a promise and breaks none.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def parts_of(
     for path, found in decode(paths, seen):
         advance()
         if isinstance(found, BadImage):
-            _refused(Unreadable(str(path), str(found)), reading)
+            _refuse(Unreadable(str(path), str(found)), reading)
             continue
         kept.append(path)
         prints.append(found[0])
@@ -81,7 +81,7 @@ def score_parts(
         if advance:
             advance()
         if isinstance(result, Unreadable):
-            _refused(result, reading)
+            _refuse(result, reading)
             continue
         values = result.anomaly_map[~result.anomaly_map.isnan()]
         height, width = result.anomaly_map.shape
@@ -109,7 +109,7 @@ def pictures(parts: Iterable[PartImages]) -> list[Path]:
     return [path for part in parts for path in part]
 
 
-def _refused(bad: Unreadable, reading: Reading) -> None:
+def _refuse(bad: Unreadable, reading: Reading) -> None:
     if reading.unreadable is None:
         raise BadImage(bad.reason)
     reading.unreadable.append(bad)

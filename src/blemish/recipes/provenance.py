@@ -4,79 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, cast, runtime_checkable
+from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from blemish.blocks.learned import Learned
-from blemish.blocks.memory import MemoryBank
-from blemish.blocks.streaming import cover
-from blemish.errors import BadInput
-from blemish.types import Detector
+from blemish.blocks.rotation import views_of
+from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
+from blemish.blocks.streaming import cover_rows
+from blemish.types import Learner
 
-ORIGIN, RADII, FORMER = "origin", "radii", "former"
-Lessons = tuple[tuple[Tensor, ...], ...]
+ORIGIN, RADII, EVICTED = "origin", "radii", "evicted"
 
 
-@runtime_checkable
-class Pupil(Detector, Protocol):
-    """A detector that can be taught more, and made to forget, without looking again at what it knows."""
+class TrackedRows(NamedTuple):
+    """The rows of one of a detector's memories."""
 
-    lessons: Sequence[Sequence[str]]  # groups of names of its tensors, whose rows are of good parts in their order
-
-    def study(self, images: Tensor) -> Lessons:
-        """What images (N, 3, H, W) of good parts teach: in each tensor as many rows for every image, in their order."""
-
-
-@runtime_checkable
-class Choosing(Pupil, Protocol):
-    """A pupil that keeps some of the rows it has studied."""
-
-    def choose(self, rows: Tensor) -> Tensor:
-        """Numbers of the rows (M, ...) to keep."""
-
-
-@runtime_checkable
-class Merging(Pupil, Protocol):
-    """A pupil that derives from sums what it predicts by; sums can be added up for good to save memory."""
-
-    def settle(self) -> None:
-        """Derive it from the lessons that are there, and from those that were merged."""
-
-    def merge(self, count: int) -> int:
-        """Merge at most the `count` oldest lessons, which changes no score; returns how many were."""
-
-
-def taught(pupil: Pupil) -> Lessons:
-    """What a pupil has learned last; tensors without elements if nothing."""
-    module = cast(nn.Module, pupil)
-    return tuple(tuple(module.get_buffer(name) for name in group) for group in pupil.lessons)
-
-
-def teach(pupil: Pupil, groups: Groups) -> None:
-    """Have the pupil know these lessons, beside those that it has merged, and no others."""
-    for names, group in zip(pupil.lessons, groups, strict=True):
-        for name, tensor in zip(names, group.tensors, strict=True):
-            path, _, buffer = name.rpartition(".")
-            memory = cast(nn.Module, pupil).get_submodule(path)
-            memory.hold(tensor) if isinstance(memory, MemoryBank) else cast(Learned, memory).store({buffer: tensor})
-    if isinstance(pupil, Merging):
-        pupil.settle()
-
-
-class Rows(NamedTuple):
-    """A group of tensors."""
-
-    tensors: tuple[Tensor, ...]
+    tensors: Rows
     origin: Tensor  # int64 (R, 2): the picture of each row, and its place in the order of teaching
 
 
-Groups = tuple[Rows, ...]
+Groups = tuple[TrackedRows, ...]
+"""Of all of its memories."""
 
 
 @dataclass(frozen=True, slots=True)
-class Former:
+class Evicted:
     """What had to make room when the memory was full last: forgetting those pictures brings it back."""
 
     groups: Groups  # rows that went
@@ -85,12 +38,12 @@ class Former:
 
 
 @dataclass(frozen=True, slots=True)
-class Knowledge:
-    """Everything that `study` found and that is still there."""
+class Memory:
+    """Everything that was extracted and that is still there."""
 
     groups: Groups
-    radii: tuple[float, ...]  # a group, see `blocks.streaming.cover`; 0 as long as no row had to go
-    former: Former | None = None
+    radii: tuple[float, ...]  # a group, see `blocks.streaming.cover_rows`; 0 as long as no row had to go
+    evicted: Evicted | None = None
 
     @property
     def bytes(self) -> int:
@@ -103,154 +56,174 @@ class Knowledge:
         return {int(picture) for group in self.groups for picture in group.origin[:, 0].unique()}
 
 
-def known(pupil: Pupil, tensors: Mapping[str, Tensor]) -> Knowledge:
+def set_memory(learner: Learner, groups: Groups) -> None:
+    """Have a detector remember these, beside what it has absorbed, and nothing else."""
+    parts = memories(learner)
+    for memory, group in zip(parts, groups, strict=True):
+        memory.hold(*group.tensors)
+    if not any(memory.fitted for memory in parts):
+        for views in views_of(learner):
+            views.count_images(0)
+
+
+def memory_of(learner: Learner, tensors: Mapping[str, Tensor]) -> Memory:
     """What a detector knows by the tensors of its recipe; raises ValueError or KeyError where they do not agree."""
     groups = tuple(
-        _agreeing(group, tensors.get(f"{ORIGIN}.{number}", _nobody())) for number, group in enumerate(taught(pupil))
+        _rows(each.recall(), tensors.get(f"{ORIGIN}.{number}", _nobody()))
+        for number, each in enumerate(memories(learner))
     )
     radii = _radii(tensors.get(RADII), len(groups))
-    if f"{FORMER}.pictures" not in tensors:
-        return Knowledge(groups, radii)
+    if f"{EVICTED}.pictures" not in tensors:
+        return Memory(groups, radii)
     went = tuple(
-        _agreeing(
-            tuple(tensors[f"{FORMER}.{number}.{part}"] for part in range(len(group.tensors))),
-            tensors[f"{FORMER}.{ORIGIN}.{number}"],
+        _rows(
+            tuple(tensors[f"{EVICTED}.{number}.{part}"] for part in range(len(group.tensors))),
+            tensors[f"{EVICTED}.{ORIGIN}.{number}"],
         )
         for number, group in enumerate(groups)
     )
-    before = _radii(tensors[f"{FORMER}.{RADII}"], len(groups))
-    return Knowledge(groups, radii, Former(went, before, tuple(tensors[f"{FORMER}.pictures"].tolist())))
+    before = _radii(tensors[f"{EVICTED}.{RADII}"], len(groups))
+    return Memory(groups, radii, Evicted(went, before, tuple(tensors[f"{EVICTED}.pictures"].tolist())))
 
 
-def _agreeing(tensors: tuple[Tensor, ...], origin: Tensor) -> Rows:
+def _rows(tensors: tuple[Tensor, ...], origin: Tensor) -> TrackedRows:
     fits = origin.dtype == torch.int64 and origin.ndim == 2 and origin.shape[1] == 2
     if not fits or any(len(tensor) != len(origin) for tensor in tensors):
         raise ValueError("the origin of what it has learned")
-    return Rows(tensors, origin)
+    return TrackedRows(tensors, origin)
 
 
-def kept(knowledge: Knowledge) -> dict[str, Tensor]:
-    """The tensors that a recipe keeps beside the detector's own, so that `known` finds everything again."""
-    found = {f"{ORIGIN}.{number}": group.origin for number, group in enumerate(knowledge.groups)}
-    if any(knowledge.radii):
-        found[RADII] = torch.tensor(knowledge.radii, dtype=torch.float64)
-    if former := knowledge.former:
-        found[f"{FORMER}.{RADII}"] = torch.tensor(former.radii, dtype=torch.float64)
-        found[f"{FORMER}.pictures"] = torch.tensor(former.pictures, dtype=torch.int64)
-        for number, group in enumerate(former.groups):
-            found[f"{FORMER}.{ORIGIN}.{number}"] = group.origin
-            found |= {f"{FORMER}.{number}.{part}": tensor for part, tensor in enumerate(group.tensors)}
+def to_tensors(memory: Memory) -> dict[str, Tensor]:
+    """The tensors that a recipe keeps beside the detector's own, so that `memory_of` finds everything again."""
+    found = {f"{ORIGIN}.{number}": group.origin for number, group in enumerate(memory.groups)}
+    if any(memory.radii):
+        found[RADII] = torch.tensor(memory.radii, dtype=torch.float64)
+    if evicted := memory.evicted:
+        found[f"{EVICTED}.{RADII}"] = torch.tensor(evicted.radii, dtype=torch.float64)
+        found[f"{EVICTED}.pictures"] = torch.tensor(evicted.pictures, dtype=torch.int64)
+        for number, group in enumerate(evicted.groups):
+            found[f"{EVICTED}.{ORIGIN}.{number}"] = group.origin
+            found |= {f"{EVICTED}.{number}.{part}": tensor for part, tensor in enumerate(group.tensors)}
     return found
 
 
-def studied(lessons: Lessons, pictures: Sequence[int]) -> Groups:
-    """Lessons of a batch whose inputs are of these pictures."""
+def track(extracted: tuple[Rows, ...], pictures: Sequence[int]) -> Groups:
+    """What was extracted of a batch whose images are of these pictures."""
     groups = []
-    for group in lessons:
-        each = len(group[0]) // len(pictures)
-        picture = torch.tensor(pictures, dtype=torch.int64).repeat_interleave(each)
-        groups.append(Rows(group, torch.stack([picture, torch.zeros_like(picture)], 1)))
+    for rows in extracted:
+        picture = torch.tensor(pictures, dtype=torch.int64).repeat_interleave(len(rows[0]) // len(pictures))
+        groups.append(TrackedRows(rows, torch.stack([picture, torch.zeros_like(picture)], 1)))
     return tuple(groups)
 
 
-def joined(batches: Sequence[Groups]) -> Groups:
-    """All rows, in their order; groups without rows are left out."""
-    return tuple(_joined([batch[number] for batch in batches]) for number in range(len(batches[0])))
+def join(lots: Sequence[Groups]) -> Groups:
+    """All rows, in their order."""
+    return tuple(_join([lot[number] for lot in lots]) for number in range(len(lots[0])))
 
 
-def _joined(groups: Sequence[Rows]) -> Rows:
-    full = [group for group in groups if len(group.origin)] or list(groups[:1])
-    if len({tuple(tensor.shape[1:] for tensor in group.tensors) for group in full}) > 1:
-        raise BadInput(
-            "these pictures give features of another shape than those that are known: they have another size"
-        )
-    tensors = tuple(torch.cat(parts) for parts in zip(*(group.tensors for group in full), strict=True))
-    return Rows(tensors, torch.cat([group.origin for group in full]))
+def _join(groups: Sequence[TrackedRows]) -> TrackedRows:
+    return TrackedRows(concatenate([group.tensors for group in groups]), torch.cat([group.origin for group in groups]))
 
 
-def chosen(groups: Groups, numbers: Sequence[Tensor]) -> Groups:
+def select(groups: Groups, numbers: Sequence[Tensor]) -> Groups:
     """Those rows of each group."""
-    return tuple(_chosen(group, rows) for group, rows in zip(groups, numbers, strict=True))
+    return tuple(_select(group, rows) for group, rows in zip(groups, numbers, strict=True))
 
 
-def _chosen(group: Rows, rows: Tensor) -> Rows:
-    return Rows(tuple(tensor[rows] for tensor in group.tensors), group.origin[rows])
+def _select(group: TrackedRows, rows: Tensor) -> TrackedRows:
+    return TrackedRows(tuple(tensor[rows] for tensor in group.tensors), group.origin[rows.cpu()])
 
 
-def added(knowledge: Knowledge, new: Groups) -> Knowledge:
+def append(memory: Memory, new: Groups) -> Memory:
     """The new rows behind those that are known, in the order of teaching."""
-    places = [each.origin[:, 1] for groups in (knowledge.groups, *_went(knowledge)) for each in groups]
+    places = [each.origin[:, 1] for groups in (memory.groups, *_evicted_groups(memory)) for each in groups]
     first = 1 + max((int(each.max()) for each in places if len(each)), default=-1)
-    numbered = [Rows(group.tensors, _numbered(group.origin, first)) for group in new]
-    groups = tuple(_joined(pair) for pair in zip(knowledge.groups, numbered, strict=True))
-    return Knowledge(groups, knowledge.radii, knowledge.former)
+    numbered = [TrackedRows(group.tensors, _number(group.origin, first)) for group in new]
+    groups = tuple(_join(pair) for pair in zip(memory.groups, numbered, strict=True))
+    return Memory(groups, memory.radii, memory.evicted)
 
 
-def _went(knowledge: Knowledge) -> list[Groups]:
-    return [knowledge.former.groups] if knowledge.former else []
+def _evicted_groups(memory: Memory) -> list[Groups]:
+    return [memory.evicted.groups] if memory.evicted else []
 
 
-def _numbered(origin: Tensor, first: int) -> Tensor:
+def _number(origin: Tensor, first: int) -> Tensor:
     return torch.stack([origin[:, 0], torch.arange(first, first + len(origin))], 1)
 
 
-def covered(knowledge: Knowledge, before: Knowledge, limit: int) -> Knowledge:
-    """At most `limit` bytes of rows that stand for all; `before` is what was known before the last were added."""
-    share = min(1.0, limit / max(1, knowledge.bytes))
-    if share == 1 and not any(knowledge.radii):
-        return knowledge
+def shrink(memory: Memory, before: Memory, learner: Learner, limit: int) -> Memory:
+    """About `limit` bytes of the memory of a detector, for `set_memory`; `before` is what it was before the last lot.
+
+    Of a memory that can absorb, the oldest rows are added up for good, but none of the last lot, so that it can be
+    forgotten. Of others, some rows are evicted for which others stand.
+    """
+    if any(isinstance(each, Absorbing) for each in memories(learner)):
+        return _absorb_oldest(memory, before, learner, limit)
+    return _evict(memory, before, limit)
+
+
+def _evict(memory: Memory, before: Memory, limit: int) -> Memory:
+    share = min(1.0, limit / max(1, memory.bytes))
+    if share == 1 and not any(memory.radii):
+        return memory
     covers = [
-        cover(group.tensors[0], len(old.origin), max(1, int(len(group.origin) * share)), radius)
-        for group, old, radius in zip(knowledge.groups, before.groups, knowledge.radii, strict=True)
+        cover_rows(group.tensors[0], len(old.origin), max(1, int(len(group.origin) * share)), radius)
+        for group, old, radius in zip(memory.groups, before.groups, memory.radii, strict=True)
     ]
-    groups = chosen(knowledge.groups, [each.numbers for each in covers])
-    gone = [_missing(len(old.origin), each.numbers) for old, each in zip(before.groups, covers, strict=True)]
-    went = chosen(before.groups, gone)
+    groups = select(memory.groups, [each.numbers for each in covers])
+    gone = [_absent(len(old.origin), each.numbers) for old, each in zip(before.groups, covers, strict=True)]
+    went = select(before.groups, gone)
     radii = tuple(each.radius for each in covers)
     if not any(len(group.origin) for group in went):
-        return Knowledge(groups, radii, knowledge.former)
-    came = tuple(sorted(knowledge.pictures - before.pictures))
-    return Knowledge(groups, radii, Former(went, before.radii, came))
+        return Memory(groups, radii, memory.evicted)
+    came = tuple(sorted(memory.pictures - before.pictures))
+    return Memory(groups, radii, Evicted(went, before.radii, came))
 
 
-def merged(knowledge: Knowledge, before: Knowledge, pupil: Merging, limit: int) -> Knowledge:
-    """The same of a pupil that has learned them, its oldest lessons merged until the others take about `limit` bytes.
+def _absorb_oldest(memory: Memory, before: Memory, learner: Learner, limit: int) -> Memory:
+    groups = []
+    for each, group, old in zip(memories(learner), memory.groups, before.groups, strict=True):
+        room = int(limit * len(group.origin) / max(1, memory.bytes))
+        excess = max(0, min(len(group.origin) - room, len(old.origin)))
+        done = each.absorb(*(tensor[:excess] for tensor in group.tensors)) if isinstance(each, Absorbing) else 0
+        groups.append(TrackedRows(tuple(tensor[done:] for tensor in group.tensors), group.origin[done:]))
+    return Memory(tuple(groups), memory.radii)
 
-    Those that were added to what was known `before` are never merged at once, so that they can be forgotten.
+
+def is_absorbed(memory: Memory, learner: Learner, pictures: set[int]) -> bool:
+    """Whether a detector has added up what some of the pictures taught it for good."""
+    return any(isinstance(each, Absorbing) for each in memories(learner)) and not pictures <= memory.pictures
+
+
+def remove(memory: Memory, pictures: set[int]) -> Memory:
+    """The memory without the rows of these pictures.
+
+    Those that had made room for them are back, once all of them are gone.
     """
-    (group,), (old,) = knowledge.groups, before.groups
-    each = knowledge.bytes / max(1, len(group.origin))
-    excess = min(len(group.origin) - int(limit / each), len(old.origin))
-    gone = pupil.merge(excess) if excess > 0 else 0
-    return Knowledge((Rows(taught(pupil)[0], group.origin[gone:]),), knowledge.radii)
-
-
-def without(knowledge: Knowledge, pictures: set[int]) -> Knowledge:
-    """Without the rows of these pictures; with those back that had made room for them, once all of them are gone."""
-    groups, former = _without(knowledge.groups, pictures), knowledge.former
-    if former is None:
-        return Knowledge(groups, knowledge.radii)
-    left = tuple(picture for picture in former.pictures if picture not in pictures)
-    went = _without(former.groups, pictures)
+    groups, evicted = _remove(memory.groups, pictures), memory.evicted
+    if evicted is None:
+        return Memory(groups, memory.radii)
+    left = tuple(picture for picture in evicted.pictures if picture not in pictures)
+    went = _remove(evicted.groups, pictures)
     if left:
-        return Knowledge(groups, knowledge.radii, Former(went, former.radii, left))
-    back = tuple(_ordered(_joined(pair)) for pair in zip(groups, went, strict=True))
-    return Knowledge(back, former.radii)
+        return Memory(groups, memory.radii, Evicted(went, evicted.radii, left))
+    back = tuple(_sort(_join(pair)) for pair in zip(groups, went, strict=True))
+    return Memory(back, evicted.radii)
 
 
-def _without(groups: Groups, pictures: set[int]) -> Groups:
+def _remove(groups: Groups, pictures: set[int]) -> Groups:
     gone = torch.tensor(sorted(pictures), dtype=torch.int64)
-    return tuple(_chosen(group, ~torch.isin(group.origin[:, 0], gone)) for group in groups)
+    return tuple(_select(group, ~torch.isin(group.origin[:, 0], gone)) for group in groups)
 
 
-def _ordered(group: Rows) -> Rows:
-    return _chosen(group, group.origin[:, 1].argsort(stable=True))
+def _sort(group: TrackedRows) -> TrackedRows:
+    return _select(group, group.origin[:, 1].argsort(stable=True))
 
 
-def _missing(count: int, numbers: Tensor) -> Tensor:
+def _absent(count: int, numbers: Tensor) -> Tensor:
     """The numbers below `count` that are not among these, ascending."""
     there = torch.zeros(count, dtype=torch.bool)
-    there[numbers[numbers < count]] = True
+    there[numbers[numbers < count].cpu()] = True
     return torch.nonzero(~there).squeeze(1)
 
 

@@ -7,9 +7,7 @@ sha256, so it is of use with that encoder alone.
 from __future__ import annotations
 
 import dataclasses
-import json
 import re
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +15,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -38,6 +36,8 @@ from blemish.types import GOOD, Detector, Encoder
 
 PACKAGES = ("blemish", "torch")
 MASK = "view.mask"
+ENCODER = "encoder"
+"""The argument for the encoder that every method has."""
 STATE = "detector."
 """The prefix of the detector's own tensors; what teaching keeps beside them has other names."""
 LARGEST_SIDE, LARGEST_NUMBER = 1 << 13, 1 << 16
@@ -62,17 +62,25 @@ class Taught:
         return self.sha256[:12]
 
 
+class Reference(NamedTuple):
+    """An encoder that a recipe is meant for."""
+
+    name: str  # published, or where its file lies
+    sha256: str  # of that file; "" when there is none
+
+
+Place = str | Encoder | Mapping[str, str | Encoder] | None
+"""Where a recipe's encoders are: the one that every method has, or several by name; the others are at their own."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
     """A frozen decision; `hash` identifies it, and everything but `source` is part of that."""
 
     method: str
     arguments: Mapping[str, Any]  # plain JSON values
-    encoder: str
-    encoder_sha256: str
-    product: str = "object"
-    defects: tuple[str, ...] = ()  # words of methods that read them
-    precision: str = "float32"  # of the encoder
+    encoders: Mapping[str, Reference]  # by the method's arguments that take them, `ENCODER` and perhaps others
+    precision: str = "float32"  # of the encoders
     view: View = WHOLE
     tensors: Mapping[str, Tensor] = field(default_factory=dict)  # not to be changed in place
     taught: tuple[Taught, ...] = ()  # in the order of teaching
@@ -85,10 +93,15 @@ class Recipe:
     @property
     def hash(self) -> str:
         """sha256 of the content, 64 hex digits."""
-        return recipe_file.digest(_content(self))
+        return recipe_file.digest(content_of(self))
+
+    @property
+    def product(self) -> str:
+        """What the part is: in the words the method reads, or else by the name of the recipe's file."""
+        return str(self.arguments.get("product") or Path(self.source).stem)
 
 
-def stamped(recipe: Recipe, parent: str = "") -> Recipe:
+def stamp(recipe: Recipe, parent: str = "") -> Recipe:
     """The recipe as made now from that parent by the packages that are installed."""
     versions = {name: version(name) for name in PACKAGES}
     created = datetime.now(tz=UTC).isoformat(timespec="seconds")
@@ -98,14 +111,14 @@ def stamped(recipe: Recipe, parent: str = "") -> Recipe:
 def save(recipe: Recipe, path: str | Path, *, old: str | Path | None = None) -> None:
     """Write the file at once; a version that it replaces is kept under its hash in `recipe_file.history`.
 
-    `old` is the file that the recipe was made from if that is another: it is kept there too, for `teaching.undo`.
+    `old` is the file that the recipe was made from if that is another: it is kept there too, for `update.undo`.
     """
     path, folder = Path(path), recipe_file.history(Path(path))
     for former in {path, Path(old or path)}:
         if former.exists():
-            recipe_file.keep(former, recipe_file.stated(former), folder)
+            recipe_file.keep(former, recipe_file.hash_of(former), folder)
     recipe_file.inherit(recipe_file.history(Path(old or path)), folder)
-    write(path, recipe_file.encoded(_content(recipe)))
+    write(path, recipe_file.encode(content_of(recipe)))
 
 
 def load(path: str | Path) -> Recipe:
@@ -117,50 +130,56 @@ def load(path: str | Path) -> Recipe:
         raise BadRecipe(f"{path} holds what no recipe holds ({error}): {COPY}") from error
 
 
-def detector(recipe: Recipe, encoder: str | Encoder | None = None) -> Detector:
+def detector(recipe: Recipe, encoder: Place = None) -> Detector:
     """Ready to inspect; `encoder` says where its encoder is if not at its own name.
 
     Raises BadRecipe for an encoder with another sha256, and for tensors or arguments that do not fit the method.
     """
-    found = encoder_of(recipe, encoder)
+    found = encoders_of(recipe, encoder)
     if known_defects.ROWS not in recipe.tensors:
-        return bare(recipe, found)
-    once, kinds = CachedEncoder(found), {known_defects.number(each.id): each.kind for each in recipe.taught}
-    made = bare(recipe, once)
-    with fitting(recipe):
+        return bare_detector(recipe, found)
+    once, kinds = CachedEncoder(found[ENCODER]), {known_defects.number(each.id): each.kind for each in recipe.taught}
+    made = bare_detector(recipe, found | {ENCODER: once})
+    with misfits(recipe):
         raised = known_defects.with_known_defects(made, once, recipe.tensors, kinds)
         _try(raised)
     return raised
 
 
-def encoder_of(recipe: Recipe, encoder: str | Encoder | None = None) -> Encoder:
-    """The recipe's encoder, from another place if one is given; raises BadRecipe when it is not the same."""
+def encoders_of(recipe: Recipe, encoder: Place = None) -> dict[str, Encoder]:
+    """The recipe's encoders, from another place if one is given; raises BadRecipe when one is not the same."""
+    places = encoder if isinstance(encoder, Mapping) else {ENCODER: encoder} if encoder else {}
+    return {name: _encoder(recipe, meant, places.get(name, meant.name)) for name, meant in recipe.encoders.items()}
+
+
+def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
     try:
-        found = encoders.load(encoder or recipe.encoder, precision=cast(Any, recipe.precision))
+        found = encoders.load(place, precision=cast(Any, recipe.precision))
     except (BadWeights, UnknownName, OSError, ValueError) as error:  # the last two of names that no file can have
         reason = str(error)[:500]
         raise BadRecipe(f"{recipe.source} needs its encoder: {reason}. Or say where it is: --encoder PATH") from error
-    if found.sha256 != recipe.encoder_sha256 or (not found.sha256 and found.name != recipe.encoder):
-        meant = recipe.encoder_sha256[:12] or "no sha256"
+    if found.sha256 != meant.sha256 or (not found.sha256 and found.name != meant.name):
         raise BadRecipe(
-            f"{recipe.source} is meant for the encoder {recipe.encoder} ({meant}), and {found.name} is another "
-            f"({found.sha256[:12] or 'no sha256'}): give the right file by --encoder PATH, or freeze a new recipe"
+            f"{recipe.source} is meant for the encoder {meant.name} ({meant.sha256[:12] or 'no sha256'}), and "
+            f"{found.name} is another ({found.sha256[:12] or 'no sha256'}): give the right file by --encoder PATH, or "
+            "freeze a new recipe"
         )
     return found
 
 
-def bare(recipe: Recipe, encoder: Encoder) -> Detector:
+def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
-    with fitting(recipe):
+    with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
-        made = catalog.detector(recipe.method, encoder, arguments_of(recipe))
-        _fill(cast(nn.Module, made), recipe)
+        others = {name: each for name, each in found.items() if name != ENCODER}
+        made = catalog.detector(recipe.method, found[ENCODER], {**recipe.arguments, **others})
+        _fill(cast(nn.Module, made).eval(), recipe)
         _try(made)
     return made
 
 
 @contextmanager
-def fitting(recipe: Recipe) -> Iterator[None]:
+def misfits(recipe: Recipe) -> Iterator[None]:
     """Raises BadRecipe for whatever a method makes of arguments and tensors that are not its own."""
     try:
         yield
@@ -171,16 +190,22 @@ def fitting(recipe: Recipe) -> Iterator[None]:
         ) from error
 
 
-def learned(made: Detector) -> dict[str, Tensor]:
-    """The tensors of a detector without those of its encoder."""
-    state = cast(nn.Module, made).state_dict()
-    return {name: tensor for name, tensor in state.items() if not name.startswith("encoder.")}
+def encoders_in(made: Detector) -> dict[str, Encoder]:
+    """The encoders that a detector was made with, by the names of its arguments."""
+    found = {name: getattr(made, name, None) for name in signature(type(made)).parameters}
+    return {name: each for name, each in found.items() if isinstance(each, Encoder)}
+
+
+def state_of(made: Detector) -> dict[str, Tensor]:
+    """The tensors of a detector without those of its encoders."""
+    state, others = cast(nn.Module, made).state_dict(), tuple(f"{name}." for name in encoders_in(made))
+    return {name: tensor for name, tensor in state.items() if not name.startswith(others)}
 
 
 def _fill(made: nn.Module, recipe: Recipe) -> None:
     """Load what was learned; raises ValueError for tensors of another name, type or shape."""
     state = {name.removeprefix(STATE): tensor for name, tensor in recipe.tensors.items() if name.startswith(STATE)}
-    own = learned(cast(Detector, made))
+    own = state_of(cast(Detector, made))
     if odd := set(state) ^ set(own):
         raise ValueError(f"its tensors differ by {min(odd)}")
     grown = {f"{prefix}.{name}" for prefix, module in _memories(made) for name, _ in module.named_buffers()}
@@ -230,77 +255,8 @@ def _try(made: Detector) -> None:
             made(torch.full((1, 3, *whole), 0.5))
 
 
-def arguments_of(recipe: Recipe) -> dict[str, Any]:
-    """All arguments of the method, those that are words among them."""
-    known = signature(catalog.method(recipe.method)).parameters
-    words = {"product": recipe.product, "defects": list(recipe.defects)}
-    return {name: value for name, value in words.items() if name in known and value} | dict(recipe.arguments)
-
-
-def described(recipe: Recipe) -> dict[str, Any]:
-    """Everything but the values of the tensors, as plain JSON values."""
-    content = _content(recipe)
-    tensors = {name: {"type": str(t.dtype), "shape": list(t.shape)} for name, t in sorted(content.tensors.items())}
-    return {**content.header, "hash": recipe.hash, "tensors": tensors}
-
-
-def summary(recipe: Recipe) -> list[tuple[str, str]]:
-    """Rows for people: what it is, and its value."""
-    kinds = Counter(each.kind for each in recipe.taught)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in recipe.tensors.values())
-    view, found = recipe.view, recipe.calibration
-    rows = [
-        ("hash", recipe.hash),
-        ("made from", recipe.parent),
-        ("created", recipe.created),
-        ("by", _listed(recipe.versions)),
-        ("method", f"{recipe.method} {_listed(recipe.arguments)}".strip()),
-        ("encoder", f"{recipe.encoder} {recipe.encoder_sha256} ({recipe.precision})"),
-        ("product", recipe.product),
-        ("words for defects", ", ".join(recipe.defects)),
-        ("region", str(view.region or "")),
-        ("mask", f"{int(view.mask.sum())} of {view.mask.numel()} pixels" if view.mask is not None else ""),
-        ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
-        ("white", str(view.white or "")),
-        ("taught by", _listed(kinds) or "words alone"),
-        ("tensors", f"{size / 2**20:.1f} MiB"),
-        ("verdicts", f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"),
-    ]
-    return [row for row in rows if row[1]]
-
-
-def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
-    """What differs: (what, in one, in the other), "" where it is missing; nothing for two of one hash."""
-    left, right = (_leaves(recipe) for recipe in (one, other))
-    found = [(what, left.get(what, ""), right.get(what, "")) for what in {**left, **right}]
-    found += [(f"tensor {name}", before, after) for name, before, after in _tensor_differences(one, other)]
-    return [row for row in found if row[1] != row[2]]
-
-
-def _leaves(recipe: Recipe) -> dict[str, str]:
-    header = dict(_content(recipe).header)
-    taught, verdicts = header.pop("taught"), header.pop("calibration")
-    nested = {name: header.pop(name) for name in ("arguments", "view", "versions")}
-    flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()}
-    flat |= {f"{name} {key}": json.dumps(value) for name, values in nested.items() for key, value in values.items()}
-    flat |= {f"calibration {key}": json.dumps(value)[:80] for key, value in (verdicts or {}).items()}
-    return flat | {f"picture {sha256[:12]}": f"{kind}: {name}" for sha256, name, kind in taught}
-
-
-def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, str]]:
-    left, right = _content(one).tensors, _content(other).tensors
-    for name in sorted({*left, *right}):
-        a, b = left.get(name), right.get(name)
-        shapes = ["" if each is None else str(list(each.shape)) for each in (a, b)]
-        same = a is not None and b is not None and a.dtype == b.dtype and torch.equal(a, b)
-        yield name, shapes[0], shapes[1] if same or shapes[0] != shapes[1] else f"{shapes[1]}, other values"
-
-
-def _listed(values: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in values.items())
-
-
-def _content(recipe: Recipe) -> Content:
+def content_of(recipe: Recipe) -> Content:
+    """All of it that a file holds, and that decides its hash."""
     view, mask = recipe.view, recipe.view.mask
     header = {each.name: getattr(recipe, each.name) for each in dataclasses.fields(recipe)}
     del header["tensors"], header["source"]
@@ -312,6 +268,7 @@ def _content(recipe: Recipe) -> Content:
             "overlap": view.overlap,
             "white": view.white,
         },
+        "encoders": {name: each._asdict() for name, each in recipe.encoders.items()},
         "taught": [[each.sha256, each.name, each.kind] for each in recipe.taught],
         "calibration": recipe.calibration and recipe.calibration.as_json(),
     }
@@ -325,7 +282,7 @@ def _recipe(content: Content) -> Recipe:
     expected = {each.name for each in dataclasses.fields(Recipe)} - {"tensors", "source"}
     if set(header) != expected:
         raise ValueError(f"entries {', '.join(sorted(set(header) ^ expected))[:80]!r}")
-    for name in ("method", "encoder", "encoder_sha256", "product", "precision", "parent", "created"):
+    for name in ("method", "precision", "parent", "created"):
         header[name] = _text(header[name], name)
     if header["precision"] not in ("float32", "bfloat16"):
         raise ValueError(f"precision {header['precision']!r}")
@@ -334,12 +291,24 @@ def _recipe(content: Content) -> Recipe:
     header |= {
         "arguments": _mapping(header["arguments"], "arguments"),
         "versions": {name: _text(each, name) for name, each in _mapping(header["versions"], "versions").items()},
-        "defects": tuple(_text(each, "defects") for each in _list(header["defects"], "defects")),
+        "encoders": _encoders(_mapping(header["encoders"], "encoders")),
         "view": _view(_mapping(header["view"], "view"), tensors.pop(MASK, None)),
         "taught": tuple(map(_taught, _list(header["taught"], "taught"))),
         "calibration": None if header["calibration"] is None else Calibration.from_json(header["calibration"]),
     }
     return Recipe(tensors=tensors, **header)
+
+
+def _encoders(values: dict[str, Any]) -> dict[str, Reference]:
+    if ENCODER not in values:
+        raise ValueError("encoders")
+    found = {name: _mapping(each, "encoders") for name, each in values.items()}
+    if any(set(each) != set(Reference._fields) for each in found.values()):
+        raise ValueError("encoders")
+    return {
+        name: Reference(*(_text(each[field], "encoders") for field in Reference._fields))
+        for name, each in found.items()
+    }
 
 
 def _view(values: dict[str, Any], packed: Tensor | None) -> View:

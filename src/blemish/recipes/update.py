@@ -1,10 +1,12 @@
 """Teaching a recipe: an old recipe and some pictures -> a new recipe, without learning the rest again.
 
 What is promised of `forget`: pictures taught last leave every score as it was before them, bit for bit. Pictures
-further back leave what there would be had they never been taught, also bit for bit, with three exceptions. Of a coreset
-(patchcore) only their own rows go: rows of others that they stood for do not come back. After a bank was full, rows
-that made room come back only for the pictures that came last then. Sums that were merged to save memory (padim,
-subspace-ad) keep what they were taught, and forgetting one of those pictures is refused.
+further back leave what there would be had they never been taught, also bit for bit as far as the encoder gives the same
+bits in another batch, with four exceptions. Of a coreset (patchcore) only their own rows go: rows of others that they
+stood for do not come back. After a bank was full, rows that made room come back only for the pictures that came last
+then. Sums that were added up to save memory (padim, subspace-ad) keep what they were taught, and forgetting one of
+those pictures is refused. Whether parts are learned in other views as well (a method's `few`) is decided by those that
+a recipe is taught first and stays: it is as if it had been taught the others with that decision.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,25 +24,28 @@ from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import Watch, unwatched
-from blemish.images import decode, keyed_batches
+from blemish.fitting import Watch, extract_all, good_parts, unwatched
+from blemish.images import decode
 from blemish.inspection import WHOLE, Unreadable, View, prepare
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
-from blemish.recipes.provenance import Choosing, Groups, Knowledge, Merging, Pupil
+from blemish.recipes.provenance import Groups, Memory
 from blemish.recipes.recipe import (
+    ENCODER,
     STATE,
+    Place,
     Recipe,
+    Reference,
     Taught,
-    arguments_of,
-    bare,
-    encoder_of,
-    fitting,
-    learned,
+    bare_detector,
+    encoders_in,
+    encoders_of,
     load,
-    stamped,
+    misfits,
+    stamp,
+    state_of,
 )
-from blemish.types import GOOD, Detector, Encoder, Geometry, Learner
+from blemish.types import GOOD, Batch, Consolidator, Detector, Encoder, Learner, Trainable
 
 BUDGET = 512.0
 """MiB of rows that teaching lets a recipe grow to unless another budget is stated."""
@@ -64,8 +69,6 @@ def freeze(
     method: str,
     encoder: str | Encoder,
     *,
-    product: str = "object",
-    defects: Sequence[str] = (),
     good: Sequence[Path] = (),
     arguments: Mapping[str, Any] | None = None,
     view: View = WHOLE,
@@ -76,28 +79,15 @@ def freeze(
 
     `budget` in MiB bounds the rows that are kept; left out, all are that the method itself would keep.
     """
-    found, given = encoders.load(encoder), dict(arguments or {})
-    product, defects = given.pop("product", product), given.pop("defects", defects)
-    recipe = Recipe(
-        method=method,
-        arguments=json.loads(json.dumps(given)),
-        encoder=_place(found),
-        encoder_sha256=found.sha256,
-        product=product,
-        defects=tuple(defects),
-        precision=_precision(found),
-        view=view,
-    )
-    detector = catalog.detector(method, found, arguments_of(recipe))
-    if defects and not hasattr(detector, "defects"):
-        raise BadInput(f"{method} reads no names of defects: leave them out, or choose tab")
+    given = {name: each if isinstance(each, Encoder) else _as_json(each) for name, each in (arguments or {}).items()}
+    detector = catalog.detector(method, encoders.load(encoder), given)
     if not good and catalog.card(method).normal == "required":
         raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    recipe = freeze_detector(detector, method, arguments=given, view=view)
     if not good:
-        return stamped(dataclasses.replace(recipe, tensors=_state(detector)))
-    if not isinstance(detector, Pupil):
-        return stamped(_fitted(recipe, cast(Learner, detector), good, reading))
-    return stamped(_taught_more(recipe, detector, found, good, budget or float("inf"), reading))
+        return recipe
+    learner, found = _learner(recipe, detector), encoders_in(detector)[ENCODER]
+    return stamp(_teach(recipe, learner, found, good, budget or float("inf"), reading))
 
 
 def freeze_detector(
@@ -105,19 +95,15 @@ def freeze_detector(
 ) -> Recipe:
     """A recipe of a detector as it is, trained or not; nothing is learned.
 
-    `arguments` are those it was made with, beside its encoder, and `taught` the pictures that taught it.
+    `arguments` are those it was made with, and `taught` the pictures that taught it.
     """
-    found, given = cast(Encoder, cast(Any, detector).encoder), json.loads(json.dumps(dict(arguments)))
-    product, defects = given.pop("product", "object"), given.pop("defects", ())
-    return stamped(
+    found = encoders_in(detector)
+    return stamp(
         Recipe(
             method=method,
-            arguments=given,
-            encoder=_place(found),
-            encoder_sha256=found.sha256,
-            product=product,
-            defects=tuple(defects),
-            precision=_precision(found),
+            arguments={name: _as_json(each) for name, each in arguments.items() if name not in found},
+            encoders={name: Reference(_place(each), each.sha256) for name, each in found.items()},
+            precision=_precision(found.values()),
             view=view,
             tensors=_state(detector),
             taught=tuple(taught),
@@ -125,11 +111,15 @@ def freeze_detector(
     )
 
 
+def _as_json(value: Any) -> Any:
+    return json.loads(json.dumps(value))
+
+
 def add_good(
     recipe: Recipe,
     paths: Sequence[Path],
     *,
-    encoder: str | Encoder | None = None,
+    encoder: Place = None,
     budget: float | None = None,
     reading: Reading = PLAIN,
 ) -> Recipe:
@@ -137,10 +127,10 @@ def add_good(
 
     `budget` in MiB bounds the rows that are kept; left out, `BUDGET`, or what they take already if that is more.
     """
-    found = encoder_of(recipe, encoder)
-    pupil = _pupil(recipe, found)
-    limit = max(BUDGET, _known(recipe, pupil).bytes / 2**20) if budget is None else budget
-    return stamped(_taught_more(recipe, pupil, found, paths, limit, reading), recipe.hash)
+    found = encoders_of(recipe, encoder)
+    learner = _learner(recipe, bare_detector(recipe, found))
+    limit = max(BUDGET, _memory(recipe, learner).bytes / 2**20) if budget is None else budget
+    return stamp(_teach(recipe, learner, found[ENCODER], paths, limit, reading), recipe.hash)
 
 
 def add_defects(
@@ -149,7 +139,7 @@ def add_defects(
     paths: Sequence[Path],
     *,
     masks: Mapping[Path, Path] | None = None,
-    encoder: str | Encoder | None = None,
+    encoder: Place = None,
     reading: Reading = PLAIN,
 ) -> Recipe:
     """The recipe with defects of a type shown to it: what resembles them scores higher from now on.
@@ -159,20 +149,21 @@ def add_defects(
     """
     if not kind.strip() or kind == GOOD:
         raise BadInput(f"{kind!r} is no type of defect: give it a name such as 'scratch'")
-    found = encoder_of(recipe, encoder)
-    detector = bare(recipe, found)
+    found = encoders_of(recipe, encoder)
+    detector = bare_detector(recipe, found)
     tensors, taught, seen = dict(recipe.tensors), list(recipe.taught), {each.sha256: each for each in recipe.taught}
     advance = reading.watch(f"looking at {kind}", len(paths))
     for path, prepared in decode(paths, lambda path: prepare(path, detector.geometry, recipe.view)):
         advance()
         if isinstance(prepared, BadImage):
-            _refused(path, prepared, reading)
+            _refuse(path, prepared, reading)
             continue
         picture = Taught(sha256_of(path), path.name, kind)
         if (before := seen.get(picture.sha256, picture)).kind != kind:
             raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
         if picture.sha256 not in seen:
-            example = defect_examples.example(detector, found, path, prepared, recipe.view, (masks or {}).get(path))
+            mask, seer = (masks or {}).get(path), found[ENCODER]
+            example = defect_examples.example(detector, seer, path, prepared, recipe.view, mask)
             tensors = defect_examples.with_example(tensors, example, known_defects.number(picture.id))
             taught.append(picture)
             seen[picture.sha256] = picture
@@ -180,10 +171,10 @@ def add_defects(
         raise BadInput("there is nothing new to teach: the recipe knows all of these pictures")
     if not len(tensors[known_defects.GOOD_ROWS]):
         raise BadInput("the masks leave nothing good to compare with: teach some good parts first, or mark less")
-    return stamped(_changed(recipe, tensors, taught), recipe.hash)
+    return stamp(_with_taught(recipe, tensors, taught), recipe.hash)
 
 
-def forget(recipe: Recipe, ids: Iterable[str], *, encoder: str | Encoder | None = None) -> Recipe:
+def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Recipe:
     """The recipe without what these pictures taught it; see above for what comes back."""
     wanted = set(ids)
     gone = [each for each in recipe.taught if wanted & {each.id, each.sha256}]
@@ -192,21 +183,20 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: str | Encoder | None 
             f"no picture with the id {', '.join(unknown)} has taught {recipe.source}: see `blemish recipe show`"
         )
     left = [each for each in recipe.taught if each not in gone]
-    tensors = defect_examples.without(recipe.tensors, {known_defects.number(each.id) for each in gone})
+    tensors = defect_examples.remove_pictures(recipe.tensors, {known_defects.number(each.id) for each in gone})
     if parts := [each for each in gone if each.kind == GOOD]:
         if not any(each.kind == GOOD for each in left) and catalog.card(recipe.method).normal == "required":
             raise BadInput(f"{recipe.source} would know no good part at all: freeze a new one instead")
-        pupil = _pupil(recipe, encoder_of(recipe, encoder))
-        known = _known(recipe, pupil)
-        numbers = {known_defects.number(each.id) for each in parts}
-        if isinstance(pupil, Merging) and not numbers <= known.pictures:
+        learner = _learner(recipe, bare_detector(recipe, encoders_of(recipe, encoder)))
+        memory, numbers = _memory(recipe, learner), {known_defects.number(each.id) for each in parts}
+        if provenance.is_absorbed(memory, learner, numbers):
             raise BadInput(
                 "what those pictures taught was merged to save memory and stays: freeze a new recipe instead"
             )
-        known = provenance.without(known, numbers)
-        provenance.teach(pupil, known.groups)
-        tensors = _others(tensors) | _state(pupil) | provenance.kept(known)
-    return stamped(_changed(recipe, tensors, left), recipe.hash)
+        memory = provenance.remove(memory, numbers)
+        provenance.set_memory(learner, memory.groups)
+        tensors = _others(tensors) | _state(learner) | provenance.to_tensors(memory)
+    return stamp(_with_taught(recipe, tensors, left), recipe.hash)
 
 
 def undo(path: str | Path) -> Recipe:
@@ -226,92 +216,69 @@ def undo(path: str | Path) -> Recipe:
     return dataclasses.replace(found, source=str(path))
 
 
-def _taught_more(
-    recipe: Recipe, pupil: Pupil, encoder: Encoder, paths: Sequence[Path], budget: float, reading: Reading
+def _teach(
+    recipe: Recipe, learner: Learner, encoder: Encoder, paths: Sequence[Path], budget: float, reading: Reading
 ) -> Recipe:
-    before = _known(recipe, pupil)
-    count = len(paths) + sum(each.kind == GOOD for each in recipe.taught)
-    if getattr(pupil, "few", count) < count:
-        cast(Any, pupil).few = 0  # parts are turned only while all of them are few
+    before, taught = _memory(recipe, learner), dict[str, Taught]()
     every = max(1, len(paths) // (LATER_SAMPLE if recipe.taught else FIRST_SAMPLE))
-    batches: list[Groups] = []
-    contrast: list[tuple[Tensor, Tensor]] = []
-    taught: dict[str, Taught] = {}
-    for pictures, images in _parts(recipe, paths, pupil.geometry, reading):
-        numbers = [known_defects.number(each.id) for each in pictures]
-        batches.append(provenance.studied(pupil.study(images), numbers))
-        taught |= {each.sha256: each for each in pictures}
+    lots, contrast = list[Groups](), list[tuple[Tensor, Tensor]]()
+    for batch, rows in extract_all(learner, _new_parts(recipe, learner, paths, reading, taught)):
+        numbers = [known_defects.number(taught[name].id) for name in batch.names]
+        lots.append(provenance.track(rows, numbers))
         drawn = [at for at, each in enumerate(numbers) if each % every == 0]
-        contrast += defect_examples.contrast(encoder, images[drawn], [numbers[at] for at in drawn])
-    if not batches:
+        contrast += defect_examples.contrast(encoder, batch.images[drawn], [numbers[at] for at in drawn])
+    if not lots:
         raise BadInput("there is nothing new to teach: no picture can be read that the recipe does not know")
-    new = provenance.joined(batches)
-    if isinstance(pupil, Choosing):
-        new = provenance.chosen(new, [pupil.choose(group.tensors[0]) for group in new])
-    after = _within(provenance.added(before, new), before, pupil, budget)
-    tensors = defect_examples.with_contrast(_others(recipe.tensors), contrast) | _state(pupil) | provenance.kept(after)
-    return _changed(recipe, tensors, (*recipe.taught, *taught.values()))
-
-
-def _within(joined: Knowledge, before: Knowledge, pupil: Pupil, budget: float) -> Knowledge:
-    """What the pupil has learned then, in `budget` MiB."""
+    new = provenance.join(lots)
+    if isinstance(learner, Consolidator):
+        new = provenance.select(new, [learner.consolidate(group.tensors[0]) for group in new])
     limit = int(min(budget * 2**20, 1 << 62))
-    if isinstance(pupil, Merging):
-        provenance.teach(pupil, joined.groups)
-        return provenance.merged(joined, before, pupil, limit)
-    after = provenance.covered(joined, before, limit)
-    provenance.teach(pupil, after.groups)
-    return after
+    memory = provenance.shrink(provenance.append(before, new), before, learner, limit)
+    provenance.set_memory(learner, memory.groups)
+    own = _state(learner) | provenance.to_tensors(memory)
+    tensors = defect_examples.with_contrast(_others(recipe.tensors), contrast) | own
+    return _with_taught(recipe, tensors, (*recipe.taught, *taught.values()))
 
 
-def _parts(
-    recipe: Recipe, paths: Sequence[Path], geometry: Geometry, reading: Reading
-) -> Iterator[tuple[list[Taught], Tensor]]:
-    """Batches of pictures that the recipe does not know, each of them once, and which picture each input is of."""
-    seen = {each.sha256: each for each in recipe.taught}
-    advance = reading.watch("learning from good parts", len(paths))
+def _new_parts(
+    recipe: Recipe, learner: Learner, paths: Sequence[Path], reading: Reading, taught: dict[str, Taught]
+) -> Iterator[Batch]:
+    """Batches of the pictures that the recipe does not know, which are added to `taught` by path."""
+    known = {each.sha256: each for each in recipe.taught}
 
-    def inputs() -> Iterator[tuple[Taught, Tensor]]:
-        for path, prepared in decode(paths, lambda path: prepare(path, geometry, recipe.view)):
-            advance()
-            if isinstance(prepared, BadImage):
-                _refused(path, prepared, reading)
-                continue
-            picture = Taught(sha256_of(path), path.name)
-            if (before := seen.get(picture.sha256)) is None:
-                seen[picture.sha256] = picture
-                yield from ((picture, image) for image in prepared.inputs)
-            elif before.kind != GOOD:
-                raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
+    def accept(path: Path, sha256: str) -> bool:
+        before = known.get(sha256)
+        if before and before.kind != GOOD:
+            raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
+        if before is None:
+            taught[str(path)] = Taught(sha256, path.name)
+        return before is None
 
-    return keyed_batches(inputs(), reading.batch_size)
-
-
-def _fitted(recipe: Recipe, learner: Learner, good: Sequence[Path], reading: Reading) -> Recipe:
-    """What a method learned that learns all at once."""
-    taught: dict[str, Taught] = {}
-
-    def batches() -> Iterator[Tensor]:
-        for pictures, images in _parts(recipe, good, learner.geometry, reading):
-            taught.update({each.sha256: each for each in pictures})
-            yield images
-
-    return _changed(recipe, _state(learner.fit(batches())), list(taught.values()))
+    return good_parts(
+        paths,
+        learner.geometry,
+        view=recipe.view,
+        batch_size=reading.batch_size,
+        unreadable=reading.unreadable,
+        advance=reading.watch("learning from good parts", len(paths)),
+        accept=accept,
+    )
 
 
-def _pupil(recipe: Recipe, encoder: Encoder) -> Pupil:
-    detector = bare(recipe, encoder)
-    if not isinstance(detector, Pupil):
-        raise BadInput(f"{recipe.method} learns all its good parts at once: freeze a new recipe with the right ones")
-    return detector
+def _learner(recipe: Recipe, detector: Detector) -> Learner:
+    if isinstance(detector, Learner):
+        return detector
+    if isinstance(detector, Trainable):
+        raise BadInput(f"{recipe.method} is trained, not taught: train it again with the right pictures, see `train`")
+    raise BadInput(f"{recipe.method} learns nothing from good parts: choose a method that does, see `blemish list`")
 
 
-def _known(recipe: Recipe, pupil: Pupil) -> Knowledge:
-    with fitting(recipe):
-        return provenance.known(pupil, recipe.tensors)
+def _memory(recipe: Recipe, learner: Learner) -> Memory:
+    with misfits(recipe):
+        return provenance.memory_of(learner, recipe.tensors)
 
 
-def _changed(recipe: Recipe, tensors: Mapping[str, Tensor], taught: Sequence[Taught]) -> Recipe:
+def _with_taught(recipe: Recipe, tensors: Mapping[str, Tensor], taught: Sequence[Taught]) -> Recipe:
     """The recipe with those; what was calibrated holds for it no longer."""
     return dataclasses.replace(
         recipe, tensors=defect_examples.with_margin(tensors), taught=tuple(taught), calibration=None
@@ -319,16 +286,16 @@ def _changed(recipe: Recipe, tensors: Mapping[str, Tensor], taught: Sequence[Tau
 
 
 def _state(detector: Detector) -> dict[str, Tensor]:
-    return {STATE + name: tensor.clone() for name, tensor in learned(detector).items()}
+    return {STATE + name: tensor.clone() for name, tensor in state_of(detector).items()}
 
 
 def _others(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What a recipe's tensors hold beside what its detector has learned."""
-    own = (STATE, *(f"{name}." for name in (provenance.ORIGIN, provenance.FORMER)), provenance.RADII)
+    own = (STATE, *(f"{name}." for name in (provenance.ORIGIN, provenance.EVICTED)), provenance.RADII)
     return {name: tensor for name, tensor in tensors.items() if not name.startswith(own)}
 
 
-def _refused(path: Path, error: BadImage, reading: Reading) -> None:
+def _refuse(path: Path, error: BadImage, reading: Reading) -> None:
     if reading.unreadable is None:
         raise error
     reading.unreadable.append(Unreadable(str(path), str(error)))
@@ -340,7 +307,8 @@ def _place(encoder: Encoder) -> str:
     return encoder.name if is_published(encoder.name) or not path.exists() else str(path.resolve())
 
 
-def _precision(encoder: Encoder) -> str:
+def _precision(found: Iterable[Encoder]) -> str:
     """What `load` was asked for, or chose."""
-    parameters = encoder.parameters() if isinstance(encoder, nn.Module) else ()
-    return "bfloat16" if any(each.dtype == torch.bfloat16 for each in parameters) else "float32"
+    modules = [each for each in found if isinstance(each, nn.Module)]
+    halved = any(each.dtype == torch.bfloat16 for module in modules for each in module.parameters())
+    return "bfloat16" if halved else "float32"

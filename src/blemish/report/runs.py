@@ -76,7 +76,8 @@ def about_trial(trial: Trial, note: str = "") -> About:
 
 def about_recipe(recipe: Recipe, note: str = "") -> About:
     """A recipe that is measured."""
-    view, settings = recipe.view, {"product": recipe.product, "method": recipe.method, "encoder": recipe.encoder}
+    view, encoders = recipe.view, ", ".join(each.name for each in recipe.encoders.values())
+    settings = {"product": recipe.product, "method": recipe.method, "encoder": encoders}
     return about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
 
 

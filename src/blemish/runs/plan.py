@@ -68,12 +68,11 @@ def by_method(
 def by_recipe(path: Path, *, encoder: str | None = None, scale: float | None = None) -> InspectionRun:
     """A frozen recipe; `encoder` says where its encoder lies if not where it was, `scale` millimetres a pixel."""
     recipe = recipes.load(path)
-    found = recipes.encoder_of(recipe, encoder)
-    settings = _settings(recipe.method, recipe.arguments, found, recipe.precision, recipe.product, recipe.view)
+    found = recipes.encoders_of(recipe, encoder)
+    seer, product = found[recipes.ENCODER], recipe.product
+    settings = _settings(recipe.method, recipe.arguments, seer, recipe.precision, product, recipe.view)
     settings |= {"normal": [], "mask": None, "recipe": recipe.hash, "scale": scale}
-    return InspectionRun(
-        settings, recipe.view, found, lambda watch, unreadable: recipes.detector(recipe, found), recipe
-    )
+    return InspectionRun(settings, recipe.view, seer, lambda watch, unreadable: recipes.detector(recipe, found), recipe)
 
 
 def _settings(

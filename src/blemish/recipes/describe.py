@@ -1,0 +1,80 @@
+"""A recipe for people and programs: what it is made of, and in what two of them differ."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+
+from blemish.recipes.recipe import Recipe, content_of
+
+
+def to_json(recipe: Recipe) -> dict[str, Any]:
+    """Everything but the values of the tensors, as plain JSON values."""
+    content = content_of(recipe)
+    tensors = {name: {"type": str(t.dtype), "shape": list(t.shape)} for name, t in sorted(content.tensors.items())}
+    return {**content.header, "hash": recipe.hash, "tensors": tensors}
+
+
+def summary(recipe: Recipe) -> list[tuple[str, str]]:
+    """Rows for people: what it is, and its value."""
+    kinds = Counter(each.kind for each in recipe.taught)
+    size = sum(tensor.numel() * tensor.element_size() for tensor in recipe.tensors.values())
+    view, found = recipe.view, recipe.calibration
+    rows = [
+        ("hash", recipe.hash),
+        ("made from", recipe.parent),
+        ("created", recipe.created),
+        ("by", _list(recipe.versions)),
+        ("method", recipe.method),
+        *((name, _plain(value)) for name, value in recipe.arguments.items()),
+        *((name, f"{each.name} {each.sha256} ({recipe.precision})") for name, each in recipe.encoders.items()),
+        ("region", str(view.region or "")),
+        ("mask", f"{int(view.mask.sum())} of {view.mask.numel()} pixels" if view.mask is not None else ""),
+        ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
+        ("white", str(view.white or "")),
+        ("taught by", _list(kinds) or "words alone"),
+        ("tensors", f"{size / 2**20:.1f} MiB"),
+        ("verdicts", f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"),
+    ]
+    return [row for row in rows if row[1]]
+
+
+def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
+    """What differs: (what, in one, in the other), "" where it is missing; nothing for two of one hash."""
+    left, right = (_leaves(recipe) for recipe in (one, other))
+    found = [(what, left.get(what, ""), right.get(what, "")) for what in {**left, **right}]
+    found += [(f"tensor {name}", before, after) for name, before, after in _tensor_differences(one, other)]
+    return [row for row in found if row[1] != row[2]]
+
+
+def _leaves(recipe: Recipe) -> dict[str, str]:
+    header = dict(content_of(recipe).header)
+    taught, verdicts = header.pop("taught"), header.pop("calibration")
+    nested = {name: header.pop(name) for name in ("arguments", "view", "versions")}
+    encoders = header.pop("encoders")
+    flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()}
+    flat |= {name: f"{each['name']} {each['sha256']}" for name, each in encoders.items()}
+    flat |= {f"{name} {key}": json.dumps(value) for name, values in nested.items() for key, value in values.items()}
+    flat |= {f"calibration {key}": json.dumps(value)[:80] for key, value in (verdicts or {}).items()}
+    return flat | {f"picture {sha256[:12]}": f"{kind}: {name}" for sha256, name, kind in taught}
+
+
+def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, str]]:
+    left, right = content_of(one).tensors, content_of(other).tensors
+    for name in sorted({*left, *right}):
+        a, b = left.get(name), right.get(name)
+        shapes = ["" if each is None else str(list(each.shape)) for each in (a, b)]
+        same = a is not None and b is not None and a.dtype == b.dtype and torch.equal(a, b)
+        yield name, shapes[0], shapes[1] if same or shapes[0] != shapes[1] else f"{shapes[1]}, other values"
+
+
+def _list(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
