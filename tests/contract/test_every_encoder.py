@@ -15,7 +15,8 @@ from torch.testing import assert_close
 from blemish import encoders
 from blemish.encoders.checkpoints.names import find_row
 from blemish.encoders.clip import CLIP
-from blemish.encoders.cnn import ModifiedResNet, ResNet, ResNetConfig
+from blemish.encoders.clip_cnn import ModifiedResNet
+from blemish.encoders.cnn import ResNet, ResNetConfig
 from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.embedded.network import Embedded, EmbeddedConfig
 from blemish.encoders.embedded.words import WordsConfig

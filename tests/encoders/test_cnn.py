@@ -10,7 +10,8 @@ from blemish import encoders
 from blemish.encoders.checkpoints.hints import Hints
 from blemish.encoders.checkpoints.residual import resnet
 from blemish.encoders.clip import CLIP
-from blemish.encoders.cnn import ModifiedResNet, Residual, ResNet
+from blemish.encoders.clip_cnn import ModifiedResNet
+from blemish.encoders.cnn import Residual, ResNet
 from blemish.errors import BadInput
 from blemish.types import Encoder
 

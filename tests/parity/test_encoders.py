@@ -17,7 +17,8 @@ from torch import Tensor
 from blemish.encoders import load
 from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.clip import CLIP
-from blemish.encoders.cnn import ModifiedResNet, ResNet
+from blemish.encoders.clip_cnn import ModifiedResNet
+from blemish.encoders.cnn import ResNet
 from blemish.encoders.config import Normalization, Resize
 from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.vit import VisionTransformer

@@ -12,7 +12,8 @@ from tests.structure.source import FILES, ROOT, functions, imported, name
 
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.encoders.clip import CLIP
-from blemish.encoders.cnn import ModifiedResNet, ResNet
+from blemish.encoders.clip_cnn import ModifiedResNet
+from blemish.encoders.cnn import ResNet
 from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.vit import VisionTransformer
 from blemish.types import SeamEncoder

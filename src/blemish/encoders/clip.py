@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from blemish.encoders.cnn import ModifiedResNet
+from blemish.encoders.clip_cnn import ModifiedResNet
 from blemish.encoders.text import TextTransformer, check_prompts
 from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.vit import VisionTransformer

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.encoders.config import ViTConfig
+from blemish.encoders.inputs import check_images, check_layers
 from blemish.encoders.transformer import ATTENTIONS, Block
 from blemish.errors import BadInput
 from blemish.types import Attention, Between, Capability, Features
@@ -190,20 +191,3 @@ def _split(rows: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
     """Joined rows -> (W_s, L_s, ...) per scale."""
     parts = torch.split(rows, [w * length for w, length in sizes])
     return [part.reshape(*size, *part.shape[1:]) for part, size in zip(parts, sizes, strict=True)]
-
-
-def check_images(images: Tensor, multiple: int) -> None:
-    """Raises BadInput for anything that is not floating (N, 3, H, W) with sides in whole multiples."""
-    if not images.is_floating_point():
-        raise BadInput(f"expected images as floats in [0, 1], got {images.dtype}: divide 8-bit pixels by 255 first")
-    if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % multiple or images.shape[3] % multiple:
-        raise BadInput(
-            f"expected images (N, 3, H, W) with H and W multiples of {multiple}, got {tuple(images.shape)}: resize "
-            "them with blemish.images.resize"
-        )
-
-
-def check_layers(layers: Sequence[int], depth: int) -> None:
-    """Raises BadInput for layers outside 1..depth."""
-    if unknown := [layer for layer in layers if not 1 <= layer <= depth]:
-        raise BadInput(f"layers {unknown} do not exist: this encoder has layers 1 to {depth}")

@@ -27,7 +27,8 @@ from blemish.encoders.checkpoints.layouts import (
 )
 from blemish.encoders.checkpoints.residual import clip_resnet, resnet
 from blemish.encoders.clip import CLIP
-from blemish.encoders.cnn import ModifiedResNet, ResNet
+from blemish.encoders.clip_cnn import ModifiedResNet
+from blemish.encoders.cnn import ResNet
 from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.text import TextTransformer
 from blemish.encoders.vit import VisionTransformer

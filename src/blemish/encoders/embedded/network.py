@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig, refuse_seams
+from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
 from blemish.encoders.embedded.words import Words, WordsConfig
-from blemish.encoders.vit import check_layers
+from blemish.encoders.inputs import check_layers, refuse_seams
 from blemish.errors import BadInput, BadWeights
 from blemish.types import Attention, Between, Capability, Features, Prompt
 

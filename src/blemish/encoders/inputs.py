@@ -1,0 +1,44 @@
+"""What towers refuse to look at, each in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor
+
+from blemish.errors import BadInput
+from blemish.types import Attention, Between
+
+
+def check_images(images: Tensor, multiple: int) -> None:
+    """Raises BadInput for anything that is not floating (N, 3, H, W) with sides in whole multiples."""
+    if not images.is_floating_point():
+        raise BadInput(f"expected images as floats in [0, 1], got {images.dtype}: divide 8-bit pixels by 255 first")
+    if images.ndim != 4 or images.shape[1] != 3 or images.shape[2] % multiple or images.shape[3] % multiple:
+        raise BadInput(
+            f"expected images (N, 3, H, W) with H and W multiples of {multiple}, got {tuple(images.shape)}: resize "
+            "them with blemish.images.resize"
+        )
+
+
+def check_layers(layers: Sequence[int], depth: int) -> None:
+    """Raises BadInput for layers outside 1..depth."""
+    if unknown := [layer for layer in layers if not 1 <= layer <= depth]:
+        raise BadInput(f"layers {unknown} do not exist: this encoder has layers 1 to {depth}")
+
+
+def refuse_seams(
+    name: str,
+    *,
+    attention: Attention,
+    last: int,
+    between: Between | None,
+    extra: Mapping[int, Tensor] | None,
+    normed: bool,
+) -> None:
+    """Raises BadInput for what only a transformer can do."""
+    if attention != "qkv" or last or between is not None or extra or not normed:
+        raise BadInput(
+            f"{name or 'this encoder'} is a residual network, which has no attention, last, between, extra or normed: "
+            "choose an encoder with a vision transformer"
+        )

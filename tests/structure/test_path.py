@@ -1,0 +1,112 @@
+"""How far a picture travels from the command to its score: our files and their lines of code, with the default encoder.
+
+Passed are the callers, from the command down to the detector, and whatever of ours runs from the moment the stream of
+pictures begins until the detector returns. What was done before, such as loading and learning, is not on the way.
+"""
+
+from __future__ import annotations
+
+import ast
+import io
+import sys
+import threading
+import tokenize
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from tests.structure.source import ROOT, Function, name, nodes
+
+from blemish import catalog, inspection
+from blemish.cli.main import main
+
+MOST_FILES, MOST_LINES = 14, 1100
+MARKS = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def code_lines(file: Path) -> int:
+    """Lines that hold code: no blank ones, no comments, no docstrings."""
+    tokens = tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline)
+    held = {line for token in tokens if token.type not in MARKS for line in range(token.start[0], token.end[0] + 1)}
+    return len(held - {line for node in nodes(file) for line in _said(node)})
+
+
+def _said(node: ast.AST) -> Iterator[int]:
+    """The lines of the strings that stand alone in a body: docstrings, of variables too."""
+    if isinstance(node, ast.Module | ast.ClassDef | Function):
+        for each in node.body:
+            if (
+                isinstance(each, ast.Expr)
+                and isinstance(each.value, ast.Constant)
+                and isinstance(each.value.value, str)
+            ):
+                yield from range(each.lineno, (each.end_lineno or 0) + 1)
+
+
+def test_lines_of_code_are_counted_as_said(tmp_path: Path) -> None:
+    file = tmp_path / "some.py"
+    file.write_text(
+        '"""Said\n\nat length."""\n\nX = 1  # one\n"""Said of X."""\n# why\ndef f():\n    """Said."""\n    return """a\nb"""\n'
+    )
+    assert code_lines(file) == 4
+
+
+@contextmanager
+def traced(method: str) -> Iterator[set[Path]]:
+    """The files that are passed meanwhile."""
+    begins = inspection.inspect.__code__
+    ends = catalog.method(method).forward.__code__
+    seen: set[Path] = set()
+    running: list[bool] = []  # whether the stream has begun, whether the first score is there
+
+    def watch(frame: FrameType, event: str, argument: object) -> None:
+        if frame.f_code is begins and not running:
+            running.append(True)
+        if event == "call" and len(running) == 1:
+            seen.update(_ours(frame))
+        if event == "call" and len(running) == 1 and frame.f_code is ends:
+            seen.update(file for caller in _callers(frame) for file in _ours(caller))
+        if event == "return" and frame.f_code is ends and len(running) == 1:
+            running.append(True)
+
+    threading.setprofile(watch)
+    sys.setprofile(watch)
+    try:
+        yield seen
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+def _ours(frame: FrameType) -> set[Path]:
+    file = frame.f_code.co_filename
+    return {Path(file)} if file.startswith(str(ROOT)) else set()
+
+
+def _callers(frame: FrameType | None) -> Iterator[FrameType]:
+    while frame:
+        yield frame
+        frame = frame.f_back
+
+
+@pytest.mark.parametrize("method", list(catalog.METHODS))
+def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
+    noise = torch.randint(100, 150, (2, 64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    for number in range(2):
+        Image.fromarray(noise[number].numpy()).save(tmp_path / f"{number}.png")
+    words = ["inspect", str(tmp_path / "0.png"), "--method", method, "--out", str(tmp_path / "out")]
+    if catalog.card(method).normal == "required":
+        words += ["--normal", str(tmp_path / "1.png")]
+    with traced(method) as seen:
+        result = CliRunner().invoke(main, words)
+    assert result.exit_code == 0, result.output
+    passed = {name(file): code_lines(file) for file in sorted(seen)}
+    report = f"{len(passed)} files, {sum(passed.values())} lines: {passed}"
+    assert len(passed) <= MOST_FILES, report
+    assert sum(passed.values()) <= MOST_LINES, report
+    assert {"cli/main.py", "inspection.py", f"detectors/{method.replace('-', '_')}.py"} <= set(passed)
