@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from blemish.synth.drawn.flaws.flaws import FLAWS
-from blemish.synth.drawn.optics import Camera, Light, lit, metered, photographed
+from blemish.synth.drawn.optics import Camera, Light, illuminate, meter, photograph
 from blemish.synth.drawn.parts.parts import PARTS
 from blemish.synth.drawn.scene import Scene
 
@@ -35,9 +35,9 @@ def gear() -> Scene:
 def picture(scene: Scene, rng: np.random.Generator) -> Image.Image:
     """A photograph of it: lamp and exposure differ a little, and it lies as it comes."""
     light = replace(LIGHT, azimuth=LIGHT.azimuth + rng.normal(0, 0.05), seed=int(rng.integers(2**31)))
-    seen = lit(scene.surface, light)
+    seen = illuminate(scene.surface, light)
     camera = replace(CAMERA, exposure=CAMERA.exposure * rng.uniform(0.97, 1.03), seed=int(rng.integers(2**31)))
-    pixels = photographed(seen, metered(camera, seen))
+    pixels = photograph(seen, meter(camera, seen))
     lying = Image.fromarray(pixels).rotate(
         rng.uniform(0, 360), Image.Resampling.BICUBIC, fillcolor=tuple(pixels[2, 2].tolist())
     )

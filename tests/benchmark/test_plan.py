@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.made import PLAN, data_set, plan_file, planned
 
-from blemish.benchmark.plan import left_out, read, trials
+from blemish.benchmark.plan import omissions, read, trials
 from blemish.errors import BadInput
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "benchmark.toml"
@@ -127,7 +127,7 @@ def test_a_method_that_must_learn_is_left_out_without_shots_and_that_is_said(tmp
     plan = read(plan_file(data_set(tmp_path), PLAN.replace("[2]", "[0, 2]") + '[[methods]]\nname = "winclip"'))
     measured = {(each.trial.method, each.trial.shots) for each in trials(plan)}
     assert measured == {("patchcore", 2), ("winclip", 0), ("winclip", 2)}
-    assert left_out(plan) == ["patchcore is not measured with 0 shots: it learns from good parts"]
+    assert omissions(plan) == ["patchcore is not measured with 0 shots: it learns from good parts"]
 
 
 def test_a_method_may_have_encoders_of_its_own(tmp_path: Path) -> None:

@@ -12,8 +12,8 @@ from tests.support.made import PLAN, category, data_set, here, planned
 from blemish.benchmark import running
 from blemish.benchmark.formats import FORMATS
 from blemish.benchmark.plan import Planned
-from blemish.benchmark.running import Failed, Failure, Finished, run
-from blemish.benchmark.table import tabulated
+from blemish.benchmark.running import Failed, Failure, Finished, run_trials
+from blemish.benchmark.table import tabulate
 from blemish.benchmark.trial import Measured
 from blemish.errors import BadData
 from blemish.fitting import Watch, unwatched
@@ -24,7 +24,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 
 def tables(trials: Sequence[Planned], results: Sequence[Finished | Failed]) -> list[str]:
-    table = tabulated(trials, results, [])
+    table = tabulate(trials, results, [])
     return [written(table) for _, written in FORMATS.values()]
 
 
@@ -53,15 +53,15 @@ def stopped_after(count: int) -> running.Attempt:
 
 def test_a_run_that_is_interrupted_anywhere_ends_with_the_same_table(tmp_path: Path) -> None:
     trials = planned(data_set(tmp_path))
-    whole = list(run(trials, tmp_path / "whole", attempt=here))
+    whole = list(run_trials(trials, tmp_path / "whole", attempt=here))
     assert len(whole) == len(trials) == 4
     for stop in range(4):
         out = tmp_path / f"stopped{stop}"
         with pytest.raises(KeyboardInterrupt):
-            list(run(trials, out, attempt=stopped_after(stop)))
+            list(run_trials(trials, out, attempt=stopped_after(stop)))
         assert len(lines(out / "results.jsonl") if stop else []) == stop
         asked, attempt = counted()
-        rest = list(run(trials, out, attempt=attempt))
+        rest = list(run_trials(trials, out, attempt=attempt))
         assert asked == trials[stop:]
         assert [each.kept for each in rest if isinstance(each, Finished)] == [True] * stop + [False] * (4 - stop)
         assert tables(trials, rest) == tables(trials, whole)
@@ -71,11 +71,11 @@ def test_a_run_that_is_interrupted_anywhere_ends_with_the_same_table(tmp_path: P
 
 def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
     trials, out = planned(data_set(tmp_path, "bolt")), tmp_path / "out"
-    whole = list(run(trials, out, attempt=here))
+    whole = list(run_trials(trials, out, attempt=here))
     text = (out / "results.jsonl").read_bytes()
     (out / "results.jsonl").write_bytes(text[:-40])
     asked, attempt = counted()
-    rest = list(run(trials, out, attempt=attempt))
+    rest = list(run_trials(trials, out, attempt=attempt))
     assert asked == trials[1:]
     assert tables(trials, rest) == tables(trials, whole)
     assert (out / "results.jsonl").read_bytes() == text
@@ -85,7 +85,7 @@ def test_a_line_that_was_cut_off_is_measured_again(tmp_path: Path) -> None:
 def test_a_damaged_line_is_named(tmp_path: Path, damage: str) -> None:
     (tmp_path / "results.jsonl").write_text(damage, encoding="utf-8")
     with pytest.raises(BadData, match=r"results\.jsonl, line 1 is damaged: remove it"):
-        list(run([], tmp_path))
+        list(run_trials([], tmp_path))
 
 
 def another_picture(folder: Path) -> None:
@@ -118,22 +118,22 @@ def test_whatever_decides_an_outcome_is_measured_anew_when_it_changes(
     tmp_path: Path, change: Callable[[Path], object], text: str, anew: int
 ) -> None:
     folder = data_set(tmp_path, "bolt")
-    list(run(planned(folder), tmp_path / "out", attempt=here))
+    list(run_trials(planned(folder), tmp_path / "out", attempt=here))
     change(folder)
     asked, attempt = counted()
-    list(run(planned(folder, text), tmp_path / "out", attempt=attempt))
+    list(run_trials(planned(folder, text), tmp_path / "out", attempt=attempt))
     assert len(asked) == anew
 
 
 def test_another_version_or_encoder_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = planned(data_set(tmp_path, "bolt"))
-    list(run(trials, tmp_path / "out", attempt=here))
+    list(run_trials(trials, tmp_path / "out", attempt=here))
     monkeypatch.setattr(running, "__version__", "99")
     asked, attempt = counted()
-    list(run(trials, tmp_path / "out", attempt=attempt))
+    list(run_trials(trials, tmp_path / "out", attempt=attempt))
     assert len(asked) == 2
     monkeypatch.setattr(running, "_seen", lambda *_: {"encoder_sha256": "another", "precision": "float32"})
-    list(run(trials, tmp_path / "out", attempt=attempt))
+    list(run_trials(trials, tmp_path / "out", attempt=attempt))
     assert len(asked) == 4
 
 
@@ -141,7 +141,7 @@ def test_a_trial_that_fails_is_listed_and_the_rest_goes_on_and_it_is_tried_again
     text = PLAN.replace('"test-tiny"', '"none.safetensors", "test-tiny"').replace("[2]", "[2, 50]")
     trials, out = planned(data_set(tmp_path, "bolt"), text), tmp_path / "out"
 
-    results = list(run(trials, out, attempt=here))
+    results = list(run_trials(trials, out, attempt=here))
     failed = [each for each in results if isinstance(each, Failed)]
     assert (len(results), len(failed)) == (8, 6)
     assert all("none.safetensors" in each.error for each in failed if each.planned.encoder == "none.safetensors")
@@ -154,7 +154,7 @@ def test_a_trial_that_fails_is_listed_and_the_rest_goes_on_and_it_is_tried_again
         ("test-tiny", 50),
     }
     asked, again = counted()
-    list(run([trial for trial in trials if trial.trial.shots == 2], out, attempt=again))
+    list(run_trials([trial for trial in trials if trial.trial.shots == 2], out, attempt=again))
     assert asked == []  # the broken encoder fails before anything is tried, the others are measured
     assert len(lines(out / "failed.jsonl")) == 2
 
@@ -164,7 +164,7 @@ def test_a_data_set_that_breaks_fails_alone(tmp_path: Path) -> None:
     category(tmp_path / "parts" / "nut")
     trials = planned(tmp_path)
     (tmp_path / "parts/bolt/ground_truth/spot/0_mask.png").unlink()
-    results = list(run(trials, tmp_path / "out", attempt=here))
+    results = list(run_trials(trials, tmp_path / "out", attempt=here))
     errors = [each.error for each in results if isinstance(each, Failed)]
     assert len(errors) == 2
     assert all("without a mask" in error for error in errors)
@@ -180,7 +180,7 @@ def test_a_process_of_its_own_gives_the_same_and_its_memory(tmp_path: Path) -> N
         stages.append((stage, total))
         return lambda: pictures.append(1)
 
-    apart, inside = running.apart(trial, watch), here(trial)
+    apart, inside = running.measure_in_process(trial, watch), here(trial)
     assert isinstance(apart, Measured)
     assert isinstance(inside, Measured)
     assert apart.scores == inside.scores
@@ -199,13 +199,13 @@ def test_a_process_that_is_killed_or_refuses_is_a_failure(tmp_path: Path) -> Non
         return unwatched(stage, total)
 
     trial = planned(data_set(tmp_path, "bolt"))[0]
-    killed = running.apart(trial, kill)
+    killed = running.measure_in_process(trial, kill)
     assert isinstance(killed, Failure)
     assert "SIGKILL" in killed.error
-    refused = running.apart(planned(tmp_path, PLAN.replace("[2]", "[50]"))[0], unwatched)
+    refused = running.measure_in_process(planned(tmp_path, PLAN.replace("[2]", "[50]"))[0], unwatched)
     assert isinstance(refused, Failure)
     assert refused.error.startswith("50 shots were asked for")
-    odd = running.apart(planned(tmp_path, PLAN.replace("ratio = 0.5", 'ratio = "half"'))[0], unwatched)
+    odd = running.measure_in_process(planned(tmp_path, PLAN.replace("ratio = 0.5", 'ratio = "half"'))[0], unwatched)
     assert isinstance(odd, Failure)
     assert odd.error.startswith("TypeError: ")
     assert multiprocessing.active_children() == []

@@ -20,7 +20,7 @@ from blemish.benchmark.formats import as_csv, as_json, as_markdown
 from blemish.benchmark.plan import Planned
 from blemish.benchmark.references import Reference, known_data, references
 from blemish.benchmark.running import Failed, Finished
-from blemish.benchmark.table import COLUMNS, Cell, Row, Table, over_categories, over_seeds, tabulated
+from blemish.benchmark.table import COLUMNS, Cell, Row, Table, over_categories, over_seeds, tabulate
 from blemish.evaluation.evaluate import METRICS
 
 CELLS = ("value", "low", "high")
@@ -57,7 +57,7 @@ def finished(trial: Planned, value: float) -> Finished:
 
 
 def table(trials: Sequence[Planned], values: Sequence[float], known: Sequence[Reference] = ()) -> Table:
-    return tabulated(trials, [finished(*pair) for pair in zip(trials, values, strict=True)], known)
+    return tabulate(trials, [finished(*pair) for pair in zip(trials, values, strict=True)], known)
 
 
 def names(found: Table) -> list[tuple[str, str, str]]:
@@ -162,13 +162,13 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         finished(trials[1], 0.7),
         Failed(trials[2], "no | luck"),
     ]
-    found = tabulated(trials, results, [])
+    found = tabulate(trials, results, [])
     assert found.rows[0].category == "mean of 1 of 2"
     assert found.failed == [trials[2].asked() | {"error": "no | luck"}]
     assert "| nut | patchcore |" in as_markdown(found)
     assert r"no \| luck |" in as_markdown(found)
     assert list(csv.DictReader(io.StringIO(as_csv(found))))[-1]["error"] == "no | luck"
-    nothing = tabulated(trials, [Failed(each, "none") for each in trials], [])
+    nothing = tabulate(trials, [Failed(each, "none") for each in trials], [])
     assert nothing.rows == []
     assert "Nothing was measured." in as_markdown(nothing)
 
@@ -181,7 +181,7 @@ def test_notes_are_said_once(tmp_path: Path) -> None:
         "unreadable": [{"path": "a.png", "error": "a.png: cut off"}],
     }
     results = [each._replace(outcome=each.outcome | strange) for each in (finished(trial, 0.5) for trial in trials)]
-    found = tabulated(trials, results, [])
+    found = tabulate(trials, results, [])
     assert len(found.notes) == 3
     assert found.notes[0] == "random weights"
     assert "parts bolt: not inspected: a.png: cut off" in found.notes

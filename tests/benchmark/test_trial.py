@@ -10,7 +10,7 @@ from tests.cli.test_inspect import picture
 from tests.support.made import PLAN, category, data_set, here, plan_file, planned
 
 from blemish.benchmark.plan import Planned, read, trials
-from blemish.benchmark.trial import Measured, measured, parted, peak_memory
+from blemish.benchmark.trial import Measured, measure, peak_memory, split_parts
 from blemish.data import samples
 from blemish.evaluation import evaluate as evaluation
 
@@ -23,7 +23,7 @@ def one(folder: Path, text: str = PLAN) -> Planned:
 
 def test_metrics_are_those_of_evaluate(tmp_path: Path) -> None:
     plan = one(data_set(tmp_path, "bolt", masks=True))
-    outcome = measured(plan).outcome
+    outcome = measure(plan).outcome
     report = evaluation.run_trial(plan.trial).as_json()
     assert {name: outcome[name] for name in evaluation.METRICS} == {name: report[name] for name in evaluation.METRICS}
     assert outcome["shots"] == 2
@@ -34,7 +34,7 @@ def test_metrics_are_those_of_evaluate(tmp_path: Path) -> None:
 
 
 def test_scores_verdicts_and_rates_belong_together(tmp_path: Path) -> None:
-    outcome, lines = measured(one(data_set(tmp_path, "bolt")))
+    outcome, lines = measure(one(data_set(tmp_path, "bolt")))
     train = [line for line in lines if line["split"] == "train"]
     test = [line for line in lines if line["split"] == "test"]
     assert (outcome["held_out"], outcome["scheme"], len(train), len(test)) == (4, "rest", 4, 6)
@@ -57,7 +57,7 @@ def test_parts_that_are_held_out_were_not_learned(
 ) -> None:
     text = PLAN.replace("[2]", f"[{shots}]").replace('"patchcore"', '"winclip"').replace("ratio = 0.5", "")
     plan = one(data_set(tmp_path, "bolt"), text)
-    parts = parted(plan.trial)
+    parts = split_parts(plan.trial)
     assert (len(parts.learned), len(parts.held)) == (learned, held)
     assert parts.learned == evaluation.training_samples(plan.trial)
     assert not set(parts.held) & set(parts.fitted)
@@ -69,7 +69,7 @@ def test_parts_that_are_held_out_were_not_learned(
 
 def test_a_single_good_part_leaves_none_to_hold_out(tmp_path: Path) -> None:
     category(tmp_path / "parts" / "bolt", good=1)
-    outcome, lines = measured(one(tmp_path, PLAN.replace("[2]", "[1]")))
+    outcome, lines = measure(one(tmp_path, PLAN.replace("[2]", "[1]")))
     assert (outcome["threshold"], outcome["f1"], outcome["escape"], outcome["held_out"]) == (None, None, None, 0)
     assert outcome["types"]["spot"]["escape"] is None
     assert {line["verdict"] for line in lines} == {None}
@@ -78,15 +78,15 @@ def test_a_single_good_part_leaves_none_to_hold_out(tmp_path: Path) -> None:
 
 def test_the_parts_held_out_are_drawn_by_the_seed(tmp_path: Path) -> None:
     first, second = planned(data_set(tmp_path, "bolt"))
-    assert set(parted(first.trial).held) != set(parted(second.trial).held)
-    assert parted(first.trial) == parted(first.trial)
+    assert set(split_parts(first.trial).held) != set(split_parts(second.trial).held)
+    assert split_parts(first.trial) == split_parts(first.trial)
 
 
 def test_pictures_that_cannot_be_read_are_named_once(tmp_path: Path) -> None:
     folder = data_set(tmp_path, "bolt")
     for name in ("train/good/0.png", "test/spot/1.png"):
         (folder / "parts" / "bolt" / name).write_bytes(b"GIF89a")
-    outcome, lines = measured(one(folder, PLAN.replace("[2]", '["all"]')))
+    outcome, lines = measure(one(folder, PLAN.replace("[2]", '["all"]')))
     assert sorted(Path(bad["path"]).parent.name for bad in outcome["unreadable"]) == ["good", "spot"]
     assert outcome["n_anomalous"] == 3
     assert len([line for line in lines if line["split"] == "test"]) == 5
@@ -127,7 +127,7 @@ def test_shuffling_the_labels_of_the_test_split_changes_no_threshold_and_no_verd
     found: list[tuple[Any, Any, Any]] = []
     for each in (labels, dict(zip(labels, shuffled, strict=True))):
         table_of(tmp_path, each)
-        outcome, lines = measured(one(tmp_path, text))
+        outcome, lines = measure(one(tmp_path, text))
         said = {line["path"]: (line["score"], line["verdict"]) for line in lines}
         found.append((outcome["threshold"], said, (outcome["image_auroc"]["value"], outcome["escape"]["value"])))
     assert found[0][0] is not None

@@ -6,11 +6,8 @@ pictures begins until the detector returns. What was done before, such as loadin
 
 from __future__ import annotations
 
-import ast
-import io
 import sys
 import threading
-import tokenize
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,39 +17,18 @@ import pytest
 import torch
 from click.testing import CliRunner
 from PIL import Image
-from tests.structure.source import ROOT, Function, name, nodes
+from tests.structure.source import ROOT, name
 
 from blemish import catalog, inspection
 from blemish.cli.main import main
 
 MOST_FILES, MOST_LINES = 14, 1100
-MARKS = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
-
-
-def code_lines(file: Path) -> int:
-    """Lines that hold code: no blank ones, no comments, no docstrings."""
-    tokens = tokenize.generate_tokens(io.StringIO(file.read_text(encoding="utf-8")).readline)
-    held = {line for token in tokens if token.type not in MARKS for line in range(token.start[0], token.end[0] + 1)}
-    return len(held - {line for node in nodes(file) for line in _said(node)})
-
-
-def _said(node: ast.AST) -> Iterator[int]:
-    """The lines of the strings that stand alone in a body: docstrings, of variables too."""
-    if isinstance(node, ast.Module | ast.ClassDef | Function):
-        for each in node.body:
-            if (
-                isinstance(each, ast.Expr)
-                and isinstance(each.value, ast.Constant)
-                and isinstance(each.value.value, str)
-            ):
-                yield from range(each.lineno, (each.end_lineno or 0) + 1)
 
 
 def test_lines_of_code_are_counted_as_said(tmp_path: Path) -> None:
     file = tmp_path / "some.py"
-    file.write_text(
-        '"""Said\n\nat length."""\n\nX = 1  # one\n"""Said of X."""\n# why\ndef f():\n    """Said."""\n    return """a\nb"""\n'
-    )
+    said = '"""Said\n\nat length."""\n\nX = 1  # one\n"""Said of X."""\n# why\n'
+    file.write_text(said + 'def f():\n    """Said."""\n    return """a\nb"""\n')
     assert code_lines(file) == 4
 
 

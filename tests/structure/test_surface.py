@@ -7,28 +7,19 @@ import inspect
 import os
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import get_args
 
 import pytest
-import torch
-from PIL import Image
 from scripts import tables
-from tests.structure.source import FILES, MODULES, ROOT, code_lines, name
+from tests.structure.source import FILES, MODULES, ROOT, name
 from tests.support.quick import QUICK
 
 import blemish
-from blemish import catalog, encoders, fitting, inspection
+from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.errors import BadInput
-from blemish.inspection import Inspected
 from blemish.types import Capability
-
-MOST_FILES, MOST_LINES = 15, 1150
 
 
 def test_the_catalogue_lists_the_files_of_the_detectors() -> None:
@@ -106,40 +97,6 @@ def test_asking_the_command_for_help_does_not_load_torch(words: list[str]) -> No
     loaded = loaded_after(f"from blemish.cli.main import main\nmain({words!r}, standalone_mode=False)")
     assert "click" in loaded
     assert not loaded & {"torch", "numpy", "scipy", "safetensors"}
-
-
-@contextmanager
-def traced() -> Iterator[set[Path]]:
-    """Our files of which any line runs meanwhile, in this thread or in one started meanwhile."""
-    seen: set[Path] = set()
-
-    def watch(frame: FrameType, event: str, argument: object) -> None:
-        file = frame.f_code.co_filename
-        if event == "call" and file.startswith(str(ROOT)):
-            seen.add(Path(file))
-
-    threading.setprofile(watch)
-    sys.setprofile(watch)
-    try:
-        yield seen
-    finally:
-        sys.setprofile(None)
-        threading.setprofile(None)
-
-
-@pytest.mark.parametrize("method", sorted(catalog.METHODS))
-def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
-    noise = torch.randint(100, 150, (64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    Image.fromarray(noise.numpy()).save(tmp_path / "part.png")
-    detector = fitting.fit_detector(
-        method, "test-tiny", good=[tmp_path / "part.png"], arguments=QUICK[method], batch_size=1
-    )
-    with traced() as seen:
-        (result,) = inspection.inspect(detector, [tmp_path / "part.png"])
-    assert isinstance(result, Inspected)
-    passed = {name(file): code_lines(file) for file in sorted(seen)}
-    assert len(passed) <= MOST_FILES, f"{len(passed)} files: {passed}"
-    assert sum(passed.values()) <= MOST_LINES, f"{sum(passed.values())} lines of code: {passed}"
 
 
 NEEDY = [(method, need) for method, card in catalog.METHODS.items() for need in get_args(Capability)]

@@ -10,7 +10,7 @@ from tests.cli.test_inspect import picture
 
 from blemish.benchmark.plan import Planned, read, trials
 from blemish.benchmark.running import Failure
-from blemish.benchmark.trial import Measured, measured
+from blemish.benchmark.trial import Measured, measure
 from blemish.errors import BlemishError
 from blemish.fitting import Watch, unwatched
 
@@ -70,7 +70,7 @@ def planned(folder: Path, text: str = PLAN) -> list[Planned]:
 def here(planned: Planned, watch: Watch = unwatched) -> Measured | Failure:
     """In this process, with invented times and memory, so that two runs can be compared."""
     try:
-        found = measured(planned, watch)
+        found = measure(planned, watch)
     except BlemishError as error:
         return Failure(str(error))
     invented = {"seconds_per_image": 0.5, "learning_seconds": 1.0, "peak_bytes": 1 << 26}

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from blemish.errors import BadInput
-from blemish.synth.drawn.flaws.flaws import FLAWS, chosen, fits
+from blemish.synth.drawn.flaws.flaws import FLAWS, add_flaw, fits
 from blemish.synth.drawn.scene import Mask, Piece, Plane, Scene, Surface
-from blemish.synth.drawn.words import BAD, GOOD, SYNONYMS, TEMPLATES, VOCABULARY, flaw_sentence, photo, with_article
+from blemish.synth.drawn.words import BAD, GOOD, SYNONYMS, TEMPLATES, flaw_sentence, photo, with_article, word_list
 
 SIDE, DRAWS = 80, 6
 each_family = pytest.mark.parametrize("family", sorted(FLAWS))
@@ -111,7 +111,7 @@ def test_a_family_is_chosen_that_fits(make: Callable[[np.random.Generator], Scen
     names = set()
     for seed in range(12):
         rng = np.random.default_rng(seed)
-        name, mask = chosen(make(rng), rng)
+        name, mask = add_flaw(make(rng), rng)
         assert mask.any()
         names.add(name)
     assert len(names) > 6
@@ -119,17 +119,17 @@ def test_a_family_is_chosen_that_fits(make: Callable[[np.random.Generator], Scen
 
 def test_a_wanted_family_is_drawn_or_refused() -> None:
     rng = np.random.default_rng(1)
-    assert chosen(flat(rng), rng, "hole")[0] == "hole"
+    assert add_flaw(flat(rng), rng, "hole")[0] == "hole"
     with pytest.raises(BadInput, match="no flaw fits"):
-        chosen(flat(rng), rng, "missing")
+        add_flaw(flat(rng), rng, "missing")
     with pytest.raises(BadInput, match="unknown family"):
-        chosen(flat(rng), rng, "gremlin")
+        add_flaw(flat(rng), rng, "gremlin")
 
 
 def test_a_missing_piece_is_no_longer_among_the_pieces() -> None:
     rng = np.random.default_rng(2)
     scene = disc(rng)
-    chosen(scene, rng, "missing")
+    add_flaw(scene, rng, "missing")
     assert len(scene.pieces) == 2
 
 
@@ -145,7 +145,7 @@ def test_words_are_unique_within_a_family_and_synonyms_are_families() -> None:
 
 
 def test_every_sentence_about_a_flaw_is_in_the_vocabulary() -> None:
-    rng, known = np.random.default_rng(4), {*VOCABULARY(), "bottle"}
+    rng, known = np.random.default_rng(4), {*word_list(), "bottle"}
     for family in FLAWS:
         for _ in range(8):
             words = photo(flaw_sentence("bottle", family, rng), rng).replace(",", "").replace(".", "").split()

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from blemish.synth.drawn.fields import (
-    cells,
     coordinates,
     fractal_noise,
     grain_noise,
     smooth_noise,
     stretched_noise,
-    warped,
+    voronoi,
+    warp,
 )
 from blemish.synth.drawn.materials.materials import MATERIALS
 from blemish.synth.drawn.scene import Surface
@@ -81,7 +81,7 @@ def test_stretched_noise_changes_slowly_along_its_angle() -> None:
 
 
 def test_cells_of_squares_are_squares() -> None:
-    found = cells(np.random.default_rng(0), SIDE, 8.0, jitter=0.0)
+    found = voronoi(np.random.default_rng(0), SIDE, 8.0, jitter=0.0)
     assert found.edge.min() >= 0
     assert found.edge.max() <= 4.01
     assert found.distance.max() <= 4.01 * 2**0.5
@@ -92,5 +92,5 @@ def test_cells_of_squares_are_squares() -> None:
 
 def test_warping_moves_what_is_there() -> None:
     x, _ = coordinates(SIDE)
-    moved = warped(x, np.random.default_rng(0), 2.0, 16.0)
+    moved = warp(x, np.random.default_rng(0), 2.0, 16.0)
     assert 0.5 < np.abs(moved - x).mean() < 5

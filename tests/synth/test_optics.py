@@ -12,9 +12,9 @@ from blemish.synth.drawn.optics import (
     Light,
     draw_camera,
     draw_light,
-    lit,
-    metered,
-    photographed,
+    illuminate,
+    meter,
+    photograph,
 )
 from blemish.synth.drawn.scene import Surface
 
@@ -37,14 +37,14 @@ def test_any_light_and_camera_take_a_picture(seed: int) -> None:
     rough = flat()
     rough.height[:] = np.random.default_rng(seed).normal(size=(SIDE, SIDE))
     rough.gloss[:] = 0.8
-    colours = lit(rough, light)
+    colours = illuminate(rough, light)
     assert colours.dtype == np.float32
     assert np.isfinite(colours).all()
     assert colours.min() >= 0
-    picture = photographed(colours, camera)
+    picture = photograph(colours, camera)
     assert picture.shape == (SIDE, SIDE, 3)
     assert picture.dtype == np.uint8
-    assert np.array_equal(picture, photographed(lit(rough, light), camera))
+    assert np.array_equal(picture, photograph(illuminate(rough, light), camera))
 
 
 def test_a_change_stays_where_it_is_but_for_blur() -> None:
@@ -53,7 +53,7 @@ def test_a_change_stays_where_it_is_but_for_blur() -> None:
         camera = replace(camera, quality=100, motion=0.0)
         first, second = flat(), flat()
         second.albedo[30:34, 30:34] = 0.1
-        changed = photographed(lit(first, light), camera) != photographed(lit(second, light), camera)
+        changed = photograph(illuminate(first, light), camera) != photograph(illuminate(second, light), camera)
         assert not changed[:16].any()
         assert not changed[:, 48:].any()
 
@@ -63,7 +63,7 @@ def test_a_monochrome_camera_sees_no_colour() -> None:
     surface.albedo[..., 0] = 0.9
     light, camera = drawn(0)
     for quality in (60, 100):
-        picture = photographed(lit(surface, light), replace(camera, monochrome=True, quality=quality))
+        picture = photograph(illuminate(surface, light), replace(camera, monochrome=True, quality=quality))
         assert np.array_equal(picture[..., 0], picture[..., 2])
 
 
@@ -72,12 +72,12 @@ def test_a_slope_towards_the_lamp_is_brighter() -> None:
     towards, away = flat(), flat()
     towards.height[:] = -0.3 * np.arange(SIDE)
     away.height[:] = 0.3 * np.arange(SIDE)
-    assert lit(towards, light).mean() > 1.5 * lit(away, light).mean()
+    assert illuminate(towards, light).mean() > 1.5 * illuminate(away, light).mean()
 
 
 def test_an_operator_opens_the_lens_for_dark_parts() -> None:
     light, camera = drawn(0)
-    assert metered(camera, lit(flat(0.05), light)).exposure > metered(camera, lit(flat(0.9), light)).exposure
+    assert meter(camera, illuminate(flat(0.05), light)).exposure > meter(camera, illuminate(flat(0.9), light)).exposure
 
 
 def test_every_kind_of_light_is_drawn() -> None:

@@ -10,21 +10,21 @@ import pytest
 from blemish.synth.drawn.outlines import (
     around,
     bevel,
+    blend,
     box,
     cells,
     circle,
-    cover,
     dome,
+    fill,
     frame,
     lattice,
-    melted,
+    overlap,
     path,
     polygon,
     ring,
     slot,
+    subtract,
     union,
-    within,
-    without,
 )
 from blemish.synth.drawn.parts.parts import PARTS
 from blemish.synth.drawn.scene import Scene, Surface
@@ -118,7 +118,7 @@ def test_distances_are_distances() -> None:
 
 def test_a_turned_and_moved_frame_keeps_areas() -> None:
     areas = [
-        cover(box(frame(SIDE, 0.8, 0.05, -0.03, angle), 0.6, 0.4), frame(SIDE, 0.8).scale).sum()
+        fill(box(frame(SIDE, 0.8, 0.05, -0.03, angle), 0.6, 0.4), frame(SIDE, 0.8).scale).sum()
         for angle in (0.0, 0.4, 1.2)
     ]
     assert areas == pytest.approx([areas[0]] * 3, rel=0.02)
@@ -129,9 +129,9 @@ def test_sets_of_outlines() -> None:
     one, other = circle(at.at(-0.2, 0.0), 0.4), circle(at.at(0.2, 0.0), 0.4)
     inside_one, inside_other = one < 0, other < 0
     assert np.array_equal(union(one, other) < 0, inside_one | inside_other)
-    assert np.array_equal(within(one, other) < 0, inside_one & inside_other)
-    assert not (without(one, other) < 0)[inside_other].any()
-    assert ((melted(one, other, 0.2) < 0) >= (inside_one | inside_other)).all()
+    assert np.array_equal(overlap(one, other) < 0, inside_one & inside_other)
+    assert not (subtract(one, other) < 0)[inside_other].any()
+    assert ((blend(one, other, 0.2) < 0) >= (inside_one | inside_other)).all()
 
 
 def test_profiles_rise_from_the_edge_inwards() -> None:

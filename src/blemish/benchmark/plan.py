@@ -14,7 +14,7 @@ from typing import Any, get_args
 
 from blemish import catalog, data
 from blemish.benchmark.references import known_data
-from blemish.benchmark.sections import Section, among, is_count, is_share, is_text, read_toml
+from blemish.benchmark.sections import Section, is_count, is_share, is_text, one_of, read_toml
 from blemish.encoders import DEFAULT, TINY, Precision
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BlemishError
@@ -98,7 +98,7 @@ def read(path: Path) -> Plan:
         tuple(_data(section, path.parent) for section in whole.sections("data")),
         tuple(None if k == ALL else k for k in shots),
         whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
-        whole.one("precision", "auto", among(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
+        whole.one("precision", "auto", one_of(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
         whole.one("alpha", 0.05, is_share, "a share of good parts between 0 and 1, such as 0.05"),
         path.parent,
     )
@@ -129,7 +129,7 @@ def trials(plan: Plan) -> list[Planned]:
     ]
 
 
-def left_out(plan: Plan) -> list[str]:
+def omissions(plan: Plan) -> list[str]:
     """What a full cross product holds and `trials` does not, in words."""
     return [
         f"{method.name} is not measured with {ALL if k is None else k} shots: "
@@ -170,7 +170,7 @@ def _fits(method: Method, k: int | None) -> bool:
 
 def _method(section: Section, encoders: tuple[str, ...]) -> Method:
     section.only("name", "arguments", "encoders", needed=("name",))
-    name = section.one("name", "", among(catalog.METHODS), f"one of {', '.join(catalog.METHODS)}")
+    name = section.one("name", "", one_of(catalog.METHODS), f"one of {', '.join(catalog.METHODS)}")
     arguments = section.one("arguments", {}, _is_plain, "a table of plain values, such as { neighbours = 9 }")
     own = set(inspect.signature(catalog.method(name)).parameters) - {"encoder", "product"}
     section.inner("arguments", arguments).only(*own)
@@ -180,21 +180,21 @@ def _method(section: Section, encoders: tuple[str, ...]) -> Method:
 def _data(section: Section, folder: Path) -> DataSet:
     section.only("root", "name", "layout", "categories", "product", "published", needed=("root",))
     root = folder / Path(section.one("root", "", is_text, "the path of a data set, from the plan on")).expanduser()
-    layout = section.one("layout", None, among(data.LAYOUTS), f"one of {', '.join(data.LAYOUTS)}")
+    layout = section.one("layout", None, one_of(data.LAYOUTS), f"one of {', '.join(data.LAYOUTS)}")
     try:
         found: list[str] = data.categories(root, layout=layout)
     except BlemishError as error:
         raise section.refused("root", str(error)) from error
     if "categories" in section.values and not found:
         raise section.refused("categories", "this data set has none: leave the key out")
-    categories = section.listed("categories", tuple(found) or (None,), among(found), f"some of {', '.join(found)}")
+    categories = section.listed("categories", tuple(found) or (None,), one_of(found), f"some of {', '.join(found)}")
     return DataSet(
         section.one("name", root.resolve().name, is_text, "a name to call it by"),
         root,
         layout,
         categories,
         _products(section, categories),
-        section.one("published", "", among(known_data()), f"one of {', '.join(known_data())}, or leave it out"),
+        section.one("published", "", one_of(known_data()), f"one of {', '.join(known_data())}, or leave it out"),
     )
 
 

@@ -16,7 +16,7 @@ import torch
 
 from blemish import __version__, data, encoders
 from blemish.benchmark.plan import Planned
-from blemish.benchmark.trial import Measured, measured, peak_memory
+from blemish.benchmark.trial import Measured, measure, peak_memory
 from blemish.data import Split
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
@@ -51,7 +51,7 @@ class Failed(NamedTuple):
 Attempt = Callable[[Planned, Watch], Measured | Failure]
 
 
-def run(
+def run_trials(
     trials: Sequence[Planned], folder: Path, *, watch: Watch = unwatched, attempt: Attempt | None = None
 ) -> Iterator[Finished | Failed]:
     """One result a trial: those that `folder` holds from an earlier run first, then the others as they finish.
@@ -71,7 +71,7 @@ def run(
             yield Finished(planned, key, before, kept=True)
     with JsonLines(folder / "failed.jsonl", fresh=True, way_out=GO_ON) as failures:
         for planned, key in todo:
-            found = key if isinstance(key, Failure) else (attempt or apart)(planned, watch)
+            found = key if isinstance(key, Failure) else (attempt or measure_in_process)(planned, watch)
             if isinstance(found, Measured) and not isinstance(key, Failure):
                 results.add(key, found)
                 yield Finished(planned, key, found.outcome, kept=False)
@@ -155,7 +155,7 @@ class _Stage(NamedTuple):
     total: int
 
 
-def apart(planned: Planned, watch: Watch) -> Measured | Failure:
+def measure_in_process(planned: Planned, watch: Watch) -> Measured | Failure:
     """Measure in a new process; its outcome also has `peak_bytes`, the most memory that this process held."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -182,7 +182,7 @@ def _measure(connection: Connection, planned: Planned, threads: int) -> None:
         return lambda: connection.send(None)  # a picture of that stage is done
 
     try:
-        found = measured(planned, watch)
+        found = measure(planned, watch)
     except BlemishError as error:
         connection.send(Failure(str(error)))
     except Exception as error:

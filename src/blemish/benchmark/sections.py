@@ -86,7 +86,7 @@ def read_toml(path: Path, example: str) -> Section:
         raise BadInput(f"{path} is not TOML ({error}): correct it, {example} shows a plan") from error
 
 
-def among(names: Container[str]) -> Fits:
+def one_of(names: Container[str]) -> Fits:
     """Fits one of these names."""
     return lambda value: isinstance(value, str) and value in names
 

@@ -62,9 +62,7 @@ class Table(NamedTuple):
     notes: list[str]
 
 
-def tabulated(
-    trials: Sequence[Planned], results: Sequence[Finished | Failed], references: Sequence[Reference]
-) -> Table:
+def tabulate(trials: Sequence[Planned], results: Sequence[Finished | Failed], references: Sequence[Reference]) -> Table:
     """The table of the trials of a plan that there are results of, in the plan's order.
 
     By data set and shots; there the means over categories come first, then each category, then its defect types. What

@@ -47,11 +47,11 @@ class Parts(NamedTuple):
     held: list[Sample]
 
 
-def measured(planned: Planned, watch: Watch = unwatched) -> Measured:
+def measure(planned: Planned, watch: Watch = unwatched) -> Measured:
     """Learn, score the parts held out, then the test split."""
     encoder = encoders.load(planned.trial.encoder, precision=planned.precision)
     trial = replace(planned.trial, encoder=encoder)
-    parts = parted(trial)
+    parts = split_parts(trial)
     bad: list[Unreadable] = []
     start = time.perf_counter()
     detector = evaluation.fit_trial(trial, parts.learned, watch=watch, unreadable=bad)
@@ -91,7 +91,7 @@ class _Lines:
             self.lines.append(_line("test", sample, found.result.score))
 
 
-def parted(trial: evaluation.Trial) -> Parts:
+def split_parts(trial: evaluation.Trial) -> Parts:
     """Which good parts are learned and which held out; the detector that scores a part has not learned it."""
     train = normals(data.samples(trial.root, layout=trial.layout, category=trial.category, split="train"))
     order = shots(train, len(train), seed=trial.seed) if train else []

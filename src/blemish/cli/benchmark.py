@@ -36,18 +36,18 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
     read, 1 failure, 2 wrong usage.
     """
     from blemish.benchmark.formats import FORMATS
-    from blemish.benchmark.plan import left_out, read, trials
-    from blemish.benchmark.running import Failed, Finished, run
+    from blemish.benchmark.plan import omissions, read, trials
+    from blemish.benchmark.running import Failed, Finished, run_trials
     from blemish.files import alone_in
 
     asked = read(plan)
     planned = trials(asked)
     click.get_current_context().with_resource(alone_in(out))
-    for said in left_out(asked):
+    for said in omissions(asked):
         say(f"left out: {said}", err=True)
     results: list[Finished | Failed] = []
     with _telling(len(planned)) as (watch, tell):
-        for each in run(planned, out, watch=watch):
+        for each in run_trials(planned, out, watch=watch):
             results.append(each)
             tell(each)
             _leave(planned, results, out)
@@ -66,10 +66,10 @@ def _leave(planned: Sequence[Planned], results: Sequence[Finished | Failed], out
     """Write the table of what there is so far."""
     from blemish.benchmark.formats import FORMATS
     from blemish.benchmark.references import references
-    from blemish.benchmark.table import tabulated
+    from blemish.benchmark.table import tabulate
     from blemish.files import write
 
-    table = tabulated(planned, results, references())
+    table = tabulate(planned, results, references())
     for file, written in FORMATS.values():
         write(out / file, written(table))
     return table

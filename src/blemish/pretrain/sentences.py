@@ -10,7 +10,7 @@ import numpy as np
 from blemish.blocks.prompts import APRIL_GAN, WINCLIP
 from blemish.encoders.embedded.words import split
 from blemish.synth.drawn.flaws.flaws import FLAWS
-from blemish.synth.drawn.words import SYNONYMS, VOCABULARY, bad_sentence, flaw_sentence, good_sentence, photo
+from blemish.synth.drawn.words import SYNONYMS, bad_sentence, flaw_sentence, good_sentence, photo, word_list
 
 ANYTHING = ("object", "part", "product", "surface", "item", "component", "workpiece", "sample", "material", "texture")
 """What any part may be called, so that the name of one that was never seen does not matter much."""
@@ -56,7 +56,7 @@ def other_family(family: str, rng: np.random.Generator) -> str:
 def vocabulary(products: Iterable[str]) -> tuple[str, ...]:
     """Every word that training can draw, sorted."""
     published = (WINCLIP.templates, APRIL_GAN.templates, APRIL_GAN.normal, APRIL_GAN.anomalous)
-    texts = chain(products, ANYTHING, VOCABULARY(), *published)
+    texts = chain(products, ANYTHING, word_list(), *published)
     return tuple(sorted({word for text in texts for word in split(text.replace("{}", " "))}))
 
 

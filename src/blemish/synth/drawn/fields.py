@@ -17,7 +17,7 @@ from blemish.synth.drawn.scene import Plane
 BICUBIC_LOSS = 0.78  # deviation that is left of a lattice of white noise after it was enlarged
 
 
-class Cells(NamedTuple):
+class Voronoi(NamedTuple):
     """A Voronoi division of the plane into cells about one wavelength wide."""
 
     distance: Plane  # to the centre of the own cell, pixels
@@ -32,7 +32,7 @@ def coordinates(side: int) -> tuple[Plane, Plane]:
     return x, y
 
 
-def turned(side: int, angle: float) -> tuple[Plane, Plane]:
+def axes_along(side: int, angle: float) -> tuple[Plane, Plane]:
     """Coordinates along and across a direction, from the picture's middle."""
     x, y = coordinates(side)
     x, y = x - (side - 1) / 2, y - (side - 1) / 2
@@ -49,7 +49,7 @@ def grain_noise(rng: np.random.Generator, side: int, size: float) -> Plane:
     """Isotropic grain about `size` pixels wide with finer grain on it, unit deviation."""
     noise = white_noise(rng, side)
     sigma = size * 0.35
-    soft = blurred(noise, sigma) * (2 * np.sqrt(np.pi) * sigma if sigma > 0.3 else 1)
+    soft = blur(noise, sigma) * (2 * np.sqrt(np.pi) * sigma if sigma > 0.3 else 1)
     return standard(soft + rng.uniform(0, 0.5) * noise)
 
 
@@ -100,7 +100,7 @@ def ridged_noise(
     return crests
 
 
-def cells(
+def voronoi(
     rng: np.random.Generator,
     side: int,
     wavelength: float,
@@ -109,10 +109,10 @@ def cells(
     stretch: float = 1.0,
     angle: float = 0.0,
     bend: float = 0.0,
-) -> Cells:
+) -> Voronoi:
     """Voronoi cells of a jittered lattice (0 squares .. 1 random), their borders bent by up to `bend` pixels."""
     wavelength = max(wavelength, 1.5)
-    x, y = turned(side, angle)
+    x, y = axes_along(side, angle)
     if bend:
         x = x + bend * smooth_noise(rng, side, wavelength / 2)
         y = y + bend * smooth_noise(rng, side, wavelength / 2)
@@ -122,10 +122,10 @@ def cells(
     centres = rng.random((high, wide, 2), dtype=np.float32) * jitter + (1 - jitter) / 2
     first, second, gap, ids = _two_nearest(x, y, centres)
     scale = np.float32(wavelength)
-    return Cells(np.sqrt(first) * scale, (second - first) / (2 * gap) * scale, ids, high * wide)
+    return Voronoi(np.sqrt(first) * scale, (second - first) / (2 * gap) * scale, ids, high * wide)
 
 
-def warped(plane: Plane, rng: np.random.Generator, amount: float, wavelength: float) -> Plane:
+def warp(plane: Plane, rng: np.random.Generator, amount: float, wavelength: float) -> Plane:
     """A plane whose points are moved by smooth noise of about `amount` pixels."""
     side = len(plane)
     x, y = coordinates(side)
@@ -135,7 +135,7 @@ def warped(plane: Plane, rng: np.random.Generator, amount: float, wavelength: fl
     return moved
 
 
-def blurred(plane: Plane, sigma: float) -> Plane:
+def blur(plane: Plane, sigma: float) -> Plane:
     """Gaussian blur of a plane (H, W), or of each colour of (H, W, 3)."""
     if sigma < 0.15:
         return plane
@@ -153,7 +153,7 @@ def band_noise(rng: np.random.Generator, side: int, wavelength: float, width: fl
 
 def stripes(rng: np.random.Generator, side: int, pitch: float, angle: float) -> Plane:
     """Cosine waves whose crests run along `angle`, -1 .. 1."""
-    _, across = turned(side, angle)
+    _, across = axes_along(side, angle)
     waves: Plane = np.cos(across * (2 * np.pi / pitch) + rng.uniform(0, 2 * np.pi))
     return waves
 

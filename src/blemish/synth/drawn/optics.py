@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from blemish.synth.drawn.fields import blurred, coordinates, smooth_noise
+from blemish.synth.drawn.fields import blur, coordinates, smooth_noise
 from blemish.synth.drawn.pigments import between, chance, scale
 from blemish.synth.drawn.scene import Colours, Plane, Surface
 
@@ -114,7 +114,7 @@ def draw_camera(rng: np.random.Generator) -> Camera:
     )
 
 
-def lit(surface: Surface, light: Light) -> Colours:
+def illuminate(surface: Surface, light: Light) -> Colours:
     """Light that leaves the surface, (H, W, 3): a flat sheet far from the lamp shows its albedo."""
     normal = _normals(surface.height)
     towards, fading = _lamp(light, len(surface.height))
@@ -131,25 +131,25 @@ def lit(surface: Surface, light: Light) -> Colours:
     return np.maximum(seen, 0).astype(np.float32)
 
 
-def metered(camera: Camera, colours: Colours) -> Camera:
+def meter(camera: Camera, colours: Colours) -> Camera:
     """The camera with its exposure set for this light, most of the way to a middle grey as an operator would."""
     bright = 0.5 * float(colours.mean()) + 0.5 * float(np.percentile(colours[::4, ::4], 90))
     return replace(camera, exposure=camera.exposure * (0.55 / max(bright, 0.02)) ** 0.5)
 
 
-def photographed(colours: Colours, camera: Camera) -> NDArray[np.uint8]:
+def photograph(colours: Colours, camera: Camera) -> NDArray[np.uint8]:
     """The camera's picture of the light, (H, W, 3)."""
     light = colours * np.asarray(camera.balance, np.float32)
     if camera.monochrome:
         light = (light @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
     light = light * (camera.exposure * _vignette(camera, len(light)))[..., None]
-    light = _moved(blurred(light, camera.defocus * len(light) / 224), camera)
+    light = _moved(blur(light, camera.defocus * len(light) / 224), camera)
     rng = np.random.default_rng(camera.seed)
     deviation = np.sqrt(camera.read**2 + camera.shot**2 * np.maximum(light, 0) * 4)
     noise = rng.standard_normal(light.shape, dtype=np.float32)
     light = (light + deviation * noise).astype(np.float32)
     if camera.sharpening:
-        light = light + camera.sharpening * (light - blurred(light, 1.0))
+        light = light + camera.sharpening * (light - blur(light, 1.0))
     light = _developed(light, camera)
     pixels = np.round(np.broadcast_to(light, colours.shape) * 255).astype(np.uint8)
     return pixels if camera.quality >= 100 else _compressed(pixels, camera)
@@ -205,7 +205,7 @@ def _highlight(normal: tuple[Plane, Plane, Plane], towards: tuple[Plane, Plane, 
 
 def _occlusion(height: Plane, light: Light) -> Plane:
     """Less light where the surface lies below its surroundings."""
-    hollow = np.maximum(blurred(height, len(height) * 0.012) - height, 0)
+    hollow = np.maximum(blur(height, len(height) * 0.012) - height, 0)
     shaded: Plane = 1 / (1 + light.occlusion * hollow)
     return shaded
 

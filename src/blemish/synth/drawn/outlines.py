@@ -140,17 +140,17 @@ def union(*distances: Grid) -> Grid:
     return _least(distances)
 
 
-def without(distance: Grid, *cut: Grid) -> Grid:
+def subtract(distance: Grid, *cut: Grid) -> Grid:
     """The first with all the others taken out of it."""
     return _most([distance, *(-each for each in cut)])
 
 
-def within(*distances: Grid) -> Grid:
+def overlap(*distances: Grid) -> Grid:
     """Whatever is inside all of them."""
     return _most(distances)
 
 
-def melted(one: Grid, other: Grid, softness: float) -> Grid:
+def blend(one: Grid, other: Grid, softness: float) -> Grid:
     """The union with a fillet of about `softness` between the two (polynomial smooth minimum)."""
     near = np.maximum(np.float32(softness) - np.abs(one - other), 0) / np.float32(softness)
     return np.minimum(one, other) - near * near * np.float32(softness / 4)
@@ -166,7 +166,7 @@ def _most(distances: Sequence[Grid]) -> Grid:
     return most
 
 
-def cover(distance: Grid, scale: float) -> Grid:
+def fill(distance: Grid, scale: float) -> Grid:
     """How much of each pixel lies inside, 0 to 1."""
     found: Grid = np.clip(np.float32(0.5) - distance * np.float32(scale), 0, 1)
     return found

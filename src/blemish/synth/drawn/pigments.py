@@ -65,17 +65,17 @@ def near(rng: np.random.Generator, base: Colour, spread: float) -> Colour:
     return np.clip(base * (1 + spread * rng.normal()) + 0.3 * spread * rng.normal(size=3), 0, 1).astype(np.float32)
 
 
-def mixed(first: NDArray[np.float32], second: NDArray[np.float32], weight: Plane) -> Colours:
+def mix(first: NDArray[np.float32], second: NDArray[np.float32], weight: Plane) -> Colours:
     """`first` where the weight is 0, `second` where it is 1; colours or sheets of colour."""
     return first + (second - first) * weight[..., None]
 
 
-def toned(base: NDArray[np.float32], change: Real) -> Colours:
+def vary(base: NDArray[np.float32], change: Real) -> Colours:
     """A colour brightened by a plane of relative changes: 0.1 is a tenth brighter."""
     return base * (1 + change.astype(np.float32, copy=False))[..., None]
 
 
-def sheet(albedo: Real, height: Real, gloss: Real | float) -> Surface:
+def slab(albedo: Real, height: Real, gloss: Real | float) -> Surface:
     """A surface from what may lie a little out of range."""
     return Surface(
         np.clip(albedo, 0, 1).astype(np.float32),

@@ -15,14 +15,14 @@ OUTLINE = (255, 0, 0)
 
 def sheet(specimens: Sequence[Specimen]) -> Picture:
     """Rows of triples (good, flawed, flaw outlined), about as wide as high: (H, W, 3)."""
-    triples = [np.concatenate([each.good, each.flawed, outlined(each)], 1) for each in specimens]
+    triples = [np.concatenate([each.good, each.flawed, draw_outline(each)], 1) for each in specimens]
     columns = max(1, round(math.sqrt(len(triples) / 3)))
     blank = np.zeros_like(triples[0])
     filled = [*triples, *[blank] * (-len(triples) % columns)]
     return np.concatenate([np.concatenate(filled[at : at + columns], 1) for at in range(0, len(filled), columns)], 0)
 
 
-def outlined(specimen: Specimen) -> Picture:
+def draw_outline(specimen: Specimen) -> Picture:
     """The flawed picture with a line around the flaw, a pixel off it."""
     near = ndimage.binary_dilation(specimen.mask, iterations=1)
     line = ndimage.binary_dilation(near) & ~near

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from blemish.errors import BadInput
-from blemish.synth.drawn.flaws.flaws import check_family, chosen
+from blemish.synth.drawn.flaws.flaws import add_flaw, check_family
 from blemish.synth.drawn.materials.materials import MATERIALS
-from blemish.synth.drawn.optics import draw_camera, draw_light, lit, metered, photographed
+from blemish.synth.drawn.optics import draw_camera, draw_light, illuminate, meter, photograph
 from blemish.synth.drawn.parts.parts import PARTS
 from blemish.synth.drawn.scene import Mask, Scene, Surface
 
@@ -41,16 +41,16 @@ def specimen(seed: int, number: int, side: int, *, family: str | None = None) ->
     for _ in range(20):
         scene = draw_scene(rng, side)
         light = draw_light(rng)
-        seen = lit(scene.surface, light)
-        camera = metered(draw_camera(rng), seen)
-        good = photographed(seen, camera)
+        seen = illuminate(scene.surface, light)
+        camera = meter(draw_camera(rng), seen)
+        good = photograph(seen, camera)
         for _ in range(3):
             broken = scene.copy()
             try:
-                name, mask = chosen(broken, rng, family)
+                name, mask = add_flaw(broken, rng, family)
             except BadInput:  # this scene has no place for that family
                 break
-            flawed = photographed(lit(broken.surface, light), camera)
+            flawed = photograph(illuminate(broken.surface, light), camera)
             shown = visible(good, flawed, mask)
             if shown.sum() >= SMALLEST:
                 return Specimen(good, flawed, shown, scene.product, name)
@@ -68,11 +68,11 @@ def on_photograph(picture: Picture, rng: np.random.Generator, product: tuple[str
     sheet = Surface(albedo, relief, np.full((side, side), rng.uniform(0, 0.6), np.float32))
     scene = Scene(sheet, np.ones((side, side), bool), product=product, grain=float(rng.uniform(0, np.pi)))
     light = draw_light(rng)
-    before = lit(sheet, light)
+    before = illuminate(sheet, light)
     for _ in range(6):
         broken = scene.copy()
-        name, mask = chosen(broken, rng)
-        ratio = (lit(broken.surface, light) + 0.02) / (before + 0.02)
+        name, mask = add_flaw(broken, rng)
+        ratio = (illuminate(broken.surface, light) + 0.02) / (before + 0.02)
         flawed = np.clip(picture * ratio, 0, 255).astype(np.uint8)
         flawed = np.where(mask[..., None], flawed, picture)
         if (seen := visible(picture, flawed, mask)).sum() >= SMALLEST:

@@ -32,7 +32,7 @@ def toward(angle: float, length: float = 1.0) -> Points:
     return np.array((math.cos(angle), math.sin(angle))) * length
 
 
-def curve(
+def stroke(
     rng: np.random.Generator,
     start: Points,
     length: float,
@@ -52,13 +52,13 @@ def curve(
     return points
 
 
-def centred(points: Points, centre: Points) -> Points:
+def move_to(points: Points, centre: Points) -> Points:
     """The same curve, moved so that its middle is at `centre`."""
     moved: Points = points - points[len(points) // 2] + centre
     return moved
 
 
-def tapered(rng: np.random.Generator, count: int, width: float, *, gaps: float = 0.0) -> Widths:
+def taper(rng: np.random.Generator, count: int, width: float, *, gaps: float = 0.0) -> Widths:
     """Widths along a line that fade at its ends, vary, and vanish over a share of about `gaps` of its length."""
     along = np.linspace(0, 1, count)
     ends = np.minimum(1, np.minimum(along / rng.uniform(0.02, 0.5), (1 - along) / rng.uniform(0.02, 0.5)))
@@ -73,7 +73,7 @@ def spindle(count: int, width: float) -> Widths:
     return width * np.sin(np.linspace(0, np.pi, count)) ** 0.7
 
 
-def inked(side: int, lines: Sequence[Line]) -> Plane:
+def ink(side: int, lines: Sequence[Line]) -> Plane:
     """Lines of varying width, anti-aliased: (side, side) in [0, 1]."""
     if not lines:
         return np.zeros((side, side), np.float32)
@@ -97,7 +97,7 @@ def _pull(pen: ImageDraw.ImageDraw, points: Points, widths: Widths) -> None:
             pen.ellipse((x1 - half, y1 - half, x1 + half, y1 + half), fill=255)
 
 
-def filled(side: int, shapes: Sequence[Points], values: Sequence[float] | None = None) -> Plane:
+def solids(side: int, shapes: Sequence[Points], values: Sequence[float] | None = None) -> Plane:
     """Polygons, anti-aliased, later ones over earlier ones, each of its value (1 unless given): (side, side)."""
     levels = [1.0] * len(shapes) if values is None else values
     if not shapes:
@@ -124,7 +124,7 @@ def _window(side: int, points: Points, margin: float, draw: Callable[[ImageDraw.
     return plane
 
 
-def outline(
+def contour(
     rng: np.random.Generator,
     centre: Points,
     radius: float,
@@ -155,16 +155,16 @@ def spatter(rng: np.random.Generator, centre: Points, spread: float, count: int,
     """Outlines of `count` specks, most of them small and near the centre."""
     places = centre + rng.normal(0, spread, (count, 2))
     return [
-        outline(rng, place, size * math.exp(rng.normal(-0.4, 0.5)), aspect=rng.uniform(1, 2), angle=rng.uniform(0, 3))
+        contour(rng, place, size * math.exp(rng.normal(-0.4, 0.5)), aspect=rng.uniform(1, 2), angle=rng.uniform(0, 3))
         for place in places
     ]
 
 
-def branching(
+def crack_tree(
     rng: np.random.Generator, start: Points, length: float, angle: float, width: float, *, jag: float, depth: int = 2
 ) -> list[Line]:
     """A crack's tree: a jagged trunk that narrows, with shorter branches off to its sides."""
-    trunk = curve(rng, start, length, angle, wander=rng.uniform(0.1, 0.9), jag=jag)
+    trunk = stroke(rng, start, length, angle, wander=rng.uniform(0.1, 0.9), jag=jag)
     count = len(trunk)
     widths = width * np.linspace(1, 0.35, count) * rng.uniform(0.5, 1.3, count)
     lines = [(trunk, widths)]
@@ -174,7 +174,7 @@ def branching(
         at = int(rng.integers(1, count - 1))
         aside = angle + rng.choice((-1, 1)) * rng.uniform(0.35, 1.2)
         share = rng.uniform(0.15, 0.55)
-        lines += branching(rng, trunk[at], length * share, aside, width * 0.65, jag=jag, depth=depth - 1)
+        lines += crack_tree(rng, trunk[at], length * share, aside, width * 0.65, jag=jag, depth=depth - 1)
     return lines
 
 

@@ -226,7 +226,7 @@ def _pick(options: Sequence[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def VOCABULARY() -> list[str]:
+def word_list() -> list[str]:
     """Every word that the flaws, states and templates use, sorted; materials and parts bring their own."""
     nouns = [word for flaw in FLAWS.values() for phrase in (*flaw.words, *flaw.adjectives) for word in phrase.split()]
     frames = [*GOOD, *BAD, *TEMPLATES, "a an with on the showing defect"]

@@ -69,7 +69,7 @@ def equalize(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     return np.asarray(ImageOps.equalize(Image.fromarray(pixels)))
 
 
-def rotate(pixels: Pixels, rng: np.random.Generator) -> Pixels:
+def rotation(pixels: Pixels, rng: np.random.Generator) -> Pixels:
     """Up to 45 degrees either way; black corners."""
     turned: Pixels = ndimage.rotate(pixels, rng.uniform(-45, 45), reshape=False, order=1)
     return turned
@@ -85,11 +85,11 @@ AUGMENTERS: tuple[Augmenter, ...] = (
     invert,
     autocontrast,
     equalize,
-    rotate,
+    rotation,
 )
 
 
-def augmented(texture: Colours, rng: np.random.Generator, *, count: int = 3) -> Colours:
+def augment(texture: Colours, rng: np.random.Generator, *, count: int = 3) -> Colours:
     """The texture after `count` distinct augmenters in random order, (H, W, 3) in [0, 1]."""
     pixels = _rounded(texture * 255)
     for chosen in rng.choice(len(AUGMENTERS), count, replace=False).tolist():

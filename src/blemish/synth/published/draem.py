@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from blemish.synth.drawn.scene import Colours, Mask
-from blemish.synth.published.augmenters import augmented
+from blemish.synth.published.augmenters import augment
 from blemish.synth.published.perlin import perlin_mask
 
 PAPER_OPACITY = (0.1, 1.0)
@@ -33,6 +33,6 @@ def draem(
         return image.copy(), np.zeros((height, width), bool)
     mask = perlin_mask(rng, height, width, threshold=threshold, exponents=exponents)
     share = np.float32(rng.uniform(*opacity))
-    anomaly = augmented(texture, rng)
+    anomaly = augment(texture, rng)
     blend = (1 - share) * image + share * anomaly
     return np.where(mask[..., None], blend, image).astype(np.float32), mask

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from blemish.synth.drawn.scene import Colours, Mask
-from blemish.synth.published.augmenters import augmented
+from blemish.synth.published.augmenters import augment
 from blemish.synth.published.perlin import perlin_mask
 
-ATTEMPTS = 100  # masks drawn before an empty one is accepted; the code draws without end
+MASK_ATTEMPTS = 100  # masks drawn before an empty one is accepted; the code draws without end
 
 
 def glass(
@@ -32,7 +32,7 @@ def glass(
     """
     mask = local_mask(rng, image.shape[0], image.shape[1], foreground=foreground, grid=grid)
     share = np.float32(np.clip(rng.normal(0.5, 0.1), *opacity))
-    blend = share * image + (1 - share) * augmented(texture, rng)
+    blend = share * image + (1 - share) * augment(texture, rng)
     return np.where(mask[..., None], blend, image).astype(np.float32), mask
 
 
@@ -42,7 +42,7 @@ def local_mask(
     """One Perlin mask, the union or the intersection of two, equally often; drawn until one patch is marked."""
     allowed = np.ones((height, width), bool) if foreground is None else foreground
     mask = np.zeros((height, width), bool)
-    for _ in range(ATTEMPTS):
+    for _ in range(MASK_ATTEMPTS):
         kind = int(rng.integers(3))
         one, other = perlin_mask(rng, height, width), perlin_mask(rng, height, width)
         mask = (one, one | other, one & other)[kind] & allowed

@@ -16,7 +16,7 @@ from scipy.sparse import linalg
 from blemish.synth.drawn.scene import Colours, Mask
 
 Gradients = Literal["normal", "mixed"]
-Values = NDArray[np.float64]  # (..., C)
+ColourValues = NDArray[np.float64]  # (..., C)
 NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 
 
@@ -45,7 +45,7 @@ def _without_rim(region: Mask) -> Mask:
     return inner
 
 
-def _right_side(below: Values, above: Values, inside: Mask, gradients: Gradients) -> Values:
+def _right_side(below: ColourValues, above: ColourValues, inside: Mask, gradients: Gradients) -> ColourValues:
     """Sum of the wanted differences to the four neighbours, plus known neighbours; (h - 2, w - 2, C)."""
     total = np.zeros_like(above[1:-1, 1:-1])
     height, width = inside.shape
@@ -58,17 +58,17 @@ def _right_side(below: Values, above: Values, inside: Mask, gradients: Gradients
     return total
 
 
-def _by_sines(right: Values) -> Values:
+def _by_sines(right: ColourValues) -> ColourValues:
     """On a rectangle sines are the eigenvectors of the Laplacian."""
     height, width = right.shape[:2]
     down = 2 - 2 * np.cos(np.pi * np.arange(1, height + 1) / (height + 1))
     across = 2 - 2 * np.cos(np.pi * np.arange(1, width + 1) / (width + 1))
     waves = fft.dstn(right, type=1, axes=(0, 1)) / (down[:, None, None] + across[None, :, None])
-    solved: Values = fft.idstn(waves, type=1, axes=(0, 1))
+    solved: ColourValues = fft.idstn(waves, type=1, axes=(0, 1))
     return solved
 
 
-def _by_factors(right: Values, inside: Mask) -> Values:
+def _by_factors(right: ColourValues, inside: Mask) -> ColourValues:
     """On any region by factorising the sparse Laplacian once for all channels: (pixels of the region, C)."""
     number = np.full(inside.shape, -1)
     number[inside] = np.arange(np.count_nonzero(inside))
@@ -81,5 +81,5 @@ def _by_factors(right: Values, inside: Mask) -> Values:
     size = len(rows)
     links = sparse.csc_matrix((np.ones(len(first)), (first, second)), shape=(size, size))
     factors = linalg.splu((4 * sparse.identity(size) - links).tocsc(), permc_spec="MMD_AT_PLUS_A")
-    solved: Values = factors.solve(right[inside[1:-1, 1:-1]])
+    solved: ColourValues = factors.solve(right[inside[1:-1, 1:-1]])
     return solved

@@ -6,29 +6,29 @@ import math
 
 import numpy as np
 
-from blemish.synth.drawn.fields import turned
+from blemish.synth.drawn.fields import axes_along
 from blemish.synth.drawn.flaws.marks import (
     blob,
     colour_of,
-    cover,
     dug,
-    glossed,
+    dye,
+    emboss,
     grainy,
     heading,
-    marked,
     on_part,
-    ragged,
-    raised,
+    polish,
+    roughen,
     several,
-    smooth,
-    softened,
+    smear,
+    soften,
     span,
     spot,
-    tinted,
     tone,
+    trace,
+    unit_noise,
 )
 from blemish.synth.drawn.scene import Colours, Flaw, Plane, Scene
-from blemish.synth.drawn.strokes import curve, filled, inked, log_uniform, outline, spatter, toward
+from blemish.synth.drawn.strokes import contour, ink, log_uniform, solids, spatter, stroke, toward
 
 
 def _hue(rng: np.random.Generator, amount: float) -> Colours:
@@ -51,30 +51,30 @@ def _area(
     radius = max(2.0, log_uniform(rng, low, high) * span(scene))
     shape = blob(scene, rng, radius, rough=rng.uniform(0.1, 0.5), soft=radius * rng.uniform(0.1, 0.4), aspect=aspect)
     noise = grainy(scene, rng, max(4.0, radius * rng.uniform(0.5, 1.5)))
-    return on_part(scene, ragged(shape, noise, amount=amount * rng.uniform(0, 1), edge=log_uniform(rng, 0.08, 1)))
+    return on_part(scene, roughen(shape, noise, amount=amount * rng.uniform(0, 1), edge=log_uniform(rng, 0.08, 1)))
 
 
 def _stain(scene: Scene, rng: np.random.Generator) -> bool:
     hue = _hue(rng, rng.choice((0.02, 0.08, 0.2)))
     for _ in range(several(rng, 4)):
         plane = _area(scene, rng, 0.02, 0.25)
-        cloudy = plane * np.clip(0.85 + 0.2 * smooth(scene, rng, 0.15 * span(scene)), 0.2, 1)
+        cloudy = plane * np.clip(0.85 + 0.2 * unit_noise(scene, rng, 0.15 * span(scene)), 0.2, 1)
         tone(scene, rng, cloudy, low=0.08, high=0.6, lighter=0.2)
-        tinted(scene, cloudy, hue)
+        dye(scene, cloudy, hue)
         if rng.random() < 0.4:
-            edge = _ring(softened(plane, max(0.8, 0.006 * span(scene))))
+            edge = _ring(soften(plane, max(0.8, 0.006 * span(scene))))
             tone(scene, rng, edge, low=0.1, high=0.5, lighter=0.1)
-    glossed(scene, cloudy * rng.uniform(0, 0.6), rng.uniform(0, 1))
+    polish(scene, cloudy * rng.uniform(0, 0.6), rng.uniform(0, 1))
     return True
 
 
 def _oil(scene: Scene, rng: np.random.Generator) -> bool:
     for _ in range(several(rng, 4)):
         plane = _area(scene, rng, 0.03, 0.3, amount=0.2)
-        glossed(scene, plane * rng.uniform(0.5, 1), 1.0)
+        polish(scene, plane * rng.uniform(0.5, 1), 1.0)
         scene.surface.albedo *= 1 - plane[..., None] * np.float32(log_uniform(rng, 0.1, 0.5))
-        tinted(scene, plane, _hue(rng, 0.06))
-        raised(scene, plane * rng.uniform(0, 0.6))
+        dye(scene, plane, _hue(rng, 0.06))
+        emboss(scene, plane * rng.uniform(0, 0.6))
     return True
 
 
@@ -82,10 +82,10 @@ def _water(scene: Scene, rng: np.random.Generator) -> bool:
     for _ in range(several(rng, 6)):
         radius = max(2.0, log_uniform(rng, 0.02, 0.2) * span(scene))
         plane = blob(scene, rng, radius, rough=rng.uniform(0.03, 0.25), soft=max(0.8, radius * rng.uniform(0.05, 0.2)))
-        patchy = np.clip(0.7 + 0.4 * smooth(scene, rng, radius), 0, 1)
+        patchy = np.clip(0.7 + 0.4 * unit_noise(scene, rng, radius), 0, 1)
         tone(scene, rng, _ring(plane) * patchy, low=0.18, high=0.7, lighter=0.6)
         tone(scene, rng, plane * 0.6, low=0.1, high=0.3, lighter=0.5)
-        glossed(scene, plane * rng.uniform(0, 0.8), float(rng.integers(2)))
+        polish(scene, plane * rng.uniform(0, 0.8), float(rng.integers(2)))
     return True
 
 
@@ -95,13 +95,13 @@ def _rust(scene: Scene, rng: np.random.Generator) -> bool:
         fine = grainy(scene, rng, max(4.0, 0.05 * span(scene)))
         colour = np.array((0.45, 0.27, 0.16)) * rng.uniform(0.5, 1.4) * np.exp(rng.normal(0, 0.12, 3))
         weight = np.clip(plane * (0.75 + 0.35 * fine), 0, 1) * np.float32(rng.uniform(0.4, 1))
-        cover(scene, weight, colour.astype(np.float32), keep=0.4)
+        smear(scene, weight, colour.astype(np.float32), keep=0.4)
         scene.surface.albedo *= 1 + plane[..., None] * np.clip(0.22 * fine, -0.6, 0.6)[..., None]
-        raised(scene, plane * fine * rng.uniform(0.05, 0.5))
-        glossed(scene, plane, 0.02)
+        emboss(scene, plane * fine * rng.uniform(0.05, 0.5))
+        polish(scene, plane, 0.02)
     if rng.random() < 0.4:
         specks = spatter(rng, spot(scene, rng), 0.15 * span(scene), int(rng.integers(5, 40)), 0.008 * span(scene))
-        cover(scene, on_part(scene, filled(scene.part.shape[0], specks)), colour.astype(np.float32), keep=0.3)
+        smear(scene, on_part(scene, solids(scene.part.shape[0], specks)), colour.astype(np.float32), keep=0.3)
     return True
 
 
@@ -110,28 +110,28 @@ def _corrosion(scene: Scene, rng: np.random.Generator) -> bool:
     fine = grainy(scene, rng, max(4.0, log_uniform(rng, 0.03, 0.12) * span(scene)))
     kinds = ((0.75, 0.75, 0.72), (0.25, 0.42, 0.36), (0.12, 0.11, 0.1))
     colour = np.array(kinds[int(rng.integers(3))]) * rng.uniform(0.7, 1.3)
-    cover(scene, np.clip(plane * (0.6 + 0.5 * fine), 0, 1), colour.astype(np.float32), keep=0.5)
-    raised(scene, plane * fine * rng.uniform(0.1, 0.8))
-    glossed(scene, plane, 0.02)
+    smear(scene, np.clip(plane * (0.6 + 0.5 * fine), 0, 1), colour.astype(np.float32), keep=0.5)
+    emboss(scene, plane * fine * rng.uniform(0.1, 0.8))
+    polish(scene, plane, 0.02)
     return True
 
 
 def _discoloration(scene: Scene, rng: np.random.Generator) -> bool:
     radius = log_uniform(rng, 0.06, 0.35) * span(scene)
     plane = blob(scene, rng, radius, soft=radius * rng.uniform(0.2, 0.5), aspect=3)
-    plane = plane * np.clip(0.9 + 0.25 * smooth(scene, rng, radius), 0.2, 1)
-    tinted(scene, plane, _hue(rng, rng.uniform(0.03, 0.22)))
+    plane = plane * np.clip(0.9 + 0.25 * unit_noise(scene, rng, radius), 0.2, 1)
+    dye(scene, plane, _hue(rng, rng.uniform(0.03, 0.22)))
     tone(scene, rng, plane, low=0.06, high=0.4, lighter=0.4)
     return True
 
 
 def _burn(scene: Scene, rng: np.random.Generator) -> bool:
     plane = _area(scene, rng, 0.03, 0.25, amount=0.6)
-    halo = on_part(scene, softened(plane, rng.uniform(0.01, 0.06) * span(scene)))
-    tinted(scene, halo, np.array((rng.uniform(0.6, 0.9), rng.uniform(0.4, 0.7), rng.uniform(0.2, 0.5)), np.float32))
+    halo = on_part(scene, soften(plane, rng.uniform(0.01, 0.06) * span(scene)))
+    dye(scene, halo, np.array((rng.uniform(0.6, 0.9), rng.uniform(0.4, 0.7), rng.uniform(0.2, 0.5)), np.float32))
     char = np.clip(plane * (0.8 + 0.4 * grainy(scene, rng, max(4.0, 0.05 * span(scene)))), 0, 1)
     scene.surface.albedo *= 1 - char[..., None] * np.float32(rng.uniform(0.3, 0.92))
-    glossed(scene, plane, 0.05)
+    polish(scene, plane, 0.05)
     return True
 
 
@@ -139,8 +139,8 @@ def _half(scene: Scene, rng: np.random.Generator) -> Plane:
     """A band or half of the picture, its borders straight, hard or gradual."""
     side = scene.part.shape[0]
     angle = scene.grain + (0 if rng.random() < 0.5 else math.pi / 2) + rng.normal(0, 0.04)
-    _, across = turned(side, angle)
-    across = across + smooth(scene, rng, 0.4 * side) * rng.uniform(0, 0.05) * side
+    _, across = axes_along(side, angle)
+    across = across + unit_noise(scene, rng, 0.4 * side) * rng.uniform(0, 0.05) * side
     soft = log_uniform(rng, 0.006, 0.25) * side
     first = rng.uniform(-0.35, 0.35) * side
     width = rng.uniform(0.12, 0.6) * side
@@ -156,8 +156,8 @@ def _uneven(scene: Scene, rng: np.random.Generator) -> bool:
         plane = blob(scene, rng, rng.uniform(0.15, 0.4) * span(scene), soft=rng.uniform(0.03, 0.12) * span(scene))
     streaks = grainy(scene, rng, max(3.0, rng.uniform(0.02, 0.08) * span(scene)), stretch=rng.uniform(1, 12))
     tone(scene, rng, plane * np.clip(0.8 + 0.25 * streaks, 0, 1), low=0.08, high=0.5, lighter=0.45, hue=0.02)
-    raised(scene, plane * streaks * rng.uniform(0, 0.5))
-    glossed(scene, plane * rng.uniform(0, 0.8), rng.uniform(0, 1))
+    emboss(scene, plane * streaks * rng.uniform(0, 0.5))
+    polish(scene, plane * rng.uniform(0, 0.8), rng.uniform(0, 1))
     return True
 
 
@@ -166,7 +166,7 @@ def _color_spot(scene: Scene, rng: np.random.Generator) -> bool:
     for _ in range(several(rng, 4)):
         plane = _area(scene, rng, 0.02, 0.14, amount=0.4)
         level = float(colour_of(scene, plane).mean())
-        cover(scene, plane * rng.uniform(0.35, 1), np.clip(hue * (0.6 * level + 0.15), 0, 1), keep=0.7)
+        smear(scene, plane * rng.uniform(0.35, 1), np.clip(hue * (0.6 * level + 0.15), 0, 1), keep=0.7)
     return True
 
 
@@ -174,14 +174,14 @@ def _mould(scene: Scene, rng: np.random.Generator) -> bool:
     side, size = scene.part.shape[0], max(1.2, log_uniform(rng, 0.008, 0.04) * span(scene))
     spread = log_uniform(rng, 0.04, 0.2) * span(scene)
     shapes = spatter(rng, spot(scene, rng), spread, int(rng.integers(5, 40)), size)
-    plane = softened(filled(side, shapes), size / 2)
+    plane = soften(solids(side, shapes), size / 2)
     fuzz = grainy(scene, rng, max(3.0, size))
     plane = on_part(scene, np.clip(plane * (1 + 0.4 * fuzz), 0, 1))
     kinds = ((0.2, 0.26, 0.17), (0.08, 0.08, 0.07), (0.75, 0.77, 0.74), (0.3, 0.38, 0.4))
     colour = np.array(kinds[int(rng.integers(4))]) * rng.uniform(0.7, 1.2)
-    cover(scene, plane * rng.uniform(0.5, 1), colour.astype(np.float32), keep=0.3)
-    raised(scene, plane * fuzz * rng.uniform(0, 0.8))
-    glossed(scene, plane, 0.0)
+    smear(scene, plane * rng.uniform(0.5, 1), colour.astype(np.float32), keep=0.3)
+    emboss(scene, plane * fuzz * rng.uniform(0, 0.8))
+    polish(scene, plane, 0.0)
     return True
 
 
@@ -190,8 +190,8 @@ def _faded(scene: Scene, rng: np.random.Generator) -> bool:
     plane = blob(scene, rng, radius, soft=radius * rng.uniform(0.1, 0.45), aspect=3)
     mean = colour_of(scene, plane)
     pale = (mean.mean() + (mean - mean.mean()) * rng.uniform(0, 0.6)) * 0.6 + rng.uniform(0.25, 0.4)
-    strength = plane * np.clip(0.9 + 0.2 * smooth(scene, rng, radius), 0, 1) * log_uniform(rng, 0.3, 0.9)
-    cover(scene, strength, pale.astype(np.float32), keep=rng.uniform(0.1, 0.6))
+    strength = plane * np.clip(0.9 + 0.2 * unit_noise(scene, rng, radius), 0, 1) * log_uniform(rng, 0.3, 0.9)
+    smear(scene, strength, pale.astype(np.float32), keep=rng.uniform(0.1, 0.6))
     return True
 
 
@@ -200,14 +200,14 @@ def _glue(scene: Scene, rng: np.random.Generator) -> bool:
     plane = _area(scene, rng, 0.02, 0.15, amount=0.3)
     if rng.random() < 0.5:
         length, width = log_uniform(rng, 0.1, 0.7) * span(scene), max(1.0, log_uniform(rng, 0.006, 0.03) * span(scene))
-        points = curve(rng, spot(scene, rng), length, rng.uniform(0, 6.3), bend=rng.normal(0, 1), wander=0.8)
-        string = inked(side, [(points, width * rng.uniform(0.5, 1.6, len(points)))])
-        plane = np.maximum(plane, on_part(scene, softened(string, 0.7)))
-    body = softened(plane, max(0.8, 0.01 * span(scene)))
+        points = stroke(rng, spot(scene, rng), length, rng.uniform(0, 6.3), bend=rng.normal(0, 1), wander=0.8)
+        string = ink(side, [(points, width * rng.uniform(0.5, 1.6, len(points)))])
+        plane = np.maximum(plane, on_part(scene, soften(string, 0.7)))
+    body = soften(plane, max(0.8, 0.01 * span(scene)))
     milky = np.array((1, rng.uniform(0.85, 1), rng.uniform(0.55, 1)), np.float32) * rng.uniform(0.5, 0.95)
-    cover(scene, plane * rng.uniform(0.1, 0.7), milky.astype(np.float32), keep=0.8)
-    raised(scene, on_part(scene, body) * rng.uniform(1.5, 5))
-    glossed(scene, plane, rng.uniform(0.6, 1))
+    smear(scene, plane * rng.uniform(0.1, 0.7), milky.astype(np.float32), keep=0.8)
+    emboss(scene, on_part(scene, body) * rng.uniform(1.5, 5))
+    polish(scene, plane, rng.uniform(0.6, 1))
     return True
 
 
@@ -215,8 +215,8 @@ def _patch(scene: Scene, rng: np.random.Generator) -> bool:
     side = scene.part.shape[0]
     for _ in range(several(rng, 5)):
         size = max(2.0, log_uniform(rng, 0.03, 0.25) * span(scene))
-        shape = outline(rng, spot(scene, rng), size, aspect=rng.uniform(1, 3), angle=scene.grain, rough=0.4)
-        plane = ragged(softened(filled(side, [shape]), 1.5), grainy(scene, rng, max(4.0, size / 2)), amount=0.4)
+        shape = contour(rng, spot(scene, rng), size, aspect=rng.uniform(1, 3), angle=scene.grain, rough=0.4)
+        plane = roughen(soften(solids(side, [shape]), 1.5), grainy(scene, rng, max(4.0, size / 2)), amount=0.4)
         tone(scene, rng, on_part(scene, plane), low=0.1, high=0.6, lighter=0.45)
     return True
 
@@ -229,8 +229,8 @@ def _scale(scene: Scene, rng: np.random.Generator) -> bool:
     plane = np.clip((flakes - share) * 5, 0, 1) * np.clip(within * 2 - 0.3 + 0.3 * flakes, 0, 1)
     plane = on_part(scene, plane.astype(np.float32))
     tone(scene, rng, plane, low=0.25, high=0.85, lighter=0.1)
-    raised(scene, plane * rng.uniform(-0.8, 0.8))
-    glossed(scene, plane * 0.7, 0.05)
+    emboss(scene, plane * rng.uniform(-0.8, 0.8))
+    polish(scene, plane * 0.7, 0.05)
     return True
 
 
@@ -241,13 +241,13 @@ def _peeling(scene: Scene, rng: np.random.Generator) -> bool:
     base = old * rng.uniform(0.3, 0.7) if old.mean() > 0.35 else old * 0.6 + rng.uniform(0.2, 0.45)
     under = base * np.exp(rng.normal(0, 0.12, 3))
     bare = 1 + 0.12 * grainy(scene, rng, max(4.0, 0.06 * span(scene)))
-    cover(scene, plane, under.astype(np.float32), keep=0.15)
+    smear(scene, plane, under.astype(np.float32), keep=0.15)
     scene.surface.albedo *= 1 + plane[..., None] * (bare - 1)[..., None]
-    raised(scene, -plane * rng.uniform(0.5, 2))
-    curl = on_part(scene, np.clip(softened(plane, 1.5) - plane, 0, 1))
-    raised(scene, curl * rng.uniform(0, 4))
+    emboss(scene, -plane * rng.uniform(0.5, 2))
+    curl = on_part(scene, np.clip(soften(plane, 1.5) - plane, 0, 1))
+    emboss(scene, curl * rng.uniform(0, 4))
     tone(scene, rng, curl, low=0.1, high=0.5, lighter=0.6)
-    glossed(scene, plane * 0.7, 0.2)
+    polish(scene, plane * 0.7, 0.2)
     return True
 
 
@@ -269,65 +269,63 @@ def _flake(scene: Scene, rng: np.random.Generator) -> bool:
     """A shell-shaped spall: facets of different brightness in a jagged hollow."""
     side, centre = scene.part.shape[0], spot(scene, rng)
     radius = max(2.0, log_uniform(rng, 0.02, 0.15) * span(scene))
-    whole = outline(rng, centre, radius, aspect=rng.uniform(1, 2), angle=rng.uniform(0, 3), rough=0.3, jagged=True)
+    whole = contour(rng, centre, radius, aspect=rng.uniform(1, 2), angle=rng.uniform(0, 3), rough=0.3, jagged=True)
     places = centre + rng.normal(0, radius / 2, (int(rng.integers(2, 7)), 2))
-    facets = [outline(rng, place, radius * rng.uniform(0.3, 0.8), rough=0.35, jagged=True) for place in places]
+    facets = [contour(rng, place, radius * rng.uniform(0.3, 0.8), rough=0.35, jagged=True) for place in places]
     levels = rng.uniform(0.2, 1, len(facets) + 1).tolist()
-    inside = on_part(scene, filled(side, [whole]))
-    depth = filled(side, [whole, *facets], levels) * inside
+    inside = on_part(scene, solids(side, [whole]))
+    depth = solids(side, [whole, *facets], levels) * inside
     dug(scene, rng, inside * rng.uniform(0.1, 0.6), 0.5)
     tone(scene, rng, depth, low=0.2, high=0.9, lighter=0.5)
-    raised(scene, -softened(depth, 0.6) * radius * rng.uniform(0.1, 0.4))
-    glossed(scene, inside * rng.uniform(0, 1), 0.9)
+    emboss(scene, -soften(depth, 0.6) * radius * rng.uniform(0.1, 0.4))
+    polish(scene, inside * rng.uniform(0, 1), 0.9)
     return True
 
 
 AREAS = {
     "stain": Flaw(
-        ("stain", "stains", "spot", "smudge", "blotch", "mark"), marked(_stain), "any", ("stained", "smudged")
+        ("stain", "stains", "spot", "smudge", "blotch", "mark"), trace(_stain), "any", ("stained", "smudged")
     ),
-    "oil": Flaw(("oil stain", "oil", "grease", "oil spot", "grease mark"), marked(_oil), "any", ("oily", "greasy")),
-    "water mark": Flaw(("water mark", "water spot", "water stain", "drying marks", "droplet"), marked(_water)),
-    "rust": Flaw(("rust", "rust spots", "red rust", "oxidation"), marked(_rust), "any", ("rusty", "rusted")),
+    "oil": Flaw(("oil stain", "oil", "grease", "oil spot", "grease mark"), trace(_oil), "any", ("oily", "greasy")),
+    "water mark": Flaw(("water mark", "water spot", "water stain", "drying marks", "droplet"), trace(_water)),
+    "rust": Flaw(("rust", "rust spots", "red rust", "oxidation"), trace(_rust), "any", ("rusty", "rusted")),
     "corrosion": Flaw(
-        ("corrosion", "corroded area", "tarnish", "oxide"), marked(_corrosion), "any", ("corroded", "oxidized")
+        ("corrosion", "corroded area", "tarnish", "oxide"), trace(_corrosion), "any", ("corroded", "oxidized")
     ),
     "discoloration": Flaw(
         ("discoloration", "discolouration", "color deviation", "shade variation"),
-        marked(_discoloration),
+        trace(_discoloration),
         "any",
         ("discolored",),
     ),
     "burn": Flaw(
-        ("burn mark", "burn", "scorch mark", "heat mark", "charring"), marked(_burn), "any", ("burnt", "scorched")
+        ("burn mark", "burn", "scorch mark", "heat mark", "charring"), trace(_burn), "any", ("burnt", "scorched")
     ),
     "uneven": Flaw(
         ("uneven surface", "unevenness", "uneven coating", "uneven grinding", "shading", "waviness"),
-        marked(_uneven),
+        trace(_uneven),
         "any",
         ("uneven",),
     ),
-    "color spot": Flaw(("color spot", "colour spot", "paint spot", "ink spot", "color"), marked(_color_spot)),
-    "mould": Flaw(("mould", "mold", "fungus", "mildew", "rot"), marked(_mould), "any", ("mouldy", "rotten")),
-    "faded": Flaw(("fading", "faded area", "bleaching", "pale area"), marked(_faded), "any", ("faded", "bleached")),
-    "glue": Flaw(("glue", "glue residue", "adhesive", "residue", "glue strip"), marked(_glue), "any", ("sticky",)),
-    "patch": Flaw(("patch", "patches", "blotches", "mottling"), marked(_patch), "any", ("patchy", "blotchy")),
+    "color spot": Flaw(("color spot", "colour spot", "paint spot", "ink spot", "color"), trace(_color_spot)),
+    "mould": Flaw(("mould", "mold", "fungus", "mildew", "rot"), trace(_mould), "any", ("mouldy", "rotten")),
+    "faded": Flaw(("fading", "faded area", "bleaching", "pale area"), trace(_faded), "any", ("faded", "bleached")),
+    "glue": Flaw(("glue", "glue residue", "adhesive", "residue", "glue strip"), trace(_glue), "any", ("sticky",)),
+    "patch": Flaw(("patch", "patches", "blotches", "mottling"), trace(_patch), "any", ("patchy", "blotchy")),
     "scale": Flaw(
-        ("scale", "rolled-in scale", "oxide scale", "mill scale", "flakes"), marked(_scale), "any", ("scaly",)
+        ("scale", "rolled-in scale", "oxide scale", "mill scale", "flakes"), trace(_scale), "any", ("scaly",)
     ),
     "peeling": Flaw(
         ("peeling", "delamination", "peeling paint", "flaking", "coating loss"),
-        marked(_peeling),
+        trace(_peeling),
         "any",
         ("peeling", "flaked"),
     ),
     "print fault": Flaw(
         ("print defect", "misprint", "smeared print", "smear", "print fault"),
-        marked(_print_fault),
+        trace(_print_fault),
         "any",
         ("misprinted", "smeared"),
     ),
-    "spall": Flaw(
-        ("spall", "spalling", "flaked edge", "chipped surface", "shell"), marked(_flake), "any", ("chipped",)
-    ),
+    "spall": Flaw(("spall", "spalling", "flaked edge", "chipped surface", "shell"), trace(_flake), "any", ("chipped",)),
 }

@@ -10,16 +10,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
-from blemish.synth.drawn.fields import blurred, fractal_noise, smooth_noise
+from blemish.synth.drawn.fields import blur, fractal_noise, smooth_noise
 from blemish.synth.drawn.scene import Colours, Mask, Plane, Scene, Surface
-from blemish.synth.drawn.strokes import Points, filled, log_uniform, outline
+from blemish.synth.drawn.strokes import Points, contour, log_uniform, solids
 
 Draw = Callable[[Scene, np.random.Generator], bool | Mask]
 VISIBLE_COLOUR, VISIBLE_SHARE, VISIBLE_SLOPE, VISIBLE_GLOSS = 0.012, 0.04, 0.07, 0.1
 FEWEST_PIXELS, LARGEST_SHARE, NOTICED = 5, 0.7, 0.8
 
 
-def marked(draw: Draw) -> Callable[[Scene, np.random.Generator], Mask | None]:
+def trace(draw: Draw) -> Callable[[Scene, np.random.Generator], Mask | None]:
     """A flaw that knows where it shows: the scene as it was is compared with the scene as `draw` left it.
 
     `draw` returns whether it found a place, or itself says where (what was only moved does not differ everywhere).
@@ -31,7 +31,7 @@ def marked(draw: Draw) -> Callable[[Scene, np.random.Generator], Mask | None]:
         drawn = draw(scene, rng)
         np.clip(scene.surface.albedo, 0, 1, out=scene.surface.albedo)
         np.clip(scene.surface.gloss, 0, 1, out=scene.surface.gloss)
-        seen = changed(before, scene.surface) if drawn is True else drawn
+        seen = difference(before, scene.surface) if drawn is True else drawn
         mask = None if isinstance(seen, bool) else seen
         sized = mask is not None and FEWEST_PIXELS <= mask.sum() <= LARGEST_SHARE * mask.size
         if mask is None or not sized or (drawn is True and not stands_out(before, scene.surface, mask)):
@@ -42,20 +42,20 @@ def marked(draw: Draw) -> Callable[[Scene, np.random.Generator], Mask | None]:
     return apply
 
 
-def changed(before: Surface, after: Surface) -> Mask:
+def difference(before: Surface, after: Surface) -> Mask:
     """Where colour, slope or gloss differ by more than an eye would overlook, gaps closed."""
     difference = np.abs(after.albedo - before.albedo)
     colour = np.maximum(np.maximum(difference[..., 0], difference[..., 1]), difference[..., 2])
     seen = colour / (VISIBLE_COLOUR + VISIBLE_SHARE * before.albedo[..., 1])
     seen += np.abs(after.gloss - before.gloss) / VISIBLE_GLOSS
     seen += _relief_seen(after.height - before.height)
-    mask: Mask = blurred(np.minimum(seen, 2.0), 0.8) > 0.7
+    mask: Mask = blur(np.minimum(seen, 2.0), 0.8) > 0.7
     return mask
 
 
 def stands_out(before: Surface, after: Surface, mask: Mask) -> bool:
     """Whether the change is not lost in the surface's own texture and relief; a wide one may be fainter."""
-    window = box(mask, 4)
+    window = extent(mask, 4)
     inside = mask[window]
     uneven = float(np.diff(before.height[window], axis=1).std())
     ground = 0.03 + 0.8 * _texture(before.albedo[window][..., 1]) + 0.15 * min(uneven, 1.0)
@@ -148,22 +148,22 @@ def blob(
     """An irregular filled shape on the part with an edge `soft` pixels wide, at most `aspect` times as long as wide."""
     place = spot(scene, rng) if centre is None else centre
     turn = heading(scene, rng) if angle is None else angle
-    shape = outline(rng, place, radius, aspect=rng.uniform(1, aspect), angle=turn, rough=rough)
-    plane = filled(scene.part.shape[0], [shape])
-    return on_part(scene, softened(plane, soft) if soft > 0.3 else plane)
+    shape = contour(rng, place, radius, aspect=rng.uniform(1, aspect), angle=turn, rough=rough)
+    plane = solids(scene.part.shape[0], [shape])
+    return on_part(scene, soften(plane, soft) if soft > 0.3 else plane)
 
 
-def softened(plane: Plane, sigma: float) -> Plane:
+def soften(plane: Plane, sigma: float) -> Plane:
     """A blur whose cost does not grow with its width: wide ones are made on a smaller plane."""
     factor = int(sigma / 3)
     if factor < 2:
-        window, soft = box(plane, int(3 * sigma) + 1), np.zeros_like(plane)
+        window, soft = extent(plane, int(3 * sigma) + 1), np.zeros_like(plane)
         if plane[window].size:
-            soft[window] = blurred(plane[window], sigma)
+            soft[window] = blur(plane[window], sigma)
         return soft
     height, width = plane.shape
     small = Image.fromarray(plane).resize((-(-width // factor), -(-height // factor)), Image.Resampling.BOX)
-    wide = Image.fromarray(blurred(np.asarray(small), sigma / factor))
+    wide = Image.fromarray(blur(np.asarray(small), sigma / factor))
     return np.asarray(wide.resize((width, height), Image.Resampling.BICUBIC)).clip(0, 1)
 
 
@@ -172,7 +172,7 @@ def on_part(scene: Scene, plane: Plane) -> Plane:
     return plane if scene.behind is None else plane * scene.part
 
 
-def ragged(plane: Plane, noise: Plane, *, amount: float, edge: float = 0.3) -> Plane:
+def roughen(plane: Plane, noise: Plane, *, amount: float, edge: float = 0.3) -> Plane:
     """A soft shape whose boundary follows noise: `amount` how far, `edge` how gradual; islands and bays appear."""
     lifted = (plane - 0.5 + amount * noise * (4 * plane * (1 - plane) + 0.15)) / edge + 0.5
     clipped: Plane = np.clip(lifted, 0, 1).astype(np.float32) * (plane > 0.02)
@@ -185,12 +185,12 @@ def grainy(scene: Scene, rng: np.random.Generator, wavelength: float, *, stretch
     return fractal_noise(rng, side, wavelength, octaves=3, stretch=stretch, angle=scene.grain)
 
 
-def smooth(scene: Scene, rng: np.random.Generator, wavelength: float) -> Plane:
+def unit_noise(scene: Scene, rng: np.random.Generator, wavelength: float) -> Plane:
     """Smooth noise of one wavelength: (H, W), unit deviation."""
     return smooth_noise(rng, scene.part.shape[0], wavelength)
 
 
-def box(plane: NDArray[np.generic], margin: int = 0) -> tuple[slice, slice]:
+def extent(plane: NDArray[np.generic], margin: int = 0) -> tuple[slice, slice]:
     """The rows and columns where a plane is not 0: flaws are mostly small, and only there is work to do."""
     rows, columns = np.flatnonzero(plane.any(axis=1)), np.flatnonzero(plane.any(axis=0))
     if not len(rows):
@@ -201,7 +201,7 @@ def box(plane: NDArray[np.generic], margin: int = 0) -> tuple[slice, slice]:
 
 def colour_of(scene: Scene, plane: Plane) -> Colours:
     """Mean colour of the surface under a soft plane: (3,)."""
-    window = box(plane)
+    window = extent(plane)
     weights = plane[window].astype(np.float32)
     mean: Colours = np.tensordot(weights, scene.surface.albedo[window], axes=2) / (float(weights.sum()) + 1e-6)
     return mean.astype(np.float32)
@@ -219,11 +219,11 @@ def tone(
 ) -> None:
     """Darkens or lightens relative to the surface, a little off its hue; never so little that it cannot be seen."""
     level = float(colour_of(scene, plane).mean())
-    least = 0.05 + 0.4 * _texture(scene.surface.albedo[box(plane, 2)][..., 1])
+    least = 0.05 + 0.4 * _texture(scene.surface.albedo[extent(plane, 2)][..., 1])
     chance = 0.9 if level < 0.1 else 0.08 if level > 0.8 else lighter
     change = log_uniform(rng, low, high)
     tint = (1 + rng.normal(0, hue, 3)).astype(np.float32)
-    window = box(plane)
+    window = extent(plane)
     albedo, weight = scene.surface.albedo[window], plane[window][..., None].astype(np.float32)
     if rng.random() < chance:
         brighter = min(1.0, 1.5 * level + 0.3)
@@ -235,42 +235,42 @@ def tone(
         albedo *= 1 - weight * np.clip(np.float32(strength) * tint, 0, np.float32(0.97))
 
 
-def cover(scene: Scene, plane: Plane, colour: Colours, *, keep: float = 0.3) -> None:
+def smear(scene: Scene, plane: Plane, colour: Colours, *, keep: float = 0.3) -> None:
     """Paints over, letting a share `keep` of the surface's own texture through."""
-    window = box(plane)
+    window = extent(plane)
     albedo, weight = scene.surface.albedo[window], plane[window][..., None].astype(np.float32)
     ground = (colour - keep * colour_of(scene, plane)).astype(np.float32)
     albedo += weight * (ground - np.float32(1 - keep) * albedo)
 
 
-def tinted(scene: Scene, plane: Plane, factors: Colours) -> None:
+def dye(scene: Scene, plane: Plane, factors: Colours) -> None:
     """Multiplies the colours by `factors` (3,) where the plane is 1."""
-    window = box(plane)
+    window = extent(plane)
     scene.surface.albedo[window] *= 1 + plane[window][..., None] * (factors - np.float32(1))
 
 
-def raised(scene: Scene, plane: Plane) -> None:
+def emboss(scene: Scene, plane: Plane) -> None:
     """Adds a relief, pixels towards the camera."""
     scene.surface.height += plane
 
 
-def glossed(scene: Scene, plane: Plane, gloss: float) -> None:
+def polish(scene: Scene, plane: Plane, gloss: float) -> None:
     """Moves the gloss towards a value."""
-    window = box(plane)
+    window = extent(plane)
     scene.surface.gloss[window] += plane[window] * (gloss - scene.surface.gloss[window])
 
 
 def dug(scene: Scene, rng: np.random.Generator, plane: Plane, depth: float) -> None:
     """A cavity: dark because light does not reach its floor, matt, with walls that catch the light."""
     dark = colour_of(scene, plane) * rng.uniform(0.05, 0.55)
-    cover(scene, plane * rng.uniform(0.7, 1), dark.astype(np.float32), keep=0.2)
-    raised(scene, -depth * plane)
-    glossed(scene, plane * 0.8, 0.05)
+    smear(scene, plane * rng.uniform(0.7, 1), dark.astype(np.float32), keep=0.2)
+    emboss(scene, -depth * plane)
+    polish(scene, plane * 0.8, 0.05)
 
 
-def lipped(plane: Plane, width: float) -> Plane:
+def ledge(plane: Plane, width: float) -> Plane:
     """The raised border just outside a shape: [0, 1]."""
-    lip: Plane = np.clip(softened(plane, width) - plane, 0, 1)
+    lip: Plane = np.clip(soften(plane, width) - plane, 0, 1)
     return lip
 
 

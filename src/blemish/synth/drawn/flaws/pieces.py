@@ -7,12 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.synth.drawn.flaws.marks import blob, marked, span, tone
+from blemish.synth.drawn.flaws.marks import blob, span, tone, trace
 from blemish.synth.drawn.scene import Flaw, Mask, Piece, Scene, Surface
 from blemish.synth.drawn.strokes import toward
 
 Indices = NDArray[np.intp]
-TRIES = 24
+TRIES_OF_A_PLACE = 24
 
 
 def _any_piece(scene: Scene, rng: np.random.Generator) -> Piece | None:
@@ -81,7 +81,7 @@ def _extra(scene: Scene, rng: np.random.Generator) -> bool:
     if piece is None:
         return False
     shown, occupied = scene.surface.copy(), _occupied(scene)
-    for _ in range(TRIES):
+    for _ in range(TRIES_OF_A_PLACE):
         shift = toward(rng.uniform(0, 2 * math.pi), rng.uniform(0.1, 0.8) * span(scene))
         turn = float(rng.choice((0.0, rng.uniform(0, 2 * math.pi))))
         target, _ = _places(piece.mask, shift, turn, scene.part.shape)
@@ -100,7 +100,7 @@ def _misplaced(scene: Scene, rng: np.random.Generator) -> bool:
     size = math.sqrt(float(piece.mask.sum()))
     turn = rng.normal(0, 0.6) if rng.random() < 0.6 else 0.0
     _taken(scene, piece, piece.mask)
-    for _ in range(TRIES):
+    for _ in range(TRIES_OF_A_PLACE):
         shift = toward(rng.uniform(0, 2 * math.pi), size * rng.uniform(0.15, 1.2))
         if _put(scene, shown, piece, shift, turn):
             return True
@@ -151,28 +151,28 @@ def _damaged(scene: Scene, rng: np.random.Generator) -> bool:
     return True
 
 
-PIECES = {
+PIECE_FLAWS = {
     "missing": Flaw(
         ("missing part", "missing component", "missing piece", "absent part", "omission"),
-        marked(_missing),
+        trace(_missing),
         "pieces",
         ("incomplete",),
     ),
-    "extra": Flaw(("extra part", "additional part", "surplus part", "duplicate"), marked(_extra), "pieces"),
+    "extra": Flaw(("extra part", "additional part", "surplus part", "duplicate"), trace(_extra), "pieces"),
     "misplaced": Flaw(
         ("misplaced part", "misalignment", "shifted part", "wrong position", "offset"),
-        marked(_misplaced),
+        trace(_misplaced),
         "pieces",
         ("misplaced", "misaligned"),
     ),
     "turned": Flaw(
         ("rotated part", "wrong orientation", "flipped part", "reversed part"),
-        marked(_turned),
+        trace(_turned),
         "pieces",
         ("rotated", "flipped"),
     ),
-    "swapped": Flaw(("swapped parts", "wrong part", "mixed-up parts", "wrong component"), marked(_swapped), "pieces"),
+    "swapped": Flaw(("swapped parts", "wrong part", "mixed-up parts", "wrong component"), trace(_swapped), "pieces"),
     "damaged piece": Flaw(
-        ("damaged part", "damaged component", "broken component", "incomplete print"), marked(_damaged), "pieces"
+        ("damaged part", "damaged component", "broken component", "incomplete print"), trace(_damaged), "pieces"
     ),
 }

@@ -12,28 +12,28 @@ from blemish.synth.drawn.fields import coordinates
 from blemish.synth.drawn.flaws.marks import (
     blob,
     colour_of,
-    cover,
     dug,
-    glossed,
+    emboss,
     grainy,
     heading,
-    lipped,
-    marked,
+    ledge,
     on_part,
-    ragged,
-    raised,
+    polish,
     rim,
-    softened,
+    roughen,
+    smear,
+    soften,
     span,
     tone,
+    trace,
 )
 from blemish.synth.drawn.scene import Flaw, Mask, Plane, Scene, Surface
-from blemish.synth.drawn.strokes import Points, curve, filled, inked, log_uniform, outline, tapered, toward
+from blemish.synth.drawn.strokes import Points, contour, ink, log_uniform, solids, stroke, taper, toward
 
 Window = tuple[slice, slice]
 
 
-def exposed(scene: Scene, plane: Plane) -> None:
+def expose(scene: Scene, plane: Plane) -> None:
     """Takes the part away where the plane is 1, so that what lies behind shows."""
     if scene.behind is None:
         return
@@ -53,14 +53,14 @@ def _fracture(scene: Scene, rng: np.random.Generator, plane: Plane, size: float)
         return
     picks = rng.integers(0, len(xs), int(rng.integers(2, 8)))
     facets = [
-        outline(rng, np.array((xs[pick], ys[pick]), np.float64), size * rng.uniform(0.3, 1), rough=0.4, jagged=True)
+        contour(rng, np.array((xs[pick], ys[pick]), np.float64), size * rng.uniform(0.3, 1), rough=0.4, jagged=True)
         for pick in picks
     ]
-    shades = filled(side, facets, rng.uniform(0.1, 1, len(facets)).tolist()) * plane
+    shades = solids(side, facets, rng.uniform(0.1, 1, len(facets)).tolist()) * plane
     tone(scene, rng, plane * rng.uniform(0.3, 1), low=0.15, high=0.6, lighter=0.5)
     tone(scene, rng, shades, low=0.2, high=0.9, lighter=0.6)
-    raised(scene, plane * grainy(scene, rng, max(4.0, size / 2)) * rng.uniform(0.3, 1.5) - shades * rng.uniform(0, 3))
-    glossed(scene, shades * rng.uniform(0, 1), 0.9)
+    emboss(scene, plane * grainy(scene, rng, max(4.0, size / 2)) * rng.uniform(0.3, 1.5) - shades * rng.uniform(0, 3))
+    polish(scene, shades * rng.uniform(0, 1), 0.9)
 
 
 def _chip(scene: Scene, rng: np.random.Generator) -> bool:
@@ -68,18 +68,18 @@ def _chip(scene: Scene, rng: np.random.Generator) -> bool:
     place = rim(scene, rng)
     if place is None:
         edge = _picture_edge(side, rng)
-        bite = filled(side, [outline(rng, edge, size, aspect=rng.uniform(1, 2), angle=rng.uniform(0, 3), jagged=True)])
+        bite = solids(side, [contour(rng, edge, size, aspect=rng.uniform(1, 2), angle=rng.uniform(0, 3), jagged=True)])
         dug(scene, rng, bite * rng.uniform(0.3, 1), size * rng.uniform(0.1, 0.4))
         _fracture(scene, rng, bite, size)
         return True
     jagged = bool(rng.random() < 0.5)
     turn = place[1] + math.pi / 2
-    shape = outline(rng, place[0], size, aspect=rng.uniform(1, 2.5), angle=turn, rough=0.25, jagged=jagged)
-    bite = filled(side, [shape])
-    wide = filled(side, [(shape - place[0]) * rng.uniform(1.1, 1.6) + place[0] - toward(place[1], size * 0.2)])
+    shape = contour(rng, place[0], size, aspect=rng.uniform(1, 2.5), angle=turn, rough=0.25, jagged=jagged)
+    bite = solids(side, [shape])
+    wide = solids(side, [(shape - place[0]) * rng.uniform(1.1, 1.6) + place[0] - toward(place[1], size * 0.2)])
     _fracture(scene, rng, on_part(scene, wide), size)
     if rng.random() < 0.75:
-        exposed(scene, bite)
+        expose(scene, bite)
     return True
 
 
@@ -101,7 +101,7 @@ def _break(scene: Scene, rng: np.random.Generator) -> bool:
     gone = np.clip(crooked - cut + 0.5, 0, 1).astype(np.float32)
     face = np.clip((crooked - cut + span(scene) * rng.uniform(0.01, 0.06)) / 1.5, 0, 1).astype(np.float32)
     _fracture(scene, rng, on_part(scene, face), 0.06 * span(scene))
-    exposed(scene, gone)
+    expose(scene, gone)
     return True
 
 
@@ -110,13 +110,15 @@ def _torn(scene: Scene, rng: np.random.Generator) -> bool:
     angle = heading(scene, rng, along=0.5, across=0.3)
     radius = log_uniform(rng, 0.06, 0.32) * span(scene)
     shape = blob(scene, rng, radius, rough=0.4, soft=radius / 8, aspect=5, angle=angle)
-    plane = on_part(scene, ragged(shape, grainy(scene, rng, max(4.0, radius)), amount=rng.uniform(0.1, 0.9), edge=0.15))
+    plane = on_part(
+        scene, roughen(shape, grainy(scene, rng, max(4.0, radius)), amount=rng.uniform(0.1, 0.9), edge=0.15)
+    )
     floor = np.clip(0.8 + 0.3 * grainy(scene, rng, max(4.0, radius / 3)), 0.1, 1.2)
     tone(scene, rng, plane * floor, low=0.2, high=0.8, lighter=0.15)
-    raised(scene, -plane * floor * rng.uniform(1, 3))
+    emboss(scene, -plane * floor * rng.uniform(1, 3))
     if rng.random() < 0.5:
-        tone(scene, rng, on_part(scene, lipped(plane, 1)), low=0.2, high=0.7, lighter=0.7)
-    glossed(scene, plane * 0.7, 0.05)
+        tone(scene, rng, on_part(scene, ledge(plane, 1)), low=0.2, high=0.7, lighter=0.7)
+    polish(scene, plane * 0.7, 0.05)
     return True
 
 
@@ -167,13 +169,13 @@ def _fray(scene: Scene, rng: np.random.Generator) -> bool:
     for _ in range(count):
         root = place[0] + toward(place[1] + math.pi / 2, rng.normal(0, reach)) - toward(place[1], length / 3)
         turn = place[1] + rng.normal(0, 0.5)
-        points = curve(rng, root, length * rng.uniform(0.4, 1.6), turn, bend=rng.normal(0, 0.8), wander=0.5)
-        lines.append((points, tapered(rng, len(points), rng.uniform(0.5, 1.8) * side / 224)))
-    fringe = inked(side, lines)
-    near = np.clip(filled(side, [outline(rng, place[0], 1.2 * reach)]), 0, 1) * scene.part
+        points = stroke(rng, root, length * rng.uniform(0.4, 1.6), turn, bend=rng.normal(0, 0.8), wander=0.5)
+        lines.append((points, taper(rng, len(points), rng.uniform(0.5, 1.8) * side / 224)))
+    fringe = ink(side, lines)
+    near = np.clip(solids(side, [contour(rng, place[0], 1.2 * reach)]), 0, 1) * scene.part
     colour = colour_of(scene, near) if near.any() else scene.surface.albedo[scene.part].mean(axis=0)
-    cover(scene, fringe, (colour * rng.uniform(0.7, 1.3)).astype(np.float32), keep=0.2)
-    raised(scene, fringe * rng.uniform(0.5, 2))
+    smear(scene, fringe, (colour * rng.uniform(0.7, 1.3)).astype(np.float32), keep=0.2)
+    emboss(scene, fringe * rng.uniform(0.5, 2))
     return True
 
 
@@ -182,10 +184,10 @@ def _torn_grain(scene: Scene, rng: np.random.Generator) -> bool:
     angle = scene.grain if rng.random() < 0.8 else heading(scene, rng)
     shape = blob(scene, rng, radius, rough=0.15, soft=radius / 10, aspect=4, angle=angle)
     fibres = grainy(scene, rng, max(3.0, rng.uniform(0.02, 0.06) * span(scene)), stretch=rng.uniform(3, 10))
-    plane = on_part(scene, ragged(shape, fibres, amount=rng.uniform(0.1, 0.7), edge=0.2))
+    plane = on_part(scene, roughen(shape, fibres, amount=rng.uniform(0.1, 0.7), edge=0.2))
     tone(scene, rng, plane * np.clip(0.8 + 0.3 * fibres, 0.1, 1.2), low=0.15, high=0.65, lighter=0.3)
-    raised(scene, plane * fibres * rng.uniform(0.3, 1.5))
-    glossed(scene, plane * 0.8, 0.05)
+    emboss(scene, plane * fibres * rng.uniform(0.3, 1.5))
+    polish(scene, plane * 0.8, 0.05)
     return True
 
 
@@ -196,26 +198,26 @@ def _flash(scene: Scene, rng: np.random.Generator) -> bool:
         return False
     side, size = scene.part.shape[0], max(2.0, log_uniform(rng, 0.025, 0.16) * span(scene))
     turn, jagged = place[1] + math.pi / 2, bool(rng.random() < 0.5)
-    shape = outline(rng, place[0], size, aspect=rng.uniform(1, 5), angle=turn, rough=0.4, jagged=jagged)
-    plane = softened(filled(side, [shape]), 0.5)
+    shape = contour(rng, place[0], size, aspect=rng.uniform(1, 5), angle=turn, rough=0.4, jagged=jagged)
+    plane = soften(solids(side, [shape]), 0.5)
     inside = plane * scene.part
     colour = colour_of(scene, inside) * rng.uniform(0.75, 1.25)
     outside = plane * ~scene.part
-    cover(scene, outside, colour.astype(np.float32), keep=0.1)
+    smear(scene, outside, colour.astype(np.float32), keep=0.1)
     scene.surface.height += outside * (float(scene.surface.height[scene.part].mean()) - scene.surface.height)
-    raised(scene, plane * grainy(scene, rng, max(4.0, size)) * rng.uniform(0.2, 1))
+    emboss(scene, plane * grainy(scene, rng, max(4.0, size)) * rng.uniform(0.2, 1))
     scene.part |= plane > 0.5
     return True
 
 
 SHAPES = {
-    "chip": Flaw(("chip", "chips", "chipped edge", "broken edge", "nick"), marked(_chip), "any", ("chipped", "nicked")),
+    "chip": Flaw(("chip", "chips", "chipped edge", "broken edge", "nick"), trace(_chip), "any", ("chipped", "nicked")),
     "break": Flaw(
-        ("break", "breakage", "broken part", "rupture", "damage"), marked(_break), "any", ("broken", "damaged")
+        ("break", "breakage", "broken part", "rupture", "damage"), trace(_break), "any", ("broken", "damaged")
     ),
-    "bend": Flaw(("bend", "deformation", "distortion", "warp"), marked(_bend), "part", ("bent", "deformed", "warped")),
+    "bend": Flaw(("bend", "deformation", "distortion", "warp"), trace(_bend), "part", ("bent", "deformed", "warped")),
     "fray": Flaw(
-        ("fray", "fraying", "frayed edge", "torn fibres", "torn grain"), marked(_fray), "any", ("frayed", "torn")
+        ("fray", "fraying", "frayed edge", "torn fibres", "torn grain"), trace(_fray), "any", ("frayed", "torn")
     ),
-    "flash": Flaw(("moulding flash", "edge burr", "excess material", "protrusion"), marked(_flash), "part"),
+    "flash": Flaw(("moulding flash", "edge burr", "excess material", "protrusion"), trace(_flash), "part"),
 }

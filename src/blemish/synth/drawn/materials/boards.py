@@ -6,16 +6,16 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from blemish.synth.drawn.fields import (
-    cells,
+    axes_along,
     coordinates,
     fractal_noise,
     smooth_noise,
     step,
     stretched_noise,
-    turned,
+    voronoi,
     white_noise,
 )
-from blemish.synth.drawn.pigments import between, chance, colour, grey, hsv, mixed, near, paint, scale, sheet, toned
+from blemish.synth.drawn.pigments import between, chance, colour, grey, hsv, mix, near, paint, scale, slab, vary
 from blemish.synth.drawn.scene import Material, Plane, Surface
 
 Pen = ImageDraw.ImageDraw
@@ -41,7 +41,7 @@ def silicon_wafer(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """A grid of equal dies with blocks and lines, saw streets between, and thin-film colours."""
     high, wide = (side * scale(rng, 0.08, 0.5) for _ in range(2))
     tilt = float(rng.normal(0, 0.03)) if chance(rng, 0.5) else 0.0
-    along, across = turned(side, tilt)
+    along, across = axes_along(side, tilt)
     u, v = (along / wide + rng.random()) % 1, (across / high + rng.random()) % 1
     size = int(rng.integers(48, 96))
     die = rng.normal(0, 0.12) * np.ones((size, size), np.float32)
@@ -57,31 +57,31 @@ def silicon_wafer(rng: np.random.Generator, side: int, grain: float) -> Surface:
     hue, strength, value = rng.random(), between(rng, (0, 0.5)) * chance(rng, 0.6), between(rng, (0.3, 0.75))
     tints = np.stack([hsv(hue + shift, strength, value) for shift in np.linspace(-0.2, 0.2, 64)])
     tint = tints[np.clip((pattern + film + 0.5) * 64, 0, 63).astype(int)]
-    albedo = mixed(toned(tint, scale(rng, 0.2, 1) * pattern), grey(rng, 0.2, 0.8), street)
-    return sheet(albedo, pattern * 0.4 - street * 0.4, between(rng, (0.4, 0.9)))
+    albedo = mix(vary(tint, scale(rng, 0.2, 1) * pattern), grey(rng, 0.2, 0.8), street)
+    return slab(albedo, pattern * 0.4 - street * 0.4, between(rng, (0.4, 0.9)))
 
 
 def solar_cell(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Silicon crystals or one crystal under fingers and busbars, blue, black, or grey as luminescence shows it."""
     angle = float(rng.choice([0.0, np.pi / 2]))
-    along, across = turned(side, angle)
+    along, across = axes_along(side, angle)
     base = colour(rng, (0.55, 0.67), (0.2, 0.7), (0.15, 0.5)) if chance(rng, 0.6) else grey(rng, 0.15, 0.6)
     shade = 0.05 * smooth_noise(rng, side, side * 0.5) + scale(rng, 0.01, 0.05) * white_noise(rng, side)
     if chance(rng, 0.7):
-        found = cells(
+        found = voronoi(
             rng, side, side * scale(rng, 0.04, 0.25), jitter=1, stretch=between(rng, (1, 2)), bend=side * 0.012
         )
         shade += rng.normal(0, scale(rng, 0.04, 0.3), found.total).astype(np.float32)[found.ids]
         dark = step(fractal_noise(rng, side, side * 0.2, octaves=4), 0.3, 2) * between(rng, (0, 0.5))
         shade -= dark * chance(rng, 0.5)
-    albedo = toned(base, shade)
+    albedo = vary(base, shade)
     pitch = side * scale(rng, 0.015, 0.08)
     finger = _lines((across / pitch % 1 - 0.5) * pitch, between(rng, (0.6, 1.4))) * between(rng, (0, 0.8))
     bar_pitch = side * scale(rng, 0.25, 1.2)
     bar = _lines(((along / bar_pitch + rng.random()) % 1 - 0.5) * bar_pitch, side * scale(rng, 0.008, 0.04))
     silver = grey(rng, 0.6, 0.95) if chance(rng, 0.75) else grey(rng, 0.03, 0.15)
-    albedo = mixed(mixed(albedo, silver, finger), silver, bar)
-    return sheet(albedo, finger * 0.3 + bar, 0.3 + 0.3 * bar)
+    albedo = mix(mix(albedo, silver, finger), silver, bar)
+    return slab(albedo, finger * 0.3 + bar, 0.3 + 0.3 * bar)
 
 
 def _mask_colour(rng: np.random.Generator) -> np.typing.NDArray[np.float32]:
@@ -155,23 +155,23 @@ def circuit_board(rng: np.random.Generator, side: int, grain: float) -> Surface:
     cell = 2 * side * scale(rng, 0.012, 0.04)
     resist = _mask_colour(rng)
     traces, (pads, holes) = _traces(rng, side, cell), _pads(rng, side, cell)
-    albedo = toned(resist, 0.02 * fractal_noise(rng, side, side * 0.1))
-    albedo = mixed(albedo, np.clip(resist * between(rng, (1.15, 1.7)) + 0.03, 0, 1), traces)
+    albedo = vary(resist, 0.02 * fractal_noise(rng, side, side * 0.1))
+    albedo = mix(albedo, np.clip(resist * between(rng, (1.15, 1.7)) + 0.03, 0, 1), traces)
     image, pen = _canvas(side)
     for _ in range(int(rng.integers(0, 6))):
         x, y, w, h = (rng.random(4) * [2 * side, 2 * side, side * 0.4, side * 0.3]).tolist()
         pen.rectangle((x, y, x + w, y + h), outline=255, width=max(2, side // 90))
         pen.text((x + 2, y + h + 1), f"{'RCUDQ'[rng.integers(5)]}{rng.integers(1, 99)}", fill=255)
-    albedo = mixed(albedo, grey(rng, 0.75, 0.95), _plane(image) * (1 - pads))
-    albedo = mixed(mixed(albedo, _metal_finish(rng), pads), grey(rng, 0.02, 0.1), holes)
+    albedo = mix(albedo, grey(rng, 0.75, 0.95), _plane(image) * (1 - pads))
+    albedo = mix(mix(albedo, _metal_finish(rng), pads), grey(rng, 0.02, 0.1), holes)
     gloss = between(rng, (0.2, 0.6)) + 0.3 * pads
-    return sheet(albedo, 0.6 * traces + 0.6 * pads - 2 * holes, gloss)
+    return slab(albedo, 0.6 * traces + 0.6 * pads - 2 * holes, gloss)
 
 
 def solder_pads(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """An array of pads, bumps, balls or paste deposits on a board."""
     pitch = side * scale(rng, 0.06, 0.25)
-    along, across = turned(side, float(rng.choice([0.0, np.pi / 4])))
+    along, across = axes_along(side, float(rng.choice([0.0, np.pi / 4])))
     wide = pitch * between(rng, (0.7, 1.6))
     u, v = ((along / wide + rng.random()) % 1 - 0.5) * wide, ((across / pitch + rng.random()) % 1 - 0.5) * pitch
     half = (wide * between(rng, (0.2, 0.38)), pitch * between(rng, (0.2, 0.38)))
@@ -182,15 +182,15 @@ def solder_pads(rng: np.random.Generator, side: int, grain: float) -> Surface:
     pad = step(inside, -0.6, 0.8)
     dome = np.sqrt(np.clip(inside / half[1], 0, 1)) * half[1] * between(rng, (0.05, 0.8))
     paste = fractal_noise(rng, side, side * 0.015, octaves=2) * chance(rng, 0.5)
-    albedo = mixed(toned(_mask_colour(rng), 0.03 * white_noise(rng, side)), _metal_finish(rng), pad)
+    albedo = mix(vary(_mask_colour(rng), 0.03 * white_noise(rng, side)), _metal_finish(rng), pad)
     albedo = albedo * (1 + 0.1 * paste * pad)[..., None]
-    return sheet(albedo, dome + 0.3 * paste * pad, 0.25 + between(rng, (0, 0.6)) * pad)
+    return slab(albedo, dome + 0.3 * paste * pad, 0.25 + between(rng, (0, 0.6)) * pad)
 
 
 def display_panel(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Pixels of a screen or a colour filter: stripes of red, green and blue, or a dark uniform matrix."""
     pitch = side * scale(rng, 0.02, 0.1)
-    along, across = turned(side, float(rng.normal(0, 0.02)))
+    along, across = axes_along(side, float(rng.normal(0, 0.02)))
     u, v = along / pitch, across / pitch
     third = np.floor(u * 3).astype(int) % 3
     primaries = np.eye(3, dtype=np.float32)[rng.permutation(3)] * between(rng, (0.3, 0.9)) + 0.05
@@ -199,14 +199,14 @@ def display_panel(rng: np.random.Generator, side: int, grain: float) -> Surface:
     gap = np.minimum(0.5 - np.abs(u * 3 % 1 - 0.5), 1.5 - 3 * np.abs(v % 1 - 0.5))
     lit = step(gap, 0.05, between(rng, (0.15, 0.4)))
     mura = between(rng, (0.0, 0.1)) * fractal_noise(rng, side, side * 0.5)
-    albedo = toned(mixed(grey(rng, 0.02, 0.15), primaries[third], lit), mura)
-    return sheet(albedo, lit * 0.2, between(rng, (0.3, 0.9)))
+    albedo = vary(mix(grey(rng, 0.02, 0.15), primaries[third], lit), mura)
+    return slab(albedo, lit * 0.2, between(rng, (0.3, 0.9)))
 
 
 def printed_label(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Print on stock: bands, blocks, lines of text, a bar code."""
     base = paint(rng)
-    albedo = toned(base, 0.01 * fractal_noise(rng, side, side * 0.05))
+    albedo = vary(base, 0.01 * fractal_noise(rng, side, side * 0.05))
     for _ in range(int(rng.integers(1, 5))):
         image, pen = _canvas(side)
         x, y, w = (rng.random(3) * 2 * side).tolist()
@@ -222,9 +222,9 @@ def printed_label(rng: np.random.Generator, side: int, grain: float) -> Surface:
         else:
             words = "\n".join("".join(rng.choice(list("ABCDEFGHKLMNPRSTUXYZ0123456789 .-"), 24)) for _ in range(5))
             pen.multiline_text((x / 2, y / 2), words, fill=255, font_size=max(8, side * scale(rng, 0.04, 0.2)))
-        albedo = mixed(albedo, near(rng, paint(rng), 0.02), _plane(image) * between(rng, (0.6, 1)))
+        albedo = mix(albedo, near(rng, paint(rng), 0.02), _plane(image) * between(rng, (0.6, 1)))
     fibre = fractal_noise(rng, side, side * 0.01, octaves=2)
-    return sheet(toned(albedo, 0.015 * fibre), 0.1 * fibre, between(rng, (0.05, 0.7)))
+    return slab(vary(albedo, 0.015 * fibre), 0.1 * fibre, between(rng, (0.05, 0.7)))
 
 
 def optical_disc(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -237,18 +237,18 @@ def optical_disc(rng: np.random.Generator, side: int, grain: float) -> Surface:
     fan = np.cos(2 * (angle - between(rng, (0, 6)))) ** int(rng.choice([1, 2, 4]))
     hue = colour(rng, (0, 1), (0, 0.4), (0.3, 0.8))
     rainbow = np.stack([np.cos(6 * radius + 3 * fan + shift) for shift in (0, 2, 4)], -1) * between(rng, (0, 0.15))
-    albedo = toned(hue, scale(rng, 0.02, 0.1) * groove + between(rng, (0.05, 0.4)) * fan) + rainbow * chance(rng, 0.4)
-    return sheet(albedo, groove * 0.1, between(rng, (0.4, 0.9)))
+    albedo = vary(hue, scale(rng, 0.02, 0.1) * groove + between(rng, (0.05, 0.4)) * fan) + rainbow * chance(rng, 0.4)
+    return slab(albedo, groove * 0.1, between(rng, (0.4, 0.9)))
 
 
 def woven_substrate(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Bare laminate or gold-plated sheet: glass weave that shows through resin."""
     pitch = side * scale(rng, 0.01, 0.05)
-    along, across = turned(side, grain)
+    along, across = axes_along(side, grain)
     weave = np.cos(along / pitch * 2 * np.pi) * np.cos(across / pitch * 2 * np.pi)
     lines = stretched_noise(rng, side, side * 0.01, 10, grain)
     base = _mask_colour(rng) if chance(rng, 0.5) else _metal_finish(rng)
-    return sheet(toned(base, scale(rng, 0.01, 0.12) * weave + 0.02 * lines), weave * 0.2, between(rng, (0.2, 0.7)))
+    return slab(vary(base, scale(rng, 0.01, 0.12) * weave + 0.02 * lines), weave * 0.2, between(rng, (0.2, 0.7)))
 
 
 BOARDS = {

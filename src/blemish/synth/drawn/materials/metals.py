@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from blemish.synth.drawn.fields import (
+    axes_along,
     band_noise,
-    cells,
     fractal_noise,
     grain_noise,
     ridged_noise,
@@ -14,11 +14,11 @@ from blemish.synth.drawn.fields import (
     standard,
     step,
     stretched_noise,
-    turned,
-    warped,
+    voronoi,
+    warp,
     white_noise,
 )
-from blemish.synth.drawn.pigments import Colour, between, chance, colour, grey, hsv, mixed, paint, scale, sheet, toned
+from blemish.synth.drawn.pigments import Colour, between, chance, colour, grey, hsv, mix, paint, scale, slab, vary
 from blemish.synth.drawn.scene import Material, Plane, Surface
 
 
@@ -41,7 +41,7 @@ def _brushed(rng: np.random.Generator, side: int, grain: float, base: Colour) ->
     contrast = scale(rng, 0.02, 0.2)
     height = strokes * scale(rng, 0.01, 0.15)
     clouds = fractal_noise(rng, side, side * 0.5, octaves=2, stretch=between(rng, (1, 4)), angle=grain)
-    return sheet(toned(base, contrast * strokes + 0.04 * clouds), height, between(rng, (0.3, 0.8)))
+    return slab(vary(base, contrast * strokes + 0.04 * clouds), height, between(rng, (0.3, 0.8)))
 
 
 def brushed_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -53,7 +53,7 @@ def copper(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Red metal, from pink to brown, drawn, polished or slightly tarnished."""
     surface = _brushed(rng, side, grain, colour(rng, (0.02, 0.07), (0.35, 0.7), (0.4, 0.9)))
     tarnish = step(fractal_noise(rng, side, side * scale(rng, 0.1, 0.5)), 0, 2) * between(rng, (0, 0.3))
-    surface.albedo = mixed(surface.albedo, colour(rng, (0.0, 0.1), (0.3, 0.6), (0.2, 0.4)), tarnish)
+    surface.albedo = mix(surface.albedo, colour(rng, (0.0, 0.1), (0.3, 0.6), (0.2, 0.4)), tarnish)
     return surface
 
 
@@ -66,7 +66,7 @@ def anodised_aluminium(rng: np.random.Generator, side: int, grain: float) -> Sur
     """Dyed oxide over faint lines or fine blasting."""
     base = paint(rng) if chance(rng, 0.6) else _metal(rng)
     texture = _strokes(rng, side, grain) if chance(rng, 0.5) else white_noise(rng, side)
-    return sheet(toned(base, scale(rng, 0.01, 0.06) * texture), texture * 0.1, between(rng, (0.3, 0.6)))
+    return slab(vary(base, scale(rng, 0.01, 0.06) * texture), texture * 0.1, between(rng, (0.3, 0.6)))
 
 
 def ground_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -76,14 +76,14 @@ def ground_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     spread = between(rng, (0.03, 0.5))
     passes = [_strokes(rng, side, grain + float(rng.normal(0, spread))) for _ in range(count)]
     strokes = np.minimum.reduce(passes) if chance(rng, 0.3) else sum(passes[1:], start=passes[0]) / count**0.5
-    return sheet(
-        toned(base, scale(rng, 0.04, 0.25) * strokes), strokes * scale(rng, 0.02, 0.25), between(rng, (0.2, 0.7))
+    return slab(
+        vary(base, scale(rng, 0.04, 0.25) * strokes), strokes * scale(rng, 0.02, 0.25), between(rng, (0.2, 0.7))
     )
 
 
 def milled_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Overlapping arcs of a face mill, or the rings of a lathe."""
-    along, across = turned(side, grain)
+    along, across = axes_along(side, grain)
     radius = side * scale(rng, 0.3, 3)
     pitch = side * scale(rng, 0.012, 0.08)
     if chance(rng, 0.3):
@@ -95,23 +95,23 @@ def milled_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     each = tooth[(phase - phase.min()).astype(int)]
     groove = np.abs(phase % 1 - 0.5) * 2
     relief = groove**2 + 0.5 * each
-    albedo = toned(_metal(rng), scale(rng, 0.02, 0.15) * (each + groove) + 0.03 * white_noise(rng, side))
-    return sheet(albedo, relief * pitch * scale(rng, 0.02, 0.12), between(rng, (0.3, 0.8)))
+    albedo = vary(_metal(rng), scale(rng, 0.02, 0.15) * (each + groove) + 0.03 * white_noise(rng, side))
+    return slab(albedo, relief * pitch * scale(rng, 0.02, 0.12), between(rng, (0.3, 0.8)))
 
 
 def polished_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """A mirror with slight waves and hairlines."""
     waves = smooth_noise(rng, side, side * scale(rng, 0.2, 0.8)) * side * scale(rng, 0.002, 0.02)
     lines = _strokes(rng, side, grain) * scale(rng, 0.003, 0.05)
-    return sheet(toned(_metal(rng), lines), waves + lines, between(rng, (0.7, 1)))
+    return slab(vary(_metal(rng), lines), waves + lines, between(rng, (0.7, 1)))
 
 
 def cast_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Rough skin of sand or die casting."""
     rough = fractal_noise(rng, side, side * scale(rng, 0.015, 0.12), octaves=5, gain=between(rng, (0.5, 0.85)))
     dark = step(-rough, 0.8, 2.5)
-    albedo = toned(grey(rng, 0.15, 0.65), scale(rng, 0.03, 0.2) * rough - 0.2 * dark)
-    return sheet(albedo, rough * scale(rng, 0.2, 1.2), between(rng, (0.1, 0.5)))
+    albedo = vary(grey(rng, 0.15, 0.65), scale(rng, 0.03, 0.2) * rough - 0.2 * dark)
+    return slab(albedo, rough * scale(rng, 0.2, 1.2), between(rng, (0.1, 0.5)))
 
 
 def hot_rolled_steel(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -123,12 +123,12 @@ def hot_rolled_steel(rng: np.random.Generator, side: int, grain: float) -> Surfa
     mottle = tone * (0.7 * clouds + 0.5 * rng.random() * streaks + 0.5 * fine)
     scales = step(fractal_noise(rng, side, side * scale(rng, 0.02, 0.1), octaves=3, stretch=2, angle=grain), 1.6, 3)
     mottle -= scales * between(rng, (0, 0.25)) * chance(rng, 0.4)
-    return sheet(toned(grey(rng, 0.3, 0.65), mottle), fine * scale(rng, 0.03, 0.3), between(rng, (0.05, 0.35)))
+    return slab(vary(grey(rng, 0.3, 0.65), mottle), fine * scale(rng, 0.03, 0.3), between(rng, (0.05, 0.35)))
 
 
 def galvanised_steel(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Zinc crystals (spangle), each with its own brightness and feathering."""
-    found = cells(
+    found = voronoi(
         rng,
         side,
         side * scale(rng, 0.03, 0.25),
@@ -140,20 +140,20 @@ def galvanised_steel(rng: np.random.Generator, side: int, grain: float) -> Surfa
     feather = fractal_noise(rng, side, side * 0.03, octaves=3)
     border = 1 - step(found.edge, 0, side * 0.01)
     change = scale(rng, 0.03, 0.18) * (tone + 0.4 * feather) + between(rng, (-0.06, 0.06)) * border
-    return sheet(toned(grey(rng, 0.45, 0.8), change), 0.1 * feather, 0.35 + 0.12 * tone)
+    return slab(vary(grey(rng, 0.45, 0.8), change), 0.1 * feather, 0.35 + 0.12 * tone)
 
 
 def painted_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Spray or powder paint with orange peel, at times metallic flakes."""
     peel = band_noise(rng, side, side * scale(rng, 0.015, 0.08), 0.5)
     flakes = white_noise(rng, side) * between(rng, (0.03, 0.15)) * chance(rng, 0.3)
-    albedo = toned(paint(rng), flakes + 0.01 * peel)
-    return sheet(albedo, peel * scale(rng, 0.03, 0.3), between(rng, (0.2, 0.9)))
+    albedo = vary(paint(rng), flakes + 0.01 * peel)
+    return slab(albedo, peel * scale(rng, 0.03, 0.3), between(rng, (0.2, 0.9)))
 
 
 def ferrite(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Dark grey sintered block, ground one way, with a broad sheen and stains from handling."""
-    _, across = turned(side, grain)
+    _, across = axes_along(side, grain)
     broad = fractal_noise(rng, side, side * scale(rng, 0.3, 1.0), octaves=2, stretch=between(rng, (1, 4)), angle=grain)
     lines = _strokes(rng, side, grain)
     bright = np.maximum(stretched_noise(rng, side, 1.2, scale(rng, 20, 80), grain) - 1.2, 0)
@@ -161,41 +161,41 @@ def ferrite(rng: np.random.Generator, side: int, grain: float) -> Surface:
     curve = np.cos(across / side * between(rng, (0, 4)) + between(rng, (-1, 1))) * between(rng, (0, 0.5))
     sheen = between(rng, (0.1, 0.4)) * broad + curve + scale(rng, 0.02, 0.15) * lines + between(rng, (0, 0.4)) * bright
     sheen += between(rng, (-0.1, 0.05)) * stains + between(rng, (0.02, 0.12)) * white_noise(rng, side)
-    return sheet(toned(grey(rng, 0.1, 0.5), sheen), lines * scale(rng, 0.005, 0.08), between(rng, (0.05, 0.4)))
+    return slab(vary(grey(rng, 0.1, 0.5), sheen), lines * scale(rng, 0.005, 0.08), between(rng, (0.05, 0.4)))
 
 
 def sandblasted_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Even matte grain from blasting or tumbling."""
     fine = grain_noise(rng, side, side * scale(rng, 0.004, 0.018))
-    albedo = toned(_metal(rng), scale(rng, 0.02, 0.12) * fine)
-    return sheet(albedo, fine * scale(rng, 0.05, 0.4), between(rng, (0.15, 0.5)))
+    albedo = vary(_metal(rng), scale(rng, 0.02, 0.12) * fine)
+    return slab(albedo, fine * scale(rng, 0.05, 0.4), between(rng, (0.15, 0.5)))
 
 
 def knurled_metal(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Crossed grooves that leave diamonds, or one set that leaves ribs."""
     pitch = side * scale(rng, 0.03, 0.12)
     angle = between(rng, (0.35, 0.8))
-    first = np.abs(turned(side, grain + angle)[1] / pitch % 1 - 0.5) * 2
-    second = np.abs(turned(side, grain - angle)[1] / pitch % 1 - 0.5) * 2
+    first = np.abs(axes_along(side, grain + angle)[1] / pitch % 1 - 0.5) * 2
+    second = np.abs(axes_along(side, grain - angle)[1] / pitch % 1 - 0.5) * 2
     height = np.minimum(first, second) if chance(rng, 0.8) else first
     height = np.minimum(height, between(rng, (0.4, 1.0)))
     dirt = step(-height, -0.4, 0) * between(rng, (0, 0.5))
-    albedo = toned(_metal(rng), 0.06 * fractal_noise(rng, side, side * 0.05) - dirt)
-    return sheet(albedo, height * pitch * between(rng, (0.15, 0.45)), between(rng, (0.3, 0.8)))
+    albedo = vary(_metal(rng), 0.06 * fractal_noise(rng, side, side * 0.05) - dirt)
+    return slab(albedo, height * pitch * between(rng, (0.15, 0.45)), between(rng, (0.3, 0.8)))
 
 
 def tread_plate(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Lens-shaped bumps in alternating directions on rolled plate."""
     pitch = side * scale(rng, 0.12, 0.35)
-    along, across = turned(side, grain)
+    along, across = axes_along(side, grain)
     column, row = np.floor(along / pitch), np.floor(across / pitch)
     u, v = along / pitch - column - 0.5, across / pitch - row - 0.5
     upright = ((column + row) % 2) > 0
     long, short = np.where(upright, u, v), np.where(upright, v, u)
     bump = step(1 - (long / 0.45) ** 2 - np.abs(short) / between(rng, (0.1, 0.18)), 0, 0.6)
     rough = fractal_noise(rng, side, side * 0.03)
-    albedo = toned(_metal(rng), 0.05 * rough + between(rng, (-0.05, 0.3)) * bump)
-    return sheet(albedo, bump * pitch * between(rng, (0.04, 0.12)) + 0.15 * rough, between(rng, (0.3, 0.7)))
+    albedo = vary(_metal(rng), 0.05 * rough + between(rng, (-0.05, 0.3)) * bump)
+    return slab(albedo, bump * pitch * between(rng, (0.04, 0.12)) + 0.15 * rough, between(rng, (0.3, 0.7)))
 
 
 def rusted_steel(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -203,23 +203,23 @@ def rusted_steel(rng: np.random.Generator, side: int, grain: float) -> Surface:
     layers = fractal_noise(rng, side, side * scale(rng, 0.05, 0.5), octaves=5, gain=0.65)
     spots = fractal_noise(rng, side, side * 0.03, octaves=3)
     deep, light = colour(rng, (0.0, 0.06), (0.3, 0.7), (0.15, 0.4)), colour(rng, (0.04, 0.09), (0.4, 0.8), (0.4, 0.7))
-    albedo = mixed(deep, light, step(layers + 0.4 * spots, -1.5, 1.5))
+    albedo = mix(deep, light, step(layers + 0.4 * spots, -1.5, 1.5))
     if chance(rng, 0.2):
         bare = step(fractal_noise(rng, side, side * 0.4), 0.2, 0.7)[..., None]
         albedo = albedo * (1 - bare) + grey(rng, 0.3, 0.6) * bare
-    return sheet(albedo, (layers + spots) * scale(rng, 0.1, 0.8), 0.1)
+    return slab(albedo, (layers + spots) * scale(rng, 0.1, 0.8), 0.1)
 
 
 def foil(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Crumpled or embossed thin foil: facets that mirror differently."""
     creases = ridged_noise(rng, side, side * scale(rng, 0.1, 0.5), octaves=2)
-    found = cells(rng, side, side * scale(rng, 0.08, 0.3), bend=side * 0.02)
+    found = voronoi(rng, side, side * scale(rng, 0.08, 0.3), bend=side * 0.02)
     tilt = rng.normal(size=(2, found.total)).astype(np.float32)[:, found.ids]
-    x, y = turned(side, 0)
-    facets = warped((tilt[0] * x + tilt[1] * y) * 0.02, rng, 2.0, side * 0.1)
+    x, y = axes_along(side, 0)
+    facets = warp((tilt[0] * x + tilt[1] * y) * 0.02, rng, 2.0, side * 0.1)
     base = _metal(rng) if chance(rng, 0.7) else hsv(0.12, 0.4, 0.8)
     shade = scale(rng, 0.05, 0.3) * (tilt[0] + creases)
-    return sheet(toned(base, shade), creases * side * scale(rng, 0.003, 0.02) + 0.1 * facets, between(rng, (0.6, 1)))
+    return slab(vary(base, shade), creases * side * scale(rng, 0.003, 0.02) + 0.1 * facets, between(rng, (0.6, 1)))
 
 
 METALS = {

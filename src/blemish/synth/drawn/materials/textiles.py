@@ -6,18 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.synth.drawn.fields import (
-    blurred,
-    cells,
+    axes_along,
+    blur,
     fractal_noise,
     grain_noise,
     ridged_noise,
     smooth_noise,
     step,
     stretched_noise,
-    turned,
+    voronoi,
     white_noise,
 )
-from blemish.synth.drawn.pigments import Colour, between, chance, colour, grey, mixed, near, paint, scale, sheet, toned
+from blemish.synth.drawn.pigments import Colour, between, chance, colour, grey, mix, near, paint, scale, slab, vary
 from blemish.synth.drawn.scene import Material, Plane, Surface
 
 
@@ -41,16 +41,16 @@ def leather(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Pebbled grain: cells with deep creases, pores, and softer undulation beneath."""
     size = side * scale(rng, 0.012, 0.07)
     stretch = between(rng, (1, 1.8))
-    found = cells(rng, side, size, stretch=stretch, angle=grain, bend=size * between(rng, (0.03, 0.16)))
+    found = voronoi(rng, side, size, stretch=stretch, angle=grain, bend=size * between(rng, (0.03, 0.16)))
     width = size * between(rng, (0.12, 0.5))
-    pebble = step(blurred(found.edge, size * 0.06), 0, width)
+    pebble = step(blur(found.edge, size * 0.06), 0, width)
     swell = rng.normal(size=found.total).astype(np.float32)[found.ids] * 0.15
     fine = fractal_noise(rng, side, size, octaves=3, gain=0.7)
     height = (pebble * (1 + swell) + 0.15 * fine) * size * scale(rng, 0.02, 0.16)
     height += smooth_noise(rng, side, side * 0.3) * between(rng, (0, 1.5))
     crease = between(rng, (0.0, 0.45))
-    albedo = toned(_hide(rng), 0.05 * swell + 0.03 * fine - crease * (1 - pebble))
-    return sheet(albedo, height, between(rng, (0.1, 0.6)))
+    albedo = vary(_hide(rng), 0.05 * swell + 0.03 * fine - crease * (1 - pebble))
+    return slab(albedo, height, between(rng, (0.1, 0.6)))
 
 
 def smooth_leather(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -61,29 +61,29 @@ def smooth_leather(rng: np.random.Generator, side: int, grain: float) -> Surface
     pores = step(white_noise(rng, side), 2.6, 3.5)
     fine = grain_noise(rng, side, side * scale(rng, 0.004, 0.015))
     crease = scale(rng, 0.005, 0.06)
-    albedo = toned(_hide(rng), scale(rng, 0.005, 0.08) * fine - crease * wrinkle - 0.3 * rng.random() * pores)
+    albedo = vary(_hide(rng), scale(rng, 0.005, 0.08) * fine - crease * wrinkle - 0.3 * rng.random() * pores)
     height = scale(rng, 0.02, 0.5) * fine - crease * 4 * wrinkle - pores
-    return sheet(albedo, height, between(rng, (0.1, 0.5)))
+    return slab(albedo, height, between(rng, (0.1, 0.5)))
 
 
 def suede(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Napped leather or velvet: short fibres brushed into light and dark patches."""
     nap = fractal_noise(rng, side, side * scale(rng, 0.05, 0.4), octaves=3)
     fibres = 0.7 * stretched_noise(rng, side, 1.3, between(rng, (1, 4)), grain) + 0.7 * grain_noise(rng, side, 2)
-    albedo = toned(_hide(rng), scale(rng, 0.02, 0.15) * nap + scale(rng, 0.03, 0.15) * fibres)
-    return sheet(albedo, fibres * scale(rng, 0.05, 0.4), between(rng, (0, 0.15)))
+    albedo = vary(_hide(rng), scale(rng, 0.02, 0.15) * nap + scale(rng, 0.03, 0.15) * fibres)
+    return slab(albedo, fibres * scale(rng, 0.05, 0.4), between(rng, (0, 0.15)))
 
 
 def synthetic_leather(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Embossed vinyl: an even, shallow, repeating grain with a plastic sheen."""
     size = side * scale(rng, 0.015, 0.06)
-    found = cells(
+    found = voronoi(
         rng, side, size, jitter=between(rng, (0.4, 0.8)), stretch=between(rng, (1, 2.2)), angle=grain, bend=size * 0.15
     )
     relief = np.minimum(found.edge / (size * 0.25), 1)
-    relief = blurred(relief, size * 0.08)
-    albedo = toned(_hide(rng), between(rng, (0, 0.25)) * (relief - 1))
-    return sheet(albedo, relief * size * scale(rng, 0.03, 0.15), between(rng, (0.35, 0.8)))
+    relief = blur(relief, size * 0.08)
+    albedo = vary(_hide(rng), between(rng, (0, 0.25)) * (relief - 1))
+    return slab(albedo, relief * size * scale(rng, 0.03, 0.15), between(rng, (0.35, 0.8)))
 
 
 def _woven(
@@ -92,7 +92,7 @@ def _woven(
     """Threads by a weaving pattern (rows, columns), True where the warp lies on top."""
     pitch = side * scale(rng, 0.011, 0.05)
     sway = smooth_noise(rng, side, side * 0.4) * pitch * between(rng, (0, 0.6)) ** 2
-    along, across = turned(side, grain)
+    along, across = axes_along(side, grain)
     u = (across + sway) / pitch + 0.12 * smooth_noise(rng, side, pitch * 3)
     v = (along + sway[::-1]) / (pitch * between(rng, (0.8, 1.25))) + 0.12 * smooth_noise(rng, side, pitch * 3)
     column, row = np.floor(u).astype(int), np.floor(v).astype(int)
@@ -104,9 +104,9 @@ def _woven(
     tones = rng.normal(0, between(rng, (0.01, 0.1)), (2, 997)).astype(np.float32)
     each = np.where(on_top, tones[0][column % 997], tones[1][row % 997])
     fibre = fractal_noise(rng, side, pitch * 0.4, octaves=2, gain=0.8)
-    albedo = mixed(yarns[1], yarns[0], on_top.astype(np.float32))
+    albedo = mix(yarns[1], yarns[0], on_top.astype(np.float32))
     shade = each + between(rng, (0.02, 0.12)) * fibre + between(rng, (0.1, 0.6)) * (profile - 0.8)
-    return sheet(albedo * (1 + shade)[..., None], profile * pitch * between(rng, (0.08, 0.35)), between(rng, (0, 0.3)))
+    return slab(albedo * (1 + shade)[..., None], profile * pitch * between(rng, (0.08, 0.35)), between(rng, (0, 0.3)))
 
 
 def woven_fabric(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -135,7 +135,7 @@ def denim(rng: np.random.Generator, side: int, grain: float) -> Surface:
     surface = _woven(rng, side, grain, (index[:, None] + index) % 3 < 2, (warp, grey(rng, 0.55, 0.85)))
     slubs = stretched_noise(rng, side, side * 0.01, 20, grain) * 0.06
     worn = between(rng, (0, 0.15)) * fractal_noise(rng, side, side * 0.4)
-    surface.albedo = np.clip(toned(surface.albedo, slubs + worn), 0, 1)
+    surface.albedo = np.clip(vary(surface.albedo, slubs + worn), 0, 1)
     return surface
 
 
@@ -152,7 +152,7 @@ def carbon_fibre(rng: np.random.Generator, side: int, grain: float) -> Surface:
 def knit(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Stockinette: columns of V-shaped stitches, or ribs."""
     pitch = side * scale(rng, 0.025, 0.1)
-    across, along = turned(side, grain)
+    across, along = axes_along(side, grain)
     bend = smooth_noise(rng, side, side * 0.3) * pitch * 0.3
     u = (across + bend) / pitch
     half = np.abs(u % 1 - 0.5) * 2
@@ -163,8 +163,8 @@ def knit(rng: np.random.Generator, side: int, grain: float) -> Surface:
     relief = leg * loop + 0.4 * rib
     fuzz = fractal_noise(rng, side, side * 0.015, octaves=2)
     yarn = _yarn(rng)
-    albedo = toned(yarn, between(rng, (0.2, 0.6)) * (leg * loop - 0.7) + between(rng, (0.02, 0.1)) * fuzz)
-    return sheet(albedo, relief * pitch * 0.2 + fuzz * 0.2, 0.05)
+    albedo = vary(yarn, between(rng, (0.2, 0.6)) * (leg * loop - 0.7) + between(rng, (0.02, 0.1)) * fuzz)
+    return slab(albedo, relief * pitch * 0.2 + fuzz * 0.2, 0.05)
 
 
 def felt(rng: np.random.Generator, side: int, grain: float) -> Surface:
@@ -176,28 +176,28 @@ def felt(rng: np.random.Generator, side: int, grain: float) -> Surface:
     clumps = fractal_noise(rng, side, side * scale(rng, 0.03, 0.2), octaves=3)
     first = _yarn(rng)
     second = near(rng, first, 0.12)
-    albedo = mixed(first, second, step(layers[0] + 0.2 * clumps, 0.6, 1.2))
+    albedo = mix(first, second, step(layers[0] + 0.2 * clumps, 0.6, 1.2))
     shade = scale(rng, 0.05, 0.4) * (fibres - 0.8) + 0.04 * clumps
-    return sheet(albedo * (1 + shade)[..., None], fibres * scale(rng, 0.2, 1.2) + 0.5 * clumps, 0.03)
+    return slab(albedo * (1 + shade)[..., None], fibres * scale(rng, 0.2, 1.2) + 0.5 * clumps, 0.03)
 
 
 def carpet(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Looped or cut pile in one to three mottled colours."""
     size = side * scale(rng, 0.02, 0.07)
-    found = cells(rng, side, size, jitter=between(rng, (0.3, 0.9)), angle=grain, bend=size * 0.2)
+    found = voronoi(rng, side, size, jitter=between(rng, (0.3, 0.9)), angle=grain, bend=size * 0.2)
     tuft = np.exp(-((found.distance / (size * 0.5)) ** 2))
     base = _yarn(rng)
     colours = np.stack([near(rng, base, between(rng, (0.03, 0.2))) for _ in range(4)])
     which = rng.integers(0, 4, found.total)[found.ids]
     fuzz = white_noise(rng, side)
-    albedo = toned(colours[which], between(rng, (0.3, 0.8)) * (tuft - 0.6) + 0.06 * fuzz)
-    return sheet(albedo, tuft * size * between(rng, (0.1, 0.3)) + 0.15 * fuzz, 0.02)
+    albedo = vary(colours[which], between(rng, (0.3, 0.8)) * (tuft - 0.6) + 0.06 * fuzz)
+    return slab(albedo, tuft * size * between(rng, (0.1, 0.3)) + 0.15 * fuzz, 0.02)
 
 
 def mesh(rng: np.random.Generator, side: int, grain: float) -> Surface:
     """Wire cloth, perforated sheet, filter or honeycomb: a regular net before a dark or light ground."""
     pitch = side * scale(rng, 0.03, 0.14)
-    along, across = turned(side, grain)
+    along, across = axes_along(side, grain)
     u, v = along / pitch, across / pitch
     if chance(rng, 0.4):
         v = v / 0.866
@@ -209,12 +209,12 @@ def mesh(rng: np.random.Generator, side: int, grain: float) -> Surface:
     solid = step(hole, size - 0.5 / pitch, size + 0.8 / pitch)
     wire = np.clip((hole - size) / (0.5 - size), 0, 1)
     wave = np.cos(2 * np.pi * u) * np.cos(2 * np.pi * v) * 0.3 * chance(rng, 0.5)
-    front = toned(paint(rng), 0.06 * fractal_noise(rng, side, side * 0.05))
-    back = toned(
+    front = vary(paint(rng), 0.06 * fractal_noise(rng, side, side * 0.05))
+    back = vary(
         grey(rng, 0.02, 0.15) if chance(rng, 0.7) else grey(rng, 0.7, 1), 0.03 * smooth_noise(rng, side, side * 0.2)
     )
     relief = solid * (0.5 + 0.5 * np.sqrt(wire) + wave) * pitch * between(rng, (0.1, 0.3))
-    return sheet(back + (front - back) * solid[..., None], relief, solid * between(rng, (0.1, 0.8)))
+    return slab(back + (front - back) * solid[..., None], relief, solid * between(rng, (0.1, 0.8)))
 
 
 TEXTILES = {

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from blemish.synth.drawn.fields import smooth_noise
 from blemish.synth.drawn.materials.materials import MATERIALS
-from blemish.synth.drawn.outlines import Frame, Grid, Value, cover, frame
+from blemish.synth.drawn.outlines import Frame, Grid, Value, fill, frame
 from blemish.synth.drawn.scene import Mask, Piece, Scene, Surface
 
-Colour = tuple[float, float, float]
+Rgb = tuple[float, float, float]
 Numbered = NDArray[np.integer]  # (H, W)
 
 BARE = ("brushed_metal", "ground", "milled", "polished", "cast", "sandblasted")
@@ -32,7 +32,7 @@ TRAYS = (
 )
 
 
-def posed(rng: np.random.Generator, side: int, *, free: bool = False, longish: bool = False) -> Frame:
+def pose(rng: np.random.Generator, side: int, *, free: bool = False, longish: bool = False) -> Frame:
     """A frame as a fixture would hold a part (usually) or as it may lie (sometimes); `free` parts have no upright."""
     wide = rng.random() < 0.2
     unit = rng.uniform(0.6, 1.1) if wide else rng.uniform(0.72, 0.96)
@@ -44,14 +44,14 @@ def posed(rng: np.random.Generator, side: int, *, free: bool = False, longish: b
     return frame(side, float(unit), float(off[0]), float(off[1]), float(angle))
 
 
-def jittered(rng: np.random.Generator, colour: Colour, spread: float = 0.04) -> Colour:
+def jitter(rng: np.random.Generator, colour: Rgb, spread: float = 0.04) -> Rgb:
     """A colour near `colour`: lighter or darker by up to a fifth, and each channel off by about `spread`."""
     moved = np.asarray(colour) * rng.uniform(0.8, 1.2) + rng.normal(0, spread, 3)
     red, green, blue = moved.clip(0.01, 0.97)
     return float(red), float(green), float(blue)
 
 
-def any_colour(rng: np.random.Generator, *, low: float = 0.05, high: float = 0.9) -> Colour:
+def any_colour(rng: np.random.Generator, *, low: float = 0.05, high: float = 0.9) -> Rgb:
     """Any colour, mostly muted: a grey of any depth moved towards a hue."""
     value, depth = rng.uniform(low, high), rng.beta(1.0, 1.6)
     hue = rng.uniform(0, 2 * np.pi) + np.array([0, 2.094, 4.189])
@@ -59,12 +59,12 @@ def any_colour(rng: np.random.Generator, *, low: float = 0.05, high: float = 0.9
     return float(red), float(green), float(blue)
 
 
-def one_of(rng: np.random.Generator, *colours: Colour) -> Colour:
+def one_of(rng: np.random.Generator, *colours: Rgb) -> Rgb:
     """One of the given colours, jittered."""
-    return jittered(rng, colours[int(rng.integers(len(colours)))])
+    return jitter(rng, colours[int(rng.integers(len(colours)))])
 
 
-def coat(colour: Colour | Grid, gloss: float, mottle: Grid | None = None) -> Surface:
+def coat(colour: Rgb | Grid, gloss: float, mottle: Grid | None = None) -> Surface:
     """A sheet of one colour, or of a colour a pixel (H, W, 3); `mottle` (H, W) lightens where positive."""
     shape = np.shape(mottle) if mottle is not None else np.shape(colour)[:2]
     albedo = np.asarray(colour, np.float32)
@@ -98,7 +98,7 @@ class Bench:
         fine = np.roll(self._fine, (int(rows), int(columns)), (0, 1))
         return np.float32(amount) * (np.float32(1 - broad) * fine + np.float32(broad) * self._broad)
 
-    def paint(self, colour: Colour | Grid, gloss: float = 0.3, amount: float = 0.03) -> Surface:
+    def paint(self, colour: Rgb | Grid, gloss: float = 0.3, amount: float = 0.03) -> Surface:
         """A plain sheet of this colour, slightly uneven as every real one is."""
         return coat(colour, gloss, self.mottle(amount))
 
@@ -124,7 +124,7 @@ class Bench:
         """Put a sheet on top within an outline, `height` units up; returns its cover (H, W), 0 to 1."""
         if shade > 0:
             self.shadow(distance, shade)
-        share = cover(distance, self.at.scale)
+        share = fill(distance, self.at.scale)
         self.print_on(share, sheet, height)
         if of_part:
             np.maximum(self.whole, share, out=self.whole)
@@ -145,7 +145,7 @@ class Bench:
 
     def cut(self, distance: Grid, depth: float = 0.05) -> None:
         """Take everything laid so far away within an outline: the background shows, in the shadow of the edge."""
-        share = cover(distance, self.at.scale)
+        share = fill(distance, self.at.scale)
         dark = np.float32(0.75) * np.exp(np.minimum(_moved(distance, *self._cast()), 0) / np.float32(0.12))
         albedo = self.behind.albedo * (1 - np.clip(dark, 0, 0.8))[..., None]
         self.print_on(share, Surface(albedo, self.behind.height, self.behind.gloss * (1 - dark)), -depth)
@@ -208,12 +208,12 @@ def background(rng: np.random.Generator, side: int, *kinds: str) -> Surface:
         return sheet
     kind = rng.random()
     if kind < 0.3:
-        colour = jittered(rng, (0.88, 0.88, 0.88), 0.01)
+        colour = jitter(rng, (0.88, 0.88, 0.88), 0.01)
     elif kind < 0.65:
-        colour = jittered(rng, (0.05, 0.05, 0.055), 0.01)
+        colour = jitter(rng, (0.05, 0.05, 0.055), 0.01)
     elif kind < 0.85:
         grey = rng.uniform(0.1, 0.7)
-        colour = jittered(rng, (grey, grey, grey), 0.015)
+        colour = jitter(rng, (grey, grey, grey), 0.015)
     else:
         colour = any_colour(rng)
     rough = np.float32(rng.uniform(0, 0.04)) * smooth_noise(rng, side, rng.uniform(1.5, 6))
@@ -224,5 +224,5 @@ def background(rng: np.random.Generator, side: int, *kinds: str) -> Surface:
 
 def bench(rng: np.random.Generator, side: int, *, free: bool = False, longish: bool = False, on: str = "") -> Bench:
     """A posed frame over a background, `on` a kind of material if one is wanted."""
-    at = posed(rng, side, free=free, longish=longish)
+    at = pose(rng, side, free=free, longish=longish)
     return Bench(rng, side, at, background(rng, side, *((on,) if on else ())))

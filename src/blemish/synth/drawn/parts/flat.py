@@ -11,21 +11,21 @@ from blemish.synth.drawn.outlines import (
     Numbers,
     barrel,
     bevel,
+    blend,
     box,
     cells,
     circle,
-    cover,
     dome,
+    fill,
     frame,
     hull,
     lattice,
-    melted,
+    overlap,
     polygon,
     ring,
     slot,
+    subtract,
     union,
-    within,
-    without,
 )
 from blemish.synth.drawn.parts.assembly import BARE, METAL, Bench, any_colour, bench, coat, one_of
 from blemish.synth.drawn.scene import Part, Scene
@@ -42,7 +42,7 @@ def bracket(rng: np.random.Generator, side: int) -> Scene:
     bars += [box(on.at.at(place, 0.0), wide, 0.95, 0.08) for place in places]
     if shape == 3:
         bars.append(box(on.at.at(0.0, leg), 0.95, wide, 0.08))
-    outline = melted(bars[0], union(*bars[1:]), 0.15)
+    outline = blend(bars[0], union(*bars[1:]), 0.15)
     sheet = on.sheet(*METAL) if rng.random() < 0.7 else on.paint(any_colour(rng), 0.4)
     bend = np.exp(-(((on.at.y + np.float32(leg - wide * 1.2)) / np.float32(0.03)) ** 2)) * np.float32(
         rng.choice([0, 0.03])
@@ -99,11 +99,11 @@ def _screwed(on: Bench, centres: Numbers, size: float) -> None:
     drive = polygon(places.frame, 6, size * 0.5) if on.rng.random() < 0.4 else bar
     if on.rng.random() < 0.5:
         drive = union(drive, box(places.frame, size * 0.15, size * 0.75))
-    on.print_on(cover(drive, on.at.scale), coat(on.surface.albedo * np.float32(0.3), 0.2))
+    on.print_on(fill(drive, on.at.scale), coat(on.surface.albedo * np.float32(0.3), 0.2))
     on.pieces_of("screw", heads, places.number, under, 3.0)
 
 
-def perforated(rng: np.random.Generator, side: int) -> Scene:
+def perforated_sheet(rng: np.random.Generator, side: int) -> Scene:
     """A sheet with a regular field of holes, square or staggered, that fills the picture or most of it."""
     on = bench(rng, side)
     if rng.random() < 0.5:
@@ -159,7 +159,7 @@ def weld(rng: np.random.Generator, side: int) -> Scene:
     ripple = (arcs * (1 - arcs) * 4) ** 0.7 * np.float32(pitch * 0.35)
     metal = on.paint(one_of(rng, (0.45, 0.45, 0.46), (0.3, 0.28, 0.27), (0.6, 0.6, 0.62)), 0.6, 0.12)
     on.lay(bead, metal, dome(bead, size) * np.float32(size * rng.uniform(0.3, 0.6)) + ripple)
-    on.whole = cover(bead, on.at.scale)
+    on.whole = fill(bead, on.at.scale)
     on.behind = under
     return on.done(("weld", "weld seam", "weld bead", "welding joint"))
 
@@ -181,8 +181,8 @@ def patch(rng: np.random.Generator, side: int) -> Scene:
     lanes = np.abs(np.abs(down) - np.float32(inset * 0.5 * (rows - 1)))
     step = np.floor(on.at.x / np.float32(pitch))
     place = Frame(on.at.x - (step + np.float32(0.5)) * np.float32(pitch), lanes, on.at.scale)
-    thread = within(slot(place, pitch * 0.25, rng.uniform(0.018, 0.03)), outline + 0.05)
-    on.emboss(-np.exp(-((down / np.float32(0.04 + inset * 0.5)) ** 2)) * cover(outline, on.at.scale) * np.float32(0.03))
+    thread = overlap(slot(place, pitch * 0.25, rng.uniform(0.018, 0.03)), outline + 0.05)
+    on.emboss(-np.exp(-((down / np.float32(0.04 + inset * 0.5)) ** 2)) * fill(outline, on.at.scale) * np.float32(0.03))
     on.lay(thread, on.paint(any_colour(rng), 0.3, 0.08), dome(thread, 0.025) * np.float32(0.025), shade=0.5)
     on.pieces_of("stitch", thread, (step * 2 + (down > 0)).astype(np.intp), under)
     return on.done(("fabric patch", "seam", "stitched cloth", "leather patch"))
@@ -196,8 +196,8 @@ def label(rng: np.random.Generator, side: int) -> Scene:
     paper = one_of(rng, (0.9, 0.9, 0.88), (0.85, 0.75, 0.2), (0.6, 0.6, 0.6)) if rng.random() < 0.7 else any_colour(rng)
     on.lay(outline, on.paint(paper, rng.uniform(0.05, 0.5), 0.015), 0.012, shade=0.3)
     if rng.random() < 0.6:
-        band = within(outline + 0.03, on.at.y + np.float32(high * rng.uniform(0.3, 0.6)))
-        on.print_on(cover(band, on.at.scale), on.paint(any_colour(rng), 0.2))
+        band = overlap(outline + 0.03, on.at.y + np.float32(high * rng.uniform(0.3, 0.6)))
+        on.print_on(fill(band, on.at.scale), on.paint(any_colour(rng), 0.2))
     ink = on.paint(one_of(rng, (0.05, 0.05, 0.05), (0.1, 0.1, 0.35), (0.5, 0.05, 0.05)), 0.2)
     rows = int(rng.integers(1, 4))
     size, under = min(1.1 * high / rows, rng.uniform(0.28, 0.5)), on.layer()
@@ -216,7 +216,7 @@ def _bar_code(on: Bench, at: Frame, half_width: float, half_height: float) -> No
         return
     bars = np.repeat(on.rng.integers(0, 2, 60), on.rng.integers(1, 4, 60))[:90]
     place = np.clip((at.x / np.float32(half_width) * 0.5 + 0.5) * 90, 0, 89).astype(np.intp)
-    share = cover(box(at, half_width, half_height), at.scale) * bars[place].astype(np.float32)
+    share = fill(box(at, half_width, half_height), at.scale) * bars[place].astype(np.float32)
     on.print_on(share, on.paint((0.05, 0.05, 0.05), 0.2))
 
 
@@ -236,8 +236,8 @@ def ruler(rng: np.random.Generator, side: int) -> Scene:
     long = np.where(np.mod(number, 10) == 0, 0.5, np.where(np.mod(number, 5) == 0, 0.38, 0.26)) * np.float32(high)
     off, down = on.at.x - number * np.float32(pitch), on.at.y + np.float32(high)
     marks = np.maximum(np.abs(off) - np.float32(pitch * 0.16), np.abs(down - long) - long).astype(np.float32)
-    marks = within(marks, outline + 0.03)
-    on.print_on(cover(marks, on.at.scale), ink)
+    marks = overlap(marks, outline + 0.03)
+    on.print_on(fill(marks, on.at.scale), ink)
     on.pieces_of("mark", marks, number.astype(np.intp), under, 0.6)
     first, every = int(rng.integers(0, 30)), pitch * 10
     for step in range(-3, 4):
@@ -255,14 +255,14 @@ def gasket(rng: np.random.Generator, side: int) -> Scene:
     corner = rng.uniform(0.1, high * 0.9)
     outline = box(on.at, 0.85, high, corner)
     lugs = cells(on.at, lattice(2, 2, 1.7 - 2 * wall, 2 * high - 2 * wall))
-    outline = melted(outline, circle(lugs.frame, wall * 1.3), 0.1)
+    outline = blend(outline, circle(lugs.frame, wall * 1.3), 0.1)
     if rng.random() < 0.5:
         openings = box(on.at, 0.85 - 1.6 * wall, high - 1.6 * wall, max(corner - wall, 0.03))
     else:
         count = int(rng.integers(2, 4))
         row = cells(on.at, lattice(count, 1, 1.5 / count, 0))
         openings = circle(row.frame, min(0.65 / count, high - 1.5 * wall))
-    outline = without(outline, openings, circle(lugs.frame, wall * 0.55))
+    outline = subtract(outline, openings, circle(lugs.frame, wall * 0.55))
     sheet = (
         on.sheet("rubber", "paper", "felt", "copper", "foam") if rng.random() < 0.6 else on.paint(any_colour(rng), 0.2)
     )
@@ -299,17 +299,17 @@ def profile(rng: np.random.Generator, side: int) -> Scene:
     """The end of an extruded profile: a square of thin walls and chambers."""
     on = bench(rng, side, free=True)
     wall = rng.uniform(0.08, 0.14)
-    shell = without(box(on.at, 0.9, 0.9, 0.08), box(on.at, 0.9 - wall, 0.9 - wall, 0.05))
+    shell = subtract(box(on.at, 0.9, 0.9, 0.08), box(on.at, 0.9 - wall, 0.9 - wall, 0.05))
     diagonal = on.at.turned(np.pi / 4)
     along = diagonal if rng.random() < 0.6 else on.at
     webs = union(box(along, 1.15, wall / 2), box(along, wall / 2, 1.15))
     core = ring(on.at, 0.12, rng.uniform(0.22, 0.4)) if rng.random() < 0.7 else box(on.at, 0.3, 0.3, 0.05)
-    outline = union(within(webs, box(on.at, 0.9, 0.9)), shell, core)
+    outline = union(overlap(webs, box(on.at, 0.9, 0.9)), shell, core)
     grooves = [
         box(on.at.turned(turn * np.pi / 2).at(0.9, 0.0), wall * 1.4, rng.uniform(0.12, 0.25))
         for turn in range(int(rng.integers(5)))
     ]
-    outline = without(outline, *grooves, circle(on.at, 0.13))
+    outline = subtract(outline, *grooves, circle(on.at, 0.13))
     on.lay(outline, on.sheet(*BARE, "anodised"), bevel(outline, 0.02) * np.float32(0.03))
     return on.done(("profile", "aluminium profile", "extrusion"))
 
@@ -322,7 +322,7 @@ def shim(rng: np.random.Generator, side: int) -> Scene:
     corners = np.stack([np.cos(angles), np.sin(angles)], 1).astype(np.float32) * np.float32(0.95)
     outline = hull(on.at, corners)
     for bite in rng.uniform(0, 2 * np.pi, int(rng.integers(0, 4))):
-        outline = without(outline, slot(on.at.turned(float(bite)).at(0.9, 0.0), 0.2, rng.uniform(0.06, 0.14)))
+        outline = subtract(outline, slot(on.at.turned(float(bite)).at(0.9, 0.0), 0.2, rng.uniform(0.06, 0.14)))
     on.lay(outline, on.sheet(*METAL, "rubber", "plastic", "carbon"), bevel(outline, 0.03) * np.float32(0.03))
     _drilled(on, rng.uniform(-0.4, 0.4, (int(rng.integers(1, 4)), 2)).astype(np.float32), rng.uniform(0.06, 0.14))
     return on.done(("stamped part", "shim", "cut sheet", "blank"))
@@ -331,7 +331,7 @@ def shim(rng: np.random.Generator, side: int) -> Scene:
 FLAT: dict[str, Part] = {
     "bracket": Part(("bracket", "metal bracket"), bracket),
     "plate": Part(("plate", "cover plate"), plate),
-    "perforated": Part(("perforated sheet", "grille"), perforated),
+    "perforated": Part(("perforated sheet", "grille"), perforated_sheet),
     "tile": Part(("tile", "magnet segment"), tile),
     "weld": Part(("weld", "weld seam"), weld),
     "patch": Part(("fabric patch", "seam"), patch),

@@ -12,22 +12,22 @@ from blemish.synth.drawn.outlines import (
     around,
     barrel,
     bevel,
+    blend,
     box,
     cells,
     circle,
-    cover,
     dome,
     ellipse,
+    fill,
     hull,
     lattice,
-    melted,
+    overlap,
     path,
     slot,
     thread,
     union,
-    within,
 )
-from blemish.synth.drawn.parts.assembly import BARE, METAL, Bench, any_colour, bench, coat, jittered, one_of
+from blemish.synth.drawn.parts.assembly import BARE, METAL, Bench, any_colour, bench, coat, jitter, one_of
 from blemish.synth.drawn.scene import Part, Scene
 
 
@@ -51,7 +51,7 @@ def screw(rng: np.random.Generator, side: int) -> Scene:
         else on.paint(one_of(rng, (0.6, 0.5, 0.25), (0.1, 0.1, 0.1)), 0.6)
     )
     flank = np.cos((on.at.x / np.float32(pitch) + on.at.y / np.float32(4 * size)) * np.float32(2 * np.pi))
-    on_thread = cover(rod + 0.02, on.at.scale) * (on.at.x > end - threaded)
+    on_thread = fill(rod + 0.02, on.at.scale) * (on.at.x > end - threaded)
     relief = barrel(on.at.y, size) * np.float32(size * 0.8) + flank * on_thread * np.float32(depth * 0.4)
     on.lay(union(body, head), sheet, np.maximum(relief, dome(head, 0.12) * np.float32(size)))
     return on.done(("screw", "bolt", "metal screw"))
@@ -63,7 +63,7 @@ def _screw_head(rng: np.random.Generator, at: Frame, size: float, start: float) 
         corners = np.array([(start - high, -wide), (start, -size), (start, size), (start - high, wide)], np.float32)
         return hull(at, corners)
     if kind < 0.65:
-        return within(ellipse(at.at(start, 0.0), high, wide, 2.5), at.x - np.float32(start))
+        return overlap(ellipse(at.at(start, 0.0), high, wide, 2.5), at.x - np.float32(start))
     return box(at.at(start - high / 2, 0.0), high / 2, wide, 0.03)
 
 
@@ -94,7 +94,7 @@ def vial(rng: np.random.Generator, side: int) -> Scene:
     on = bench(rng, side)
     wide, neck = rng.uniform(0.28, 0.45), rng.uniform(0.12, 0.2)
     body = box(on.at.at(0.0, 0.2), wide, 0.75, 0.1)
-    outline = melted(body, box(on.at.at(0.0, -0.7), neck, 0.25, 0.03), 0.2)
+    outline = blend(body, box(on.at.at(0.0, -0.7), neck, 0.25, 0.03), 0.2)
     edge = np.exp(-np.maximum(-outline, 0) / np.float32(0.05))
     clear = on.surface.albedo * np.asarray(
         one_of(rng, (0.85, 0.9, 0.9), (0.5, 0.28, 0.1), (0.6, 0.8, 0.65)), np.float32
@@ -103,13 +103,13 @@ def vial(rng: np.random.Generator, side: int) -> Scene:
     on.lay(outline, glass, barrel(on.at.x, wide) * dome(outline, 0.15) * np.float32(wide * 0.5), shade=0.3)
     under = on.layer()
     level = rng.uniform(-0.35, 0.5)
-    liquid = within(outline + 0.04, np.float32(level) - on.at.y)
+    liquid = overlap(outline + 0.04, np.float32(level) - on.at.y)
     tint = np.asarray(any_colour(rng, low=0.2), np.float32)
     on.print_on(
-        cover(liquid, on.at.scale) * np.float32(rng.uniform(0.4, 0.95)),
+        fill(liquid, on.at.scale) * np.float32(rng.uniform(0.4, 0.95)),
         coat(np.broadcast_to(tint, (side, side, 3)), 0.8),
     )
-    meniscus = np.exp(-(((on.at.y - np.float32(level)) / np.float32(0.015)) ** 2)) * cover(outline + 0.04, on.at.scale)
+    meniscus = np.exp(-(((on.at.y - np.float32(level)) / np.float32(0.015)) ** 2)) * fill(outline + 0.04, on.at.scale)
     on.print_on(np.float32(0.6) * meniscus, on.paint((0.9, 0.9, 0.9), 0.9))
     on.piece("liquid", liquid < 0, under)
     under = on.layer()
@@ -136,7 +136,7 @@ def fuse(rng: np.random.Generator, side: int) -> Scene:
     under = on.layer()
     bends = np.stack([np.linspace(-0.8, 0.8, 7), rng.normal(0, 0.03, 7)], axis=1).astype(np.float32)
     wire = path(on.at, bends) - np.float32(rng.uniform(0.012, 0.03))
-    on.print_on(cover(wire, on.at.scale), on.paint(jittered(rng, (0.5, 0.48, 0.45)), 0.7))
+    on.print_on(fill(wire, on.at.scale), on.paint(jitter(rng, (0.5, 0.48, 0.45)), 0.7))
     on.piece("wire", wire < 0.02, under)
     under = on.layer()
     metal = on.sheet("polished", "brass", "ground")
@@ -153,7 +153,7 @@ def capsule(rng: np.random.Generator, side: int) -> Scene:
     size = rng.uniform(0.28, 0.36)
     body, lid = (
         slot(on.at, 0.92 - size, size * 0.95),
-        within(slot(on.at, 0.95 - size, size), -on.at.x - np.float32(rng.uniform(-0.1, 0.2))),
+        overlap(slot(on.at, 0.95 - size, size), -on.at.x - np.float32(rng.uniform(-0.1, 0.2))),
     )
     relief = dome(union(body, lid), size) * np.float32(size * 0.9)
     on.lay(body, on.paint(any_colour(rng, low=0.3), 0.75, 0.02), relief)
@@ -217,7 +217,7 @@ def cable(rng: np.random.Generator, side: int) -> Scene:
         (0.7, 0.6, 0.1),
     )
     first = int(rng.integers(6))
-    colours = np.array([jittered(rng, palette[(first + number) % 6]) for number in range(count)], np.float32)
+    colours = np.array([jitter(rng, palette[(first + number) % 6]) for number in range(count)], np.float32)
     on.lay(wires, on.paint(colours[places.number], 0.3, 0.04), bevel(wires, 0.04) * np.float32(0.03), shade=0.6)
     _strands(on, places, size * rng.uniform(0.55, 0.72))
     on.pieces_of("wire", wires, places.number, under)
@@ -234,7 +234,7 @@ def _strands(on: Bench, places: Cells, size: float) -> None:
     at = Frame((across - column) * np.float32(thick * 2), places.frame.y - rows * np.float32(thick * 1.75), on.at.scale)
     strand = circle(at, thick)
     inside = (column - np.mod(rows, 2) * 0.5) * (thick * 2)
-    core = within(strand, np.hypot(inside, rows * thick * 1.75).astype(np.float32) - np.float32(size - thick))
+    core = overlap(strand, np.hypot(inside, rows * thick * 1.75).astype(np.float32) - np.float32(size - thick))
     dark = on.paint((0.12, 0.06, 0.03), 0.2)
     on.lay(circle(places.frame, size), dark, -0.02, shade=0)
     metal = one_of(on.rng, (0.75, 0.4, 0.2), (0.7, 0.66, 0.6), (0.62, 0.3, 0.14))
@@ -251,13 +251,13 @@ def zipper(rng: np.random.Generator, side: int) -> Scene:
     fabric = on.sheet("fabric", "twill", "denim")
     on.lay(tape, fabric, bevel(tape, 0.02) * np.float32(0.02))
     seam = np.abs(np.abs(on.at.x) - np.float32(wide * 1.7)) - np.float32(0.015)
-    on.emboss(-cover(seam, on.at.scale) * np.float32(0.015))
+    on.emboss(-fill(seam, on.at.scale) * np.float32(0.015))
     under = on.layer()
     sided = np.where(on.at.x > 0, np.float32(1), np.float32(0))
     turn = on.at.y / np.float32(pitch) + np.float32(0.5) * sided
     row = np.floor(turn)
     places = Frame(np.abs(on.at.x) - np.float32(wide * 0.42), (turn - row - 0.5) * np.float32(pitch), on.at.scale)
-    links = within(box(places, wide * 0.55, pitch * rng.uniform(0.3, 0.42), pitch * 0.14), np.abs(on.at.y) - 1.6)
+    links = overlap(box(places, wide * 0.55, pitch * rng.uniform(0.3, 0.42), pitch * 0.14), np.abs(on.at.y) - 1.6)
     colour = one_of(rng, (0.7, 0.68, 0.65), (0.7, 0.5, 0.2), (0.08, 0.08, 0.08), (0.5, 0.3, 0.15))
     on.lay(links, on.paint(colour, 0.7), dome(links, pitch * 0.3) * np.float32(pitch * 0.4), shade=0.6)
     on.pieces_of("tooth", links, (row * 2 + sided).astype(np.intp), under)

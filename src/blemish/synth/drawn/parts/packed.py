@@ -13,18 +13,18 @@ from blemish.synth.drawn.outlines import (
     box,
     cells,
     circle,
-    cover,
     dome,
     ellipse,
+    fill,
     frame,
     lattice,
+    overlap,
     radius,
     ring,
     slot,
     teeth,
-    within,
 )
-from blemish.synth.drawn.parts.assembly import Bench, any_colour, bench, coat, jittered, one_of
+from blemish.synth.drawn.parts.assembly import Bench, any_colour, bench, coat, jitter, one_of
 from blemish.synth.drawn.scene import Part, Scene
 
 
@@ -44,11 +44,11 @@ def pill(rng: np.random.Generator, side: int) -> Scene:
         dome(outline, rng.uniform(0.2, 0.9)) * np.float32(0.25) + bevel(outline, 0.06) * np.float32(0.04),
     )
     if rng.random() < 0.4:
-        specks = np.clip((on.mottle(1, 0) - 1.7) * 1.5, 0, 1) * cover(outline, on.at.scale)
+        specks = np.clip((on.mottle(1, 0) - 1.7) * 1.5, 0, 1) * fill(outline, on.at.scale)
         on.print_on(specks, on.paint(any_colour(rng), 0.2))
     under = on.layer()
     if rng.random() < 0.4:
-        score = within(np.abs(on.at.x) - np.float32(0.05), outline + 0.05)
+        score = overlap(np.abs(on.at.x) - np.float32(0.05), outline + 0.05)
         on.emboss(-bevel(score, 0.05) * np.float32(0.06))
         on.piece("score line", score < 0.01, under)
     for share in line(on.at, word(rng, least=2, most=3 if round_one else 4), rng.uniform(0.4, 0.55)):
@@ -67,7 +67,7 @@ def blister(rng: np.random.Generator, side: int) -> Scene:
     outline = box(on.at, columns * pitch / 2 + 0.05, rows * pitch / 2 + 0.05, 0.08)
     on.lay(
         outline,
-        on.sheet("foil") if rng.random() < 0.5 else on.paint(jittered(rng, (0.7, 0.7, 0.72)), 0.7, 0.05),
+        on.sheet("foil") if rng.random() < 0.5 else on.paint(jitter(rng, (0.7, 0.7, 0.72)), 0.7, 0.05),
         bevel(outline, 0.02) * np.float32(0.02),
     )
     places = cells(on.at, lattice(columns, rows, pitch, pitch))
@@ -76,7 +76,7 @@ def blister(rng: np.random.Generator, side: int) -> Scene:
     rim = np.exp(-((pocket / np.float32(pitch * 0.06)) ** 2))
     on.emboss(dome(pocket, pitch * 0.3) * np.float32(0.08))
     shine = coat(np.clip(on.surface.albedo * (1 - 0.35 * rim[..., None]), 0, 1), 0.8)
-    on.print_on(cover(pocket - pitch * 0.05, on.at.scale), shine)
+    on.print_on(fill(pocket - pitch * 0.05, on.at.scale), shine)
     under = on.layer()
     nudge = rng.normal(0, pitch * 0.03, (columns * rows, 2)).astype(np.float32)
     turn = rng.normal(0, 0.15, columns * rows).astype(np.float32)
@@ -228,7 +228,7 @@ def scan(rng: np.random.Generator, side: int) -> Scene:
         ribs = np.sin((at.y + np.float32(0.5) * np.abs(at.x)) * np.float32(rng.uniform(15, 25))) ** 4
         tone = tone + ribs * bevel(outline + 0.1, 0.2) * np.float32(0.15)
     tone = tone + fractal_noise(rng, side, side / 10, octaves=4) * np.float32(0.03)
-    tint = jittered(rng, (0.9, 0.9, 0.9), 0.01) if rng.random() < 0.9 else jittered(rng, (0.7, 0.8, 0.95))
+    tint = jitter(rng, (0.9, 0.9, 0.9), 0.01) if rng.random() < 0.9 else jitter(rng, (0.7, 0.8, 0.95))
     on.lay(
         outline, coat(np.clip(tone[..., None] * np.asarray(tint, np.float32), 0, 1).astype(np.float32), 0.0), shade=0
     )
@@ -245,7 +245,7 @@ def tray(rng: np.random.Generator, side: int) -> Scene:
     pitch = np.array([1.86 / columns, 1.86 / rows], np.float32)
     places = cells(on.at, lattice(columns, rows, *pitch))
     pockets = box(places.frame, float(pitch[0]) * 0.44, float(pitch[1]) * 0.44, 0.05)
-    on.print_on(cover(pockets, on.at.scale), coat(on.surface.albedo * np.float32(0.75), 0.2), 0.02)
+    on.print_on(fill(pockets, on.at.scale), coat(on.surface.albedo * np.float32(0.75), 0.2), 0.02)
     under, size = on.layer(), float(pitch.min()) * 0.36
     count = columns * rows
     turns = rng.uniform(0, 6, count) if rng.random() < 0.5 else np.zeros(count)

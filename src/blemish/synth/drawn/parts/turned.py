@@ -14,16 +14,16 @@ from blemish.synth.drawn.outlines import (
     cells,
     circle,
     dome,
+    overlap,
     polygon,
     radius,
     ring,
     slot,
+    subtract,
     teeth,
     union,
-    within,
-    without,
 )
-from blemish.synth.drawn.parts.assembly import BARE, METAL, Bench, any_colour, bench, coat, jittered, one_of
+from blemish.synth.drawn.parts.assembly import BARE, METAL, Bench, any_colour, bench, coat, jitter, one_of
 from blemish.synth.drawn.scene import Part, Scene
 
 
@@ -34,10 +34,10 @@ def washer(rng: np.random.Generator, side: int) -> Scene:
     outline = ring(on.at, hole, 0.98)
     if rng.random() < 0.25:
         outline = union(
-            outline, within(teeth(on.at, int(rng.integers(3, 12)), 0.8, 1.05, 0.5, 0.2), -circle(on.at, hole))
+            outline, overlap(teeth(on.at, int(rng.integers(3, 12)), 0.8, 1.05, 0.5, 0.2), -circle(on.at, hole))
         )
     if rng.random() < 0.2:
-        outline = without(outline, box(on.at.at(0.8, 0.0, 0.3), 0.4, 0.025))
+        outline = subtract(outline, box(on.at.at(0.8, 0.0, 0.3), 0.4, 0.025))
     on.lay(outline, on.sheet(*METAL), bevel(outline, rng.uniform(0.02, 0.12)) * np.float32(0.04))
     return on.done(("washer", "metal ring", "flat washer"))
 
@@ -46,7 +46,7 @@ def hex_nut(rng: np.random.Generator, side: int) -> Scene:
     """A nut from above: chamfered flats and a thread of concentric turns in its hole."""
     on = bench(rng, side, free=True)
     corners = 4 if rng.random() < 0.12 else 6
-    body = without(polygon(on.at, corners, 0.8), -circle(on.at, 0.9))
+    body = subtract(polygon(on.at, corners, 0.8), -circle(on.at, 0.9))
     flange = circle(on.at, rng.uniform(0.9, 1.0))
     if rng.random() < 0.25:
         on.lay(flange, on.sheet(*METAL), bevel(flange, 0.1) * np.float32(0.05))
@@ -116,9 +116,7 @@ def bearing(rng: np.random.Generator, side: int) -> Scene:
     most = int(2 * np.pi * middle / (2 * room + 0.02))
     places = cells(on.at, around(max(most - int(rng.integers(4)), 5), middle, rng.uniform(0, 6)))
     balls = circle(places.frame, room * 0.94)
-    on.lay(
-        balls, on.paint(jittered(rng, (0.72, 0.73, 0.75)), 0.9), dome(balls, room) * np.float32(room * 0.8), shade=0.7
-    )
+    on.lay(balls, on.paint(jitter(rng, (0.72, 0.73, 0.75)), 0.9), dome(balls, room) * np.float32(room * 0.8), shade=0.7)
     on.pieces_of("ball", balls, places.number, under)
     return on.done(("ball bearing", "bearing"))
 
@@ -208,7 +206,7 @@ def bottle_mouth(rng: np.random.Generator, side: int) -> Scene:
     on.lay(outer, coat(albedo.clip(0, 1), 0.75, on.mottle(0.05, 0.2)), relief, shade=0.25)
     hole = circle(on.at, mouth)
     inside = np.clip(reach / np.float32(mouth), 0, 1) ** 2 * np.float32(rng.uniform(0.0, 0.5))
-    floor = np.asarray(jittered(rng, (0.03, 0.03, 0.04), 0.01), np.float32) + inside[..., None] * np.asarray(
+    floor = np.asarray(jitter(rng, (0.03, 0.03, 0.04), 0.01), np.float32) + inside[..., None] * np.asarray(
         tint, np.float32
     )
     on.lay(hole, coat(floor, 0.15), -bevel(hole, 0.1) * np.float32(0.03), shade=0)
@@ -229,7 +227,7 @@ def casting(rng: np.random.Generator, side: int) -> Scene:
     phase = np.mod(azimuth(spiral) * count / (2 * np.pi) + radius(on.at) * np.float32(bend * count / 6), 1) - 0.5
     vane = np.abs(phase) * radius(on.at) * np.float32(2 * np.pi / count) - np.float32(rng.uniform(0.04, 0.1))
     if rng.random() < 0.7:
-        relief = relief + bevel(within(vane, ring(on.at, 0.25, 0.8)), 0.05) * np.float32(0.06)
+        relief = relief + bevel(overlap(vane, ring(on.at, 0.25, 0.8)), 0.05) * np.float32(0.06)
     hub = circle(on.at, rng.uniform(0.25, 0.38))
     on.emboss(relief * np.clip(0.5 - outline * on.at.scale, 0, 1) + bevel(hub, 0.06) * np.float32(0.06))
     _holes(
@@ -271,7 +269,7 @@ def retaining_ring(rng: np.random.Generator, side: int) -> Scene:
     """A circlip: an open ring whose two ends are eyes."""
     on = bench(rng, side, free=True)
     thick, gap = rng.uniform(0.09, 0.18), rng.uniform(0.12, 0.5)
-    open_ring = without(ring(on.at, 0.9 - thick, 0.9), within(np.abs(azimuth(on.at)) - np.float32(gap), -on.at.x))
+    open_ring = subtract(ring(on.at, 0.9 - thick, 0.9), overlap(np.abs(azimuth(on.at)) - np.float32(gap), -on.at.x))
     ends = [on.at.turned(angle).at(0.9 - thick, 0.0) for angle in (gap, -gap)]
     eyes = union(*(circle(end, thick * 0.95) for end in ends))
     outline = union(open_ring, eyes)
@@ -299,7 +297,7 @@ def screw_head(rng: np.random.Generator, side: int) -> Scene:
         cross if kind < 0.4 else polygon(on.at, 6, size) if kind < 0.65 else teeth(on.at, 6, size * 0.8, size, 0.5, 1.0)
     )
     drive = box(on.at, 0.9, 0.07) if kind > 0.85 else drive
-    drive = within(drive, head)
+    drive = overlap(drive, head)
     dark = coat(on.surface.albedo * np.float32(0.35), 0.3)
     on.print_on(np.clip(0.5 - drive * on.at.scale, 0, 1), dark, 0.02)
     on.piece("drive", drive < 0.015, under)
