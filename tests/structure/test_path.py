@@ -22,7 +22,7 @@ from tests.structure.source import ROOT, code_lines, name
 from blemish import catalog, inspection
 from blemish.cli.main import main
 
-MOST_FILES, MOST_LINES = 16, 1300
+MOST_FILES, MOST_LINES = 16, 1350
 
 
 def test_lines_of_code_are_counted_as_said(tmp_path: Path) -> None:
