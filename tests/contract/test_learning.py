@@ -5,7 +5,7 @@ With the arguments a method has by itself, but for the size of its input and the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,14 @@ import torch
 from tests.support.parts import LEARNERS, TEST, good, same, scores
 from tests.support.quick import SIDE
 
-from blemish.fitting import fit_detector
+from blemish import catalog
+from blemish.blocks.rotation import views_of
+from blemish.blocks.rows import memories
+from blemish.fitting import extract_all, fit, fit_detector
 from blemish.recipes import update
 from blemish.recipes.recipe import Recipe
 from blemish.recipes.update import Reading
-from blemish.types import Prediction
+from blemish.types import Batch, Learner, Prediction
 
 SMALL: dict[str, dict[str, Any]] = {
     "anomaly-dino": {"image_size": SIDE},
@@ -90,3 +93,42 @@ def test_what_is_added_might_have_been_taught_at_once(method: str, tmp_path: Pat
     first = frozen(method, paths[:2])
     added = update.add_good(first, paths[2:], reading=Reading(batch_size=1))
     assert same(scores(added), scores(frozen(method, paths)))
+
+
+@pytest.mark.parametrize("method", ["padim", "subspace-ad"])
+def test_sums_take_constant_room_while_they_are_learned(method: str) -> None:
+    detector = catalog.detector(method, "test-tiny", SMALL.get(method, {}))
+    assert isinstance(detector, Learner)
+    images = torch.rand(40, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+    fit(detector, map(Batch, images.split(4)))
+    (memory,) = memories(detector)
+    assert len(memory.recall()[0]) < 16
+
+
+@learners
+def test_pictures_are_read_as_they_are_learned(method: str) -> None:
+    """At most as many are held back as may be seen in other views."""
+    detector = catalog.detector(method, "test-tiny", SMALL.get(method, {}))
+    assert isinstance(detector, Learner)
+    read = []
+
+    def batches() -> Iterator[Batch]:
+        for number in range(30):
+            read.append(number)
+            yield Batch(torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(number)))
+
+    next(extract_all(detector, batches()))
+    assert len(read) <= max([each.few + 1 for each in views_of(detector)], default=1)
+
+
+@learners
+def test_the_same_file_is_learned_once(method: str, tmp_path: Path) -> None:
+    paths = good(tmp_path, 3)
+    twin = tmp_path / "twin.png"
+    twin.write_bytes(paths[0].read_bytes())
+    one, other = (
+        fit_detector(method, "test-tiny", good=each, arguments=SMALL.get(method, {}))
+        for each in (paths, [*paths, twin, paths[1]])
+    )
+    with torch.inference_mode():
+        assert same(one(TEST), other(TEST))

@@ -1,4 +1,4 @@
-"""From pictures to what `shown` compares with: patches of defects, and of good parts for contrast."""
+"""From pictures to what `known_defects` compares with: patches of defects, and of good parts for contrast."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Example(NamedTuple):
     spread: float  # of the detector's scores over good patches: highest less median
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def example(
     detector: Detector, encoder: Encoder, path: Path, prepared: Prepared, view: View, mask: Path | None
 ) -> Example:
@@ -85,7 +85,7 @@ def contrast(encoder: Encoder, images: Tensor, pictures: Sequence[int]) -> list[
     """All patches (N * h * w, D) of good parts, and the picture of each; nothing for no image."""
     if not len(images):
         return []
-    with torch.inference_mode():
+    with torch.no_grad():
         rows = patch_descriptors(encoder, images).flatten(1, 2)  # (N, h * w, D)
     return [(rows.flatten(0, 1), torch.tensor(pictures).repeat_interleave(rows.shape[1]))]
 

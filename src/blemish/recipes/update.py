@@ -22,11 +22,10 @@ from torch import Tensor, nn
 
 from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
-from blemish.errors import BadImage, BadInput
+from blemish.errors import BadInput
 from blemish.files import sha256_of, write
 from blemish.fitting import Watch, extract_all, good_parts, unwatched
-from blemish.images import decode
-from blemish.inspection import WHOLE, Unreadable, View, prepare
+from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
 from blemish.recipes.provenance import Groups, Memory
@@ -153,11 +152,9 @@ def add_defects(
     detector = bare_detector(recipe, found)
     tensors, taught, seen = dict(recipe.tensors), list(recipe.taught), {each.sha256: each for each in recipe.taught}
     advance = reading.watch(f"looking at {kind}", len(paths))
-    for path, prepared in decode(paths, lambda path: prepare(path, detector.geometry, recipe.view)):
-        advance()
-        if isinstance(prepared, BadImage):
-            _refuse(path, prepared, reading)
-            continue
+    pictures = stream(paths, detector.geometry, view=recipe.view, advance=advance)
+    for source, prepared in keep_readable(pictures, reading.unreadable):
+        path = Path(source.id)
         picture = Taught(sha256_of(path), path.name, kind)
         if (before := seen.get(picture.sha256, picture)).kind != kind:
             raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
@@ -293,12 +290,6 @@ def _others(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """What a recipe's tensors hold beside what its detector has learned."""
     own = (STATE, *(f"{name}." for name in (provenance.ORIGIN, provenance.EVICTED)), provenance.RADII)
     return {name: tensor for name, tensor in tensors.items() if not name.startswith(own)}
-
-
-def _refuse(path: Path, error: BadImage, reading: Reading) -> None:
-    if reading.unreadable is None:
-        raise error
-    reading.unreadable.append(Unreadable(str(path), str(error)))
 
 
 def _place(encoder: Encoder) -> str:
