@@ -181,6 +181,8 @@ def test_words_alone_are_enough(parts: Path) -> None:
     found = lines(parts / "words" / "results.jsonl")
     assert {line["method"] for line in found} == {"winclip"}
     assert all(0 <= line["score"] <= 1 for line in found)
+    assert "from words alone the scores only rank the pictures" in result.stderr
+    assert "from words alone" not in inspect(parts).stderr
 
 
 def test_tiles_see_a_large_picture_at_native_resolution(parts: Path) -> None:

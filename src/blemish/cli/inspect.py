@@ -194,7 +194,17 @@ def _drifted(drift: Drift) -> str:
 
 
 def _note(plan: InspectionRun, note: str) -> str:
-    if not plan.recipe or plan.recipe.calibration:
-        return note
-    lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
-    return f"{note}; {lacks}" if note else lacks
+    return "; ".join(filter(None, (note, _worth(plan))))
+
+
+def _worth(plan: InspectionRun) -> str:
+    """What scores without verdicts are worth."""
+    if plan.recipe:
+        lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
+        return "" if plan.recipe.calibration else lacks
+    if plan.settings["normal"]:
+        return ""
+    return (
+        "from words alone the scores only rank the pictures, and a good part may score nearly as high as a defective "
+        "one: show some good parts by --normal before you decide by them"
+    )
