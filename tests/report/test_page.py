@@ -164,7 +164,7 @@ def test_what_was_not_inspected_is_dark_and_has_no_heat() -> None:
     picture = torch.full((3, 60, 80), 200, dtype=torch.uint8)
     anomaly_map = torch.rand(60, 80, generator=torch.Generator().manual_seed(0))
     anomaly_map[:, 40:] = torch.nan
-    shown = np.asarray(pictures.shown(picture, anomaly_map))
+    shown = np.asarray(pictures.grey_out(picture, anomaly_map))
     assert (shown[:, :39] == 200).all()
     assert (shown[:, 41:] == 80).all()
     data, scores = pictures.heat(anomaly_map, 32)

@@ -55,7 +55,7 @@ def plain_json(values: Any) -> str:
     return json.dumps(values, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
 
 
-def encoded(data: bytes) -> str:
+def base64_text(data: bytes) -> str:
     """As base64."""
     return base64.b64encode(data).decode("ascii")
 
@@ -70,4 +70,4 @@ def _resource(name: str) -> str:
 
 
 def _hash(text: str) -> str:
-    return "sha256-" + encoded(sha256(text.encode("utf-8")).digest())
+    return "sha256-" + base64_text(sha256(text.encode("utf-8")).digest())

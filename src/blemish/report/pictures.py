@@ -23,7 +23,7 @@ SMALL_BYTES, LARGE_BYTES = 4096, 98304
 DIMMED = 0.4  # brightness of what was not inspected, as in an overlay
 
 
-def reduced(picture: Tensor) -> Image.Image:
+def shrink(picture: Tensor) -> Image.Image:
     """A picture (3, H, W), at most LARGE, in 8 bits."""
     pixels = picture if picture.dtype == torch.uint8 else unit(picture).clamp(0, 1).mul(255).round().to(torch.uint8)
     image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
@@ -31,9 +31,9 @@ def reduced(picture: Tensor) -> Image.Image:
     return image
 
 
-def shown(picture: Tensor, anomaly_map: Tensor) -> Image.Image:
-    """As `reduced`; dark grey where the map (H, W) is NaN, which was not inspected."""
-    image = reduced(picture)
+def grey_out(picture: Tensor, anomaly_map: Tensor) -> Image.Image:
+    """As `shrink`, and dark grey where the map (H, W) is NaN, which was not inspected."""
+    image = shrink(picture)
     unseen = _sampled(anomaly_map, (image.height, image.width)).isnan().cpu().numpy()
     if not unseen.any():
         return image

@@ -134,7 +134,7 @@ def _put_lines(writer: Writer, folder: Path, white: float | None, watch: Watch) 
     advance = watch("reading pictures", count)
     originals = decode(
         (Path(line.get("file") or line["path"]) for line in lines()),
-        lambda path: pictures.reduced(read(path, white=white)),
+        lambda path: pictures.shrink(read(path, white=white)),
     )
     for line, (_, original) in zip(lines(), originals, strict=True):
         writer.put(_recorded(line, folder, None if isinstance(original, BadImage) else original, writer))
@@ -145,7 +145,7 @@ def _put_lines(writer: Writer, folder: Path, white: float | None, watch: Watch) 
 def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | None, writer: Writer) -> Item:
     """The item of a line: the heat map is laid over the original, or stands in its place."""
     try:
-        tinted = pictures.reduced(read(folder / line["overlay"])) if "overlay" in line else None
+        tinted = pictures.shrink(read(folder / line["overlay"])) if "overlay" in line else None
     except BadImage:
         tinted = None
     picture, over = (original, tinted) if original is not None else (tinted, None)

@@ -13,7 +13,7 @@ from PIL import Image
 from blemish.errors import BadImage
 from blemish.images import crop, decode, read
 from blemish.inspection import WHOLE, View
-from blemish.report.pictures import large, reduced, small
+from blemish.report.pictures import large, shrink, small
 from blemish.report.spool import Spool
 
 SIDE = 16
@@ -77,4 +77,4 @@ def read_good_parts(goods: GoodParts, paths: Iterable[Path], view: View = WHOLE)
     """Add every picture that can be read; what cannot has been reported by whoever learned from it."""
     for path, picture in decode(paths, lambda path: read(path, white=view.white)):
         if not isinstance(picture, BadImage):
-            goods.add(str(path), reduced(picture if view.region is None else crop(picture, view.region)))
+            goods.add(str(path), shrink(picture if view.region is None else crop(picture, view.region)))

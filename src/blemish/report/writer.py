@@ -80,7 +80,7 @@ class Writer:
     def _item(self, found: Decided, sample: Sample | None) -> Item:
         result, label = found.result, sample.label if sample else ""
         is_large = self.kept.wants(result.score, is_defect=label not in ("", GOOD))
-        image = pictures.shown(result.picture, result.anomaly_map)
+        image = pictures.grey_out(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
         peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
         mask = read_ground_truth(sample.mask, size=(height, width)) if sample and sample.mask else None
@@ -107,7 +107,9 @@ class Writer:
             self._leave_out(Unreadable(item.path, reason))
             return
         number = self._facts.add(html.plain_json(item.as_json()).encode("ascii"))
-        self._smalls.add(f"{html.encoded(item.small.picture)} {html.encoded(item.small.overlay)}".encode("ascii"))
+        self._smalls.add(
+            f"{html.base64_text(item.small.picture)} {html.base64_text(item.small.overlay)}".encode("ascii")
+        )
         self._scores.append(item.score)
         self._kinds.append(2 if item.is_defect else int(item.label == GOOD))
         self._nearest.append(-1 if item.nearest is None else item.nearest)
@@ -183,7 +185,7 @@ def _scale(middles: Sequence[float], peaks: Sequence[float]) -> tuple[float, flo
 
 
 def _large(large: Encoded, item: Item) -> str:
-    parts = {name: html.encoded(getattr(large, name)) for name in ("picture", "overlay", "truth")}
+    parts = {name: html.base64_text(getattr(large, name)) for name in ("picture", "overlay", "truth")}
     return html.plain_json(parts | {"heat": large.heat, "outlines": outlines(item)})
 
 
@@ -191,8 +193,8 @@ def _good_blocks(goods: GoodParts, named: Iterable[int], enlarged: set[int]) -> 
     """The good parts that something looks like."""
     for number in sorted(named):
         small, large = goods.encoded(number)
-        parts = {"name": goods.names[number], "small": html.encoded(small)}
-        parts |= {"large": html.encoded(large)} if number in enlarged else {}
+        parts = {"name": goods.names[number], "small": html.base64_text(small)}
+        parts |= {"large": html.base64_text(large)} if number in enlarged else {}
         yield from html.text_block(f"good-{number}", [html.plain_json(parts)])
 
 
