@@ -65,6 +65,7 @@ class Pool(nn.Module):
         super().__init__()
         self.name, self.sha256, self.depth = encoder.name, encoder.sha256, encoder.depth
         self.image_size, self.patch_size = encoder.image_size, encoder.patch_size
+        self.can, self.width, self.widths = encoder.can, encoder.width, encoder.widths
         found = [encoder(batch, layers=layers).patches for batch in images]
         self.layers = {layer: torch.cat([each[at] for each in found]) for at, layer in enumerate(layers)}
 

@@ -195,7 +195,7 @@ def look(detector: Detector, encoder: Encoder, paths: list[Path]) -> Seen:
         for _, images in loaded(paths, detector):
             found.append(detector(images))
             patches.append(patch_descriptors(encoder, images))
-    scores, maps = (torch.cat(each) for each in zip(*found, strict=True))
+    scores, maps = (torch.cat(each) for each in zip(*(each[:2] for each in found), strict=True))
     return Seen(Prediction(scores, maps), torch.cat(patches))
 
 
