@@ -69,7 +69,7 @@ def encoders() -> str:
 
 def layouts() -> str:
     """Every layout of a data set."""
-    return table(("layout", "looked for"), ((f"`{name}`", looked) for name, looked in data.described()))
+    return table(("layout", "looked for"), ((f"`{name}`", looked) for name, looked in data.descriptions()))
 
 
 def public() -> str:

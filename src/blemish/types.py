@@ -29,7 +29,7 @@ class Sample:
 
     image: Path
     label: str = ""
-    mask: Path | None = None
+    masks: tuple[Path, ...] = ()  # of its defects; joined, they are the truth
     category: str = ""
 
     @property

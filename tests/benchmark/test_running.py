@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from tests.support.made import PLAN, category, data_set, here, planned
 
 from blemish.benchmark import running
@@ -163,11 +164,11 @@ def test_a_data_set_that_breaks_fails_alone(tmp_path: Path) -> None:
     category(tmp_path / "parts" / "bolt", masks=True)
     category(tmp_path / "parts" / "nut")
     trials = planned(tmp_path)
-    (tmp_path / "parts/bolt/ground_truth/spot/0_mask.png").unlink()
+    Image.new("L", (7, 5)).save(tmp_path / "parts/bolt/ground_truth/spot/0_mask.png")
     results = list(run_trials(trials, tmp_path / "out", attempt=here))
     errors = [each.error for each in results if isinstance(each, Failed)]
     assert len(errors) == 2
-    assert all("without a mask" in error for error in errors)
+    assert all("0_mask.png is no mask for" in error for error in errors)
     assert sum(isinstance(each, Finished) for each in results) == 2
 
 

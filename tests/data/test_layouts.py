@@ -13,11 +13,25 @@ from tests.support import trees
 
 from blemish import data
 from blemish.errors import BadData, MissingExtra, UnknownName
+from blemish.notices import gather
 
 Tally = dict[tuple[str, bool], int]
 TREES: dict[str, tuple[Callable[[Path], object], list[str], Tally, Tally]] = {
     "mvtec": (trees.mvtec, ["bottle", "cable"], {("good", False): 6}, {("good", False): 6, ("crack", True): 4}),
     "mpdd": (trees.mvtec, ["bottle", "cable"], {("good", False): 6}, {("good", False): 6, ("crack", True): 4}),
+    "mvtec-ad-2": (trees.mvtec_ad_2, ["can", "rice"], {("good", False): 4}, {("good", False): 2, ("bad", True): 4}),
+    "mvtec-loco": (
+        trees.mvtec_loco,
+        ["juice_bottle", "pushpins"],
+        {("good", False): 4},
+        {("good", False): 2, ("logical_anomalies", True): 2, ("structural_anomalies", True): 2},
+    ),
+    "autovi": (
+        trees.autovi,
+        ["pipe_clip", "tank_screw"],
+        {("good", False): 4},
+        {("good", False): 2, ("missing", True): 2},
+    ),
     "btad": (trees.btad, ["01", "02"], {("good", False): 4}, {("good", False): 4, ("ko", True): 4}),
     "visa": (trees.visa, ["candle", "pcb1"], {("good", False): 4}, {("good", False): 2, ("anomaly", True): 2}),
     "kolektorsdd": (trees.kolektorsdd, [], {("good", False): 8}, {("good", False): 2, ("defect", True): 5}),
@@ -50,9 +64,9 @@ def planted(layout: str, home: Path) -> Path:
     return made if isinstance(made, Path) else home
 
 
-def tally(root: Path, layout: str | None, split: data.Split, category: str | None = None) -> Tally:
+def tally(root: Path, layout: str | None, split: str, category: str | None = None) -> Tally:
     found = data.samples(root, layout=layout, split=split, category=category)
-    return dict(Counter((sample.label, sample.mask is not None) for sample in found))
+    return dict(Counter((sample.label, bool(sample.masks)) for sample in found))
 
 
 def test_every_layout_has_a_tree_here() -> None:
@@ -73,7 +87,7 @@ def test_samples_are_files_in_a_stable_order_and_no_split_shares_one(layout: str
     root = planted(layout, tmp_path)
     train, test = (data.samples(root, layout=layout, split=split) for split in ("train", "test"))
     assert all(sample.image.is_file() for sample in train + test)
-    assert all(sample.mask is None or sample.mask.is_file() for sample in train + test)
+    assert all(mask.is_file() for sample in train + test for mask in sample.masks)
     assert train == data.samples(root, layout=layout, split="train")
     assert not {sample.image for sample in train} & {sample.image for sample in test}
 
@@ -81,11 +95,12 @@ def test_samples_are_files_in_a_stable_order_and_no_split_shares_one(layout: str
 @pytest.mark.parametrize("layout", TREES)
 def test_a_mask_belongs_to_the_picture_of_its_name(layout: str, tmp_path: Path) -> None:
     root = planted(layout, tmp_path)
-    masked = [sample for sample in data.samples(root, layout=layout) if sample.mask]
+    masked = [sample for sample in data.samples(root, layout=layout) if sample.masks]
     assert masked
     for sample in masked:
-        assert sample.mask is not None
-        assert sample.mask.stem.startswith(sample.image.stem)
+        for mask in sample.masks:
+            own = mask.parent if layout in ("mvtec-loco", "autovi") else mask
+            assert own.stem.startswith(sample.image.stem)
         assert sample.category in (*TREES[layout][1], "")
 
 
@@ -117,8 +132,12 @@ def test_a_root_without_the_layout_says_what_was_looked_for(layout: str, tmp_pat
 
 
 def test_a_root_of_no_layout_lists_what_each_needs(tmp_path: Path) -> None:
-    with pytest.raises(BadData, match=r"none of the known layouts: visa: split_csv/1cls.csv; .*folder: pictures"):
+    with pytest.raises(BadData, match="none of the known layouts") as error:
         data.samples(tmp_path)
+    first, *lines = str(error.value).splitlines()
+    assert str(tmp_path) in first
+    assert [line.strip().partition(":")[0] for line in lines] == list(data.LAYOUTS)
+    assert all(len(line) < 120 for line in lines)
 
 
 def test_a_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
@@ -129,8 +148,9 @@ def test_a_root_that_does_not_exist_is_refused(tmp_path: Path) -> None:
 def test_unknown_layouts_and_splits_list_the_choices(tmp_path: Path) -> None:
     with pytest.raises(UnknownName, match="choose one of visa"):
         data.samples(tmp_path, layout="imagenet")
-    with pytest.raises(UnknownName, match="train or test"):
-        data.samples(tmp_path, split="val")  # type: ignore[arg-type]
+    trees.folder(tmp_path)
+    with pytest.raises(UnknownName, match="choose one of train, test"):
+        data.samples(tmp_path, split="val")
 
 
 def test_a_category_folder_can_itself_be_the_root(tmp_path: Path) -> None:
@@ -142,10 +162,6 @@ def test_a_category_folder_can_itself_be_the_root(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("layout", "gone"),
     [
-        ("mvtec", "bottle/ground_truth/crack/001_mask.png"),
-        ("btad", "01/ground_truth/ko/0001.png"),
-        ("mtd", "MT_Uneven/Imgs/exp1_num_0.png"),
-        ("folder", "masks/scratch/0.png"),
         ("kolektorsdd", "kos01/Part1_label.bmp"),
         ("kolektorsdd2", "test/20001_GT.png"),
         ("visa", "pcb1/Data/Masks/Anomaly/000.png"),
@@ -153,11 +169,29 @@ def test_a_category_folder_can_itself_be_the_root(tmp_path: Path) -> None:
         ("table", "cap/9_mask.png"),
     ],
 )
-def test_a_mask_that_is_missing_beside_others_is_named(layout: str, gone: str, tmp_path: Path) -> None:
+def test_a_mask_that_a_list_names_and_that_is_missing_is_named(layout: str, gone: str, tmp_path: Path) -> None:
     root = planted(layout, tmp_path)
     (tmp_path / gone).unlink()
     with pytest.raises(BadData, match=Path(gone).stem.removesuffix("_mask").removesuffix("_label")):
         data.samples(root, layout=layout)
+
+
+@pytest.mark.parametrize(
+    ("layout", "gone"),
+    [
+        ("mvtec", "bottle/ground_truth/crack/001_mask.png"),
+        ("btad", "01/ground_truth/ko/0001.png"),
+        ("mtd", "MT_Uneven/Imgs/exp1_num_0.png"),
+        ("folder", "masks/scratch/0.png"),
+    ],
+)
+def test_a_defect_without_a_mask_has_none_and_the_others_keep_theirs(layout: str, gone: str, tmp_path: Path) -> None:
+    root = planted(layout, tmp_path)
+    before = Counter({key: count for key, count in tally(root, layout, "test").items() if key[1]})
+    (tmp_path / gone).unlink()
+    after = Counter({key: count for key, count in tally(root, layout, "test").items() if key[1]})
+    assert (before - after).total() == 1
+    assert sum(tally(root, layout, "test").values()) == before.total() + tally(root, layout, "test")[("good", False)]
 
 
 @pytest.mark.parametrize(("layout", "masks"), [("mvtec", "*/ground_truth"), ("folder", "masks")])
@@ -165,7 +199,7 @@ def test_a_data_set_without_any_mask_is_read(layout: str, masks: str, tmp_path: 
     root = planted(layout, tmp_path)
     for place in root.glob(masks):
         shutil.rmtree(place)
-    assert all(sample.mask is None for sample in data.samples(root, layout=layout))
+    assert all(not sample.masks for sample in data.samples(root, layout=layout))
 
 
 @pytest.mark.parametrize("layout", ["visa", "realiad", "table"])
@@ -255,13 +289,16 @@ def test_a_table_that_cannot_be_understood_is_refused(rows: list[list[str]], mes
 
 def test_a_csv_that_is_not_text_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_bytes(b"image\n\xff\xfe.png\n")
+    with pytest.raises(BadData, match="does not exist"):  # some bytes are letters everywhere
+        data.samples(tmp_path / "t.csv")
+    (tmp_path / "t.csv").write_bytes(b"image\n\xff\xfe\x81.png\n")
     with pytest.raises(BadData, match="UTF-8"):
         data.samples(tmp_path / "t.csv")
 
 
 def test_a_visa_csv_without_its_columns_is_refused(tmp_path: Path) -> None:
     trees.write_csv(tmp_path / "split_csv/1cls.csv", [["object", "image"], ["candle", "1.JPG"]])
-    with pytest.raises(BadData, match="columns image, label, mask, object, split"):
+    with pytest.raises(BadData, match="no column label, mask, split; its columns are object, image"):
         data.samples(tmp_path)
 
 
@@ -292,3 +329,32 @@ def test_parquet_without_pyarrow_says_how_to_install_it(tmp_path: Path, monkeypa
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(MissingExtra, match=r"pip install 'blemish\[parquet\]'"):
         data.samples(tmp_path / "t.parquet")
+
+
+def test_the_private_splits_of_mvtec_ad_2_are_pictures_of_which_nothing_is_known(tmp_path: Path) -> None:
+    trees.mvtec_ad_2(tmp_path)
+    for split in ("test_private", "test_private_mixed"):
+        assert tally(tmp_path, None, split) == {("", False): 4}
+    assert tally(tmp_path, None, "test_public") == tally(tmp_path, None, "test")
+    assert tally(tmp_path, None, "validation") == {("good", False): 2}
+
+
+def test_it_is_said_which_split_of_mvtec_ad_2_is_measured(tmp_path: Path) -> None:
+    trees.mvtec_ad_2(tmp_path)
+    with gather() as notices:
+        data.samples(tmp_path)
+    (line,) = notices.lines()
+    assert "test_public" in line
+    assert "test_private" in line
+
+
+@pytest.mark.parametrize("layout", ["mvtec-loco", "autovi"])
+def test_all_masks_of_a_picture_are_its_masks(layout: str, tmp_path: Path) -> None:
+    trees.mvtec_loco(tmp_path) if layout == "mvtec-loco" else trees.autovi(tmp_path)
+    masks = {len(sample.masks) for sample in data.samples(tmp_path) if sample.is_anomalous}
+    assert masks == {2}
+
+
+def test_the_validation_split_of_mvtec_loco_is_good(tmp_path: Path) -> None:
+    trees.mvtec_loco(tmp_path)
+    assert tally(tmp_path, None, "validation") == {("good", False): 2}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.data.sampling import held_out, normals, shots
+from blemish.data.sampling import hold_out, normals, shots
 from blemish.errors import BadData, BadInput
 from blemish.types import Sample
 
@@ -51,7 +51,7 @@ def test_normals_are_the_samples_labelled_good() -> None:
 
 def test_four_fifths_of_the_good_and_no_defect_are_learned_from() -> None:
     everything = [*SAMPLES, *DEFECTS, Sample(Path("unknown.png"))]
-    train, test = held_out(everything, "train"), held_out(everything, "test")
+    train, test = hold_out(everything, "train"), hold_out(everything, "test")
     assert len(train) == 16
     assert normals(train) == train
     assert sorted(map(str, train + test)) == sorted(map(str, everything))
@@ -59,5 +59,5 @@ def test_four_fifths_of_the_good_and_no_defect_are_learned_from() -> None:
 
 def test_groups_are_never_divided() -> None:
     everything = [*SAMPLES, *DEFECTS]
-    train, test = (held_out(everything, split, group=lambda path: path.stem[:2]) for split in ("train", "test"))
+    train, test = (hold_out(everything, split, group=lambda path: path.stem[:2]) for split in ("train", "test"))
     assert not {s.image.stem[:2] for s in normals(train)} & {s.image.stem[:2] for s in normals(test)}

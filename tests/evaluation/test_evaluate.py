@@ -63,7 +63,7 @@ def samples(folder: Path, pictures: Pictures, *, masks: bool = True) -> list[Sam
         image, truth = folder / f"{number}.png", folder / f"{number}_mask.png"
         Image.fromarray(np.repeat(pixels(seed, label)[..., None], 3, 2)).save(image)
         Image.fromarray(mask(seed, label).astype(np.uint8) * 255).save(truth)
-        made.append(Sample(image, label, truth if masks and label != GOOD else None))
+        made.append(Sample(image, label, (truth,) if masks and label != GOOD else ()))
     return made
 
 

@@ -33,7 +33,7 @@ def recipe(folder: Path) -> Recipe:
 def samples(folder: Path) -> list[Sample]:
     fine = [Sample(path, GOOD) for path in good(folder / "new", 3, first=60)]
     masks = [mask(folder / "masks" / f"{at}.png", (8 + 8 * at, 44 - 8 * at)) for at in range(2)]
-    return fine + [Sample(path, "spot", each) for path, each in zip(spots(folder / "new", 2), masks, strict=True)]
+    return fine + [Sample(path, "spot", (each,)) for path, each in zip(spots(folder / "new", 2), masks, strict=True)]
 
 
 def test_verdicts_are_those_of_the_thresholds(recipe: Recipe, folder: Path) -> None:

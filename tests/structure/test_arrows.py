@@ -11,7 +11,7 @@ import pytest
 from tests.structure.source import FILES, MODULES, ROOT, imported, imported_at_once, name, nodes
 
 RANKS = (
-    {"types", "errors"},
+    {"types", "errors", "notices"},
     {"files"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},

@@ -56,7 +56,7 @@ def sample(label: str, folder: Path) -> Sample:
     truth = folder / "truth" / "mask.png"
     truth.parent.mkdir(exist_ok=True)
     Image.fromarray(mask()).save(truth)
-    return Sample(Path(), label, truth)
+    return Sample(Path(), label, (truth,))
 
 
 def labelled(count: int) -> list[tuple[Inspected, str]]:

@@ -21,7 +21,8 @@ def deep(channels: int, seed: int = 0) -> NDArray[np.uint16]:
     return np.random.default_rng(seed).integers(0, 65536, (13, 11, channels), dtype=np.uint16)
 
 
-def _chunk(name: bytes, data: bytes) -> bytes:
+def chunk(name: bytes, data: bytes) -> bytes:
+    """A part of a PNG."""
     return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
 
 
@@ -36,8 +37,8 @@ def png(samples: NDArray[Any], colour_type: int, *chunks: tuple[bytes, bytes], h
         for number, (row, before) in enumerate(zip(rows, above, strict=True))
     )
     head = struct.pack(">IIBBBBB", width, height, samples.itemsize * 8, colour_type, 0, 0, 0)
-    parts = [_chunk(b"IHDR", head), *(_chunk(*chunk) for chunk in chunks), _chunk(b"IDAT", zlib.compress(filtered))]
-    return b"".join([b"\x89PNG\r\n\x1a\n", *parts, _chunk(b"IEND", b"")])
+    parts = [chunk(b"IHDR", head), *(chunk(*each) for each in chunks), chunk(b"IDAT", zlib.compress(filtered))]
+    return b"".join([b"\x89PNG\r\n\x1a\n", *parts, chunk(b"IEND", b"")])
 
 
 def tiff(samples: NDArray[Any], photometric: int, *, order: str = "<", planar: int = 1, **tags: int) -> bytes:

@@ -34,6 +34,41 @@ def mvtec(root: Path) -> None:
             mask(root / category / f"ground_truth/crack/{number:03}_mask.png")
 
 
+def mvtec_ad_2(root: Path) -> None:
+    for category in ("can", "rice"):
+        home = root / category
+        for number in range(2):
+            picture(home / f"train/good/{number:03}_regular.png")
+            picture(home / f"test_private/{number:03}_regular.png")
+            picture(home / f"test_private_mixed/{number:03}_mixed.png")
+            picture(home / f"test_public/bad/{number:03}_shift_1.png")
+            mask(home / f"test_public/ground_truth/bad/{number:03}_shift_1_mask.png")
+        picture(home / "validation/good/000_regular.png")
+        picture(home / "test_public/good/000_overexposed.png")
+
+
+def mvtec_loco(root: Path) -> None:
+    for category in ("juice_bottle", "pushpins"):
+        _several_masks(root / category, ("logical_anomalies", "structural_anomalies"), "{:03}.png")
+        picture(root / category / "validation/good/000.png")
+
+
+def autovi(root: Path) -> None:
+    for category in ("pipe_clip", "tank_screw"):
+        _several_masks(root / category, ("missing",), "{:04}.png")
+
+
+def _several_masks(home: Path, types: tuple[str, ...], name: str) -> None:
+    for number in range(2):
+        picture(home / "train/good" / name.format(number))
+    picture(home / "test/good" / name.format(0))
+    for kind in types:
+        picture(home / "test" / kind / name.format(0))
+        for number in range(2):
+            mask(home / "ground_truth" / kind / Path(name.format(0)).stem / name.format(number), value=200 + number)
+    (home / "defects_config.json").write_text("[]")
+
+
 def btad(root: Path) -> None:
     for category, kind in (("01", "bmp"), ("02", "png")):
         for number in range(2):

@@ -17,11 +17,11 @@ import torch
 from blemish import __version__, data, encoders
 from blemish.benchmark.plan import Planned
 from blemish.benchmark.trial import Measured, measure, peak_memory
-from blemish.data import Split
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
 from blemish.fitting import Watch, unwatched
+from blemish.notices import hush
 
 GO_ON = "make room, and go on by the same command"
 
@@ -109,10 +109,11 @@ def _seen(encoder: str, precision: Precision) -> dict[str, str]:
 def _listed(root: Path, layout: str | None, category: str | None) -> str:
     """A sum over the pictures of both splits that does not depend on where the data set lies."""
     total = sha256()
-    splits: tuple[Split, ...] = ("train", "test")
-    for split in splits:
-        for sample in data.samples(root, layout=layout, category=category, split=split):
-            files = [(path.parts[-3:], path.stat().st_size) for path in (sample.image, sample.mask) if path]
+    for split in data.SPLITS:
+        with hush():  # each trial lists them again
+            samples = data.samples(root, layout=layout, category=category, split=split)
+        for sample in samples:
+            files = [(path.parts[-3:], path.stat().st_size) for path in (sample.image, *sample.masks)]
             total.update(repr((split, sample.label, files)).encode())
     return total.hexdigest()[:16]
 

@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from blemish.errors import BadInput
+from blemish.data.rows import read_text
+from blemish.errors import BadData, BadInput
 
 Fits = Callable[[Any], bool]
 
@@ -75,14 +76,15 @@ class Section:
 
 
 def read_toml(path: Path, example: str) -> Section:
-    """The whole of a file; raises BadInput when it is not TOML."""
+    """The whole of a file in any usual encoding; raises BadInput when it is not TOML."""
     try:
-        return Section(path, "", tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise BadInput(
-            f"{path} cannot be read ({error.strerror}): give the path of a plan, such as {example}"
-        ) from error
-    except ValueError as error:  # of TOML, or of UTF-8
+        text = read_text(path)
+        if not text.strip():
+            raise BadInput(f"{path} is not TOML (it is empty): {example} shows a plan")
+        return Section(path, "", tomllib.loads(text))
+    except BadData as error:
+        raise BadInput(f"{error}; {example} shows a plan") from error
+    except tomllib.TOMLDecodeError as error:
         raise BadInput(f"{path} is not TOML ({error}): correct it, {example} shows a plan") from error
 
 

@@ -225,7 +225,7 @@ def _category(planned: Planned) -> str:
 
 
 def _notes(finished: Sequence[Finished]) -> list[str]:
-    """Each once: what to know of an encoder, thresholds that could not be had, pictures that could not be read."""
+    """Each once: what to know of an encoder and of the data, thresholds that could not be had, unreadable pictures."""
     notes: dict[str, None] = {}
     for each in finished:
         where = " ".join(dict.fromkeys(filter(None, (each.planned.data, each.planned.trial.category))))
@@ -233,6 +233,7 @@ def _notes(finished: Sequence[Finished]) -> list[str]:
             notes[each.outcome["note"]] = None
         if each.outcome["threshold"] is None:
             notes[f"{where}: no good part could be held out, so there is no threshold and there are no verdicts"] = None
+        notes |= dict.fromkeys(f"{where}: {said}" for said in each.outcome.get("notes", ()))
         for bad in each.outcome["unreadable"]:
             notes[f"{where}: not inspected: {bad['error']}"] = None
     return list(notes)

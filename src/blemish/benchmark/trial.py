@@ -21,8 +21,10 @@ from blemish.benchmark.verdicts import Rates, rates
 from blemish.calibration.thresholds import calibrate_on_average
 from blemish.data.sampling import normals, shots
 from blemish.evaluation import evaluate as evaluation
+from blemish.evaluation.evidence import examine
 from blemish.fitting import Watch, unwatched
 from blemish.inspection import Unreadable
+from blemish.notices import gather
 from blemish.recipes.holdout import score_parts
 from blemish.recipes.update import Reading
 from blemish.runs.decision import Decided
@@ -48,10 +50,18 @@ class Parts(NamedTuple):
 
 
 def measure(planned: Planned, watch: Watch = unwatched) -> Measured:
-    """Learn, score the parts held out, then the test split."""
+    """Learn, score the parts held out, then the test split; what is odd about all of them is in `notes`."""
+    with gather() as notices:
+        found = _measure(planned, watch)
+    return found._replace(outcome=found.outcome | {"notes": notices.lines()})
+
+
+def _measure(planned: Planned, watch: Watch) -> Measured:
     encoder = encoders.load(planned.trial.encoder, precision=planned.precision)
     trial = replace(planned.trial, encoder=encoder)
     parts = split_parts(trial)
+    test = evaluation.test_samples(trial)
+    examine(test, [sample.image for sample in (*parts.learned, *parts.held)])
     bad: list[Unreadable] = []
     start = time.perf_counter()
     detector = evaluation.fit_trial(trial, parts.learned, watch=watch, unreadable=bad)
@@ -61,7 +71,6 @@ def measure(planned: Planned, watch: Watch = unwatched) -> Measured:
     held = _scored(judge, parts.held, trial, watch, bad)
     decided = calibrate_on_average([line["score"] for line in held], planned.alpha) if held else None
     tested = _Lines()
-    test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
     report = evaluation.evaluate(
         detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=[tested]
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,13 +41,11 @@ def agreement(table: Path, good: str, as_json: bool) -> None:
 
 def _read(table: Path) -> tuple[list[str], list[list[list[str]]], list[str]]:
     """Appraisers, judgements (parts, appraisers, repeats) and references; raises BadData for a table with gaps."""
-    try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise BadData(f"{table} cannot be read as csv: {error}") from error
-    if not rows or any(row.get(name) in (None, "") for row in rows for name in COLUMNS):
-        raise BadData(f"{table} needs the columns {', '.join(COLUMNS)}, and something in each of them in every row")
+    from blemish.data.rows import read_csv
+
+    rows = read_csv(table, COLUMNS)
+    if any(not row[name] for row in rows for name in COLUMNS):
+        raise BadData(f"{table} needs something in the columns {', '.join(COLUMNS)} in every row")
     parts, names = (list(dict.fromkeys(row[name] for row in rows)) for name in COLUMNS[:2])
     known: dict[str, str] = {}
     judged: dict[tuple[str, str], list[str]] = {(part, name): [] for part in parts for name in names}

@@ -21,6 +21,7 @@ from blemish.cli.options import (
     view_of,
 )
 from blemish.errors import BadData, BlemishError
+from blemish.notices import gather
 
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Report, Trial
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 @click.argument("root", type=click.Path(path_type=Path))
 @click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
 @click.option("--category", metavar="NAME", help="One category; each of them on its own if left out.")
+@click.option("--split", default="test", show_default=True, help="What is measured on, if the layout has others.")
 @click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
@@ -49,6 +51,7 @@ def evaluate(
     root: Path,
     layout: str | None,
     category: str | None,
+    split: str,
     shots: int | None,
     seed: int,
     product: str | None,
@@ -58,14 +61,14 @@ def evaluate(
 ) -> None:
     """Measure a method, or a recipe with its verdicts, on a labelled data set.
 
-    Good parts are drawn from the training split; everything is measured on the test split, each metric with its 95 %
+    Good parts are drawn from the training split; everything is measured on another, each metric with its 95 %
     bootstrap interval; of several categories their mean as well. With --recipe nothing is learned: its verdicts are
     counted by type and size with exact intervals, and test pictures that taught it are left out. Exit status: 0, or 3
     when some pictures are unreadable; 1 failure, also of one category only; 2 wrong usage.
     """
     if recipe:
         refuse_frozen("shots", "seed")
-        _evaluate_recipe(recipe, root, layout, category, chosen, page, as_json)
+        _evaluate_recipe(recipe, root, (layout, category, split), chosen, page, as_json)
         return
     from blemish import encoders
     from blemish.evaluation import evaluate as evaluation
@@ -84,6 +87,7 @@ def evaluate(
         arguments=arguments_of(chosen.arguments),
         view=view_of(chosen),
         batch_size=chosen.batch_size,
+        split=split,
     )
     with watching() as watch:
         reports, failed = _run_each(trial, watch, page, encoders.note(encoder))
@@ -154,21 +158,27 @@ def _tell(
 
 
 def _evaluate_recipe(
-    path: Path, root: Path, layout: str | None, category: str | None, chosen: Chosen, page: Path | None, as_json: bool
+    path: Path,
+    root: Path,
+    what: tuple[str | None, str | None, str],
+    chosen: Chosen,
+    page: Path | None,
+    as_json: bool,
 ) -> None:
+    """what: layout, category and split."""
     from blemish import data, encoders
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
     seen_by = recipes.encoders_of(recipe, chosen.encoder)
     encoder = seen_by[recipes.ENCODER]
-    samples = data.samples(root, layout=layout, category=category, split="test")
     note = encoders.note(encoder)
-    with watching() as watch:
+    with gather() as notices, watching() as watch:
+        samples = data.samples(root, layout=what[0], category=what[1], split=what[2])
         found = _validate(recipe, recipes.detector(recipe, seen_by), samples, chosen.batch_size, watch, page, note)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
     if as_json:
-        say(json.dumps(found.as_json() | about))
+        say(json.dumps(found.as_json() | about | {"notes": notices.lines()}))
     else:
         say(", ".join(f"{key} {value}" for key, value in about.items()))
         _print_report(path.name, found.report)
@@ -204,10 +214,11 @@ def _print_report(name: str, report: Report) -> None:
 
     values = report.as_json()
     measured = [key for key in METRICS if values[key]]
-    rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high"))) for key in measured]
+    rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high")), "") for key in measured]
+    rows += [(key, "", "", "", why) for key, why in report.whole.missing.items()]
     learned = f", {report.shots} good parts learned" if report.shots else ""
     say(f"\n{name}: {report.whole.n_normal} good, {report.whole.n_anomalous} anomalous{learned}")
-    print_table(("metric", "value", "low", "high"), rows)
+    print_table(("metric", "value", "low", "high", "why there is none" if report.whole.missing else ""), rows)
     if len(report.types) > 1:
         print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
     say(f"{report.seconds_per_image:.3f} s an image")

@@ -10,6 +10,7 @@ import click
 from blemish import __version__
 from blemish.cli.console import print_table, printable, say
 from blemish.errors import BlemishError
+from blemish.notices import gather
 
 ELSEWHERE = {
     "agreement": "blemish.cli.agreement",
@@ -40,11 +41,15 @@ class _Group(click.Group):
         return found
 
     def invoke(self, context: click.Context) -> Any:
-        """Run the command."""
-        try:
-            return super().invoke(context)
-        except BlemishError as error:
-            raise click.ClickException(printable(str(error))) from error
+        """Run the command, and say at its end what was odd."""
+        with gather() as notices:
+            try:
+                return super().invoke(context)
+            except BlemishError as error:
+                raise click.ClickException(printable(str(error))) from error
+            finally:
+                for line in notices.lines():
+                    say(f"note: {line}", err=True)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -64,7 +69,7 @@ def list_(what: str) -> None:
     if what == "methods":
         print_table(("method", *catalog.COLUMNS), [(name, *card.row()) for name, card in catalog.METHODS.items()])
     elif what == "layouts":
-        print_table(("layout", "looked for"), data.described())
+        print_table(("layout", "looked for"), data.descriptions())
     else:
         print_table(("encoder", "kind", "from", "licence"), rows())
         say(CARD.read_text(encoding="utf-8"))

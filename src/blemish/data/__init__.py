@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import Literal, Protocol, cast
+from typing import Protocol, cast
 
 from blemish.errors import BadData, UnknownName
 from blemish.types import Sample
 
-Split = Literal["train", "test"]
+SPLITS = ("train", "test")
+"""Of a layout that does not name others."""
 
 LAYOUTS = {  # tried in this order by `detect`: a layout comes before those whose folders it would also satisfy
     "visa": "blemish.data.visa",
@@ -24,6 +25,9 @@ LAYOUTS = {  # tried in this order by `detect`: a layout comes before those whos
     "dagm": "blemish.data.dagm",
     "mtd": "blemish.data.mtd",
     "btad": "blemish.data.btad",
+    "mvtec-ad-2": "blemish.data.mvtec_ad_2",
+    "mvtec-loco": "blemish.data.mvtec_loco",
+    "autovi": "blemish.data.autovi",
     "mvtec": "blemish.data.mvtec",
     "mpdd": "blemish.data.mvtec",  # published in MVTec's layout
     "table": "blemish.data.table",
@@ -44,22 +48,25 @@ class Layout(Protocol):
         """Names of the objects, sorted; none where the layout has no such level."""
         ...
 
-    def samples(self, root: Path, category: str | None, split: Split) -> list[Sample]:
+    def samples(self, root: Path, category: str | None, split: str) -> list[Sample]:
         """Samples of one category, or of all of them when it is None; root must match."""
         ...
 
 
 def samples(
-    root: str | Path, *, layout: str | None = None, category: str | None = None, split: Split = "test"
+    root: str | Path, *, layout: str | None = None, category: str | None = None, split: str = "test"
 ) -> list[Sample]:
     """The samples of a split, of every category unless one is named; a layout that is not named is detected.
 
     UnknownName lists the choices when a layout, category or split does not exist. BadData says what is missing when
-    root lacks the layout, names a picture that is not there, or has masks for some defects only.
+    root lacks the layout or names a picture that is not there. A defect without a mask has none, and masks that fit no
+    picture are said.
     """
-    if split not in ("train", "test"):
-        raise UnknownName(f"split {split!r} does not exist: choose train or test")
-    return _reader(Path(root), layout).samples(Path(root), category, split)
+    reader = _reader(Path(root), layout)
+    known: tuple[str, ...] = getattr(reader, "SPLITS", SPLITS)
+    if split not in known:
+        raise UnknownName(f"split {split!r} does not exist here: choose one of {', '.join(known)}")
+    return reader.samples(Path(root), category, split)
 
 
 def categories(root: str | Path, *, layout: str | None = None) -> list[str]:
@@ -67,7 +74,7 @@ def categories(root: str | Path, *, layout: str | None = None) -> list[str]:
     return _reader(Path(root), layout).categories(Path(root))
 
 
-def described() -> list[tuple[str, str]]:
+def descriptions() -> list[tuple[str, str]]:
     """Every layout and what it is recognised by."""
     return [(name, _load(name).LOOKED_FOR) for name in LAYOUTS]
 
@@ -77,8 +84,8 @@ def detect(root: str | Path) -> str:
     for name in LAYOUTS:
         if _load(name).matches(Path(root)):
             return name
-    wanted = "; ".join(f"{name}: {_load(name).LOOKED_FOR}" for name in LAYOUTS)
-    raise BadData(f"{root} has none of the known layouts: {wanted}")
+    wanted = "".join(f"\n  {name}: {looked_for}" for name, looked_for in descriptions())
+    raise BadData(f"{root} has none of the known layouts. Looked for was:{wanted}")
 
 
 def _reader(root: Path, layout: str | None) -> Layout:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import checked, chosen, folders, labelled
+from blemish.data.files import choose, folders
+from blemish.data.truth import kinds, mask_folders, samples_in
 from blemish.types import Sample
 
 LOOKED_FOR = "CATEGORY/train/ok and CATEGORY/test/ko folders"
@@ -25,11 +25,10 @@ def categories(root: Path) -> list[str]:
     return [home.name for home in folders(root) if (home / "train" / "ok").is_dir() and (home / "test").is_dir()]
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """Defects are all labelled "ko"."""
-    return [sample for name in chosen(categories(root), category) for sample in _category(root / name, split)]
+    return [sample for name in choose(categories(root), category) for sample in _category(root / name, split)]
 
 
-def _category(home: Path, split: Split) -> list[Sample]:
-    masks = home / "ground_truth"
-    return checked(s for kind in folders(home / split) for s in labelled(kind, masks / kind.name, home.name))
+def _category(home: Path, split: str) -> list[Sample]:
+    return samples_in(kinds(home / split), mask_folders(home) if split == "test" else (), home.name)

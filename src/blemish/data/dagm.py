@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import chosen, folders, pictures
+from blemish.data.files import choose, folders, pictures
 from blemish.types import GOOD, Sample
 
 LOOKED_FOR = "ClassN folders of Train and Test, each with a Label folder"
@@ -26,11 +25,11 @@ def categories(root: Path) -> list[str]:
     return [home.name for home in sorted(homes, key=lambda home: (len(home.name), home.name))]
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """As published, so that train holds defects too; all are labelled "defect"."""
     return [
         sample
-        for name in chosen(categories(root), category)
+        for name in choose(categories(root), category)
         for sample in _samples(root / name / split.capitalize(), name)
     ]
 
@@ -38,7 +37,7 @@ def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
 def _samples(folder: Path, category: str) -> list[Sample]:
     masks = {path.stem.lower(): path for path in pictures(folder / "Label")}
     found = [(image, masks.get(f"{image.stem}_label".lower())) for image in pictures(folder)]
-    return [Sample(image, "defect" if mask else GOOD, mask, category) for image, mask in found]
+    return [Sample(image, "defect" if mask else GOOD, (mask,) if mask else (), category) for image, mask in found]
 
 
 def _has_labels(home: Path) -> bool:

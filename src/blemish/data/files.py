@@ -1,22 +1,25 @@
-"""What the readers of layouts share: listing, choosing a category, finding masks, checking."""
+"""What the readers of layouts share: listing, choosing a category, asking for a file."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from blemish.errors import BadData, UnknownName
-from blemish.types import GOOD, Sample
+from blemish.images import SUFFIXES
+from blemish.types import GOOD
 
-PICTURES = {".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"}
 NORMAL_NAMES = {"good", "normal", "ok"}
+
+
+def is_picture(path: Path) -> bool:
+    """Whether a file's name ends like a picture's and is not hidden."""
+    return path.suffix.lower() in SUFFIXES and path.name[0] != "."
 
 
 def pictures(folder: Path) -> list[Path]:
     """Picture files directly in a folder, by name; none when there is no such folder."""
-    if not folder.is_dir():
-        return []
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.name[0] != ".")
+    return sorted(path for path in folder.iterdir() if is_picture(path)) if folder.is_dir() else []
 
 
 def folders(folder: Path) -> list[Path]:
@@ -31,7 +34,7 @@ def label_of(name: str) -> str:
     return GOOD if name.lower() in NORMAL_NAMES else name
 
 
-def chosen(found: Sequence[str], category: str | None) -> list[str]:
+def choose(found: Sequence[str], category: str | None) -> list[str]:
     """The named category, or all of them when it is None; UnknownName lists those found."""
     if category is None:
         return list(found)
@@ -41,34 +44,9 @@ def chosen(found: Sequence[str], category: str | None) -> list[str]:
     return [category]
 
 
-def labelled(folder: Path, masks: Path, category: str = "") -> list[Sample]:
-    """Pictures of a folder named after its label; a defect's mask is NAME_mask.* or NAME.* in `masks`."""
-    label = label_of(folder.name)
-    stems = {} if label == GOOD else {path.stem: path for path in pictures(masks)}
-    return [
-        Sample(path, label, stems.get(f"{path.stem}_mask") or stems.get(path.stem), category)
-        for path in pictures(folder)
-    ]
-
-
-def checked(samples: Iterable[Sample]) -> list[Sample]:
-    """The samples, unless some defects have a mask and others not: BadData names the first without.
-
-    A defect without a mask would count as all good in pixel metrics, so it is refused instead; no masks at all is fine.
-    """
-    listed = list(samples)
-    defects = [sample for sample in listed if sample.is_anomalous]
-    if any(sample.mask for sample in defects):
-        for sample in defects:
-            if sample.mask is None:
-                raise BadData(
-                    f"{sample.image} is a {sample.label!r} without a mask, but other defects have one: add it"
-                )
-    return listed
-
-
-def existing(path: Path, source: str) -> Path:
-    """The path, if there is a file; BadData tells which table or list names it."""
-    if not path.is_file():
-        raise BadData(f"{source} names {path}, which does not exist: complete the data set or correct the entry")
-    return path
+def require_file(folder: Path, name: str, source: str) -> Path:
+    """The file of that name, which may be written with Windows' separators; BadData tells which list names it."""
+    for path in (folder / name, folder / name.replace("\\", "/")):
+        if path.is_file():
+            return path
+    raise BadData(f"{source} names {folder / name}, which does not exist: complete the data set or correct the entry")

@@ -1,25 +1,24 @@
 """Plain folders: one a class, or pictures of which nothing is known.
 
-good/* (also named normal or ok) and TYPE/*, directly in the root or in images/; masks, where there are any, in
-masks/TYPE or ground_truth/TYPE as NAME.* or NAME_mask.*. Pictures directly in the root are unknowns.
+good/* (also named normal or ok) and TYPE/*, directly in the root or in images/; masks, where there are any, in one of
+the places that `truth` names. Pictures directly in the root are unknowns.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import checked, chosen, folders, labelled, pictures
-from blemish.data.sampling import held_out
+from blemish.data.files import choose, folders
+from blemish.data.sampling import hold_out
+from blemish.data.truth import kinds, mask_folders, samples_in, without_masks
 from blemish.types import Sample
 
 LOOKED_FOR = "pictures in the root, or in one folder a class (good/ for normal ones)"
-MASKS = ("masks", "ground_truth")
 
 
 def matches(root: Path) -> bool:
     """Whether there is a picture in the root or in a folder of a class."""
-    return bool(pictures(root)) or any(pictures(kind) for kind in _kinds(root))
+    return bool(without_masks(root)) or any(without_masks(kind) for kind in kinds(_home(root)))
 
 
 def categories(root: Path) -> list[str]:
@@ -27,14 +26,13 @@ def categories(root: Path) -> list[str]:
     return []
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """Defects and unknowns are test, and a fifth of the good if there are defects, by `sampling.held_out`."""
-    chosen([], category)
-    masks = next((root / name for name in MASKS if (root / name).is_dir()), root / MASKS[0])
-    known = checked(sample for kind in _kinds(root) for sample in labelled(kind, masks / kind.name))
-    return held_out([*(Sample(path) for path in pictures(root)), *known], split)
+    choose([], category)
+    home = _home(root)
+    known = samples_in(kinds(home), mask_folders(*dict.fromkeys((root, home))))
+    return hold_out([*(Sample(path) for path in without_masks(root)), *known], split)
 
 
-def _kinds(root: Path) -> list[Path]:
-    home = root / "images" if folders(root / "images") else root
-    return [kind for kind in folders(home) if kind.name not in MASKS]
+def _home(root: Path) -> Path:
+    return root / "images" if folders(root / "images") else root

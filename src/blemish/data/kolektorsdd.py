@@ -8,10 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import chosen, folders
+from blemish.data.files import choose, folders
 from blemish.data.masks import is_empty
-from blemish.data.sampling import held_out
+from blemish.data.sampling import hold_out
 from blemish.errors import BadData
 from blemish.types import GOOD, Sample
 
@@ -28,21 +27,21 @@ def categories(root: Path) -> list[str]:
     return []
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
-    """Good surfaces of four fifths of the parts are train, by `sampling.held_out`. Reads every label.
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
+    """Good surfaces of four fifths of the parts are train, by `sampling.hold_out`. Reads every label.
 
     Deviation: the published split is three folds for supervised training, which leaves defects in train.
     """
-    chosen([], category)
+    choose([], category)
     found = [_sample(image) for part in _parts(root) for image in sorted(part.glob("*.jpg"))]
-    return held_out(found, split, group=lambda image: image.parent.name)
+    return hold_out(found, split, group=lambda image: image.parent.name)
 
 
 def _sample(image: Path) -> Sample:
     mask = image.with_name(f"{image.stem}_label.bmp")
     if not mask.is_file():
         raise BadData(f"{image} has no {mask.name} beside it: complete the data set")
-    return Sample(image, GOOD) if is_empty(mask) else Sample(image, "defect", mask)
+    return Sample(image, GOOD) if is_empty(mask) else Sample(image, "defect", (mask,))
 
 
 def _parts(root: Path) -> list[Path]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import chosen, pictures
+from blemish.data.files import choose, pictures
 from blemish.data.masks import is_empty
 from blemish.errors import BadData
 from blemish.types import GOOD, Sample
@@ -28,9 +27,9 @@ def categories(root: Path) -> list[str]:
     return []
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """As published, so that train holds defects too. Reads every mask of the split."""
-    chosen([], category)
+    choose([], category)
     return [_sample(path) for path in pictures(root / split) if not path.stem.endswith(SUFFIX)]
 
 
@@ -38,4 +37,4 @@ def _sample(image: Path) -> Sample:
     mask = image.with_name(f"{image.stem}{SUFFIX}.png")
     if not mask.is_file():
         raise BadData(f"{image} has no {mask.name} beside it: complete the data set")
-    return Sample(image, GOOD) if is_empty(mask) else Sample(image, "defect", mask)
+    return Sample(image, GOOD) if is_empty(mask) else Sample(image, "defect", (mask,))

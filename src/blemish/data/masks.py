@@ -1,48 +1,83 @@
-"""Ground-truth masks as boolean arrays."""
+"""Ground-truth masks as boolean arrays of the size of their picture."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from blemish.errors import BadImage
+from blemish.images import Header, read, read_header, turn, unit
 
-LOSSY_THRESHOLD = 128  # JPEG surrounds edges with faint non-zero pixels
+LOSSY_THRESHOLD = 128 / 255  # lossy formats surround edges with faint non-zero pixels
+_WHITE = 2.0**32  # of samples deeper than 8 bits: whatever they count to, they are above 0 or not
 
 
-def read_ground_truth(path: Path, *, size: tuple[int, int] | None = None) -> NDArray[np.bool_]:
-    """True where the defect is: (H, W), resized to `size` (H, W) by the nearest pixel when one is given.
+def read_ground_truth(
+    masks: Sequence[Path], picture: Path, *, size: tuple[int, int] | None = None
+) -> NDArray[np.bool_]:
+    """True where any of the masks marks a defect: (H, W) of the upright picture, its `size` if that is known.
 
-    Any non-zero colour is defect, since some data sets number their defects from 1; in a JPEG it must reach 128 of 255.
-    Transparency is ignored. BadImage names a file that cannot be read.
+    Any colour but black is defect, since some data sets number their defects from 1; in a lossy file it must reach half
+    of white. A mask has the size of its upright picture; one of the size in which a picture lies on its side is turned
+    upright with it. BadImage names any other, and one that cannot be read.
     """
-    try:
-        with Image.open(path) as picture:
-            lossy = picture.format == "JPEG"
-            mask = _nonzero(picture, LOSSY_THRESHOLD if lossy else 1)
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise BadImage(
-            f"the mask {path} cannot be read ({error}): replace it by a PNG of the picture's size"
-        ) from error
-    if size is None or mask.shape == tuple(size):
-        return mask
-    resized = Image.fromarray(mask).resize((size[1], size[0]), Image.Resampling.NEAREST)
-    return np.asarray(resized, dtype=bool)
+    shape = size or read_header(picture).upright
+    joined = np.zeros(shape, dtype=np.bool_)
+    for mask in masks:
+        joined |= _marked(mask, picture, shape)
+    return joined
 
 
-def _nonzero(picture: Image.Image, threshold: int) -> NDArray[np.bool_]:
-    if picture.mode in ("P", "PA", "RGBA", "LA", "CMYK", "YCbCr", "HSV", "LAB"):
-        picture = picture.convert("RGB")
-    values = np.asarray(picture)
-    if values.dtype == np.bool_:
-        return values.copy()
-    reached: NDArray[np.bool_] = (values.max(axis=2) if values.ndim == 3 else values) >= threshold
-    return reached
+def check_fit(masks: Iterable[tuple[Sequence[Path], Path]]) -> None:
+    """Raise BadImage for the first mask that is not readable or not one of its picture, by the files' headers.
+
+    A picture that is not readable itself is no fault of its masks.
+    """
+    for some, picture in masks:
+        shape = _shape_of(picture) if some else None
+        for mask in some if shape else ():
+            assert shape
+            _orientation(mask, read_header(mask), picture, shape)
 
 
-def is_empty(path: Path) -> bool:
+def is_empty(mask: Path) -> bool:
     """Whether a mask marks nothing: how the Kolektor data sets tell good from defective."""
-    return not read_ground_truth(path).any()
+    return not bool(_defect(mask, read_header(mask)).any())
+
+
+def _shape_of(picture: Path) -> tuple[int, int] | None:
+    try:
+        return read_header(picture).upright
+    except BadImage:
+        return None
+
+
+def _marked(mask: Path, picture: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
+    own = read_header(mask)
+    orientation = _orientation(mask, own, picture, shape)
+    found: NDArray[np.bool_] = turn(_defect(mask, own), orientation).numpy()
+    return found
+
+
+def _defect(mask: Path, header: Header) -> Tensor:
+    """bool (h, w), upright by the mask's own orientation."""
+    brightest = unit(read(mask, white=_WHITE)).amax(0)
+    return brightest >= LOSSY_THRESHOLD if header.is_lossy else brightest > 0
+
+
+def _orientation(mask: Path, own: Header, picture: Path, shape: tuple[int, int]) -> int:
+    """By which the mask is turned to lie on its upright picture."""
+    if own.upright == shape:
+        return 1
+    header = read_header(picture)
+    if header.is_turned and own.orientation == 1 and own.size == header.size:
+        return header.orientation
+    (height, width), (high, wide) = own.upright, shape
+    raise BadImage(
+        f"{mask} is no mask for {picture}: it is {width} x {height}, the picture {wide} x {high}; draw it on a picture "
+        "of the same size"
+    )

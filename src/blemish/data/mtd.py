@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import checked, chosen, folders
-from blemish.data.sampling import held_out
+from blemish.data.files import choose, folders
+from blemish.data.sampling import hold_out
 from blemish.types import GOOD, Sample
 
 LOOKED_FOR = "MT_TYPE/Imgs folders of NAME.jpg and NAME.png"
@@ -28,20 +27,20 @@ def categories(root: Path) -> list[str]:
     return []
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
-    """Four fifths of MT_Free are train, by `sampling.held_out`, as no split is published. Labels are lower case."""
-    chosen([], category)
-    return held_out(checked(sample for kind in _kinds(root) for sample in _samples(kind)), split)
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
+    """Four fifths of MT_Free are train, by `sampling.hold_out`, as no split is published. Labels are lower case."""
+    choose([], category)
+    return hold_out([sample for kind in _kinds(root) for sample in _samples(kind)], split)
 
 
 def _samples(kind: Path) -> list[Sample]:
     label = GOOD if kind.name == NORMAL else kind.name.removeprefix(PREFIX).lower()
-    return [Sample(image, label, _mask(image, label)) for image in sorted((kind / "Imgs").glob("*.jpg"))]
+    return [Sample(image, label, _masks(image, label)) for image in sorted((kind / "Imgs").glob("*.jpg"))]
 
 
-def _mask(image: Path, label: str) -> Path | None:
+def _masks(image: Path, label: str) -> tuple[Path, ...]:
     mask = image.with_suffix(".png")
-    return mask if label != GOOD and mask.is_file() else None
+    return (mask,) if label != GOOD and mask.is_file() else ()
 
 
 def _kinds(root: Path) -> list[Path]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import checked, chosen, folders, labelled
+from blemish.data.files import choose, folders
+from blemish.data.truth import kinds, mask_folders, samples_in
 from blemish.types import Sample
 
 LOOKED_FOR = "train/good and test/TYPE folders, in the root or in CATEGORY folders"
@@ -17,27 +17,27 @@ LOOKED_FOR = "train/good and test/TYPE folders, in the root or in CATEGORY folde
 
 def matches(root: Path) -> bool:
     """Whether the root, or a folder in it, holds train/good and test."""
-    return bool(_homes(root))
+    return bool(homes(root))
 
 
 def categories(root: Path) -> list[str]:
     """Folders that hold a category; the root's own name when the root is one."""
-    return list(_homes(root))
+    return list(homes(root))
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """The label is the folder's name."""
-    homes = _homes(root)
-    return [sample for name in chosen(list(homes), category) for sample in _category(homes[name], name, split)]
+    found = homes(root)
+    return [sample for name in choose(list(found), category) for sample in _category(found[name], name, split)]
 
 
-def _category(home: Path, name: str, split: Split) -> list[Sample]:
-    masks = home / "ground_truth"
-    return checked(s for kind in folders(home / split) for s in labelled(kind, masks / kind.name, name))
-
-
-def _homes(root: Path) -> dict[str, Path]:
+def homes(root: Path) -> dict[str, Path]:
+    """Folders of a category by name."""
     return {home.resolve().name: home for home in (root, *folders(root)) if _is_home(home)}
+
+
+def _category(home: Path, name: str, split: str) -> list[Sample]:
+    return samples_in(kinds(home / split), mask_folders(home, home / split) if split == "test" else (), name)
 
 
 def _is_home(home: Path) -> bool:

@@ -11,8 +11,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from blemish.data import Split
-from blemish.data.files import checked, chosen, existing
+from blemish.data.files import choose, require_file
+from blemish.data.rows import read_text
 from blemish.errors import BadData
 from blemish.types import GOOD, Sample
 
@@ -31,26 +31,27 @@ def categories(root: Path) -> list[str]:
     return sorted(path.stem for path in _lists(root).glob("*.json"))
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """The label is the anomaly class ("AK", "BX", ...); of several sizes on disk the largest resized one is taken."""
-    return [sample for name in chosen(categories(root), category) for sample in _category(root, name, split)]
+    return [sample for name in choose(categories(root), category) for sample in _category(root, name, split)]
 
 
-def _category(root: Path, name: str, split: Split) -> list[Sample]:
+def _category(root: Path, name: str, split: str) -> list[Sample]:
     source = _lists(root) / f"{name}.json"
     try:
-        listed = json.loads(source.read_text(encoding="utf-8"))
+        listed = json.loads(read_text(source))
         base, normal = _pictures(root) / listed["meta"]["prefix"], listed["meta"]["normal_class"]
         found = [_sample(entry, base, normal, source) for entry in listed[split]]
     except (ValueError, KeyError, TypeError) as error:
         raise BadData(f"{source} is not a list of Real-IAD ({error!r}): download it again") from error
-    return checked(sorted(found, key=lambda sample: sample.image))
+    return sorted(found, key=lambda sample: sample.image)
 
 
 def _sample(entry: dict[str, Any], base: Path, normal: str, source: Path) -> Sample:
     label = GOOD if entry["anomaly_class"] == normal else entry["anomaly_class"]
-    mask = existing(base / entry["mask_path"], source.name) if entry.get("mask_path") and label != GOOD else None
-    return Sample(existing(base / entry["image_path"], source.name), label, mask, entry["category"])
+    mask = entry.get("mask_path") if label != GOOD else None
+    masks = (require_file(base, mask, source.name),) if mask else ()
+    return Sample(require_file(base, entry["image_path"], source.name), label, masks, entry["category"])
 
 
 def _lists(root: Path) -> Path:

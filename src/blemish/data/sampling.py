@@ -31,7 +31,7 @@ def shots(samples: Sequence[Sample], k: int, *, seed: int = 0) -> list[Sample]:
     return sorted(good, key=lambda sample: _draw(f"{seed}/{'/'.join(sample.image.parts[-3:])}"))[:k]
 
 
-def held_out(
+def hold_out(
     samples: Sequence[Sample], split: str, *, group: Callable[[Path], str] = lambda path: path.name
 ) -> list[Sample]:
     """A reproducible split where none is published: four fifths of the good groups are train, all the rest is test.

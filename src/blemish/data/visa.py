@@ -7,12 +7,10 @@ CATEGORY/Data/Masks/Anomaly/*
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
-from blemish.data import Split
-from blemish.data.files import checked, chosen, existing, label_of
-from blemish.errors import BadData
+from blemish.data.files import choose, label_of, require_file
+from blemish.data.rows import read_csv
 from blemish.types import Sample
 
 LOOKED_FOR = "split_csv/1cls.csv"
@@ -29,19 +27,19 @@ def categories(root: Path) -> list[str]:
     return sorted({row["object"] for row in _rows(root)})
 
 
-def samples(root: Path, category: str | None, split: Split) -> list[Sample]:
+def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """Defects are all labelled "anomaly"."""
     rows = [row for row in _rows(root) if row["split"] == split]
     return [
         sample
-        for name in chosen(categories(root), category)
-        for sample in checked(sorted((_sample(root, row) for row in rows if row["object"] == name), key=_by_name))
+        for name in choose(categories(root), category)
+        for sample in sorted((_sample(root, row) for row in rows if row["object"] == name), key=_by_name)
     ]
 
 
 def _sample(root: Path, row: dict[str, str]) -> Sample:
-    mask = existing(root / row["mask"], LOOKED_FOR) if row["mask"] else None
-    return Sample(existing(root / row["image"], LOOKED_FOR), label_of(row["label"]), mask, row["object"])
+    masks = (require_file(root, row["mask"], LOOKED_FOR),) if row["mask"] else ()
+    return Sample(require_file(root, row["image"], LOOKED_FOR), label_of(row["label"]), masks, row["object"])
 
 
 def _by_name(sample: Sample) -> Path:
@@ -49,8 +47,4 @@ def _by_name(sample: Sample) -> Path:
 
 
 def _rows(root: Path) -> list[dict[str, str]]:
-    with (root / LOOKED_FOR).open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file, restval=""))
-    if not rows or COLUMNS.difference(rows[0]):
-        raise BadData(f"{root / LOOKED_FOR} must have rows and the columns {', '.join(sorted(COLUMNS))}")
-    return rows
+    return read_csv(root / LOOKED_FOR, COLUMNS)

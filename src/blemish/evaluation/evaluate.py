@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 
 from blemish import data
 from blemish.calibration.thresholds import Calibration
-from blemish.data.masks import read_ground_truth
+from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
+from blemish.evaluation.evidence import examine, missing_class
 from blemish.fitting import Watch, fit_detector, unwatched
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
+from blemish.notices import gather, notice
 from blemish.runs.decision import Decide, Sink, decision
 from blemish.types import GOOD, Detector, Encoder, Sample
 
@@ -43,11 +45,14 @@ class Metrics(NamedTuple):
     aupro: Estimate | None
     n_normal: int
     n_anomalous: int
+    missing: Mapping[str, str]  # of each metric that is None, why
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values; an estimate is {"value", "low", "high"}."""
+        """Plain values; an estimate is {"value", "low", "high"}. "missing" is there if a metric is not."""
         fields = self._asdict()
-        return {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
+        why = fields.pop("missing")
+        values = {name: value._asdict() if isinstance(value, Estimate) else value for name, value in fields.items()}
+        return values | ({"missing": dict(why)} if why else {})
 
 
 METRICS = Metrics._fields[:7]
@@ -63,14 +68,17 @@ class Report:
     shots: int = 0  # good parts learned from
     types: Mapping[str, Metrics] = field(default_factory=dict)  # the defects of each label on their own, by name
     curves: pixel.Curves | None = None
+    notes: tuple[str, ...] = ()  # what makes all of it worth less, a sentence each
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
         return {
+            "missing": {},
             **self.whole.as_json(),
             "seconds_per_image": self.seconds_per_image,
             "shots": self.shots,
             "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
+            "notes": list(self.notes),
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
         }
 
@@ -90,6 +98,7 @@ class Trial:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     view: View = WHOLE
     batch_size: int = 8
+    split: str = "test"  # what is measured on, as the layout calls it
 
     @property
     def part(self) -> str:
@@ -98,15 +107,22 @@ class Trial:
 
 
 def run_trial(trial: Trial, *, watch: Watch = unwatched, sinks: Sequence[Sink] = ()) -> Report:
-    """Learn from good parts of the training split only, measure on the test split; `sinks` as of `evaluate`."""
-    test = data.samples(trial.root, layout=trial.layout, category=trial.category, split="test")
-    good = training_samples(trial)
-    unreadable: list[Unreadable] = []
-    detector = fit_trial(trial, good, watch=watch, unreadable=unreadable)
-    report = evaluate(
-        detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=sinks
-    )
-    return dataclasses.replace(report, shots=len(good), unreadable=(*unreadable, *report.unreadable))
+    """Learn from good parts of the training split only, measure on another split; `sinks` as of `evaluate`."""
+    with gather() as notices:
+        test, good = test_samples(trial), training_samples(trial)
+        examine(test, [sample.image for sample in good])
+        unreadable: list[Unreadable] = []
+        detector = fit_trial(trial, good, watch=watch, unreadable=unreadable)
+        report = evaluate(
+            detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=sinks
+        )
+    bad, notes = (*unreadable, *report.unreadable), tuple(notices.lines())
+    return dataclasses.replace(report, shots=len(good), unreadable=bad, notes=notes)
+
+
+def test_samples(trial: Trial) -> list[Sample]:
+    """What the trial is measured on."""
+    return data.samples(trial.root, layout=trial.layout, category=trial.category, split=trial.split)
 
 
 def fit_trial(trial: Trial, good: Sequence[Sample], *, watch: Watch, unreadable: list[Unreadable]) -> Detector:
@@ -144,6 +160,8 @@ def training_samples(trial: Trial) -> list[Sample]:
     if trial.shots == 0:
         return []
     train = data.samples(trial.root, layout=trial.layout, category=trial.category, split="train")
+    if not normals(train):
+        notice("%s has no good part in the training split, so nothing is learned", trial.root / (trial.category or ""))
     return normals(train) if trial.shots is None else shots(train, trial.shots, seed=trial.seed)
 
 
@@ -166,7 +184,11 @@ def evaluate(
     """
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
-        raise BadData("none of the samples has a label: evaluation needs good parts and defects in the test split")
+        raise BadData(
+            "none of the samples has a label: evaluation needs good parts and defects; of what is not known "
+            "`blemish inspect` gives scores and heat maps"
+        )
+    check_fit((sample.masks, sample.image) for sample in labelled)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with _Maps() as maps:
         start = time.perf_counter()
@@ -209,8 +231,10 @@ def _metrics(
         anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
         images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
         pixels, curves = _pixels([maps[row] for row in rows], [samples[row] for row in rows], limit, seed)
-        counts = int((~anomalous).sum()), int(anomalous.sum())
-        return Metrics._make([*(images or [None] * 3), *(pixels or [None] * 4), *counts]), curves
+        values = [*(images or [None] * 3), *(pixels or [None] * 4)]
+        why = _reasons([samples[row] for row in rows])
+        missing = {name: why[name] for name, value in zip(METRICS, values, strict=True) if value is None}
+        return Metrics._make([*values, int((~anomalous).sum()), int(anomalous.sum()), missing]), curves
 
     labels = [sample.label for sample in samples]
     kinds, whole = sorted(set(labels) - {GOOD}), of(range(len(samples)))
@@ -219,14 +243,23 @@ def _metrics(
     return whole, {kind: of([row for row, label in enumerate(labels) if label in (GOOD, kind)])[0] for kind in kinds}
 
 
+def _reasons(samples: Sequence[Sample]) -> dict[str, str]:
+    """Why a metric of these could not be had, by its name."""
+    lacking = missing_class(sample.label for sample in samples) or "none could be read"
+    defects = [sample for sample in samples if sample.is_anomalous]
+    unmasked = "no mask marks a defect" if any(sample.masks for sample in defects) else "no defect has a mask"
+    image, pixels = METRICS[:3], METRICS[3:]
+    return dict.fromkeys(image, lacking) | dict.fromkeys(pixels, unmasked if defects else lacking)
+
+
 def _pixels(
     maps: Sequence[Map], samples: Sequence[Sample], limit: float, seed: int
 ) -> tuple[PixelEstimates | None, pixel.Curves | None]:
     """Pixel metrics and curves over good parts and the defects that have a mask; None when no defect has one."""
-    rows = [row for row, sample in enumerate(samples) if sample.mask or sample.label == GOOD]
+    rows = [row for row, sample in enumerate(samples) if sample.masks or sample.label == GOOD]
     chosen = [maps[row] for row in rows]
-    masks = _Masks([samples[row].mask for row in rows], [scores.shape for scores in chosen])
-    if not any(masks.paths):
+    masks = _Masks([samples[row] for row in rows], [scores.shape for scores in chosen])
+    if not any(sample.masks for sample in masks.samples):
         return None, None
     ranked = pixel.ranked_pixels(chosen, masks)
     return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.traced(ranked)
@@ -235,15 +268,15 @@ def _pixels(
 class _Masks(Sequence[NDArray[np.bool_] | None]):
     """Masks read when they are asked for: thousands of large ones need no memory."""
 
-    def __init__(self, paths: list[Path | None], sizes: list[tuple[int, ...]]) -> None:
-        self.paths, self.sizes = paths, sizes
+    def __init__(self, samples: Sequence[Sample], sizes: Sequence[tuple[int, ...]]) -> None:
+        self.samples, self.sizes = samples, sizes
 
     def __len__(self) -> int:
-        return len(self.paths)
+        return len(self.samples)
 
     def __getitem__(self, row: Any) -> Any:
-        path, (height, width) = self.paths[row], self.sizes[row]
-        return None if path is None else read_ground_truth(path, size=(height, width))
+        sample, (height, width) = self.samples[row], self.sizes[row]
+        return read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample.masks else None
 
 
 class _Maps:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData
 from blemish.evaluation.evaluate import Report, evaluate
+from blemish.evaluation.evidence import examine
 from blemish.files import sha256_of
 from blemish.fitting import Watch, unwatched
 from blemish.inspection import Unreadable
@@ -24,6 +26,7 @@ from blemish.metrics.verdicts import (
     size_classes,
     verdicts,
 )
+from blemish.notices import gather
 from blemish.recipes.recipe import Recipe
 from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, Detector, Sample
@@ -90,16 +93,18 @@ def validate(
     if learned and not any(each.label for each in left):
         raise BadData("all labelled samples taught the recipe: verify it with pictures that it has not learned")
     judged = _Judged()
-    report = evaluate(
-        detector,
-        left,
-        view=recipe.view,
-        batch_size=batch_size,
-        watch=watch,
-        calibration=recipe.calibration,
-        sinks=[judged, *sinks],
-    )
-    return _verified(recipe, report, judged.samples, learned)
+    with gather() as notices:
+        examine(left)
+        report = evaluate(
+            detector,
+            left,
+            view=recipe.view,
+            batch_size=batch_size,
+            watch=watch,
+            calibration=recipe.calibration,
+            sinks=[judged, *sinks],
+        )
+    return _verified(recipe, replace(report, notes=tuple(notices.lines())), judged.samples, learned)
 
 
 class _Judged:
@@ -145,7 +150,7 @@ def _by_kind(labels: Sequence[str], scores: Sequence[float], limits: Mapping[str
 
 def _by_size(samples: Sequence[Sample], scores: Sequence[float], limits: Mapping[str, float]) -> dict[str, Verdicts]:
     defects = [(sample, score) for sample, score in zip(samples, scores, strict=True) if sample.label != GOOD]
-    areas = [float(read_ground_truth(each.mask).sum()) if each.mask else math.nan for each, _ in defects]
+    areas = [float(read_ground_truth(each.masks, each.image).sum()) if each.masks else math.nan for each, _ in defects]
     classes = size_classes([area or math.nan for area in areas])  # a mask without a defect tells no size
     if set(classes) <= {UNKNOWN}:
         return {}

@@ -3,9 +3,10 @@
 from blemish.images.arrays import rgb
 from blemish.images.finding import find
 from blemish.images.framing import frame, geometry, seen
+from blemish.images.headers import Header, read_header
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
-from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, unit
+from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, turn, unit
 from blemish.images.regions_of_interest import Region, crop, place, visible
 from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
 from blemish.images.tiling import Mosaic, cut, tiles
@@ -13,6 +14,7 @@ from blemish.images.tiling import Mosaic, cut, tiles
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
+    "Header",
     "Mosaic",
     "Region",
     "Source",
@@ -28,6 +30,7 @@ __all__ = [
     "overlay",
     "place",
     "read",
+    "read_header",
     "read_region_mask",
     "read_source",
     "resize",
@@ -36,6 +39,7 @@ __all__ = [
     "seen",
     "source_of",
     "tiles",
+    "turn",
     "unit",
     "visible",
 ]

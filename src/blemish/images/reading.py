@@ -1,20 +1,26 @@
 """A picture file of any depth and any channels becomes one RGB tensor, or one BadImage.
 
 What counts as white is a property of the number format or is said by the caller, never taken from the picture: a
-stretch to each picture's own range would make the scores of two pictures incomparable. Transparent pixels are shown on
-black, CMYK is converted without its ICC profile, EXIF orientation is applied, and of several pages the first is read.
+stretch to each picture's own range would make the scores of two pictures incomparable. 16 bits of which no sample uses
+more than 14 are read as they are, and it is said.
+
+Transparent pixels are shown on black. Alpha that is the same everywhere, or holds only 0 and 1, is no picture of
+transparency: it is ignored, and said. So is a last channel of a TIFF that is not said to be alpha, such as infrared.
+Colours multiplied by alpha are taken as they are. A palette is looked up, one of 8 bits in a TIFF too.
+
+CMYK is converted without a profile; of JPEGs those with Adobe's mark are stored inverted. ICC profiles and gamma are
+ignored in every format, so the same samples give the same picture. EXIF orientation is applied, of several pages the
+first is read. LAB, signed samples without `white`, NaN and samples outside [0, white] are refused.
 """
 
 from __future__ import annotations
 
 import io
-import logging
-import mmap
 import struct
 import zlib
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -28,7 +34,9 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from blemish.errors import BadImage, BadInput
-from blemish.images import depth, tiff
+from blemish.images import depth, endings, quirks, tiff
+from blemish.images.transparency import is_transparency
+from blemish.notices import notice
 
 MAX_PIXELS = 2**27
 """The largest picture read unless the caller says otherwise.
@@ -41,7 +49,7 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 Kind = Literal["PNG", "JPEG", "BMP", "TIFF", "WebP"]
 
-_NOTICES = logging.getLogger("blemish.images")
+T = TypeVar("T")
 _STARTS: dict[bytes, Kind] = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -52,7 +60,7 @@ _STARTS: dict[bytes, Kind] = {
     b"MM\0+": "TIFF",
 }
 # Opened directly, because Image.open judges size by a limit that belongs to the whole process.
-_OPENERS: dict[Kind, type[ImageFile.ImageFile]] = {
+OPENERS: dict[Kind, type[ImageFile.ImageFile]] = {
     "PNG": PngImageFile,
     "JPEG": JpegImageFile,
     "BMP": BmpImageFile,
@@ -90,14 +98,15 @@ def read(
         raise BadInput(f"white is {white}: it is the sample value of full brightness, above 0")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise BadInput("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so half pictures would pass: set it to False")
-    with _opened(path) if content is None else io.BytesIO(content) as file:
-        try:
-            return _decoded(file, path, max_pixels, white)
-        except Image.DecompressionBombError as error:
-            raise BadImage(f"{path}: {error} Cut it into smaller pictures") from error
-        except _DAMAGED as error:
-            reason = str(error) or type(error).__name__
-            raise BadImage(f"{path}: the file is damaged or truncated ({reason}): copy or export it again") from error
+    return refusing(path, lambda file: _decoded(file, path, max_pixels, white), content)
+
+
+def turn(image: Tensor, orientation: int) -> Tensor:
+    """Undo EXIF orientation 1..8 of (..., H, W): a mirror, half a turn or a quarter turn; other values mean none."""
+    if orientation in (5, 6, 7, 8):
+        image = image.transpose(-2, -1)
+    dims = [axis for axis, flipped in ((-2, (3, 4, 7, 8)), (-1, (2, 3, 6, 7))) if orientation in flipped]
+    return image.flip(dims) if dims else image
 
 
 def unit(image: Tensor) -> Tensor:
@@ -124,7 +133,19 @@ def _opened(path: Path) -> BinaryIO:
         raise BadImage(f"{path} cannot be opened ({error.strerror}): check that this user may read it") from error
 
 
-def _kind(file: BinaryIO, path: Path) -> Kind:
+def refusing(path: Path, function: Callable[[BinaryIO], T], content: bytes | None = None) -> T:
+    """The function of the open file, or of its content; BadImage for one that cannot be opened or is damaged."""
+    with _opened(path) if content is None else io.BytesIO(content) as file:
+        try:
+            return function(file)
+        except Image.DecompressionBombError as error:
+            raise BadImage(f"{path}: {error} Cut it into smaller pictures") from error
+        except _DAMAGED as error:
+            reason = str(error) or type(error).__name__
+            raise BadImage(f"{path}: the file is damaged or truncated ({reason}): copy or export it again") from error
+
+
+def kind_of(file: BinaryIO, path: Path) -> Kind:
     """The format, whatever the file is called; the file is left at its start."""
     head = file.read(16)
     file.seek(0)
@@ -140,7 +161,7 @@ def _kind(file: BinaryIO, path: Path) -> Kind:
 
 def _refuse_cut(file: BinaryIO, path: Path, name: Kind) -> None:
     """BadImage for the cut files that decode without complaint; the decoders refuse the others. Left at its start."""
-    whole = {"PNG": _is_whole_png, "JPEG": _is_whole_jpeg, "WebP": _is_whole_webp}.get(name)
+    whole = {"PNG": _is_whole_png, "JPEG": endings.is_whole_jpeg, "WebP": endings.is_whole_webp}.get(name)
     if whole is not None and not whole(file):
         raise tiff.truncated(path)
     file.seek(0)
@@ -148,44 +169,29 @@ def _refuse_cut(file: BinaryIO, path: Path, name: Kind) -> None:
 
 def _is_whole_png(file: BinaryIO) -> bool:
     """True if its chunks reach the end mark; orientation may be in one of the last."""
-    size, position = file.seek(0, io.SEEK_END), 8
-    while position + 12 <= size:
+    return any(
+        name == b"IEND" and end <= size for size in [file.seek(0, io.SEEK_END)] for name, end in png_chunks(file)
+    )
+
+
+def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
+    """The name of each chunk, and where it ends."""
+    position, name = 8, b""
+    while name != b"IEND":
         file.seek(position)
         head = file.read(8)
-        position += 12 + int.from_bytes(head[:4], "big")
-        if head[4:] == b"IEND":
-            return position <= size
-    return False
-
-
-def _is_whole_jpeg(file: BinaryIO) -> bool:
-    """True if an end mark follows its first scan; a copy broken off and padded with zeros decodes, but has none."""
-    with _mapped(file) as data:
-        position = 2
-        while data[position : position + 2] != b"\xff\xda" and position + 4 <= len(data):
-            is_fill = data[position + 1] == 0xFF
-            position += 1 if is_fill else 2 + int.from_bytes(data[position + 2 : position + 4], "big")
-        return data.find(b"\xff\xd9", position) >= 0
-
-
-def _mapped(file: BinaryIO) -> AbstractContextManager[bytes | mmap.mmap]:
-    if isinstance(file, io.BytesIO):
-        return nullcontext(file.getvalue())
-    return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-
-
-def _is_whole_webp(file: BinaryIO) -> bool:
-    """True if the file is as long as its header says."""
-    file.seek(4)
-    return int.from_bytes(file.read(4), "little") + 8 <= file.seek(0, io.SEEK_END)
+        if len(head) < 8:
+            return
+        position, name = position + 12 + int.from_bytes(head[:4], "big"), head[4:]
+        yield name, position
 
 
 def _decoded(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> Tensor:
-    kind = _kind(file, path)
+    kind = kind_of(file, path)
     _refuse_cut(file, path, kind)
     if kind == "TIFF":
         return _tiff(file, path, max_pixels, white)
-    with _OPENERS[kind](file) as picture:
+    with OPENERS[kind](file) as picture:
         _refuse_huge(path, *picture.size, max_pixels)
         if getattr(picture, "n_frames", 1) > 1:
             _say_first(path)
@@ -193,7 +199,7 @@ def _decoded(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -
             image = depth.deep_png(picture, file, path, white)
         else:
             image = _shallow(picture, path)
-        return _upright(image, picture.getexif().get(tiff.ORIENTATION, 1))
+        return turn(image, picture.getexif().get(tiff.ORIENTATION, 1))
 
 
 def _tiff(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> Tensor:
@@ -201,14 +207,16 @@ def _tiff(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> T
     _refuse_huge(path, page.one(tiff.WIDTH), page.one(tiff.HEIGHT), max_pixels)
     if not page.is_last:
         _say_first(path)
-    if page.is_deep:
-        return _upright(depth.deep_tiff(file, path, page, white), page.one(tiff.ORIENTATION, 1))
+    if not page.is_plain:
+        return turn(depth.tiff_samples(file, path, page, white), page.one(tiff.ORIENTATION, 1))
     file.seek(0)
     with TiffImageFile(file) as picture:
         tiff.reserve(picture, (page.one(tiff.WIDTH), page.one(tiff.HEIGHT)))
+        if picture.mode == "P":
+            quirks.mend_palette(picture, page, path)
         image = _shallow(picture, path)
         # Pillow turns it upright while loading and then forgets the tag, so the tag is read last.
-        return _upright(image, picture.getexif().get(tiff.ORIENTATION, 1))
+        return turn(image, picture.getexif().get(tiff.ORIENTATION, 1))
 
 
 def _is_deep(picture: PngImageFile) -> bool:
@@ -225,11 +233,13 @@ def _refuse_huge(path: Path, width: int, height: int, max_pixels: int) -> None:
 
 
 def _say_first(path: Path) -> None:
-    _NOTICES.warning("%s holds several pages or frames: only the first is inspected", path)
+    notice("%s holds several pages or frames: only the first is inspected", path)
 
 
 def _shallow(picture: ImageFile.ImageFile, path: Path) -> Tensor:
     """An 8-bit picture of any mode -> uint8 (3, H, W), channels last in memory, the layout that resizes fastest."""
+    if isinstance(picture.info.get("transparency"), int):
+        quirks.widen_key(picture)
     picture.load()
     image: Image.Image = picture
     if image.mode not in _MODES:
@@ -238,14 +248,7 @@ def _shallow(picture: ImageFile.ImageFile, path: Path) -> Tensor:
         image = ImageChops.invert(image)  # Pillow takes every CMYK JPEG for Adobe's, which are stored inverted
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer)
+        shown = is_transparency(np.asarray(layer.getchannel("A")), 255, path)
+        image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer) if shown else layer
     colour = image if image.mode == "RGB" else image.convert("RGB")
     return torch.from_numpy(np.array(colour)).permute(2, 0, 1)
-
-
-def _upright(image: Tensor, orientation: int) -> Tensor:
-    """Undo EXIF orientation 1..8: a mirror, half a turn or a quarter turn; other values mean none."""
-    if orientation in (5, 6, 7, 8):
-        image = image.transpose(-2, -1)
-    dims = [axis for axis, flipped in ((-2, (3, 4, 7, 8)), (-1, (2, 3, 6, 7))) if orientation in flipped]
-    return image.flip(dims) if dims else image

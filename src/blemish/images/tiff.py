@@ -1,6 +1,6 @@
-"""TIFF files: a strict look at the first page, and its pixels if deeper than 8 bits, which Pillow reduces or refuses.
+"""TIFF files: a strict look at the first page, and its pixels where Pillow reduces, refuses or mistakes them.
 
-Pillow's decoders turn any bytewise compression back into bytes, so a deep page is shown to them as a grey 8-bit picture
+Pillow's decoders turn any bytewise compression back into bytes, so such a page is shown to them as a grey 8-bit picture
 that is as many times wider as a pixel has bytes; byte order, predictor and sample format are then undone here.
 """
 
@@ -22,7 +22,9 @@ from blemish.errors import BadImage
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, FILL_ORDER = 256, 257, 258, 259, 262, 266
 STRIPS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, PLANAR = 273, 274, 277, 278, 279, 284
-PREDICTOR, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES, EXTRA, FORMAT = 317, 322, 323, 324, 325, 338, 339
+PREDICTOR, COLOUR_MAP, TILE_WIDTH, TILE_HEIGHT, TILES, TILE_BYTES = 317, 320, 322, 323, 324, 325
+EXTRA, FORMAT = 338, 339
+_COLOURS = {0: 1, 1: 1, 2: 3, 5: 4}  # photometric: white is zero, black is zero, RGB, CMYK
 _BYTEWISE = (1, 5, 8, 32773, 32946, 34925, 50000)  # none, LZW, Deflate twice, PackBits, LZMA, Zstandard
 _TYPE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
@@ -46,9 +48,16 @@ class Page(NamedTuple):
         return self.tags[tag][0] if tag in self.tags else default
 
     @property
-    def is_deep(self) -> bool:
-        """True if a sample has more than 8 bits."""
-        return max(self.tags.get(BITS, (1,))) > 8
+    def colours(self) -> int:
+        """Channels that make the colour; 0 where it is neither grey, RGB nor CMYK."""
+        return _COLOURS.get(self.one(PHOTOMETRIC, 1), 0)
+
+    @property
+    def is_plain(self) -> bool:
+        """True if Pillow reads it right: at most 8 unsigned bits a sample, and no channel beside the colours."""
+        signed = any(kind in (2, 3) for kind in self.tags.get(FORMAT, ()))
+        bits, beside = max(self.tags.get(BITS, (1,))), self.one(SAMPLES, 1) - (self.colours or self.one(SAMPLES, 1))
+        return bits <= 8 and not signed and beside == 0
 
 
 def page(file: BinaryIO, path: Path) -> Page:
@@ -112,7 +121,7 @@ def _pieces(first: Page) -> tuple[tuple[int, ...], tuple[int, ...]]:
 
 
 def samples(file: BinaryIO, path: Path, first: Page) -> NDArray[np.generic]:
-    """(H, W, S) samples of a deep page in their own type: unsigned, signed or float of 16 to 64 bits."""
+    """(H, W, S) samples in their own type: unsigned, signed or float of 8 to 64 bits."""
     kind = _kind(path, first)
     count = first.one(SAMPLES, 1)
     offsets, lengths = _pieces(first)
@@ -134,7 +143,7 @@ def samples(file: BinaryIO, path: Path, first: Page) -> NDArray[np.generic]:
 def _kind(path: Path, first: Page) -> np.dtype[np.generic]:
     bits, formats = set(first.tags[BITS]), set(first.tags.get(FORMAT, (1,)))
     letter = {1: "u", 2: "i", 3: "f"}.get(min(formats), "")
-    if len(bits) > 1 or len(formats) > 1 or not letter or not bits <= {16, 32, 64} or first.one(FILL_ORDER, 1) != 1:
+    if len(bits) > 1 or len(formats) > 1 or not letter or not bits <= {8, 16, 32, 64} or first.one(FILL_ORDER, 1) != 1:
         raise BadImage(f"{path}: TIFF samples of {sorted(bits)} bits in this layout are not read: {_WAY_OUT}")
     if first.one(COMPRESSION, 1) not in _BYTEWISE or first.one(PREDICTOR, 1) not in (1, 2, 3):
         compression = first.one(COMPRESSION, 1)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.calibration.thresholds import STRICTEST, Calibration, Goal, Scheme, calibrate_thresholds
-from blemish.data.masks import read_ground_truth
+from blemish.data.masks import check_fit, read_ground_truth
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import find
@@ -105,6 +105,7 @@ def held_out_scores(
 
     Raises BadInput for a file that is shown as good and as defective, or that taught the recipe the other.
     """
+    check_fit(((mask,), path) for path, mask in (masks or {}).items())
     parts = parts_of(list(kinds), view=recipe.view, every_picture=way.every_picture, reading=reading)
     lessons_of = {each.sha256: each.kind for each in recipe.taught}
     taught = {path: lessons_of.get(sha256_of(path), "") for path in pictures(parts)}
@@ -242,7 +243,9 @@ def _scored_parts(
             continue
         decisive = (max if good else min)(results, key=lambda each: each.score)
         mask = masks.get(decisive.picture)
-        area = math.nan if mask is None else float(read_ground_truth(mask, size=decisive.size).sum())
+        area = (
+            math.nan if mask is None else float(read_ground_truth((mask,), decisive.picture, size=decisive.size).sum())
+        )
         peak = max(each.peak for each in results)
         yield ScoredPart(kinds[decisive.picture], decisive.score, peak, area, tuple(each.picture for each in results))
 

@@ -60,9 +60,7 @@ def example(
 
 def _pieces(mask: Path, path: Path, prepared: Prepared, view: View) -> Iterator[Tensor]:
     """The mask as the detector's inputs are cut: float (1, h, w) in [0, 1]."""
-    whole = torch.from_numpy(read_ground_truth(mask))[None].float()
-    if whole.shape[-2:] != prepared.picture.shape[-2:]:
-        raise BadImage(f"{mask} is no mask for {path}: draw it on a picture of the same size")
+    whole = torch.from_numpy(read_ground_truth((mask,), path))[None].float()
     part = whole if view.region is None else crop(whole, view.region)
     return iter([part]) if view.tile is None else cut(part, prepared.boxes, view.tile)
 

@@ -83,7 +83,7 @@ class Writer:
         image = pictures.grey_out(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
         peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
-        mask = read_ground_truth(sample.mask, size=(height, width)) if sample and sample.mask else None
+        mask = read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample and sample.masks else None
         return Item(
             path=result.source.id,
             score=result.score,

@@ -12,9 +12,11 @@ const METRICS = {
 const three = (value) => (value == null ? "–" : value.toFixed(3));
 
 function metricTable() {
+  const missing = run.measures?.missing ?? {};
   const rows = Object.entries(METRICS)
-    .filter(([key]) => run.measures?.[key])
+    .filter(([key]) => run.measures?.[key] || missing[key])
     .map(([key, name]) => {
+      if (missing[key]) return [name, "–", element("span.quiet", {}, missing[key])];
       const { value, low, high } = run.measures[key];
       return [name, element("b", {}, three(value)), element("span.quiet", {}, `${three(low)} – ${three(high)}`)];
     });
@@ -215,7 +217,7 @@ function measuresContent() {
     ),
     section("By type", typeTable()),
     section("By size", sizeTable()),
-    section("Metrics", metricTable()),
+    section("Metrics", metricTable(), ...(run.measures?.notes ?? []).map((note) => element("p.quiet", {}, note))),
     section("Speed", speedSentence()),
   ].filter(Boolean);
 }
