@@ -25,7 +25,7 @@ YET_TO_RENAME = set(
     seen truncated binned ranked traced paired picked mirrored reframed covered pooled initialised folded settled
     resampled gathered taught beginning deepened flawed""".split()  # noqa: SIM905
 )
-A_LAYOUT_PROVIDES = {"matches", "categories", "samples", "LOOKED_FOR"}
+A_LAYOUT_PROVIDES = {"matches", "categories", "samples", "LOOKED_FOR", "SPLITS"}
 MEASURES = {"auroc", "average_precision", "f1_max"}
 """Of images and of pixels: the module's name says which, and both are called by it."""
 YET_TO_TELL_APART = {

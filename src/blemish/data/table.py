@@ -14,7 +14,7 @@ from blemish.errors import BadData, MissingExtra
 from blemish.types import GOOD, Sample
 
 LOOKED_FOR = "a .csv or .parquet file with a column image"
-COLUMNS = ("image", "label", "mask", "split", "category")
+_COLUMNS = ("image", "label", "mask", "split", "category")
 SPLIT_NAMES = ("train", "test")
 
 Row = dict[str, str]
@@ -55,7 +55,7 @@ def _sample(root: Path, row: Row) -> Sample:
 def _rows(root: Path) -> list[Row]:
     """Every row with all five columns, empty where the table has nothing."""
     table = _parquet(root) if root.suffix.lower() == ".parquet" else read_csv(root, ("image",))
-    rows = [{name: row.get(name, "") for name in COLUMNS} for row in table]
+    rows = [{name: row.get(name, "") for name in _COLUMNS} for row in table]
     divided = any(row["split"] for row in rows)
     for number, row in enumerate(rows, start=1):
         if not row["image"]:

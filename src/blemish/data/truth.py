@@ -19,7 +19,7 @@ from blemish.types import GOOD, Sample
 FOLDERS = {"mask", "masks", "ground_truth", "groundtruth", "gt"}
 ENDINGS = ("_mask", "_label", "_gt")
 
-Masks = tuple[Path, ...]
+_Masks = tuple[Path, ...]
 
 
 def is_mask_folder(folder: Path) -> bool:
@@ -73,7 +73,7 @@ class _Index:
         self._listed: dict[Path, Mapping[str, list[Path]]] = {}
         self.used: set[Path] = set()
 
-    def masks(self, picture: Path, places: Sequence[Path]) -> Masks:
+    def masks(self, picture: Path, places: Sequence[Path]) -> _Masks:
         """Those of the first place that has any."""
         for place in places:
             stem, listed = picture.stem.lower(), self._of(place)
@@ -83,11 +83,11 @@ class _Index:
                 return self._use(own)
         return ()
 
-    def beside(self, picture: Path) -> Masks:
+    def beside(self, picture: Path) -> _Masks:
         listed = self._of(picture.parent)
         return self._use(path for ending in ENDINGS for path in listed.get(picture.stem.lower() + ending, []))
 
-    def _use(self, found: Iterator[Path] | Masks) -> Masks:
+    def _use(self, found: Iterator[Path] | _Masks) -> _Masks:
         own = tuple(found)
         self.used.update(own)
         return own

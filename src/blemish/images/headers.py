@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from blemish.images import tiff
-from blemish.images.reading import OPENERS, kind_of, png_chunks, refusing
+from blemish.images.reading import OPENERS, guard, kind_of, png_chunks
 
 
 class Header(NamedTuple):
@@ -30,7 +30,7 @@ class Header(NamedTuple):
 def read_header(path: str | Path) -> Header:
     """Size and orientation; BadImage as of `read`."""
     path = Path(path)
-    return refusing(path, lambda file: _header(file, path))
+    return guard(path, lambda file: _header(file, path))
 
 
 def _header(file: BinaryIO, path: Path) -> Header:

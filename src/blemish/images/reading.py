@@ -49,7 +49,7 @@ SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 
 Kind = Literal["PNG", "JPEG", "BMP", "TIFF", "WebP"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 _STARTS: dict[bytes, Kind] = {
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"\xff\xd8\xff": "JPEG",
@@ -98,7 +98,7 @@ def read(
         raise BadInput(f"white is {white}: it is the sample value of full brightness, above 0")
     if ImageFile.LOAD_TRUNCATED_IMAGES:
         raise BadInput("PIL.ImageFile.LOAD_TRUNCATED_IMAGES is set, so half pictures would pass: set it to False")
-    return refusing(path, lambda file: _decoded(file, path, max_pixels, white), content)
+    return guard(path, lambda file: _decoded(file, path, max_pixels, white), content)
 
 
 def turn(image: Tensor, orientation: int) -> Tensor:
@@ -133,7 +133,7 @@ def _opened(path: Path) -> BinaryIO:
         raise BadImage(f"{path} cannot be opened ({error.strerror}): check that this user may read it") from error
 
 
-def refusing(path: Path, function: Callable[[BinaryIO], T], content: bytes | None = None) -> T:
+def guard(path: Path, function: Callable[[BinaryIO], _T], content: bytes | None = None) -> _T:
     """The function of the open file, or of its content; BadImage for one that cannot be opened or is damaged."""
     with _opened(path) if content is None else io.BytesIO(content) as file:
         try:
