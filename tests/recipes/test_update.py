@@ -12,14 +12,17 @@ from tests.support.quick import QUICK, SIDE
 from torch import Tensor
 
 from blemish import catalog, encoders
+from blemish.blocks.memory import MemoryBank
 from blemish.calibration.thresholds import calibrate_thresholds
 from blemish.errors import BadImage, BadInput
+from blemish.files import sha256_of
 from blemish.images import Region, read
 from blemish.inspection import Inspected, Unreadable, View, inspect
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects, provenance, update
+from blemish.recipes.calibrate import HoldoutScheme, held_out_scores
 from blemish.recipes.recipe import Recipe, Taught, detector, load, save
-from blemish.types import Batch, Detector, Encoder, Geometry, Learner, Prediction
+from blemish.types import GOOD, Batch, Detector, Encoder, Geometry, Learner, Prediction
 
 learners = pytest.mark.parametrize("method", LEARNERS)
 every = pytest.mark.parametrize("method", METHODS)
@@ -490,6 +493,40 @@ def test_a_trained_detector_is_not_taught(trained: Trained, tmp_path: Path) -> N
         update.forget(again, ["cd" * 32])
     with pytest.raises(BadInput, match="not taught"):
         update.freeze("trained", "test-tiny", good=good(tmp_path, 1))
+
+
+class TrainedWithMemory(Trained):
+    """It remembers good parts as well."""
+
+    def __init__(self, encoder: str | Encoder) -> None:
+        super().__init__(encoder)
+        self.bank = MemoryBank("euclidean")
+
+    def extract(self, batch: Batch) -> tuple[tuple[Tensor, ...], ...]:
+        return ((batch.images.mean((2, 3)),),)
+
+    def forward(self, images: Tensor) -> Prediction:
+        found = super().forward(images)
+        apart = self.bank.distance(images.mean((2, 3))) if self.bank.fitted else 0
+        return found._replace(image_score=found.image_score + apart)
+
+
+def test_what_was_trained_cannot_be_forgotten_and_what_was_remembered_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = catalog.Card(f"{__name__}:TrainedWithMemory", "", "", normal="optional")
+    monkeypatch.setitem(catalog.METHODS, "trained", card)
+    one, two, three = good(tmp_path, 3)
+    taught = [Taught(sha256_of(one), one.name), Taught("ef" * 32, "spot.png", "spot")]
+    first = update.freeze_detector(TrainedWithMemory("test-tiny").eval(), "trained", arguments={}, taught=taught)
+    more = update.add_good(first, [one, two, three])  # the first has taught it already
+    assert [each.name for each in more.taught[2:]] == [two.name, three.name]
+    assert same(scores(update.forget(more, [each.id for each in more.taught[2:]])), scores(first))
+    for each in taught:
+        with pytest.raises(BadInput, match=r"trained"):
+            update.forget(more, [each.id])
+    with pytest.raises(BadInput, match="or trained: calibrate by others"):
+        held_out_scores(more, None, dict.fromkeys((one, two), GOOD), way=HoldoutScheme("cross"))
 
 
 def test_names_of_defects_are_for_methods_that_read_them() -> None:

@@ -169,9 +169,10 @@ def leave_out(recipe: Recipe, encoder: Place) -> LeaveOut:
 
     def refit(out: Sequence[PartImages]) -> Detector:
         gone = {known_defects.number(sha256_of(path)[:12]) for path in pictures(out)} & set(kinds)
-        if provenance.is_absorbed(everything, learner, gone):
+        if provenance.is_permanent(everything, learner, gone):
             raise BadInput(
-                f"what taught {recipe.source} was merged to save memory: calibrate by others, with --scheme split"
+                f"what taught {recipe.source} was merged to save memory, or trained: calibrate by others, with "
+                "--scheme split"
             )
         provenance.set_memory(learner, provenance.remove(everything, gone).groups)
         if once is None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.blocks.streaming import cover_rows
+from blemish.recipes.recipe import has_parameters
 from blemish.types import Learner
 
 ORIGIN, RADII, EVICTED = "origin", "radii", "evicted"
@@ -190,9 +191,12 @@ def _absorb_oldest(memory: Memory, before: Memory, learner: Learner, limit: int)
     return Memory(tuple(groups), memory.radii)
 
 
-def is_absorbed(memory: Memory, learner: Learner, pictures: set[int]) -> bool:
-    """Whether a detector has added up what some of the pictures taught it for good."""
-    return any(isinstance(each, Absorbing) for each in memories(learner)) and not pictures <= memory.pictures
+def is_permanent(memory: Memory, learner: Learner, pictures: set[int]) -> bool:
+    """Whether what some of the pictures taught cannot be taken back: it was added up for good, or trained."""
+    evicted = (group.origin[:, 0].tolist() for groups in _evicted_groups(memory) for group in groups)
+    kept = memory.pictures.union(*evicted)
+    absorbs = any(isinstance(each, Absorbing) for each in memories(learner))
+    return (absorbs or has_parameters(learner)) and not pictures <= kept
 
 
 def remove(memory: Memory, pictures: set[int]) -> Memory:

@@ -202,6 +202,12 @@ def state_of(made: Detector) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in state.items() if not name.startswith(others)}
 
 
+def has_parameters(made: Detector) -> bool:
+    """Whether a detector has parameters of its own, which were trained."""
+    trained = {name for name, _ in cast(nn.Module, made).named_parameters()}
+    return not trained.isdisjoint(state_of(made))
+
+
 def _fill(made: nn.Module, recipe: Recipe) -> None:
     """Load what was learned; raises ValueError for tensors of another name, type or shape."""
     state = {name.removeprefix(STATE): tensor for name, tensor in recipe.tensors.items() if name.startswith(STATE)}

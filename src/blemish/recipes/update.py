@@ -4,9 +4,10 @@ What is promised of `forget`: pictures taught last leave every score as it was b
 further back leave what there would be had they never been taught, also bit for bit as far as the encoder gives the same
 bits in another batch, with four exceptions. Of a coreset (patchcore) only their own rows go: rows of others that they
 stood for do not come back. After a bank was full, rows that made room come back only for the pictures that came last
-then. Sums that were added up to save memory (padim, subspace-ad) keep what they were taught, and forgetting one of
-those pictures is refused. Whether parts are learned in other views as well (a method's `few`) is decided by those that
-a recipe is taught first and stays: it is as if it had been taught the others with that decision.
+then. Sums that were added up to save memory (padim, subspace-ad) keep what they were taught, and so do parameters that
+were trained; forgetting one of those pictures is refused. Whether parts are learned in other views as well (a method's
+`few`) is decided by those that a recipe is taught first and stays: it is as if it had been taught the others with that
+decision.
 """
 
 from __future__ import annotations
@@ -179,6 +180,9 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
         raise BadInput(
             f"no picture with the id {', '.join(unknown)} has taught {recipe.source}: see `blemish recipe show`"
         )
+    shown = set(recipe.tensors[known_defects.PICTURES].tolist()) if known_defects.PICTURES in recipe.tensors else set()
+    if any(each.kind != GOOD and known_defects.number(each.id) not in shown for each in gone):
+        raise BadInput(f"what a method is trained on stays in {recipe.source}: train it again without those pictures")
     left = [each for each in recipe.taught if each not in gone]
     tensors = defect_examples.remove_pictures(recipe.tensors, {known_defects.number(each.id) for each in gone})
     if parts := [each for each in gone if each.kind == GOOD]:
@@ -186,9 +190,9 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
             raise BadInput(f"{recipe.source} would know no good part at all: freeze a new one instead")
         learner = _learner(recipe, bare_detector(recipe, encoders_of(recipe, encoder)))
         memory, numbers = _memory(recipe, learner), {known_defects.number(each.id) for each in parts}
-        if provenance.is_absorbed(memory, learner, numbers):
+        if provenance.is_permanent(memory, learner, numbers):
             raise BadInput(
-                "what those pictures taught was merged to save memory and stays: freeze a new recipe instead"
+                "what those pictures taught was merged to save memory, or trained, and stays: make a new recipe instead"
             )
         memory = provenance.remove(memory, numbers)
         provenance.set_memory(learner, memory.groups)
