@@ -16,7 +16,7 @@ import importlib.util
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
 
@@ -29,7 +29,7 @@ from blemish.encoders import load
 from blemish.encoders.embedded.network import EmbeddedConfig
 from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
-from blemish.pretrain.loop import Schedule, write
+from blemish.pretrain.loop import SCHEDULE, Mixture, write
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
@@ -151,13 +151,21 @@ def learn(stores: Sequence[Store], lessons: Sequence[TeacherMap], weights: Weigh
     if start and run.depths:
         start = pipeline.deepened(start, run.depths, SEED)
     student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
-    plan = Schedule(
-        run.steps, run.rate, pairs=run.pairs, singles=run.singles, held=run.held, seed=SEED, precision=run.precision
-    )
+    schedule = replace(SCHEDULE, steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
+    mixture = Mixture(run.pairs, run.singles, run.held)
     until = time.time() + 60 * run.minutes
     tell = Teller(run.steps)
     student, done = pipeline.pretrain(
-        stores, lessons, student, plan, weights, run.folder, tell=tell, until=until, goes_on=start is not None
+        stores,
+        lessons,
+        student,
+        schedule,
+        mixture,
+        weights,
+        run.folder,
+        tell=tell,
+        until=until,
+        goes_on=start is not None,
     )
     print("finished" if done else "stopped; run it again to go on", flush=True)
     if run.out:

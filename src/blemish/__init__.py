@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.subspace_ad import SubspaceAD
+    from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
@@ -75,6 +76,7 @@ __all__ = [
     "Recipe",
     "Sample",
     "SubspaceAD",
+    "SuperSimpleNet",
     "WinCLIP",
     "add_defects",
     "add_good",

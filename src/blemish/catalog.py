@@ -23,6 +23,7 @@ class Card(NamedTuple):
     normal: Need = "none"  # good parts that it is shown
     labelled: Need = "none"  # parts with defects that it is shown, their masks or types
     auxiliary: bool = False  # trained first, on pictures of other products
+    trained: bool = False  # by gradients: `blemish train`
     scores: Literal["one", "set", "online"] = "one"  # a picture alone, a set of them together, or as they come
     needs: frozenset[Capability] = frozenset()  # what an encoder must be able to do, see `Encoder.can`
     words: tuple[str, ...] = ()  # arguments that are words
@@ -72,6 +73,14 @@ METHODS = {
         "CVPR 2026",
         "distance to the principal subspace of good patches",
         normal="required",
+    ),
+    "supersimplenet": Card(
+        "blemish.detectors.supersimplenet:SuperSimpleNet",
+        "arXiv:2408.03143",
+        "heads trained on noise in features, and on labelled defects if there are any",
+        normal="required",
+        labelled="optional",
+        trained=True,
     ),
     "tab": Card(
         "blemish.detectors.tab:TAB",

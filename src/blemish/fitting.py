@@ -107,6 +107,15 @@ def default_method(encoder: Encoder, *, good: bool) -> str:
     return "anomaly-dino" if good else "winclip"
 
 
+def require_learner(method: str) -> None:
+    """Raise BadInput for a method that is trained by gradients, which learns in another way."""
+    if catalog.card(method).trained:
+        raise BadInput(
+            f"{method} is trained first: `blemish train {method} DATA --out line.blemish`, and then used by "
+            "--recipe line.blemish"
+        )
+
+
 def fit_detector(
     method: str,
     encoder: str | Encoder,
@@ -120,6 +129,7 @@ def fit_detector(
     unreadable: list[Unreadable] | None = None,
 ) -> Detector:
     """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
+    require_learner(method)
     card = catalog.card(method)
     words = {"product": product} if "product" in card.words else {}
     detector = catalog.detector(method, encoder, words | dict(arguments or {}))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
-    from torch import Tensor, nn
+    from torch import Tensor
 
 GOOD = "good"
 """The label of a part without a defect; every other non-empty label is a defect type, and "" is unknown."""
@@ -208,14 +208,3 @@ class Consolidator(Learner, Protocol):
 
     def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows (M, ...) to remember."""
-
-
-@runtime_checkable
-class Trainable(Detector, Protocol):
-    """A detector whose parameters are trained by gradients: `training.train` calls `loss` and knows nothing else."""
-
-    def trained_parameters(self) -> Iterable[nn.Parameter]:
-        """Those that training changes; the encoder's are not among them unless the method says so."""
-
-    def loss(self, batch: Batch) -> Mapping[str, Tensor]:
-        """The terms of the loss of a batch by name, scalars whose sum is minimised; their weights are the method's."""

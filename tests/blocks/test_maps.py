@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 import torch
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.maps import fuse_mean, maximum, smooth, top_mean, upsample
+from blemish.blocks.resampling import resample
 from blemish.blocks.windows import fuse_harmonic
 
 
@@ -17,10 +21,15 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 @pytest.mark.parametrize("size", [(1, 1), (1, 9), (7, 3), (20, 33), (64, 64)])
 @pytest.mark.parametrize("sigma", [0.6, 1.0, 4.0])
 @pytest.mark.parametrize("radius", [None, 1, 3])
-def test_smoothing_is_scipys_gaussian_filter(size: tuple[int, int], sigma: float, radius: int | None) -> None:
+@pytest.mark.parametrize("border", ["reflect", "mirror"])
+def test_smoothing_is_scipys_gaussian_filter(
+    size: tuple[int, int], sigma: float, radius: int | None, border: Literal["reflect", "mirror"]
+) -> None:
     maps = drawn(2, *size)
-    expected = ndimage.gaussian_filter(maps.double().numpy(), sigma, axes=(1, 2), mode="reflect", radius=radius)
-    assert_close(smooth(maps, sigma, radius=radius).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-6)
+    expected = ndimage.gaussian_filter(maps.double().numpy(), sigma, axes=(1, 2), mode=border, radius=radius)
+    assert_close(
+        smooth(maps, sigma, radius=radius, border=border).double(), torch.from_numpy(expected), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_window_far_wider_than_the_map_is_reflected_again_and_again() -> None:
@@ -70,3 +79,13 @@ def test_top_mean_is_the_mean_of_the_highest(fraction: float, count: int) -> Non
 def test_maximum_is_that_of_each_map() -> None:
     maps = drawn(3, 4, 5)
     assert maximum(maps).tolist() == [max(scores.flatten().tolist()) for scores in maps]
+
+
+def test_resampling_averages_on_a_coarser_grid_and_interpolates_on_a_finer() -> None:
+    maps = drawn(2, 3, 6, 6)
+    blocks = maps.unflatten(2, (3, 2)).unflatten(4, (3, 2)).mean((3, 5))
+    assert_close(resample(maps, (3, 3)), blocks)
+    fine = resample(maps, (12, 12))
+    assert_close(fine, F.interpolate(maps, (12, 12), mode="bilinear"))
+    assert_close(fine.mean(), maps.mean(), rtol=0, atol=0.05)
+    assert torch.equal(resample(maps, (6, 6)), maps)

@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tests.support import training
 from tests.support.learning import learn
 from tests.support.quick import SIDE, quick
+from tests.support.training import TRAINED
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -23,17 +25,19 @@ from blemish import catalog, encoders
 from blemish.errors import BadInput, NotFitted
 from blemish.types import Geometry, Learner, Prediction
 
-LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none")
-NEED_GOOD_PARTS = sorted(name for name, card in catalog.METHODS.items() if card.normal == "required")
-NEED_NOTHING = sorted(set(catalog.METHODS) - set(NEED_GOOD_PARTS))
+LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained)
+NEED_GOOD_PARTS = sorted(
+    name for name, card in catalog.METHODS.items() if card.normal == "required" and not card.trained
+)
+NEED_NOTHING = sorted(set(catalog.METHODS) - set(NEED_GOOD_PARTS) - set(TRAINED))
 
 every = pytest.mark.parametrize("name", sorted(catalog.METHODS))
 learners = pytest.mark.parametrize("name", LEARNERS)
 needy = pytest.mark.parametrize("name", NEED_GOOD_PARTS)
 ways = pytest.mark.parametrize(
     ("name", "fitted"),
-    [*((name, True) for name in LEARNERS), *((name, False) for name in NEED_NOTHING)],
-    ids=[*(f"{name}-fitted" for name in LEARNERS), *(f"{name}-as-it-is" for name in NEED_NOTHING)],
+    [*((name, True) for name in [*LEARNERS, *TRAINED]), *((name, False) for name in NEED_NOTHING)],
+    ids=[*(f"{name}-fitted" for name in [*LEARNERS, *TRAINED]), *(f"{name}-as-it-is" for name in NEED_NOTHING)],
 )
 
 
@@ -61,6 +65,8 @@ def module(detector: Learner) -> nn.Module:
 @cache
 def ready(name: str, fitted: bool = True) -> Learner:
     """Shared between tests, none of which may change it."""
+    if name in TRAINED:
+        return cast(Learner, training.ready(name))
     return learn(made(name), GOOD) if fitted else made(name)
 
 
@@ -195,7 +201,10 @@ def test_a_copy_is_independent_of_its_original(name: str, fitted: bool) -> None:
     detector = ready(name, fitted)
     before, twin = detector(TEST), copy.deepcopy(detector)
     assert_same(twin(TEST), before)
-    learn(twin, [pictures(2, 30).flip(2)])
+    if name not in TRAINED:
+        learn(twin, [pictures(2, 30).flip(2)])
+    for tensor in module(twin).state_dict().values():
+        tensor.zero_()
     assert_same(detector(TEST), before)
 
 

@@ -321,7 +321,7 @@ def test_a_description_of_another_network_is_refused(
         encoders.load(path)
 
 
-@pytest.mark.parametrize("name", sorted(catalog.METHODS))
+@pytest.mark.parametrize("name", sorted(name for name, card in catalog.METHODS.items() if not card.trained))
 def test_every_method_takes_it_with_its_defaults(name: str) -> None:
     card = catalog.card(name)
     few: dict[str, Any] = {"channels": 10} if name == "padim" else {"width": 16} if name == "patchcore" else {}

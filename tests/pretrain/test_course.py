@@ -33,7 +33,7 @@ def drawn(*shape: int, seed: int = 0) -> Tensor:
 
 
 def test_every_aim_has_its_loss(batch: Batch) -> None:
-    losses = course()(batch)
+    losses = course().losses(batch)
     assert set(losses) == set(AIMS)
     for loss in losses.values():
         assert loss.shape == ()
@@ -43,8 +43,10 @@ def test_every_aim_has_its_loss(batch: Batch) -> None:
 @pytest.mark.parametrize("aim", AIMS)
 def test_an_aim_of_weight_0_is_left_out(batch: Batch, aim: str) -> None:
     whole, without = course(), course(replace(EVERY, **{aim: 0.0}))
-    losses, fewer = whole(batch), without(batch)
-    total, less = whole.total(losses).detach(), without.total(fewer).detach()
+    losses = whole.losses(batch)
+    total, less = (sum(loss.detach() for loss in each.loss(batch).values()) for each in (whole, without))
+    assert isinstance(total, Tensor)
+    assert set(without.losses(batch)) <= set(losses)
     assert_close(total, sum(getattr(EVERY, name) * loss.detach() for name, loss in losses.items()), check_dtype=False)
     assert_close(total - less, getattr(EVERY, aim) * losses[aim].detach(), rtol=1e-3, atol=1e-4)
 
@@ -52,7 +54,7 @@ def test_an_aim_of_weight_0_is_left_out(batch: Batch, aim: str) -> None:
 @pytest.mark.parametrize("aim", AIMS)
 def test_an_aim_alone_moves_the_student(batch: Batch, aim: str) -> None:
     alone = course(Weights(**{name: float(name == aim) for name in AIMS}))
-    alone.total(alone(batch)).backward()
+    torch.stack(list(alone.loss(batch).values())).sum().backward()
     gradient = alone.student.trunk.get_parameter("stages.0.0.convolutions.0.weight").grad
     assert gradient is not None
     assert gradient.isfinite().all()
@@ -64,11 +66,11 @@ def test_an_aim_alone_moves_the_student(batch: Batch, aim: str) -> None:
 def test_without_twins_there_is_only_what_teachers_say(batch: Batch) -> None:
     count = len(batch.targets[0])
     alone = batch._replace(images=batch.images[-count:], masks=batch.masks[:0], product=batch.product[:0])
-    assert set(course()(alone)) == {"distillation"}
+    assert set(course().losses(alone)) == {"distillation"}
 
 
 def test_without_teachers_there_is_only_what_words_say(batch: Batch) -> None:
-    assert "distillation" not in course()(batch._replace(targets=()))
+    assert "distillation" not in course().losses(batch._replace(targets=()))
 
 
 def test_a_patch_counts_by_how_much_of_it_is_flawed_three_times_over() -> None:

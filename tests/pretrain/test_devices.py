@@ -15,18 +15,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.support.small import LESSONS, SIDE, student
-from tests.pretrain.test_loop import PLAN, Told
+from tests.pretrain.test_loop import MIXTURE, PLAN, Told
 
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Course, Weights
+from blemish.pretrain.course import PretrainModel, Weights
 from blemish.pretrain.loop import train, write
 from blemish.pretrain.store import Store
 
 folder, told = Path(sys.argv[1]), Told()
 stores = [Store(folder / "twins", SIDE)]
-course = Course(student(stores), LESSONS, Weights())  # without TAB's aim, whose heads then have no gradient
+course = PretrainModel(student(stores), LESSONS, Weights())  # without TAB's aim, whose heads then have no gradient
 batches = Batches(stores, LESSONS, course.student.words.vocabulary)
-done = train(course, batches, replace(PLAN, devices=2, save_every=1), folder / "run", tell=told)
+done = train(course, batches, replace(PLAN, devices=2, save_every=1), MIXTURE, folder / "run", tell=told)
 rank = os.environ.get("LOCAL_RANK", "0")
 write(course.student, folder / f"{rank}.safetensors")
 (folder / f"{rank}.json").write_text(json.dumps([done, told.totals]))

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -18,11 +20,13 @@ from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
-from blemish.pretrain.loop import Schedule, initialised, rate, train, write
-from blemish.pretrain.norms import with_norms
+from blemish.pretrain.loop import SCHEDULE, Mixture, initialised, train, write
+from blemish.pretrain.norms import hold_norms, with_norms, without_norms
 from blemish.pretrain.store import Store
+from blemish.training.schedule import Schedule
 
-PLAN = Schedule(steps=4, rate=4e-3, warmup=2, average=0.5, pairs=4, singles=2, save_every=2, accelerator="cpu")
+PLAN = replace(SCHEDULE, steps=4, rate=4e-3, warmup=2, average=0.5, save_every=2, device="cpu")
+MIXTURE = Mixture(pairs=4, singles=2)
 EVERY = Weights(1.0, 1.0, 0.2, 0.3, 0.1, 0.1)
 SENTENCES = ["a photo of a screw", "bottle with a dent", "flawless metal plate"]
 
@@ -32,10 +36,10 @@ def stores(tmp_path_factory: pytest.TempPathFactory) -> list[Store]:
     return taught(tmp_path_factory.mktemp("stores"))
 
 
-def ready(stores: list[Store], *, seed: int = 0) -> tuple[PretrainModel, Batches]:
+def ready(stores: list[Store], *, seed: int = 0, decay: float = 0.02) -> tuple[PretrainModel, Batches]:
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # of the heads
-        course = PretrainModel(student(stores, seed=seed), LESSONS, EVERY)
+        course = PretrainModel(student(stores, seed=seed), LESSONS, EVERY, decay=decay)
     return course, Batches(stores, LESSONS, course.student.words.vocabulary)
 
 
@@ -45,16 +49,24 @@ class Told:
     def __init__(self, interrupted: int = 0) -> None:
         self.interrupted, self.totals = interrupted, list[float]()
 
-    def __call__(self, step: int, losses: dict[str, float]) -> None:
+    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
         self.totals.append(losses["total"])
         if step == self.interrupted:
             raise KeyboardInterrupt
 
 
-def run(stores: list[Store], folder: Path, plan: Schedule = PLAN, told: Told | None = None) -> tuple[Embedded, bool]:
-    course, batches = ready(stores)
-    done = train(course, batches, plan, folder, tell=told or Told())
-    return course.student, done
+def run(
+    stores: list[Store],
+    folder: Path,
+    plan: Schedule = PLAN,
+    told: Told | None = None,
+    *,
+    held: float = 0.1,
+    decay: float = 0.02,
+) -> tuple[Embedded, bool]:
+    model, batches = ready(stores, decay=decay)
+    done = train(model, batches, plan, replace(MIXTURE, held=held), folder, tell=told or Told())
+    return model.student, done
 
 
 def assert_same(one: nn.Module, other: nn.Module) -> None:
@@ -90,24 +102,57 @@ def test_a_few_steps_reduce_the_loss(stores: list[Store], tmp_path: Path) -> Non
 def test_an_interrupted_run_ends_where_an_uninterrupted_one_does_bit_for_bit(
     stores: list[Store], tmp_path: Path, held: float
 ) -> None:
-    whole, cut, rest, plan = Told(), Told(3), Told(), replace(PLAN, held=held)
-    expected, _ = run(stores, tmp_path / "whole", plan, whole)
+    whole, cut, rest = Told(), Told(3), Told()
+    expected, _ = run(stores, tmp_path / "whole", PLAN, whole, held=held)
     with pytest.raises(KeyboardInterrupt):
-        run(stores, tmp_path / "cut", plan, cut)
-    model, done = run(stores, tmp_path / "cut", plan, rest)
+        run(stores, tmp_path / "cut", PLAN, cut, held=held)
+    model, done = run(stores, tmp_path / "cut", PLAN, rest, held=held)
     assert done
     assert cut.totals == whole.totals[:3]
     assert rest.totals == whole.totals[2:]  # from the checkpoint after two steps
     assert_same(model, expected)
 
 
+@pytest.mark.parametrize("held", [0.0, 0.5])
+def test_it_trains_as_a_plain_loop_does(stores: list[Store], tmp_path: Path, held: float) -> None:
+    """Warm-up and cosine, decay of matrices alone, clipping, running mean, held norms: all of it written out."""
+    found, _ = run(stores, tmp_path, held=held)
+    model, batches = ready(stores)
+    with_norms(model.student)
+    cast(Any, model.student).to(memory_format=torch.channels_last)
+    plain, matrices = list[nn.Parameter](), list[nn.Parameter]()
+    for name, parameter in model.train().named_parameters():
+        (matrices if parameter.ndim > 1 and "known" not in name and "pieces" not in name else plain).append(parameter)
+    groups = [{"params": matrices, "weight_decay": 0.02}, {"params": plain, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=PLAN.rate, betas=(0.9, 0.95))
+    mean = deepcopy(model.student)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(PLAN.seed)
+        for step in range(4):
+            for group in optimizer.param_groups:
+                share = (step - 2) / 2
+                cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2
+                group["lr"] = 4e-3 * (step + 1) / 2 if step < 2 else 4e-3 * cosine
+            if step == round(4 * (1 - held)):
+                hold_norms(model.student, mean.state_dict())
+            losses = model.loss(batches.draw(step, pairs=4, singles=2).to("cpu"))
+            optimizer.zero_grad()
+            torch.stack(list(losses.values())).sum().backward()
+            nn.utils.clip_grad_norm_([*matrices, *plain], 5.0)  # in the order of the groups
+            optimizer.step()
+            now, keep = model.student.state_dict(), min(0.5, (1 + step) / (10 + step))
+            for name, tensor in mean.state_dict().items():
+                tensor.copy_(tensor.lerp(now[name], 1 - keep) if tensor.is_floating_point() else now[name])
+    assert_same(found, without_norms(mean))
+
+
 def test_held_norms_keep_the_statistics_of_the_mean(stores: list[Store], tmp_path: Path) -> None:
     kept = []
     for steps in (2, 4):  # the last two of four are held
-        run(stores, tmp_path, replace(PLAN, steps=steps, held=0.5 if steps == 4 else 0.0))
+        run(stores, tmp_path, replace(PLAN, steps=steps), held=0.5 if steps == 4 else 0.0)
         state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
         kept.append({name: tensor for name, tensor in state["mean"].items() if "running" in name})
-    now = {name.removeprefix("student."): tensor for name, tensor in state["course"].items()}
+    now = state["model"]
     assert len(kept[0]) > 10
     for name, tensor in kept[0].items():
         assert torch.equal(tensor, kept[1][name]), name
@@ -128,7 +173,7 @@ def test_out_of_time_it_stops_with_a_checkpoint_and_the_student_it_began_with(
 ) -> None:
     (course, batches), told = ready(stores), Told()
     before = course.student.see(images()).patches.detach()
-    assert not train(course, batches, PLAN, tmp_path, tell=told, until=0.0)
+    assert not train(course, batches, PLAN, MIXTURE, tmp_path, tell=told, until=0.0)
     assert told.totals == []
     assert_close(course.student.see(images()).patches.detach(), before, rtol=1e-3, atol=1e-3)
     assert (tmp_path / "checkpoint.pt").exists()
@@ -154,12 +199,12 @@ def test_more_steps_may_be_asked_for_later(stores: list[Store], tmp_path: Path) 
 def test_a_checkpoint_of_another_model_is_refused(stores: list[Store], tmp_path: Path) -> None:
     run(stores, tmp_path, replace(PLAN, steps=1))
     course = PretrainModel(student(stores), LESSONS[:1], EVERY)
-    with pytest.raises(BadInput, match=r"checkpoint\.pt is of another model, other words or other teachers"):
-        train(course, Batches(stores, LESSONS[:1], ()), PLAN, tmp_path, tell=Told())
+    with pytest.raises(BadInput, match=r"checkpoint\.pt is of another model, or of other words"):
+        train(course, Batches(stores, LESSONS[:1], ()), PLAN, MIXTURE, tmp_path, tell=Told())
 
 
 def test_a_run_that_diverges_says_so(stores: list[Store], tmp_path: Path) -> None:
-    with pytest.raises(BadInput, match=r"diverged at step \d: start again with a smaller rate"):
+    with pytest.raises(BadInput, match=r"diverged at step \d: start anew with a smaller rate"):
         run(stores, tmp_path, replace(PLAN, rate=1e30, warmup=0, steps=6))
 
 
@@ -168,40 +213,31 @@ def test_the_mean_of_the_weights_is_what_comes_out(stores: list[Store], tmp_path
     run(stores, tmp_path, plan)
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     start = with_norms(ready(stores)[0].student).state_dict()
-    for name, mean in state["mean"].items():
-        now = state["course"][f"student.{name}"]
-        wanted = now if not now.is_floating_point() else start[name].lerp(now, 0.9)  # 1 - 1 / 10 at the first step
+    for name, first in start.items():
+        mean, now = state["mean"][f"student.{name}"], state["model"][f"student.{name}"]
+        wanted = now if not now.is_floating_point() else first.lerp(now, 0.9)  # 1 - 1 / 10 at the first step
         assert_close(mean, wanted, rtol=1e-5, atol=1e-6)
 
 
-def test_a_checkpoint_holds_tensors_and_the_plan(stores: list[Store], tmp_path: Path) -> None:
+def test_a_checkpoint_holds_tensors_and_the_schedule(stores: list[Store], tmp_path: Path) -> None:
     run(stores, tmp_path, replace(PLAN, steps=1))
     state = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     assert state["step"] == 1
-    assert '"rate": 0.004' in state["plan"]
+    assert '"rate": 0.004' in state["schedule"]
     assert list(tmp_path.iterdir()) == [tmp_path / "checkpoint.pt"]
 
 
 def test_matrices_decay_and_the_vectors_of_words_that_are_not_said_do_not(stores: list[Store], tmp_path: Path) -> None:
     after = {}
     for decay in (0.0, 0.5):
-        run(stores, tmp_path / str(decay), replace(PLAN, steps=1, decay=decay))
-        after[decay] = torch.load(tmp_path / str(decay) / "checkpoint.pt", weights_only=True)["course"]
+        run(stores, tmp_path / str(decay), replace(PLAN, steps=1), decay=decay)
+        after[decay] = torch.load(tmp_path / str(decay) / "checkpoint.pt", weights_only=True)["model"]
     before = student(stores).state_dict()["words.known.weight"]
     for name, plain in after[0.0].items():
         decays = plain.ndim > 1 and "known" not in name and "pieces" not in name
         assert torch.equal(plain, after[0.5][name]) == (not decays), name
     still = (after[0.5]["student.words.known.weight"] == before).all(1)
     assert 1 < int(still.sum()) < len(still)
-
-
-def test_the_rate_warms_up_and_falls_along_half_a_cosine() -> None:
-    plan = Schedule(steps=110, rate=1.0, warmup=10)
-    assert [rate(step, plan) for step in (0, 4, 9)] == pytest.approx([0.1, 0.5, 1.0])
-    assert rate(10, plan) == pytest.approx(1)
-    assert rate(60, plan) == pytest.approx(0.505)
-    assert rate(35, plan) == pytest.approx(0.01 + 0.99 * (1 + math.sqrt(0.5)) / 2)
-    assert rate(109, plan) == pytest.approx(0.01, abs=1e-3)
 
 
 def test_random_weights_have_the_sizes_that_suit_them(stores: list[Store]) -> None:

@@ -123,7 +123,7 @@ def test_what_is_settled_can_still_be_trained() -> None:
 def test_held_norms_see_a_picture_as_if_it_were_alone() -> None:
     model = settled(folded_student(), batches()).train()
     odd = torch.cat([images(7, seed=9), 4 * images(1, seed=10)])
-    hold_norms(model, deepcopy(model))
+    hold_norms(model, deepcopy(model).state_dict())
     assert off(seen(model, odd)[7:], seen(model.eval(), odd[7:])) < 1e-4
 
 

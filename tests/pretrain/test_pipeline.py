@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,16 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.pretrain.test_loop import EVERY, PLAN, Told, images
+from tests.pretrain.test_loop import EVERY, MIXTURE, PLAN, Told, assert_same, images
 from tests.pretrain.test_sources import black, photograph
 from tests.support.small import LESSONS, SEES, SIDE, silent, stored, student, taught
 from torch.testing import assert_close
 
 from blemish import encoders
+from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput
 from blemish.pretrain import pipeline
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
+from blemish.pretrain.loop import Mixture
 from blemish.pretrain.norms import without_norms
 from blemish.pretrain.pipeline import PRESETS, Pictures, beginning, gathered, lessons_of, weights_of, words_of
 from blemish.pretrain.store import UNKNOWN
@@ -183,21 +186,22 @@ def test_an_aim_that_does_not_exist_and_a_weight_that_is_none_are_refused(stated
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="nothing to learn from"):
-        pipeline.pretrain([], [], student([]), PLAN, EVERY, tmp_path, tell=Told(), until=0.0)
+        pipeline.pretrain([], [], student([]), PLAN, MIXTURE, EVERY, tmp_path, tell=Told(), until=0.0)
 
 
 def test_going_on_begins_with_what_has_been_learned(tmp_path: Path) -> None:
     stores = taught(tmp_path)
-    start, plan = student(stores), replace(PLAN, steps=1, pairs=6, singles=3)
+    start, plan = student(stores), replace(PLAN, steps=1)
     aims = replace(EVERY, distillation=0.0, tab=0.0)  # whose heads begin anew
     course = PretrainModel(start, LESSONS, aims)
     batch = Batches(stores, LESSONS, start.words.vocabulary).draw(0, pairs=6, singles=3)
     with torch.no_grad():
-        learned = float(course.total(course(batch)))
+        learned = float(torch.stack(list(course.loss(batch).values())).sum())
     off = {}
     for goes_on in (True, False):
         told, copy, folder = Told(), beginning(SEES, (), start, 0), tmp_path / str(goes_on)
-        pipeline.pretrain(stores, LESSONS, copy, plan, aims, folder, tell=told, until=1e12, goes_on=goes_on)
+        mixture = Mixture(pairs=6, singles=3)
+        pipeline.pretrain(stores, LESSONS, copy, plan, mixture, aims, folder, tell=told, until=1e12, goes_on=goes_on)
         off[goes_on] = abs(told.totals[0] - learned)
     assert off[True] < 0.2 * off[False]
 
@@ -206,10 +210,23 @@ def test_going_on_out_of_time_changes_nothing(tmp_path: Path) -> None:
     stores, start = taught(tmp_path), student([], seed=3).eval()
     copy = beginning(SEES, (), start, 0)
     found, done = pipeline.pretrain(
-        stores, LESSONS, copy, PLAN, EVERY, tmp_path / "run", tell=Told(), until=0.0, goes_on=True
+        stores, LESSONS, copy, PLAN, MIXTURE, EVERY, tmp_path / "run", tell=Told(), until=0.0, goes_on=True
     )
     assert not done
     assert without_norms(found) is found
     with torch.no_grad():
         assert_close(found(images()).image, start(images()).image, rtol=1e-3, atol=1e-3)
     assert found.words.vocabulary == start.words.vocabulary
+
+
+def test_the_same_seed_trains_the_same_student(tmp_path: Path) -> None:
+    stores, found = taught(tmp_path), list[Embedded]()
+    for global_seed in (1, 2):  # which is of no account
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(global_seed)
+            folder, begun = tmp_path / str(global_seed), student(stores)
+            model, _ = pipeline.pretrain(
+                stores, LESSONS, begun, PLAN, MIXTURE, EVERY, folder, tell=Told(), until=math.inf
+            )
+        found.append(model)
+    assert_same(*found)

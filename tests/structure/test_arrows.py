@@ -18,7 +18,7 @@ RANKS = (
     {"training"},
     {"detectors", "classifiers", "videos", "pretrain"},
     {"catalog"},
-    {"calibration", "inspection", "fitting"},
+    {"calibration", "inspection", "fitting", "examples"},
     {"recipes"},
     {"runs"},
     {"evaluation"},
@@ -28,7 +28,7 @@ RANKS = (
     {"__main__"},
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
-MAY_USE_NEIGHBOURS = {"inspection", "fitting"}
+MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
 OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 

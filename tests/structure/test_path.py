@@ -18,9 +18,13 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from tests.structure.source import ROOT, code_lines, name
+from tests.support.quick import SIDE
+from tests.support.training import trained
 
 from blemish import catalog, inspection
 from blemish.cli.main import main
+from blemish.recipes import update
+from blemish.recipes.recipe import save
 
 MOST_FILES, MOST_LINES = 16, 1350
 
@@ -70,13 +74,24 @@ def _callers(frame: FrameType | None) -> Iterator[FrameType]:
         frame = frame.f_back
 
 
+def trained_recipe(method: str, folder: Path) -> Path:
+    """Of one step, on the default encoder."""
+    detector = trained(catalog.method(method)(image_size=SIDE), folder / "training", steps=1)
+    save(update.freeze_detector(detector, method, arguments={"image_size": SIDE}), folder / "a.blemish")
+    return folder / "a.blemish"
+
+
 @pytest.mark.parametrize("method", list(catalog.METHODS))
 def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
     noise = torch.randint(100, 150, (2, 64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for number in range(2):
         Image.fromarray(noise[number].numpy()).save(tmp_path / f"{number}.png")
-    words = ["inspect", str(tmp_path / "0.png"), "--method", method, "--out", str(tmp_path / "out")]
-    if catalog.card(method).normal == "required":
+    words = ["inspect", str(tmp_path / "0.png"), "--out", str(tmp_path / "out")]
+    if catalog.card(method).trained:
+        words += ["--recipe", str(trained_recipe(method, tmp_path))]
+    else:
+        words += ["--method", method]
+    if catalog.card(method).normal == "required" and not catalog.card(method).trained:
         words += ["--normal", str(tmp_path / "1.png")]
     with traced(method) as seen:
         result = CliRunner().invoke(main, words)

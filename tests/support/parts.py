@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from tests.support import training
 from tests.support.quick import SIDE, quick
 from torch import Tensor
 
@@ -16,7 +17,7 @@ from blemish.recipes.recipe import Recipe, detector
 from blemish.types import Prediction
 
 METHODS = sorted(catalog.METHODS)
-LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none")
+LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained)
 TEST = torch.rand(3, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(9))
 
 
@@ -48,6 +49,9 @@ def mask(path: Path, spot: tuple[int, int], side: int = SIDE) -> Path:
 
 
 def frozen(method: str, paths: list[Path]) -> Recipe:
+    """Of a method that is trained, one that was trained on other parts."""
+    if method in training.TRAINED:
+        return update.freeze_detector(training.ready(method), method, arguments=training.arguments(method))
     return update.freeze(method, "test-tiny", good=paths, arguments=quick(method, "cap"))
 
 

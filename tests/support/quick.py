@@ -15,6 +15,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},
     "patchcore": {"image_size": SIDE, "width": 32, "ratio": 0.25, "neighbours": 3, "layers": [2, 3]},
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},
+    "supersimplenet": {"image_size": SIDE, "width": 32, "layers": [2, 3]},
     "tab": {"image_size": SIDE, "few": 16, "defects": ("scratch", "hole"), "layers": (2, 3)},
     "winclip": {"image_size": SIDE, "scales": (2, 3)},
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -14,9 +15,12 @@ def upsample(grid: Tensor, size: Sequence[int], *, corners: bool = False) -> Ten
     return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=corners).squeeze(1)
 
 
-def smooth(maps: Tensor, sigma: float, *, radius: int | None = None) -> Tensor:
-    """Gaussian blur of (N, H, W) with deviation `sigma` in pixels; scipy's `gaussian_filter`, border `reflect`.
+def smooth(
+    maps: Tensor, sigma: float, *, radius: int | None = None, border: Literal["reflect", "mirror"] = "reflect"
+) -> Tensor:
+    """Gaussian blur of (N, H, W) with deviation `sigma` in pixels; scipy's `gaussian_filter` and its borders.
 
+    border: what lies outside repeats the edge ("reflect"), or begins behind it ("mirror"; torch calls that reflect).
     The window reaches `radius` pixels to each side, four deviations if left out.
     """
     if not sigma:
@@ -25,7 +29,8 @@ def smooth(maps: Tensor, sigma: float, *, radius: int | None = None) -> Tensor:
     offsets = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
     kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
     kernel = kernel / kernel.sum()
-    out = _pad_mirrored(_pad_mirrored(maps, radius).mT, radius).mT.unsqueeze(1)
+    edges = 1 if border == "reflect" else 0
+    out = _pad_mirrored(_pad_mirrored(maps, radius, edges).mT, radius, edges).mT.unsqueeze(1)
     return F.conv2d(F.conv2d(out, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1)).squeeze(1)
 
 
@@ -45,8 +50,9 @@ def maximum(maps: Tensor) -> Tensor:
     return maps.flatten(1).amax(1)
 
 
-def _pad_mirrored(maps: Tensor, radius: int) -> Tensor:
-    """Mirror the last axis about its edges, edge pixels repeated, as often as the radius asks: scipy's `reflect`."""
+def _pad_mirrored(maps: Tensor, radius: int, edges: int) -> Tensor:
+    """Mirror the last axis as often as the radius asks, its edge pixels repeated once or not at all (`edges`)."""
     length = maps.shape[-1]
-    position = torch.arange(-radius, length + radius, device=maps.device) % (2 * length)
-    return maps[..., torch.minimum(position, 2 * length - 1 - position)]
+    turn = max(2 * length - 2 + 2 * edges, 1)  # pixels after which everything comes again
+    position = torch.arange(-radius, length + radius, device=maps.device) % turn
+    return maps[..., torch.minimum(position, turn - edges - position)]

@@ -26,12 +26,14 @@ def describe_neighbours(patches: Tensor, width: int, size: int = 3) -> Tensor:
     return F.adaptive_avg_pool1d(values.transpose(1, 2), width).view(-1, h, w, width)
 
 
-def join_layers(layers: Sequence[Tensor], *, mode: Literal["bilinear", "nearest"] = "bilinear") -> Tensor:
-    """Every layer at the first one's grid, channels side by side: (N, h, w, sum C).
+def join_layers(
+    layers: Sequence[Tensor], *, mode: Literal["bilinear", "nearest"] = "bilinear", size: Sequence[int] = ()
+) -> Tensor:
+    """Every layer at one grid, the first one's unless a size (h, w) is given, channels side by side: (N, h, w, sum C).
 
     mode: "bilinear" as in PatchCore; "nearest" repeats the coarser layers, as in PaDiM.
     """
-    size = layers[0].shape[1:3]
+    size = list(size or layers[0].shape[1:3])
     straight = False if mode == "bilinear" else None
     resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
     return torch.cat(resized, 1).permute(0, 2, 3, 1)

@@ -20,5 +20,5 @@ class Updates(Learned):
 
     def require(self) -> None:
         """Raises NotFitted before the first."""
-        if not self.fitted:
+        if not self.get_buffer("count").numel():
             raise NotFitted("this detector has not been trained: use `blemish train`, or training.loop.train, first")

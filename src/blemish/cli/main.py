@@ -19,6 +19,7 @@ ELSEWHERE = {
     "evaluate": "blemish.cli.evaluate",
     "inspect": "blemish.cli.inspect",
     "pretrain": "blemish.cli.train",
+    "train": "blemish.cli.train",
     "recipe": "blemish.cli.recipe",
     "report": "blemish.cli.report",
     "synth": "blemish.cli.train",

@@ -1,7 +1,9 @@
-"""The commands that train and draw: `blemish pretrain` and `blemish synth`."""
+"""The commands that train and draw: `blemish train`, `blemish pretrain` and `blemish synth`."""
 
 from __future__ import annotations
 
+import math
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -10,9 +12,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from blemish.cli.options import arguments_of
+
 if TYPE_CHECKING:
-    from blemish.pretrain.loop import Schedule
     from blemish.pretrain.pipeline import Pictures
+    from blemish.recipes.train import Training
+    from blemish.training.schedule import Schedule
 
 T = TypeVar("T", "Pictures", "Schedule")
 FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -22,6 +27,88 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
     if side is not None and side % 32:
         raise click.BadParameter(f"{side} is not a multiple of 32")
     return side
+
+
+@click.command()
+@click.argument("method")
+@click.argument("roots", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The recipe to write.")
+@click.option("--normal", is_flag=True, help="ROOTS are pictures of good parts, or folders of them.")
+@click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
+@click.option("--category", metavar="NAME", help="One object of the data set; all if left out.")
+@click.option("--defects", type=click.Choice(["use", "ignore"]), default="use", show_default=True)
+@click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, cutpaste, nsa, drawn, ...")
+@click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights.")
+@click.option("--product", default="object", show_default=True, help="The part's name, for methods that read words.")
+@click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method.")
+@click.option("--steps", type=click.IntRange(1), help="Updates; by the method's paper.")
+@click.option("--epochs", type=click.IntRange(1), help="How often each good part is seen, instead of --steps.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the method's paper.")
+@click.option("--batch-size", type=click.IntRange(1), help="Pictures of an update; by the method's paper.")
+@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Of products.")
+@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
+@click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; go on with --resume.")
+@click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+def train(
+    method: str,
+    roots: tuple[Path, ...],
+    out: Path,
+    normal: bool,
+    layout: str | None,
+    category: str | None,
+    defects: str,
+    augment: str | None,
+    encoder: str | None,
+    product: str,
+    arguments: tuple[str, ...],
+    steps: int | None,
+    epochs: int | None,
+    rate: float | None,
+    batch_size: int | None,
+    precision: str | None,
+    device: str,
+    minutes: float | None,
+    resume: bool,
+    seed: int,
+) -> None:
+    """Train METHOD by gradients on the training split of labelled data sets, and write the recipe of its last weights.
+
+    Test pictures are never looked at. While it trains, everything needed to go on is kept in a folder beside --out.
+    """
+    from blemish import encoders
+    from blemish.recipes.recipe import save
+    from blemish.recipes.train import Training, Wish, find_examples
+
+    if steps and epochs:
+        raise click.UsageError("--steps and --epochs say the same thing: give one of them")
+    wish = Wish(
+        product, arguments_of(arguments), defects == "use", augment,
+        steps, epochs, rate, batch_size, precision, device, seed,
+    )  # fmt: skip
+    samples = find_examples(roots, normal=normal, layout=layout, category=category)
+    training = Training(method, encoder or encoders.DEFAULT, samples, wish, watch=watch)
+    _say_what_is_learned_from(training)
+    folder, until = (
+        out.with_name(f"{out.name}.training"),
+        time.time() + 60 * minutes if minutes is not None else math.inf,
+    )
+    recipe = training.run(folder, resume=resume, tell=Teller(training.schedule.steps), until=until)
+    if recipe is None:
+        click.echo(f"stopped early; the same command with --resume goes on from {folder}")
+        return
+    save(recipe, out)
+    shutil.rmtree(folder)
+    click.echo(f"{out}: {recipe.hash[:12]}, {method} trained for {training.schedule.steps} steps")
+
+
+def _say_what_is_learned_from(training: Training) -> None:
+    for bad in training.unreadable:
+        click.echo(f"not learned from: {bad.reason}", err=True)
+    if training.unmasked:
+        click.echo(f"not learned from: {training.unmasked} defects that have no mask", err=True)
+    good, bad_parts = len(training.examples.good), len(training.examples.bad)
+    click.echo(f"learning from {good} good parts and {bad_parts} with defects", err=True)
 
 
 @click.command()
@@ -66,7 +153,8 @@ def pretrain(
     """
     from blemish import encoders
     from blemish.pretrain import pipeline
-    from blemish.pretrain.loop import require_fabric, write
+    from blemish.pretrain.loop import write
+    from blemish.training.fabric import require_fabric
 
     require_fabric()
     usual = pipeline.PRESETS[preset]
@@ -74,7 +162,7 @@ def pretrain(
     asked_for = {"specimens": specimens, "side": side, "photos": photos, "seed": seed, "parts": parts}
     pictures = changed(usual.pictures, asked_for)
     speed = {"steps": steps, "rate": rate, "precision": precision, "devices": devices, "seed": seed}
-    plan = changed(usual.plan, speed)
+    schedule = changed(usual.schedule, speed)
     weights = pipeline.weights_of(_pairs(aims, "--aim", "NAME=WEIGHT"))
     asked = [encoders.load(name, precision="float32") for name in teachers]
     beginning = pipeline.trainable(encoders.load(start, precision="float32")) if start else None
@@ -83,9 +171,9 @@ def pretrain(
     pipeline.taught(stores, look, lessons, work, watch)
     student = pipeline.beginning(usual.config, pipeline.words_of(stores), beginning, seed)
     until = time.time() + 60 * minutes if minutes is not None else float("inf")
-    run, tell, goes_on = work / "run", Teller(plan.steps), beginning is not None
+    run, tell, goes_on = work / "run", Teller(schedule.steps), beginning is not None
     student, done = pipeline.pretrain(
-        stores, lessons, student, plan, weights, run, tell=tell, until=until, goes_on=goes_on
+        stores, lessons, student, schedule, usual.mixture, weights, run, tell=tell, until=until, goes_on=goes_on
     )
     write(student, out)
     click.echo(f"{'finished' if done else 'stopped early, the same command goes on'}: {out}")
@@ -153,7 +241,7 @@ class Teller:
         self.first = self.count = 0
         self.sums: dict[str, float] = {}
 
-    def __call__(self, step: int, losses: dict[str, float]) -> None:
+    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
         """Take the losses of a step that is done."""
         self.first = self.first or step
         self.count += 1

@@ -10,9 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.blocks.losses import contrast, dice, focal
+from blemish.blocks.resampling import resample
 from blemish.encoders.embedded.network import Embedded, Seen
-from blemish.pretrain.objectives import Distillation, TabObjective, contrast, dice, focal, resampled
+from blemish.pretrain.objectives import Distillation, TabObjective
 from blemish.pretrain.teachers import TeacherMap
+from blemish.training.trainable import ParameterGroup
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +42,47 @@ class Batch(NamedTuple):
     texts: tuple[str, ...]  # N normal, N abnormal, N with the flaw, N with the other one, then one per family
     hidden: frozenset[str]  # words to learn by their pieces
 
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch with its tensors there, channels side by side."""
+        return self._replace(
+            images=self.images.to(device, memory_format=torch.channels_last),
+            targets=tuple(each.to(device) for each in self.targets),
+            masks=self.masks.to(device),
+            product=self.product.to(device),
+            family=self.family.to(device),
+            other=self.other.to(device),
+        )
+
 
 class PretrainModel(nn.Module):
     """The student with all that is thrown away after training."""
 
-    def __init__(self, student: Embedded, lessons: Sequence[TeacherMap], weights: Weights) -> None:
+    def __init__(
+        self, student: Embedded, lessons: Sequence[TeacherMap], weights: Weights, *, decay: float = 0.02
+    ) -> None:
         super().__init__()
+        self.decay = decay  # of weights, decoupled
         c = student.config
         widths = (*c.widths, c.neck)
         self.student, self.lessons, self.weights = student, tuple(lessons), weights
         self.distillation = Distillation([widths[each.stage - 1] for each in lessons], [e.channels for e in lessons])
         self.tab = TabObjective(c.output, c.output)
 
-    def forward(self, batch: Batch) -> dict[str, Tensor]:
+    def trained_parameters(self) -> list[ParameterGroup]:
+        """Matrices and kernels decay; norms, biases, scalars and word vectors do not."""
+        named = list(self.named_parameters())
+        decays = [p for name, p in named if p.ndim > 1 and ".known." not in name and ".pieces." not in name]
+        chosen = set(map(id, decays))
+        return [
+            ParameterGroup(decays, decay=self.decay),
+            ParameterGroup([p for _, p in named if id(p) not in chosen]),
+        ]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """The losses by name, each times its weight."""
+        return {name: getattr(self.weights, name) * loss for name, loss in self.losses(batch).items()}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The losses by name, unweighted."""
         seen = self.student.see(batch.images)
         losses: dict[str, Tensor] = {}
@@ -118,14 +149,10 @@ class PretrainModel(nn.Module):
         loss: Tensor = self.tab(good, bad, normal[first], abnormal[first], numbers)
         return loss
 
-    def total(self, losses: dict[str, Tensor]) -> Tensor:
-        """The weighted sum."""
-        return torch.stack([getattr(self.weights, name) * loss for name, loss in losses.items()]).sum()
-
 
 def covered(masks: Tensor, grid: Sequence[int]) -> Tensor:
     """How much of each patch a flaw covers, three times over and at most 1: a third of a patch makes it bad."""
-    return (3 * resampled(masks[:, None].float(), grid)[:, 0]).clamp_max(1)
+    return (3 * resample(masks[:, None].float(), grid)[:, 0]).clamp_max(1)
 
 
 def pooled(patches: Tensor, weights: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 import torch
@@ -63,16 +63,15 @@ def folded(normed: NormedConvolution) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def hold_norms(module: nn.Module, like: nn.Module) -> None:
-    """From now on norms use the statistics of `like`, in training too: pictures unlike the others of their batch are
-    then seen as they will be seen one by one, and what goes wrong with them is learned from.
+def hold_norms(module: nn.Module, like: Mapping[str, Tensor]) -> None:
+    """From now on norms use the statistics in `like`, a state, in training too: pictures unlike the others of their
+    batch are then seen as they will be seen one by one, and what goes wrong with them is learned from.
     """
-    theirs = dict(like.named_buffers())
     for name, inner in module.named_modules():
         if isinstance(inner, NormedConvolution):
             inner.norm.eval()
             for kind, buffer in inner.norm.named_buffers():
-                buffer.copy_(theirs[f"{name}.norm.{kind}"])
+                buffer.copy_(like[f"{name}.norm.{kind}"])
 
 
 class _Watched(nn.Module):

@@ -1,4 +1,4 @@
-"""What a backbone is trained for, as losses: TAB's own, and what blemish adds to it."""
+"""What a backbone is trained for beside the losses of `blocks`, with parameters of its own: TAB's aim, distillation."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from blemish.blocks.resampling import resample
 
 
 class TabHead(nn.Module):
@@ -50,25 +52,6 @@ class TabObjective(nn.Module):
         return losses[0] + losses[1]
 
 
-def focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
-    """Binary focal loss (arXiv:1708.02002, Eq. 4, without alpha) of logits (...) for targets in [0, 1]: a scalar."""
-    probability = logits.sigmoid()
-    missed = (target - probability).abs()
-    return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
-
-
-def dice(probability: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
-    """1 - overlap of (N, h, w) maps, mean over the maps: a scalar in [0, 1]."""
-    inside = (probability * target).sum((1, 2))
-    total = probability.sum((1, 2)) + target.sum((1, 2))
-    return (1 - (2 * inside + smooth) / (total + smooth)).mean()
-
-
-def contrast(embeddings: Tensor, texts: Tensor, number: Tensor, scale: float) -> Tensor:
-    """Cross entropy of each embedding (N, D) choosing its text among (K, D): a scalar."""
-    return F.cross_entropy(scale * F.normalize(embeddings, dim=-1) @ F.normalize(texts, dim=-1).T, number)
-
-
 class Distillation(nn.Module):
     """How far a student's maps are from explaining its teachers' maps, through linear heads that are thrown away."""
 
@@ -81,14 +64,6 @@ class Distillation(nn.Module):
         losses = []
         for head, seen, target in zip(self.heads, maps, targets, strict=True):
             guess = cast(Tensor, head(seen))
-            guess = guess if guess.shape[2:] == target.shape[2:] else resampled(guess, target.shape[2:])
+            guess = guess if guess.shape[2:] == target.shape[2:] else resample(guess, target.shape[2:])
             losses.append(F.mse_loss(guess, target))
         return torch.stack(losses).mean()
-
-
-def resampled(maps: Tensor, size: Sequence[int]) -> Tensor:
-    """Bilinear, averaging where the grid gets coarser: (N, C, h, w) -> (N, C, *size)."""
-    height, width = size
-    if height < maps.shape[2]:
-        return F.adaptive_avg_pool2d(maps, (height, width))
-    return F.interpolate(maps, (height, width), mode="bilinear")

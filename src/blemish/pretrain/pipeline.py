@@ -20,13 +20,16 @@ from blemish.images import find
 from blemish.pretrain import sentences
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
-from blemish.pretrain.loop import Schedule, Tell, initialised, train
+from blemish.pretrain.loop import SCHEDULE, Mixture, initialised, train
 from blemish.pretrain.norms import settled
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store, Watch
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
 from blemish.synth.drawn.materials.materials import MATERIALS
 from blemish.synth.drawn.parts.parts import PARTS
+from blemish.training.fabric import randomness
+from blemish.training.loop import Tell
+from blemish.training.schedule import Schedule
 from blemish.types import Encoder
 
 T = TypeVar("T")
@@ -52,15 +55,17 @@ class Preset(NamedTuple):
 
     config: EmbeddedConfig
     pictures: Pictures
-    plan: Schedule
+    schedule: Schedule
+    mixture: Mixture
 
 
 PRESETS = {
-    "cpu": Preset(EmbeddedConfig(), Pictures(), Schedule()),
+    "cpu": Preset(EmbeddedConfig(), Pictures(), SCHEDULE, Mixture()),
     "gpu": Preset(
         EmbeddedConfig(stem=64, widths=(64, 128, 256, 384), neck=192),
         Pictures(specimens=100_000, side=224),
-        Schedule(steps=60_000, pairs=64, singles=96, precision="bf16-mixed", save_every=1000),
+        replace(SCHEDULE, steps=60_000, precision="bf16-mixed", save_every=1000),
+        Mixture(pairs=64, singles=96),
     ),
 }
 """cpu: about two hours on two cores. gpu: hours on one graphics card."""
@@ -219,7 +224,8 @@ def pretrain(
     stores: Sequence[Store],
     lessons: Sequence[TeacherMap],
     student: Embedded,
-    plan: Schedule,
+    schedule: Schedule,
+    mixture: Mixture,
     weights: Weights,
     folder: Path,
     *,
@@ -233,9 +239,12 @@ def pretrain(
     """
     if not stores:
         raise BadInput("there is nothing to learn from: ask for specimens, photographs or good parts")
-    batches = Batches(stores, lessons, student.words.vocabulary, seed=plan.seed)
+    batches = Batches(stores, lessons, student.words.vocabulary, seed=schedule.seed)
     if goes_on:
-        settled(student, (batches.draw(n, pairs=plan.pairs, singles=plan.singles).images for n in range(SETTLING)))
-    course = PretrainModel(student, lessons, weights)
-    done = train(course, batches, plan, folder, tell=tell, until=until)
-    return course.student, done
+        settled(
+            student, (batches.draw(n, pairs=mixture.pairs, singles=mixture.singles).images for n in range(SETTLING))
+        )
+    with randomness(torch.device("cpu"), schedule.seed):  # of the heads that are thrown away
+        model = PretrainModel(student, lessons, weights)
+    done = train(model, batches, schedule, mixture, folder, tell=tell, until=until)
+    return model.student, done

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from blemish.pretrain.objectives import resampled
+from blemish.blocks.resampling import resample
 from blemish.pretrain.store import Store, Watch
 
 Teacher = Callable[[Tensor], Sequence[Tensor]]
@@ -104,7 +104,7 @@ def _compressions(
 def _at(maps: Sequence[Tensor], lesson: TeacherMap, side: int) -> Tensor:
     """The lesson's map on the grid of its stride."""
     found, grid = maps[lesson.number], side // lesson.stride
-    return found if found.shape[2] == grid else resampled(found, (grid, grid))
+    return found if found.shape[2] == grid else resample(found, (grid, grid))
 
 
 def _file(store: Store, lesson: TeacherMap) -> NDArray[np.float16]:

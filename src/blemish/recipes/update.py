@@ -25,7 +25,7 @@ from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import Watch, extract_all, good_parts, unwatched
+from blemish.fitting import Watch, extract_all, good_parts, require_learner, unwatched
 from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
@@ -45,7 +45,7 @@ from blemish.recipes.recipe import (
     stamp,
     state_of,
 )
-from blemish.types import GOOD, Batch, Consolidator, Detector, Encoder, Learner, Trainable
+from blemish.types import GOOD, Batch, Consolidator, Detector, Encoder, Learner
 
 BUDGET = 512.0
 """MiB of rows that teaching lets a recipe grow to unless another budget is stated."""
@@ -79,6 +79,7 @@ def freeze(
 
     `budget` in MiB bounds the rows that are kept; left out, all are that the method itself would keep.
     """
+    require_learner(method)
     given = {name: each if isinstance(each, Encoder) else _as_json(each) for name, each in (arguments or {}).items()}
     detector = catalog.detector(method, encoders.load(encoder), given)
     if not good and catalog.card(method).normal == "required":
@@ -269,8 +270,8 @@ def _new_parts(
 def _learner(recipe: Recipe, detector: Detector) -> Learner:
     if isinstance(detector, Learner):
         return detector
-    if isinstance(detector, Trainable):
-        raise BadInput(f"{recipe.method} is trained, not taught: train it again with the right pictures, see `train`")
+    if catalog.card(recipe.method).trained:
+        raise BadInput(f"{recipe.method} is trained, not taught: train it again, see `blemish train`")
     raise BadInput(f"{recipe.method} learns nothing from good parts: choose a method that does, see `blemish list`")
 
 

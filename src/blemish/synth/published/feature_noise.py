@@ -5,6 +5,8 @@ Rolih, Fucka, Skocaj, ICPR 2024, arXiv:2408.03143: anomalies are Gaussian noise 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -40,7 +42,7 @@ def perlin_masks(
 
 
 def feature_noise(
-    features: Tensor,
+    shape: Sequence[int],
     *,
     generator: torch.Generator,
     defects: Tensor | None = None,
@@ -48,16 +50,14 @@ def feature_noise(
     threshold: float = 0.2,
     empty: float = 0.5,
 ) -> tuple[Tensor, Tensor]:
-    """The batch twice (2N, C, H, W), each with noise N(0, deviation^2) in spots of its own, and where it is anomalous.
+    """For features of a shape (N, C, H, W), taken twice: noise N(0, deviation^2) in spots, and where it is anomalous.
 
     `defects` (N, 1, H, W) marks real ones: defective pictures get noise too, but never on a defect, and both count
-    as anomalous. The second result is (2N, 1, H, W), 0 or 1; a picture is anomalous if any pixel is.
+    as anomalous. The results are (2N, C, H, W) and (2N, 1, H, W), 0 or 1; a picture is anomalous if any pixel is.
     """
-    count, _, height, width = features.shape
-    twice = torch.cat([features, features])
+    count, channels, height, width = shape
     spots = perlin_masks(2 * count, height, width, generator=generator, threshold=threshold, empty=empty)
     real = torch.zeros_like(spots) if defects is None else torch.cat([defects, defects]).cpu().float()
     spots = spots * (1 - real)
-    noise = deviation * torch.randn(twice.shape, generator=generator)
-    noisy = twice + (noise * spots).to(twice)
-    return noisy, torch.maximum(spots, real).to(twice)
+    noise = deviation * torch.randn((2 * count, channels, height, width), generator=generator)
+    return noise * spots, torch.maximum(spots, real)

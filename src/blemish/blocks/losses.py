@@ -1,0 +1,36 @@
+"""Losses of maps and scores against the truth: each a scalar, lower is better."""
+
+from __future__ import annotations
+
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """Binary focal loss (arXiv:1708.02002, Eq. 4, without alpha) of logits (...) for targets in [0, 1]: a scalar."""
+    probability = logits.sigmoid()
+    missed = (target - probability).abs()
+    return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
+
+
+def dice(probability: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
+    """1 - overlap of (N, h, w) maps, mean over the maps: a scalar in [0, 1]."""
+    inside = (probability * target).sum((1, 2))
+    total = probability.sum((1, 2)) + target.sum((1, 2))
+    return (1 - (2 * inside + smooth) / (total + smooth)).mean()
+
+
+def contrast(embeddings: Tensor, texts: Tensor, number: Tensor, scale: float) -> Tensor:
+    """Cross entropy of each embedding (N, D) choosing its text among (K, D): a scalar."""
+    return F.cross_entropy(scale * F.normalize(embeddings, dim=-1) @ F.normalize(texts, dim=-1).T, number)
+
+
+def truncated_l1(margins: Tensor, target: Tensor, *, margin: float = 0.5) -> Tensor:
+    """Mean of relu(margin + m) where the target is 0, plus mean of relu(margin - m) where it is more: a scalar.
+
+    SuperSimpleNet's (arXiv:2408.03143, Eq. 3): margins (...) beyond `margin` on their side cost nothing more.
+    """
+    bad = (target > 0).to(margins.dtype)
+    good = 1 - bad
+    wrong = F.relu(margin + margins) * good, F.relu(margin - margins) * bad
+    return wrong[0].sum() / good.sum().clamp_min(1) + wrong[1].sum() / bad.sum().clamp_min(1)

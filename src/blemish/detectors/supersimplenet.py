@@ -1,0 +1,150 @@
+"""SuperSimpleNet. Rolih, Fucka, Skocaj, "SuperSimpleNet: Unifying Unsupervised and Supervised Learning for Fast and
+Reliable Surface Defect Detection", ICPR 2024, arXiv:2408.03143.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blemish import encoders
+from blemish.blocks.losses import focal, truncated_l1
+from blemish.blocks.maps import smooth, upsample
+from blemish.blocks.patches import join_layers, pool_neighbours
+from blemish.blocks.pixelwise import MapHead, ScoreHead
+from blemish.blocks.updates import Updates
+from blemish.errors import BadInput
+from blemish.synth.published.feature_noise import feature_noise
+from blemish.training.fabric import randomness
+from blemish.training.schedule import Schedule
+from blemish.training.trainable import ParameterGroup
+from blemish.types import Batch, Encoder, Geometry, Prediction
+
+BLUR_RADIUS = 12  # pixels, three deviations of 4
+
+
+class SuperSimpleNet(nn.Module):
+    """Two small heads tell adapted features from the same ones with noise in Perlin spots, and from labelled defects.
+
+    image_score: the logit of the score head. anomaly_map: the logits of the map head, smoothed.
+    layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
+    supervised: labelled defects are among what it learns from: they teach both heads, and the score head's gradient
+        reaches the map.
+    score_from: what the score head reads: "adapted" features as in the paper, or "raw" ones as in its extension
+        (arXiv:2508.19060), which get the same noise.
+    threshold: of Perlin noise; 0.2 for MVTec AD, 0.6 for small defects (VisA, KolektorSDD2, SensumSODF).
+    """
+
+    def __init__(
+        self,
+        encoder: str | Encoder = encoders.DEFAULT,
+        *,
+        layers: Sequence[int] | None = None,
+        supervised: bool = False,
+        score_from: Literal["adapted", "raw"] = "adapted",
+        threshold: float = 0.2,
+        deviation: float = 0.015,
+        width: int = 1024,
+        sigma: float = 4.0,
+        image_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoders.load(encoder)
+        self.layers, self.supervised, self.score_from = layers, supervised, score_from
+        self.threshold, self.deviation, self.width = threshold, deviation, width
+        self.sigma, self.image_size, self.seed = sigma, image_size, seed
+        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        channels = sum(self.encoder.widths[number - 1] for number in self._layers())
+        with randomness(torch.device("cpu"), seed):
+            self.adapter = nn.Conv2d(channels, channels, 1)
+            self.map_head = MapHead(channels, width)
+            self.score_head = ScoreHead(channels)
+            for part in (self.adapter, self.map_head, self.score_head):
+                part.apply(_initialise)
+        self.updates = Updates()
+        self.requires_grad_(False).eval()
+
+    @property
+    def schedule(self) -> Schedule:
+        """The paper's, but in steps: its 300 epochs of MVTec AD's 240 good parts in batches of 32."""
+        return Schedule(
+            steps=2250,
+            rate=2e-4,
+            batch_size=32,
+            drops=((0.8, 0.4), (0.9, 0.4)),
+            clip=1.0 if self.supervised else 0.0,
+        )
+
+    def trained_parameters(self) -> list[ParameterGroup]:
+        """The adapter at half the rate, and both heads."""
+        heads = [*self.map_head.parameters(), *self.score_head.parameters()]
+        return [ParameterGroup([*self.adapter.parameters()], rate=0.5, decay=0.01), ParameterGroup(heads, decay=1e-5)]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Focal and truncated L1 of the map, focal of the score; labelled defects need masks."""
+        with torch.no_grad():
+            raw = self.features(batch.images)
+        noise, truth = feature_noise(
+            raw.shape,
+            generator=torch.default_generator,
+            defects=_defects(batch, raw.shape[2:]),
+            deviation=self.deviation,
+            threshold=self.threshold,
+        )
+        labels = truth.flatten(1).amax(1)
+        if batch.labels is not None:
+            labels = torch.maximum(labels, torch.cat([batch.labels, batch.labels]).to(labels))
+        self.updates.add()
+        return self.losses(raw, noise.to(raw), truth.to(raw), labels.to(raw))
+
+    def losses(self, raw: Tensor, noise: Tensor, truth: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Of features (N, C, h, w), twice, with noise (2N, C, h, w); truth (2N, 1, h, w), labels (2N,): 0 or 1."""
+        adapted: Tensor = self.adapter(raw)
+        noisy = torch.cat([adapted, adapted]) + noise
+        grid = self.map_head(noisy)  # (2N, 1, h, w)
+        read = noisy if self.score_from == "adapted" else torch.cat([raw, raw]) + noise
+        score = self.score_head(read, grid if self.supervised else grid.detach())  # (2N,)
+        return {
+            "map_focal": focal(grid, truth, gamma=4.0),
+            "map_l1": truncated_l1(grid, truth),
+            "score_focal": focal(score, labels, gamma=4.0),
+        }
+
+    def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction."""
+        self.updates.require()
+        raw = self.features(images)  # (N, C, h, w)
+        adapted = self.adapter(raw)
+        grid = self.map_head(adapted)  # (N, 1, h, w)
+        score = self.score_head(adapted if self.score_from == "adapted" else raw, grid)
+        whole = upsample(grid.squeeze(1), images.shape[-2:])  # (N, H, W)
+        return Prediction(score, smooth(whole, self.sigma, radius=BLUR_RADIUS, border="mirror"))
+
+    def features(self, images: Tensor) -> Tensor:
+        """The layers side by side at twice the first one's grid, each 3 x 3 neighbourhood averaged: (N, C, h, w)."""
+        layers = self.encoder(images, layers=self._layers()).patches
+        joined = join_layers(layers, size=[2 * side for side in layers[0].shape[1:3]])
+        return pool_neighbours(joined).permute(0, 3, 1, 2)
+
+    def _layers(self) -> Sequence[int]:
+        depth = self.encoder.depth
+        return self.layers or (max(1, depth // 2), min(depth, max(depth // 2 + 1, depth * 3 // 4)))
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_normal_(module.weight)
+
+
+def _defects(batch: Batch, size: Sequence[int]) -> Tensor | None:
+    """What masks mark of each place, (N, 1, h, w), 0 or 1; raises BadInput for defects without masks."""
+    if batch.masks is not None:
+        return (F.interpolate(batch.masks[:, None].float(), tuple(size), mode="bilinear") >= 0.5).float()
+    if batch.labels is not None and batch.labels.any():
+        raise BadInput("supersimplenet learns where defects are: give masks with them, or good parts alone")
+    return None

@@ -1,0 +1,166 @@
+"""Labelled pictures and a method that is trained -> its recipe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from hashlib import sha256
+from inspect import signature
+from math import ceil, inf
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from blemish import catalog, data, encoders
+from blemish.errors import BadData, BadInput
+from blemish.examples import Choice, Examples, read_examples
+from blemish.files import sha256_of, write_json
+from blemish.images import find
+from blemish.inspection import Unreadable
+from blemish.recipes.recipe import Recipe, Taught
+from blemish.recipes.update import freeze_detector
+from blemish.training import checkpoint
+from blemish.training.loop import Tell, train
+from blemish.training.schedule import Schedule
+from blemish.training.trainable import Trainable
+from blemish.types import GOOD, Batch, Detector, Encoder, Sample
+
+NOTE = "made-of.json"
+OTHERWISE = "if these are folders of good parts, say --normal"
+
+
+class TrainedDetector(Detector, Trainable[Batch], Protocol):
+    """A detector that is trained, by the schedule of its paper unless another is asked for."""
+
+    schedule: Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for beside method and pictures; None is what the method's paper says."""
+
+    product: str = "object"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    defects: bool = True  # whether labelled defects are learned from
+    augmentation: str | None = None
+    steps: int | None = None
+    epochs: int | None = None  # how often each good part is seen, instead of steps
+    rate: float | None = None
+    batch_size: int | None = None
+    precision: str | None = None  # of training, as Fabric names it
+    device: str = "auto"
+    seed: int = 0
+
+
+def find_examples(
+    roots: Sequence[Path], *, normal: bool, layout: str | None = None, category: str | None = None
+) -> list[Sample]:
+    """Good parts (`normal`), or the training split of labelled data sets; raises BadData where there is none."""
+    if normal:
+        return [Sample(path, GOOD) for path in find(roots)]
+    try:
+        found = [data.samples(root, layout=layout, category=category, split="train") for root in roots]
+    except BadData as error:
+        raise BadData(f"{error}\n{OTHERWISE}") from error
+    samples = [sample for each in found for sample in each]
+    if not any(sample.label == GOOD for sample in samples):
+        raise BadData(f"there is no good part in the training split of {', '.join(map(str, roots))}: {OTHERWISE}")
+    return samples
+
+
+class Training:
+    """A training that is ready to run: the detector as it begins, its batches and its schedule."""
+
+    def __init__(
+        self,
+        method: str,
+        encoder: str | Encoder,
+        samples: Sequence[Sample],
+        wish: Wish,
+        *,
+        watch: Callable[[str, int], Callable[[], None]],
+    ) -> None:
+        self.method, self.unreadable = method, list[Unreadable]()
+        known, self.unmasked = _usable(method, samples, wish)
+        self.arguments = _arguments(method, wish, any(each.is_anomalous for each in known))
+        made = catalog.detector(method, encoders.load(encoder), self.arguments)
+        self.detector = cast(TrainedDetector, made)
+        usual = self.detector.schedule
+        choice = Choice(wish.batch_size or usual.batch_size, wish.augmentation, seed=wish.seed)
+        self.examples = read_examples(known, made.geometry, choice, watch=watch, unreadable=self.unreadable)
+        self.schedule = replace(
+            usual,
+            steps=wish.steps or _steps(self.examples, wish.epochs) or usual.steps,
+            rate=wish.rate or usual.rate,
+            batch_size=choice.batch_size,
+            precision=wish.precision or usual.precision,
+            device=wish.device,
+            seed=wish.seed,
+        )
+
+    def run(self, folder: Path, *, resume: bool, tell: Tell, until: float = inf) -> Recipe | None:
+        """The recipe of the last weights, or None where time ran out: the checkpoint is in `folder` then.
+
+        Raises BadInput for a checkpoint that is there and not asked for, or that other pictures or wishes have made.
+        """
+        self._claim(folder, resume=resume)
+        if not train(self.detector, self.examples, self.schedule, folder, tell=tell, until=until):
+            return None
+        taught = [
+            Taught(sha256_of(each.image), each.image.name, each.label)
+            for each in (*self.examples.good, *self.examples.bad)
+        ]
+        return freeze_detector(self.detector, self.method, arguments=self.arguments, taught=taught)
+
+    def _claim(self, folder: Path, *, resume: bool) -> None:
+        note, stated = folder / NOTE, self._made_of()
+        if (folder / checkpoint.NAME).exists() and not resume:
+            raise BadInput(f"{folder} holds a training that was stopped: go on with --resume, or remove the folder")
+        if resume and note.exists():
+            before = json.loads(note.read_text(encoding="utf-8"))
+            if odd := sorted(name for name in {*before, *stated} if before.get(name) != stated.get(name)):
+                raise BadInput(
+                    f"{folder} was begun with other {', '.join(odd)}: say the same again, or remove the folder"
+                )
+        write_json(note, stated)
+
+    def _made_of(self) -> dict[str, Any]:
+        """What a training that goes on must have in common with the one that was stopped, as plain JSON values."""
+        encoder = cast(Encoder, cast(Any, self.detector).encoder)
+        pictures = "\n".join(f"{each.image.name} {each.label}" for each in (*self.examples.good, *self.examples.bad))
+        content = {
+            "method": self.method,
+            "encoder": encoder.sha256 or encoder.name,
+            "pictures": sha256(pictures.encode()).hexdigest(),
+            "augmentation": self.examples.choice.augmentation,
+            **self.arguments,
+            **{name: value for name, value in asdict(self.schedule).items() if name not in ("device", "save_every")},
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(content))
+        return plain
+
+
+def _usable(method: str, samples: Sequence[Sample], wish: Wish) -> tuple[list[Sample], int]:
+    """What is learned from, and how many defects are not since nothing says where they are."""
+    card = catalog.card(method)
+    if not card.trained:
+        raise BadInput(f"{method} is not trained, it learns at a glance: use `blemish recipe freeze {method}`")
+    labelled = [each for each in samples if each.label]
+    wanted = wish.defects and card.labelled != "none"
+    known = [each for each in labelled if not each.is_anomalous or (wanted and each.masks)]
+    unmasked = sum(each.is_anomalous and not each.masks for each in labelled) if wanted else 0
+    if card.labelled == "required" and wish.augmentation is None and not any(each.is_anomalous for each in known):
+        raise BadInput(f"{method} learns from defects whose place is known: give some with masks, or --augment drawn")
+    return known, unmasked
+
+
+def _arguments(method: str, wish: Wish, defects: bool) -> dict[str, Any]:
+    """Those given, the product's name and whether there are defects where the method asks for them."""
+    known = signature(catalog.method(method)).parameters
+    found = {"product": wish.product, "supervised": defects, "seed": wish.seed}
+    return {name: value for name, value in found.items() if name in known} | dict(wish.arguments)
+
+
+def _steps(examples: Examples, epochs: int | None) -> int | None:
+    """As many as it takes to see each good part that often."""
+    return ceil(epochs * len(examples.good) / examples.good_of_a_batch) if epochs else None

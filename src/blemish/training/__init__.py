@@ -1,0 +1,1 @@
+"""Training by gradients: `loop.train` changes what a `Trainable` names, by a `Schedule`."""

@@ -1,0 +1,109 @@
+"""The training loop, which knows no model: seeded, resumable at any step, on a processor or on graphics cards."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from blemish.errors import BadInput
+from blemish.training import fabric as running
+from blemish.training.checkpoint import Progress, State
+from blemish.training.parameters import options, training
+from blemish.training.schedule import Schedule, rate
+from blemish.training.trainable import Trainable
+
+Tell = Callable[[int, Mapping[str, float]], None]
+"""tell(step, losses) after every step."""
+
+
+def train(
+    model: Trainable[Any],
+    batches: Callable[[int], Any],
+    schedule: Schedule,
+    folder: Path,
+    *,
+    tell: Tell,
+    until: float = math.inf,
+    before: Callable[[int, State], None] | None = None,
+) -> bool:
+    """Train the model in place, going on from the checkpoint in `folder` where there is one.
+
+    batches: the batch of a number, the same whenever it is asked for. before: is handed the number of each step, and
+    the running mean of what is trained. Stops cleanly at the time `until` (seconds, of time.time) with a checkpoint.
+    Returns whether all steps are done.
+    """
+    fabric, module, groups = running.launch(schedule), cast(nn.Module, model), list(model.trained_parameters())
+    home = next(module.parameters()).device
+    with running.randomness(fabric.device, schedule.seed) as generators, training(module, groups) as frozen:
+        optimizer = torch.optim.AdamW(options(groups), lr=schedule.rate, betas=schedule.betas)
+        objective, optimizer = fabric.setup(_Objective(model), optimizer)
+        progress = Progress(module, frozen, optimizer, generators)
+        progress.restore(folder, schedule)
+        while progress.step < schedule.steps:
+            if fabric.broadcast(time.time() > until):  # one clock for all devices
+                break
+            if before:
+                before(progress.step, progress.mean)
+            losses = _step(fabric, objective, optimizer, batches, schedule, progress.step)
+            progress.advance(schedule.average)
+            tell(progress.step, losses)
+            if progress.step % schedule.save_every == 0:
+                _save(fabric, progress, folder, schedule)
+        _save(fabric, progress, folder, schedule)
+        module.load_state_dict(fabric.broadcast(progress.mean), strict=False)  # buffers saw each device's own batches
+    module.to(home)
+    return progress.step == schedule.steps
+
+
+class _Objective(nn.Module):
+    """The loss as a forward, since that is what Fabric runs in the precision asked for and on several devices."""
+
+    def __init__(self, model: Trainable[Any]) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Callable[[], Any]) -> dict[str, Tensor]:
+        """Of a function that gives the batch: Fabric would take a batch apart."""
+        return dict(self.model.loss(batch()))
+
+
+def _step(
+    fabric: Any,
+    objective: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    batches: Callable[[int], Any],
+    schedule: Schedule,
+    step: int,
+) -> dict[str, float]:
+    """One update from one or several batches; every device has batches of its own."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate(step, schedule) * group["factor"]
+    optimizer.zero_grad(set_to_none=True)
+    told: dict[str, float] = {}
+    for part in range(schedule.accumulate):
+        number = (step * schedule.accumulate + part) * fabric.world_size + fabric.global_rank
+        batch = batches(number).to(fabric.device)
+        with fabric.no_backward_sync(objective, enabled=part + 1 < schedule.accumulate):
+            losses: dict[str, Tensor] = objective(lambda found=batch: found)
+            total = torch.stack(list(losses.values())).sum()
+            if not torch.isfinite(total):
+                raise BadInput(f"training diverged at step {step}: start anew with a smaller rate than {schedule.rate}")
+            fabric.backward(total / schedule.accumulate)
+        for name, loss in (losses | {"total": total}).items():
+            told[name] = told.get(name, 0.0) + float(loss.detach()) / schedule.accumulate
+    if schedule.clip:
+        fabric.clip_gradients(objective, optimizer, max_norm=schedule.clip)
+    optimizer.step()
+    return told
+
+
+def _save(fabric: Any, progress: Progress, folder: Path, schedule: Schedule) -> None:
+    if fabric.is_global_zero:
+        progress.save(folder, schedule)
+    fabric.barrier()

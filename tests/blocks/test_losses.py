@@ -1,0 +1,78 @@
+"""Every loss against its definition, written out."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from blemish.blocks.losses import contrast, dice, focal, truncated_l1
+
+
+def drawn(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def uniform(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 1.0, 2.0])
+def test_focal_weighs_what_is_missed(gamma: float) -> None:
+    logits, target = 3 * drawn(3, 4, 4), (uniform(3, 4, 4) > 0.5).float()
+    losses = []
+    for x, wanted in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True):
+        p = 1 / (1 + math.exp(-x))
+        right = p if wanted else 1 - p
+        losses.append(-((1 - right) ** gamma) * math.log(right))
+    assert float(focal(logits, target, gamma=gamma)) == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_focal_is_least_at_a_target_between_0_and_1() -> None:
+    target = torch.tensor([0.3])
+    losses = [float(focal(torch.tensor([x]), target)) for x in (-3.0, math.log(0.3 / 0.7), 3.0)]
+    assert losses[1] < min(losses[0], losses[2])
+    assert losses[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_dice_is_one_minus_the_overlap_of_each_map() -> None:
+    probability, target = uniform(3, 5, 6), (uniform(3, 5, 6, seed=1) > 0.7).float()
+    wanted = 0.0
+    for p, t in zip(probability, target, strict=True):
+        wanted += 1 - (2 * float((p * t).sum()) + 1) / (float(p.sum()) + float(t.sum()) + 1)
+    assert float(dice(probability, target)) == pytest.approx(wanted / 3, rel=1e-5)
+
+
+def test_dice_is_0_for_a_perfect_map_and_nears_1_for_its_opposite() -> None:
+    target = (uniform(2, 20, 20) > 0.5).float()
+    assert float(dice(target, target)) == pytest.approx(0, abs=1e-6)
+    assert float(dice(1 - target, target)) > 0.99
+    assert float(dice(torch.zeros(2, 4, 4), torch.zeros(2, 4, 4))) == 0
+
+
+def test_contrast_is_the_cross_entropy_of_scaled_cosines() -> None:
+    embeddings, texts, number = drawn(4, 6), 3 * drawn(5, 6, seed=1), torch.tensor([2, 0, 4, 2])
+    losses = []
+    for row, wanted in zip(embeddings, number.tolist(), strict=True):
+        cosines = [float(row @ text) / float(row.norm() * text.norm()) for text in texts]
+        total = sum(math.exp(7 * cosine) for cosine in cosines)
+        losses.append(-math.log(math.exp(7 * cosines[wanted]) / total))
+    assert float(contrast(embeddings, texts, number, 7.0)) == pytest.approx(sum(losses) / 4, rel=1e-4)
+
+
+def test_truncated_l1_asks_for_a_margin_on_either_side_and_no_more() -> None:
+    margins, target = drawn(2, 1, 5, 4), (uniform(2, 1, 5, 4) > 0.6).float()
+    good, bad = list[float](), list[float]()
+    for m, wanted in zip(margins.flatten().tolist(), target.flatten().tolist(), strict=True):
+        (bad if wanted else good).append(max(0.0, 0.5 - m if wanted else 0.5 + m))
+    wanted = sum(good) / len(good) + sum(bad) / len(bad)
+    assert float(truncated_l1(margins, target)) == pytest.approx(wanted, rel=1e-5)
+    assert float(truncated_l1(torch.where(target > 0, 0.6, -0.6), target)) == 0
+
+
+@pytest.mark.parametrize(("value", "expected"), [(0.0, 1.0), (1.0, 0.0)])
+def test_truncated_l1_of_one_side_alone_is_the_mean_of_that_side(value: float, expected: float) -> None:
+    target = torch.full((2, 3), value)
+    assert float(truncated_l1(torch.full((2, 3), 0.5), target)) == expected

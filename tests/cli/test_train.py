@@ -1,0 +1,180 @@
+"""`blemish train`: from a data set to a recipe that inspects, calibrates, evaluates and reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+from tests.support.parts import mask, part
+from tests.support.training import TRAINED
+
+from blemish import catalog
+from blemish.cli import train as commands
+from blemish.cli.main import main
+from blemish.recipes.recipe import load
+from blemish.types import GOOD
+
+SMALL = ("--encoder", "test-tiny", "--set", "image_size=64", "--batch-size", "4", "--device", "cpu")
+QUICK = ("supersimplenet", *SMALL, "--set", "width=16")
+
+
+def run(*words: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def passed(*words: str | Path) -> Result:
+    result = run(*words)
+    assert result.exit_code in (0, 10, 11), result.output + result.stderr
+    return result
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """MVTec's layout: good parts to train on, and a test split that is not."""
+    for at in range(6):
+        part(tmp_path / "set/train/good" / f"{at}.png", at)
+        part(tmp_path / "set/test/good" / f"{at}.png", 100 + at)
+        spot = (8 + 6 * at, 44 - 6 * at)
+        part(tmp_path / "set/test/spot" / f"{at}.png", 200 + at, spot=spot)
+        mask(tmp_path / "set/ground_truth/spot" / f"{at}_mask.png", spot)
+    return tmp_path / "set"
+
+
+@pytest.fixture
+def table(tmp_path: Path, root: Path) -> Path:
+    """A table whose training split has labelled defects, one of them without a mask."""
+    lines = ["image,label,mask,split"]
+    lines += [f"set/train/good/{at}.png,good,,train" for at in range(6)]
+    lines += [f"set/test/spot/{at}.png,spot,set/ground_truth/spot/{at}_mask.png,train" for at in range(3)]
+    (tmp_path / "parts.csv").write_text("\n".join(lines), encoding="utf-8")
+    return tmp_path / "parts.csv"
+
+
+def test_a_recipe_is_trained_and_all_commands_work_on_it(root: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "line.blemish"
+    result = passed("train", *QUICK, root, "--steps", "3", "--out", recipe)
+    assert "learning from 6 good parts and 0 with defects" in result.stderr
+    assert "step 3 of 3" in result.stderr
+    assert "supersimplenet trained for 3 steps" in result.output
+    assert not (tmp_path / "line.blemish.training").exists()
+    found = load(recipe)
+    assert found.method == "supersimplenet"
+    assert [each.kind for each in found.taught] == [GOOD] * 6
+    passed("inspect", root / "test", "--recipe", recipe, "--out", tmp_path / "out")
+    assert len((tmp_path / "out/results.jsonl").read_text(encoding="utf-8").splitlines()) == 12
+    passed("calibrate", recipe, "--good", root / "test/good", "--out", tmp_path / "calibrated.blemish")
+    page = tmp_path / "page.html"
+    passed(
+        "inspect",
+        root / "test",
+        "--recipe",
+        tmp_path / "calibrated.blemish",
+        "--report",
+        page,
+        "--out",
+        tmp_path / "again",
+    )
+    assert page.exists()
+    passed("evaluate", root, "--recipe", tmp_path / "calibrated.blemish")
+
+
+def test_labelled_defects_of_the_training_split_are_learned_from_unless_ignored(table: Path, tmp_path: Path) -> None:
+    recipes = {}
+    for defects, count in (("use", 3), ("ignore", 0)):
+        out = tmp_path / f"{defects}.blemish"
+        result = passed("train", *QUICK, table, "--steps", "2", "--defects", defects, "--out", out)
+        assert f"learning from 6 good parts and {count} with defects" in result.stderr
+        recipes[defects] = load(out)
+    assert recipes["use"].arguments["supervised"] is True
+    assert recipes["ignore"].arguments["supervised"] is False
+    assert {each.kind for each in recipes["use"].taught} == {GOOD, "spot"}
+
+
+def test_the_same_seed_gives_the_same_tensors_twice(root: Path, tmp_path: Path) -> None:
+    found = []
+    for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
+        passed("train", *QUICK, root, "--steps", "2", "--seed", seed, "--out", tmp_path / f"{name}.blemish")
+        found.append(load(tmp_path / f"{name}.blemish").tensors)
+    assert all(torch.equal(tensor, found[1][name]) for name, tensor in found[0].items())
+    assert any(not torch.equal(tensor, found[2][name]) for name, tensor in found[0].items())
+
+
+def test_a_training_that_was_stopped_goes_on_to_the_same_recipe(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("train", *QUICK, root, "--steps", "4", "--augment", "cutpaste")
+    passed(*words, "--out", tmp_path / "whole.blemish")
+    with monkeypatch.context() as patch:
+        patch.setattr(commands.Teller, "__call__", _stop_after_two)
+        assert run(*words, "--minutes", "1", "--out", tmp_path / "cut.blemish").exit_code != 0
+    result = passed(*words, "--minutes", "0", "--resume", "--out", tmp_path / "cut.blemish")
+    assert "stopped early; the same command with --resume goes on" in result.output
+    assert not (tmp_path / "cut.blemish").exists()
+    result = run(*words, "--out", tmp_path / "cut.blemish")
+    assert "holds a training that was stopped: go on with --resume, or remove the folder" in result.stderr
+    assert result.exit_code == 1
+    result = run(*words, "--seed", "5", "--resume", "--out", tmp_path / "cut.blemish")
+    assert "was begun with other seed" in result.stderr
+    passed(*words, "--resume", "--out", tmp_path / "cut.blemish")
+    one, other = (load(tmp_path / f"{name}.blemish") for name in ("whole", "cut"))
+    assert one.tensors.keys() == other.tensors.keys()
+    assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+
+
+def _stop_after_two(self: commands.Teller, step: int, losses: object) -> None:
+    if step == 2:
+        raise KeyboardInterrupt
+
+
+def test_folders_of_good_parts_are_said_to_be_that(root: Path, tmp_path: Path) -> None:
+    words = ("train", *QUICK, root / "train/good", "--steps", "1", "--out", tmp_path / "a.blemish")
+    result = run(*words)
+    assert result.exit_code == 1
+    assert "if these are folders of good parts, say --normal" in result.stderr
+    result = passed(*words, "--normal", "--augment", "perlin")
+    assert "learning from 6 good parts" in result.stderr
+
+
+def test_epochs_count_how_often_each_good_part_is_seen(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.blemish"
+    assert "step 3 of 3" in passed("train", *QUICK, root, "--epochs", "2", "--out", out).stderr  # 12 parts, 4 a step
+    assert "step 6 of 6" in passed("train", *QUICK, root, "--epochs", "2", "--augment", "nsa", "--out", out).stderr
+    result = run("train", *QUICK, root, "--epochs", "2", "--steps", "2", "--out", out)
+    assert result.exit_code == 2
+    assert "--steps and --epochs say the same thing" in result.stderr
+
+
+def test_a_method_that_is_not_trained_names_the_command_that_freezes_it(root: Path, tmp_path: Path) -> None:
+    result = run("train", "patchcore", *SMALL, root, "--out", tmp_path / "a.blemish")
+    assert result.exit_code == 1
+    assert "blemish recipe freeze" in result.stderr
+    assert not (tmp_path / "a.blemish.training").exists()
+
+
+@pytest.mark.parametrize("method", TRAINED)
+def test_a_method_that_is_trained_is_not_fitted_by_other_commands(method: str, root: Path, tmp_path: Path) -> None:
+    needs_more = catalog.card(method).normal == "none"
+    taught = () if needs_more else ("--normal", root / "train/good")
+    result = run(
+        "inspect", root / "test", *taught, "--method", method, "--encoder", "test-tiny", "--out", tmp_path / "o"
+    )
+    assert result.exit_code == 1
+    assert f"blemish train {method}" in result.stderr
+
+
+def test_a_picture_that_cannot_be_read_is_named_and_the_others_are_learned_from(root: Path, tmp_path: Path) -> None:
+    (root / "train/good/0.png").write_bytes(b"no picture")
+    result = passed("train", *QUICK, root, "--steps", "1", "--out", tmp_path / "a.blemish")
+    assert "not learned from" in result.stderr
+    assert "learning from 5 good parts" in result.stderr
+
+
+def test_the_checkpoint_says_what_it_was_made_of(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.blemish"
+    passed("train", *QUICK, root, "--steps", "2", "--minutes", "0", "--out", out)
+    stated = json.loads((tmp_path / "a.blemish.training/made-of.json").read_text(encoding="utf-8"))
+    assert stated["method"] == "supersimplenet"
+    assert stated["steps"] == 2

@@ -1,0 +1,156 @@
+"""What every method that is trained by gradients promises."""
+
+from __future__ import annotations
+
+import copy
+import random
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+import torch
+from tests.support.training import TRAINED, Told, batch, begun, ready, trained
+from torch import nn
+
+from blemish import catalog, encoders
+from blemish.errors import NotFitted
+from blemish.recipes.train import TrainedDetector
+from blemish.training.schedule import Schedule
+from blemish.types import Batch
+
+PARITY = Path(__file__).parents[1] / "parity" / "encoders"
+ENCODERS = ["embedded", "test-tiny", *map(str, sorted(PARITY.glob("timm_*/*model*.safetensors")))]
+every = pytest.mark.parametrize("name", TRAINED)
+
+
+def module(detector: TrainedDetector) -> nn.Module:
+    return cast(nn.Module, detector)
+
+
+def parameters(detector: TrainedDetector) -> list[nn.Parameter]:
+    return [each for group in detector.trained_parameters() for each in group.parameters]
+
+
+def encoder_of(detector: TrainedDetector) -> nn.Module:
+    return cast(nn.Module, cast(Any, detector).encoder)
+
+
+def assert_same(one: TrainedDetector, other: TrainedDetector) -> None:
+    theirs = module(other).state_dict()
+    odd = {name for name, tensor in module(one).state_dict().items() if not torch.equal(tensor, theirs[name])}
+    assert odd == set()
+
+
+@every
+def test_the_catalogue_says_that_it_is_trained(name: str) -> None:
+    assert hasattr(catalog.method(name), "loss")
+
+
+def test_no_other_method_has_a_loss() -> None:
+    assert [name for name in catalog.METHODS if hasattr(catalog.method(name), "loss")] == TRAINED
+
+
+@every
+def test_it_names_its_parameters_and_a_schedule(name: str) -> None:
+    detector = begun(name)
+    chosen = parameters(detector)
+    assert chosen
+    assert len({id(each) for each in chosen}) == len(chosen)
+    assert {id(each) for each in chosen} <= {id(each) for each in module(detector).parameters()}
+    assert isinstance(detector.schedule, Schedule)
+
+
+@every
+def test_the_loss_falls(name: str, tmp_path: Path) -> None:
+    told = Told()
+    trained(begun(name), tmp_path, steps=40, told=told)
+    totals = [losses["total"] for losses in told.losses]
+    assert sum(totals[-8:]) < 0.8 * sum(totals[:8])
+
+
+@every
+def test_a_planted_defect_scores_higher_and_shows_where_it_is(name: str) -> None:
+    seen, detector = batch(1000), ready(name)
+    found = detector(seen.images)
+    assert seen.masks is not None
+    good, bad = found.image_score[0::2], found.image_score[1::2]
+    assert bad.min() > good.max()
+    assert found.anomaly_map[seen.masks].mean() > found.anomaly_map[~seen.masks].mean()
+
+
+@every
+def test_an_interrupted_training_ends_where_an_uninterrupted_one_does_bit_for_bit(name: str, tmp_path: Path) -> None:
+    whole, rest = Told(), Told()
+    expected = trained(begun(name), tmp_path / "whole", steps=4, told=whole)
+    with pytest.raises(KeyboardInterrupt):
+        trained(begun(name), tmp_path / "cut", steps=4, told=Told(3))
+    found = trained(begun(name), tmp_path / "cut", steps=4, told=rest)
+    assert rest.losses == whole.losses[2:]
+    assert_same(found, expected)
+
+
+@every
+def test_the_encoder_stays_as_it_is_and_gets_no_gradient(name: str, tmp_path: Path) -> None:
+    detector = begun(name)
+    before = copy.deepcopy(encoder_of(detector).state_dict())
+    trained(detector, tmp_path, steps=2)
+    chosen = {id(each) for each in parameters(detector)}
+    assert not [each for each in encoder_of(detector).parameters() if each.grad is not None and id(each) not in chosen]
+    assert not encoder_of(detector).training
+    for key, tensor in encoder_of(detector).state_dict().items():
+        assert torch.equal(tensor, before[key]), key
+
+
+@every
+def test_every_trained_parameter_changes(name: str, tmp_path: Path) -> None:
+    detector = begun(name)
+    before = [each.detach().clone() for each in parameters(detector)]
+    trained(detector, tmp_path, steps=3)
+    assert all(not torch.equal(one, other) for one, other in zip(before, parameters(detector), strict=True))
+
+
+@every
+def test_the_same_seed_gives_the_same_weights_and_the_global_random_state_is_left_alone(
+    name: str, tmp_path: Path
+) -> None:
+    before = torch.get_rng_state(), random.getstate(), str(np.random.get_state(legacy=False))
+    one = trained(begun(name), tmp_path / "one", steps=2)
+    one(batch(7).images)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert (random.getstate(), str(np.random.get_state(legacy=False))) == before[1:]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(11)
+        assert_same(trained(begun(name), tmp_path / "two", steps=2), one)
+
+
+@every
+def test_untrained_it_says_what_to_do(name: str) -> None:
+    with pytest.raises(NotFitted, match="blemish train"):
+        begun(name)(batch(0).images)
+
+
+@every
+def test_it_trains_on_good_parts_and_made_defects_alike(name: str, tmp_path: Path) -> None:
+    """A batch may have no labels at all only where the method makes its own defects."""
+    if catalog.card(name).labelled == "required":
+        pytest.skip("it learns from labelled defects")
+    detector = begun(name)
+    assert all(loss.isfinite() for loss in _losses(detector, Batch(batch(0).images[::2])).values())
+
+
+def _losses(detector: TrainedDetector, given: Batch) -> dict[str, torch.Tensor]:
+    with torch.random.fork_rng(devices=[]):
+        return dict(detector.loss(given))
+
+
+@every
+@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda path: Path(path).parent.name or path)
+def test_it_trains_and_predicts_on_every_encoder_that_it_can_use(name: str, encoder: str, tmp_path: Path) -> None:
+    found = encoders.load(encoder)
+    if not catalog.card(name).needs <= found.can:
+        pytest.skip("the encoder lacks what the method needs")
+    detector = trained(catalog.method(name)(found, image_size=64), tmp_path, steps=1)
+    prediction = detector(batch(3).images)
+    assert prediction.anomaly_map.shape == (4, 64, 64)
+    assert prediction.image_score.isfinite().all()

@@ -1,0 +1,136 @@
+"""Batches for training: what is in them, in which order, and what is made on good parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+from tests.support.parts import good, mask, part
+
+from blemish.errors import BadData, BadInput
+from blemish.examples import Choice, Examples, prepare_example, read_examples
+from blemish.inspection import Unreadable
+from blemish.types import GOOD, Geometry, Sample
+
+SHAPE = Geometry(32)
+CHOICE = Choice(batch_size=4)
+
+
+def silent(stage: str, total: int) -> Callable[[], None]:
+    return lambda: None
+
+
+def normals(folder: Path, count: int = 6) -> list[Sample]:
+    return [Sample(path, GOOD) for path in good(folder, count)]
+
+
+def defects(folder: Path, count: int = 3) -> list[Sample]:
+    spots = [(8 + 8 * at, 40 - 8 * at) for at in range(count)]
+    return [
+        Sample(part(folder / f"bad{at}.png", 50 + at, spot=spot), "spot", (mask(folder / f"mask{at}.png", spot),))
+        for at, spot in enumerate(spots)
+    ]
+
+
+def test_a_mask_is_resized_with_its_picture(tmp_path: Path) -> None:
+    (sample, *_) = defects(tmp_path)
+    picture, truth = prepare_example(sample, SHAPE)
+    assert picture.shape == (3, 32, 32)
+    assert picture.dtype == torch.uint8
+    inside = picture[0].float() - picture[2].float()  # the spot is orange, all else is grey
+    assert float(inside[truth].mean()) > 100
+    assert float(inside[~truth].abs().max()) < 100
+    rows, columns = truth.nonzero().unbind(1)
+    assert (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) == (20, 25, 4, 9)
+
+
+def test_a_mask_is_cut_as_its_picture_is(tmp_path: Path) -> None:
+    (sample, *_) = defects(tmp_path)
+    picture, truth = prepare_example(sample, Geometry(64, crop=48))
+    assert picture.shape[-2:] == truth.shape == (48, 48)
+    rows, columns = truth.nonzero().unbind(1)
+    assert (int(rows.min()), int(rows.max()), int(columns.min()), int(columns.max())) == (32, 43, 0, 11)
+
+
+def test_batches_come_again_bit_for_bit_and_differ_by_number_and_seed(tmp_path: Path) -> None:
+    samples = [*normals(tmp_path), *defects(tmp_path)]
+    one, again = (Examples(samples, SHAPE, CHOICE) for _ in range(2))
+    other = Examples(samples, SHAPE, replace(CHOICE, seed=1))
+    for number in (5, 0, 2):
+        assert torch.equal(one(number).images, again(number).images)
+        assert one(number).names == again(number).names
+    assert not torch.equal(one(0).images, one(1).images)
+    assert one(0).names != other(0).names
+
+
+def test_every_good_part_is_seen_before_one_is_seen_again(tmp_path: Path) -> None:
+    examples = Examples(normals(tmp_path, 6), SHAPE, Choice(batch_size=4))
+    seen = [name for number in range(3) for name in examples(number).names]
+    assert len(set(seen[:6])) == len(set(seen[6:])) == 6
+    assert seen[:6] != seen[6:]
+
+
+def test_half_of_a_batch_are_defects_with_their_masks_labels_and_types(tmp_path: Path) -> None:
+    batch = Examples([*normals(tmp_path), *defects(tmp_path)], SHAPE, CHOICE)(0)
+    assert batch.types == (GOOD, GOOD, "spot", "spot")
+    assert batch.labels is not None
+    assert batch.masks is not None
+    assert batch.labels.tolist() == [False, False, True, True]
+    assert batch.masks.flatten(1).any(1).tolist() == [False, False, True, True]
+    assert batch.images.shape == (4, 3, 32, 32)
+    marked = batch.images[:, 0] - batch.images[:, 2]
+    assert float(marked[batch.masks].mean()) > 0.4  # mirrored or not, the mask lies on the spot
+
+
+def test_good_parts_alone_have_no_defects(tmp_path: Path) -> None:
+    batch = Examples(normals(tmp_path), SHAPE, CHOICE)(0)
+    assert batch.labels is not None
+    assert batch.masks is not None
+    assert not batch.labels.any()
+    assert not batch.masks.any()
+    assert batch.types == (GOOD,) * 4
+
+
+def test_defects_are_made_on_good_parts(tmp_path: Path) -> None:
+    examples = Examples(normals(tmp_path), SHAPE, replace(CHOICE, augmentation="cutpaste"))
+    batch = examples(3)
+    assert batch.labels is not None
+    assert batch.masks is not None
+    assert batch.labels.tolist() == [False, False, True, True]
+    assert batch.types == (GOOD, GOOD, "", "")
+    for image, truth, name in zip(batch.images[2:], batch.masks[2:], batch.names[2:], strict=True):
+        plain = prepare_example(Sample(Path(name), GOOD), SHAPE)[0] / 255
+        changed = (image - plain).abs().amax(0) > 0
+        assert truth.any()
+        assert not (changed & ~truth).any()
+    assert torch.equal(batch.images, examples(3).images)
+
+
+def test_made_and_real_defects_mix(tmp_path: Path) -> None:
+    examples = Examples([*normals(tmp_path), *defects(tmp_path)], SHAPE, replace(CHOICE, augmentation="cutpaste"))
+    types = [each for number in range(8) for each in (examples(number).types or ())]
+    assert {GOOD, "spot", ""} == set(types)
+
+
+def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path) -> None:
+    samples, unreadable = normals(tmp_path, 3), list[Unreadable]()
+    samples[1].image.write_bytes(b"no picture")
+    found = read_examples(samples, SHAPE, CHOICE, watch=silent, unreadable=unreadable)
+    assert [each.image.name for each in found.good] == ["good0.png", "good2.png"]
+    assert [Path(each.id).name for each in unreadable] == ["good1.png"]
+
+
+def test_pictures_of_different_shapes_are_refused(tmp_path: Path) -> None:
+    samples = normals(tmp_path, 2)
+    Image.new("RGB", (64, 32)).save(samples[0].image)
+    with pytest.raises(BadInput, match=r"pictures of 32 x 32 and 64 x 32 cannot be trained on together"):
+        Examples(samples, Geometry(32, keep_aspect=True), CHOICE)(0)
+
+
+def test_without_good_parts_there_is_nothing_to_train_on(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="no good part to train on"):
+        Examples(defects(tmp_path), SHAPE, CHOICE)
