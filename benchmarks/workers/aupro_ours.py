@@ -13,5 +13,5 @@ from blemish.metrics import pixel
 folder = Path(sys.argv[1])
 maps, masks = np.load(folder / "maps.npy"), np.load(folder / "masks.npy")
 before = peak_mib()
-taken = seconds(lambda: pixel.aupro(pixel.ranked_pixels(maps, masks)))
-report(aupro=taken, memory=peak_mib() - before, value=pixel.aupro(pixel.ranked_pixels(maps, masks)))
+taken = seconds(lambda: pixel.aupro(pixel.rank_pixels(maps, masks)))
+report(aupro=taken, memory=peak_mib() - before, value=pixel.aupro(pixel.rank_pixels(maps, masks)))

@@ -37,7 +37,7 @@ def test_the_values_are_those_of_the_metrics() -> None:
 
 def test_pixel_values_are_those_of_the_exact_metrics() -> None:
     maps, masks = scene(0)
-    found, ranked = pixel_estimates(maps, masks, limit=0.1, resamples=20), pixel.ranked_pixels(maps, masks)
+    found, ranked = pixel_estimates(maps, masks, limit=0.1, resamples=20), pixel.rank_pixels(maps, masks)
     assert found is not None
     assert found.auroc.value == pixel.auroc(ranked)
     assert found.average_precision.value == pixel.average_precision(ranked)
@@ -69,7 +69,7 @@ def test_a_vectorised_replicate_is_the_metric_of_the_repeated_images() -> None:
 def test_a_binned_replicate_is_close_to_the_exact_metric_of_the_repeated_images() -> None:
     maps, masks = scene(3)
     weights = next(intervals._draws(masks.sum(axis=(1, 2)) > 0, 1, 7))[0]
-    ranked = pixel.ranked_pixels(np.repeat(maps, weights, axis=0), np.repeat(masks, weights, axis=0))
+    ranked = pixel.rank_pixels(np.repeat(maps, weights, axis=0), np.repeat(masks, weights, axis=0))
     repeated = (pixel.auroc(ranked), pixel.average_precision(ranked), pixel.f1_max(ranked), pixel.aupro(ranked))
     found = pixel_estimates(maps, masks, resamples=1, seed=7)
     assert found is not None

@@ -37,7 +37,7 @@ def scene(seed: int, *, levels: int = 10**6, images: int = 6) -> tuple[list[Map]
 
 def test_few_points_of_the_curves_are_exact() -> None:
     maps, masks = scene(0, levels=40)
-    found = pixel.traced(pixel.ranked_pixels(maps, masks), points=20)
+    found = pixel.trace_curves(pixel.rank_pixels(maps, masks), points=20)
     assert found is not None
     scores, labels = flat(maps, masks)
     exact = {
@@ -52,15 +52,15 @@ def test_few_points_of_the_curves_are_exact() -> None:
 
 
 def test_the_areas_under_few_points_are_nearly_the_metrics() -> None:
-    ranked = pixel.ranked_pixels(*scene(1, images=30))
-    found = pixel.traced(ranked)
+    ranked = pixel.rank_pixels(*scene(1, images=30))
+    found = pixel.trace_curves(ranked)
     assert found is not None
     assert np.trapezoid(found.recall, found.rate) == pytest.approx(pixel.auroc(ranked), abs=2e-3)
     assert np.trapezoid(found.overlap, found.rate) == pytest.approx(pixel.aupro(ranked, limit=1), abs=2e-3)
 
 
 def test_without_a_class_there_is_no_curve() -> None:
-    assert pixel.traced(pixel.ranked_pixels([np.zeros((4, 4))], [None])) is None
+    assert pixel.trace_curves(pixel.rank_pixels([np.zeros((4, 4))], [None])) is None
 
 
 def flat(maps: list[Map], masks: list[Mask | None]) -> tuple[Map, Mask]:
@@ -97,7 +97,7 @@ def every_metric(ranked: pixel.RankedPixels) -> list[float]:
 def test_metrics_agree_with_scikit_learn(seed: int, levels: int) -> None:
     maps, masks = scene(seed, levels=levels)
     scores, labels = flat(maps, masks)
-    ranked = pixel.ranked_pixels(maps, masks)
+    ranked = pixel.rank_pixels(maps, masks)
     assert pixel.auroc(ranked) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     assert pixel.average_precision(ranked) == pytest.approx(average_precision_score(labels, scores), abs=1e-12)
     precision, recall, _ = precision_recall_curve(labels, scores)
@@ -110,7 +110,7 @@ def test_metrics_agree_with_scikit_learn(seed: int, levels: int) -> None:
 @pytest.mark.parametrize("limit", [0.01, 0.3, 1.0])
 def test_aupro_agrees_with_its_definition(seed: int, levels: int, limit: float) -> None:
     maps, masks = scene(seed, levels=levels)
-    ranked = pixel.ranked_pixels(maps, masks)
+    ranked = pixel.rank_pixels(maps, masks)
     assert pixel.aupro(ranked, limit=limit) == pytest.approx(plain_aupro(maps, masks, limit), abs=1e-12)
 
 
@@ -120,21 +120,21 @@ def test_corners_join_regions_and_every_region_weighs_the_same() -> None:
     found = np.zeros((5, 5), dtype=np.float32)
     found[4, 4] = 1.0
     found[2, 2] = 0.5
-    ranked = pixel.ranked_pixels([found], [mask])
+    ranked = pixel.rank_pixels([found], [mask])
     assert ranked.shares.sum() == 2
     assert pixel.aupro(ranked, limit=1 / 22) == 0.5
 
 
 def test_a_tie_across_the_limit_is_cut_on_a_straight_line() -> None:
     mask = np.array([[True, False, False, False, False]])
-    ranked = pixel.ranked_pixels([np.zeros((1, 5), np.float32)], [mask])
+    ranked = pixel.rank_pixels([np.zeros((1, 5), np.float32)], [mask])
     assert pixel.aupro(ranked, limit=0.5) == pytest.approx(0.25)
 
 
 @pytest.mark.parametrize("chunk", [1, 7, 100, 10**6])
 def test_the_chunk_changes_nothing(chunk: int) -> None:
     maps, masks = scene(0, levels=3)
-    whole, parts = pixel.ranked_pixels(maps, masks), pixel.ranked_pixels(maps, masks, chunk=chunk)
+    whole, parts = pixel.rank_pixels(maps, masks), pixel.rank_pixels(maps, masks, chunk=chunk)
     for name in ("scores", "hits", "shares", "above", "ties", "negatives"):
         np.testing.assert_array_equal(getattr(whole, name), getattr(parts, name))
 
@@ -143,7 +143,7 @@ def test_the_chunk_changes_nothing(chunk: int) -> None:
 @given(st.lists(st.integers(-5, 5), min_size=12, max_size=12), st.lists(st.booleans(), min_size=12, max_size=12))
 def test_an_increasing_transform_changes_nothing(scores: list[int], truth: list[bool]) -> None:
     map_, mask = np.array(scores, dtype=np.float64).reshape(3, 4), np.array(truth).reshape(3, 4)
-    raw, warped = (pixel.ranked_pixels([values], [mask], chunk=5) for values in (map_, np.exp(map_)))
+    raw, warped = (pixel.rank_pixels([values], [mask], chunk=5) for values in (map_, np.exp(map_)))
     np.testing.assert_equal(every_metric(raw), every_metric(warped))
 
 
@@ -152,7 +152,7 @@ def test_pixels_that_were_not_inspected_count_nowhere() -> None:
     for map_ in maps:
         map_[2:5, 3:11] = np.nan
     scores, labels = flat(maps, masks)
-    ranked = pixel.ranked_pixels(maps, masks, chunk=50)
+    ranked = pixel.rank_pixels(maps, masks, chunk=50)
     assert pixel.auroc(ranked) == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     assert pixel.aupro(ranked) == pytest.approx(plain_aupro(maps, masks, 0.3), abs=1e-12)
     assert ranked.negatives == (~labels).sum()
@@ -160,7 +160,7 @@ def test_pixels_that_were_not_inspected_count_nowhere() -> None:
 
 def test_double_precision_scores_are_not_rounded_into_ties() -> None:
     map_ = np.array([[1.0, 1.0 + 1e-12]])
-    assert pixel.auroc(pixel.ranked_pixels([map_], [np.array([[False, True]])])) == 1.0
+    assert pixel.auroc(pixel.rank_pixels([map_], [np.array([[False, True]])])) == 1.0
 
 
 def test_maps_on_disk_give_the_same_result(tmp_path: Path) -> None:
@@ -169,13 +169,13 @@ def test_maps_on_disk_give_the_same_result(tmp_path: Path) -> None:
     masks = rng.random((4, 9, 9)) < 0.2
     stored = np.memmap(tmp_path / "maps", dtype=np.float32, mode="w+", shape=maps.shape)
     stored[:] = maps
-    ranked = pixel.ranked_pixels(stored, masks)
-    assert every_metric(ranked) == every_metric(pixel.ranked_pixels(list(maps), list(masks)))
+    ranked = pixel.rank_pixels(stored, masks)
+    assert every_metric(ranked) == every_metric(pixel.rank_pixels(list(maps), list(masks)))
 
 
 @pytest.mark.parametrize("mask", [None, np.zeros((3, 3), bool), np.ones((3, 3), bool)])
 def test_a_missing_class_is_nan(mask: Mask | None) -> None:
-    assert all(math.isnan(value) for value in every_metric(pixel.ranked_pixels([np.eye(3, dtype=np.float32)], [mask])))
+    assert all(math.isnan(value) for value in every_metric(pixel.rank_pixels([np.eye(3, dtype=np.float32)], [mask])))
 
 
 @pytest.mark.parametrize(
@@ -191,18 +191,18 @@ def test_a_missing_class_is_nan(mask: Mask | None) -> None:
 )
 def test_maps_that_cannot_be_ranked_are_refused(map_: NDArray[np.float64], mask: Mask | None, message: str) -> None:
     with pytest.raises(BadInput, match=message):
-        pixel.ranked_pixels([map_], [mask])
+        pixel.rank_pixels([map_], [mask])
 
 
 def test_a_mask_is_wanted_for_each_map() -> None:
     with pytest.raises(BadInput, match="2 maps but 1 masks"):
-        pixel.ranked_pixels([np.zeros((2, 2)), np.zeros((2, 2))], [None])
+        pixel.rank_pixels([np.zeros((2, 2)), np.zeros((2, 2))], [None])
 
 
 @pytest.mark.parametrize("limit", [0.0, -0.1, 1.1, math.nan])
 def test_a_limit_that_is_no_rate_is_refused(limit: float) -> None:
     with pytest.raises(BadInput, match="false positive rate"):
-        pixel.aupro(pixel.ranked_pixels(*scene(0)), limit=limit)
+        pixel.aupro(pixel.rank_pixels(*scene(0)), limit=limit)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -211,7 +211,7 @@ def test_a_limit_that_is_no_rate_is_refused(limit: float) -> None:
 def test_the_bounds_of_a_histogram_hold_the_exact_value(seed: int, levels: int, bins: int) -> None:
     maps, masks = scene(seed, levels=levels)
     maps[1][5, 5] = np.nan
-    ranked = pixel.ranked_pixels(maps, masks)
+    ranked = pixel.rank_pixels(maps, masks)
     histogram = PixelHistogram(np.linspace(-2, 3, bins - 1))
     for map_, mask in zip(maps, masks, strict=True):
         histogram.update(map_, mask)
@@ -222,7 +222,7 @@ def test_the_bounds_of_a_histogram_hold_the_exact_value(seed: int, levels: int, 
 
 def test_the_bounds_close_in_as_bins_are_added() -> None:
     maps, masks = scene(0, images=12)
-    ranked = pixel.ranked_pixels(maps, masks)
+    ranked = pixel.rank_pixels(maps, masks)
     widths = []
     for bins in (4, 40, 4000):
         histogram = PixelHistogram(np.linspace(-3, 4, bins))
@@ -237,7 +237,7 @@ def test_the_bounds_close_in_as_bins_are_added() -> None:
 
 def test_merged_histograms_are_one_histogram_of_all_maps() -> None:
     maps, masks = scene(0)
-    edges = balanced_edges(pixel.ranked_pixels(maps, masks), 20)
+    edges = balanced_edges(pixel.rank_pixels(maps, masks), 20)
     whole, left, right = (PixelHistogram(edges) for _ in range(3))
     for index, (map_, mask) in enumerate(zip(maps, masks, strict=True)):
         whole.update(map_, mask)
@@ -265,7 +265,7 @@ def test_edges_must_ascend(edges: list[float]) -> None:
 
 def test_balanced_edges_leave_no_bin_with_much_of_the_defects() -> None:
     maps, masks = scene(1, images=20)
-    ranked = pixel.ranked_pixels(maps, masks)
+    ranked = pixel.rank_pixels(maps, masks)
     edges = balanced_edges(ranked, 30)
     counts = np.bincount(np.searchsorted(edges, np.repeat(ranked.scores, ranked.hits), side="right"))
     assert len(edges) <= 29

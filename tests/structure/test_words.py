@@ -21,8 +21,8 @@ NOUNS_AND_VERBS = set(
 )
 """Words that look like participles and are none where they end a name."""
 YET_TO_RENAME = set(
-    """watching shared changed described chosen labelled checked existing read_scripted build_embedded writing unwatched
-    seen truncated binned ranked traced paired picked mirrored reframed covered pooled initialised folded settled
+    """watching shared changed described chosen read_scripted build_embedded writing unwatched
+    seen picked mirrored reframed covered pooled initialised folded settled
     resampled gathered taught beginning deepened flawed""".split()  # noqa: SIM905
 )
 A_LAYOUT_PROVIDES = {"matches", "categories", "samples", "LOOKED_FOR", "SPLITS"}
@@ -36,7 +36,6 @@ YET_TO_TELL_APART = {
     "PIECES",
     "PREFIX",
     "Tower",
-    "checked",
     "fill",
 } | {
     "FILE",

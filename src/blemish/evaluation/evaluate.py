@@ -261,8 +261,8 @@ def _pixels(
     masks = _Masks([samples[row] for row in rows], [scores.shape for scores in chosen])
     if not any(sample.masks for sample in masks.samples):
         return None, None
-    ranked = pixel.ranked_pixels(chosen, masks)
-    return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.traced(ranked)
+    ranked = pixel.rank_pixels(chosen, masks)
+    return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.trace_curves(ranked)
 
 
 class _Masks(Sequence[NDArray[np.bool_] | None]):

@@ -163,7 +163,7 @@ def _refuse_cut(file: BinaryIO, path: Path, name: Kind) -> None:
     """BadImage for the cut files that decode without complaint; the decoders refuse the others. Left at its start."""
     whole = {"PNG": _is_whole_png, "JPEG": endings.is_whole_jpeg, "WebP": endings.is_whole_webp}.get(name)
     if whole is not None and not whole(file):
-        raise tiff.truncated(path)
+        raise tiff.truncation(path)
     file.seek(0)
 
 

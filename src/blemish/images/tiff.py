@@ -31,7 +31,7 @@ _INTEGERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
 _WAY_OUT = "save it as uncompressed 8- or 16-bit TIFF, or as PNG"
 
 
-def truncated(path: Path) -> BadImage:
+def truncation(path: Path) -> BadImage:
     """The error of a file that ends too early."""
     return BadImage(f"{path}: the file is truncated: copy it again from where it came")
 
@@ -77,14 +77,14 @@ def page(file: BinaryIO, path: Path) -> Page:
     tags = dict(_tag(file, path, body[i * entry : (i + 1) * entry], order, size) for i in range(count))
     following = struct.unpack(f"{order}{number}", body[count * entry :])[0]
     if following >= size:
-        raise truncated(path)
+        raise truncation(path)
     first = Page({tag: values for tag, values in tags.items() if values}, order, following == 0)
     return _checked(first, path, size)
 
 
 def _bytes(file: BinaryIO, path: Path, start: int, count: int, size: int) -> bytes:
     if start + count > size:
-        raise truncated(path)
+        raise truncation(path)
     file.seek(start)
     return file.read(count)
 
@@ -108,7 +108,7 @@ def _checked(first: Page, path: Path, size: int) -> Page:
     if not offsets or len(offsets) != len(lengths):
         raise BadImage(f"{path}: the TIFF directory is damaged (no list of strips or tiles): export the picture again")
     if any(start + length > size for start, length in zip(offsets, lengths, strict=True)):
-        raise truncated(path)
+        raise truncation(path)
     return first
 
 

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blemish.errors import BadInput
 from blemish.metrics import curves
-from blemish.metrics.pixel import RankedPixels, checked_limit, paired, positive_pixels, refuse_infinite
+from blemish.metrics.pixel import RankedPixels, check_limit, pair_masks, positive_pixels, refuse_infinite
 
 
 class Bounds(NamedTuple):
@@ -39,7 +39,7 @@ class PixelHistogram:
 
     def update(self, map_: NDArray[Any], mask: NDArray[np.bool_] | None) -> None:
         """Add one map (H, W) and its mask (H, W), None for a good image; nan pixels are left out."""
-        hits, shares, misses = binned(map_, mask, self.edges)
+        hits, shares, misses = bin_pixels(map_, mask, self.edges)
         self.hits += hits
         self.shares += shares
         self.misses += misses
@@ -58,7 +58,7 @@ class PixelHistogram:
 
     def aupro(self, *, limit: float = 0.3) -> Bounds:
         """Bounds of `pixel.aupro`."""
-        return _area_bounds(self.shares[::-1], self.misses[::-1], limit=checked_limit(limit))
+        return _area_bounds(self.shares[::-1], self.misses[::-1], limit=check_limit(limit))
 
     def average_precision(self) -> Bounds:
         """Bounds of `pixel.average_precision`."""
@@ -82,11 +82,11 @@ class PixelHistogram:
         return self.hits[::-1], end, end[-1]
 
 
-def binned(
+def bin_pixels(
     map_: NDArray[Any], mask: NDArray[np.bool_] | None, edges: NDArray[Any]
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
     """Positive pixels, parts of regions and negative pixels of one map in each bin, ascending: three (B,)."""
-    ((map_, mask),) = paired([map_], [mask])
+    ((map_, mask),) = pair_masks([map_], [mask])
     pixels = np.sort(map_, axis=None)
     pixels = pixels[: np.searchsorted(pixels, pixels.dtype.type(np.nan))]
     refuse_infinite(pixels)

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from blemish.errors import BadInput
 from blemish.metrics import curves, image, pixel
-from blemish.metrics.histogram import balanced_edges, binned
+from blemish.metrics.histogram import balanced_edges, bin_pixels
 
 DRAWN_AT_ONCE = 1 << 22  # counts held in memory at a time
 
@@ -54,7 +54,7 @@ def image_estimates(
     scores: ArrayLike, labels: ArrayLike, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> ImageEstimates | None:
     """Exact image metrics with intervals; None when a class is missing."""
-    values, truth = image.checked(scores, labels)
+    values, truth = image.check_scores(scores, labels)
     if truth.all() or not truth.any():
         return None
     order = np.argsort(-values, kind="stable")
@@ -88,11 +88,11 @@ def pixel_estimates(
     between the exact value and that of the histograms. Maps are read three times; memory grows by three rows of `bins`
     counts an image. `ranked` are the pixels of these maps, where they have been ranked before.
     """
-    ranked = ranked or pixel.ranked_pixels(maps, masks)
+    ranked = ranked or pixel.rank_pixels(maps, masks)
     if not len(ranked.scores) or not ranked.negatives:
         return None
     edges = balanced_edges(ranked, bins)
-    rows = [binned(map_, mask, edges) for map_, mask in pixel.paired(maps, masks)]
+    rows = [bin_pixels(map_, mask, edges) for map_, mask in pixel.pair_masks(maps, masks)]
     hits, shares, misses = (np.stack(part)[:, ::-1].astype(np.float64) for part in zip(*rows, strict=True))
 
     def curve(weights: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:

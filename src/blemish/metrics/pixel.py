@@ -70,11 +70,11 @@ def aupro(ranked: RankedPixels, *, limit: float = 0.3) -> float:
     Bergmann et al., "The MVTec Anomaly Detection Dataset", IJCV 2021; the curve is a straight line across ties and is
     cut exactly at the limit. Regions are 8-connected and all weigh the same. nan when a class is missing.
     """
-    budget = checked_limit(limit) * ranked.negatives
+    budget = check_limit(limit) * ranked.negatives
     return float(curves.area(ranked.shares, ranked.above, ranked.ties, np.asarray(budget)))
 
 
-def traced(ranked: RankedPixels, *, points: int = 100) -> Curves | None:
+def trace_curves(ranked: RankedPixels, *, points: int = 100) -> Curves | None:
     """At most 3 `points` + 2 exact points of the curves, dense where they are steep; None when a class is missing."""
     if not len(ranked.scores) or not ranked.negatives:
         return None
@@ -86,13 +86,13 @@ def traced(ranked: RankedPixels, *, points: int = 100) -> Curves | None:
     return Curves(*(np.r_[0.0, curve[chosen], 1.0] for curve in (rate, recall, overlap)))
 
 
-def ranked_pixels(maps: Maps, masks: Masks, *, chunk: int = 1 << 21) -> RankedPixels:
+def rank_pixels(maps: Maps, masks: Masks, *, chunk: int = 1 << 21) -> RankedPixels:
     """Rank the pixels of maps (H, W), any sizes, against masks of the same sizes; None is a good image.
 
     `maps` is read twice, one map at a time, so its items may lie on disk (`numpy.memmap`). `chunk` is how many pixels
     are sorted at once; it changes memory and speed, never the result.
     """
-    positives = [positive_pixels(map_, mask) for map_, mask in paired(maps, masks)]
+    positives = [positive_pixels(map_, mask) for map_, mask in pair_masks(maps, masks)]
     dtype = np.result_type(np.float32, *(scores for scores, _ in positives))
     scores, hits, shares = _distinct(positives, dtype)
     del positives
@@ -116,7 +116,7 @@ def positive_pixels(map_: NDArray[Any], mask: NDArray[np.bool_] | None) -> tuple
     return scores[inspected], 1.0 / np.bincount(members, minlength=count + 1)[members]
 
 
-def paired(maps: Maps, masks: Masks) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
+def pair_masks(maps: Maps, masks: Masks) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:
     """Each map with its boolean mask, checked; BadInput names the first pair that does not fit."""
     if len(maps) != len(masks):
         raise BadInput(f"{len(maps)} maps but {len(masks)} masks: give one mask, or None for a good image, to each map")
@@ -130,7 +130,7 @@ def paired(maps: Maps, masks: Masks) -> Iterator[tuple[NDArray[Any], NDArray[np.
         yield map_, mask
 
 
-def checked_limit(limit: float) -> float:
+def check_limit(limit: float) -> float:
     """The limit of the false positive rate, if it is one."""
     if not 0 < limit <= 1:
         raise BadInput(f"limit={limit} is not a false positive rate: it must be greater than 0 and at most 1")

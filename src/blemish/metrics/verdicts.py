@@ -17,7 +17,7 @@ from scipy.special import betaincinv
 
 from blemish.errors import BadInput
 from blemish.metrics.binomial import Rate, checked_level, checked_rate, highest_rate, lowest_rate, rate
-from blemish.metrics.image import checked
+from blemish.metrics.image import check_scores
 from blemish.metrics.intervals import Estimate
 
 UNKNOWN = "unknown size"
@@ -95,7 +95,7 @@ def overkill_at_escape(scores: ArrayLike, labels: ArrayLike, escape: float, *, l
 
 def escape_at_overkill(scores: ArrayLike, labels: ArrayLike, overkill: float, *, level: float = 0.95) -> Estimate:
     """Escapes at the lowest threshold at which at most a share `overkill` of good parts is rejected, as above."""
-    values, truth = checked(scores, labels)
+    values, truth = check_scores(scores, labels)
     return overkill_at_escape(-values, ~truth, overkill, level=level)
 
 
@@ -120,7 +120,7 @@ def _rates(cases: NDArray[np.int64], total: int, level: float) -> tuple[NDArray[
 
 
 def _parted(scores: ArrayLike, labels: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    values, truth = checked(scores, labels)
+    values, truth = check_scores(scores, labels)
     return values[~truth], values[truth]
 
 

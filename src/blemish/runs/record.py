@@ -25,6 +25,7 @@ from blemish.inspection import Inspected, Unreadable
 from blemish.metrics.drift import Drift
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles
+from blemish.notices import gather
 from blemish.runs.decision import Decided
 from blemish.types import Sample
 
@@ -130,6 +131,7 @@ class RunWriter:
         with ExitStack() as stack:
             self._results = stack.enter_context(JsonLines(self.folder / "results.jsonl", way_out=GO_ON))
             self._failures = stack.enter_context(JsonLines(self.folder / "unreadable.jsonl", fresh=True, way_out=GO_ON))
+            self.notices = stack.enter_context(gather())
             self._files = stack.pop_all()
         return self
 
@@ -174,6 +176,7 @@ class RunWriter:
             "unreadable": len(self.unreadable),
             "verdicts": dict(self.tally.verdicts),
             "seconds_percentiles": times,
+            "notes": self.notices.lines(),
             "drift": drift,
         }
 
