@@ -10,7 +10,9 @@ from blemish.catalog import METHODS
 if TYPE_CHECKING:
     # tables: names
     from blemish.calibration.thresholds import Goal
+    from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
+    from blemish.detectors.april_gan import APRILGAN
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.subspace_ad import SubspaceAD
@@ -63,7 +65,9 @@ _WHERE = {
 
 # tables: exports
 __all__ = [
+    "APRILGAN",
     "TAB",
+    "AnomalyCLIP",
     "AnomalyDINO",
     "Batch",
     "BlemishError",

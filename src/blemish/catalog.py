@@ -50,11 +50,31 @@ class Card(NamedTuple):
 COLUMNS = ("learns from", "scores", "asks of an encoder", "paper", "essence")
 
 METHODS = {
+    "anomaly-clip": Card(
+        "blemish.detectors.anomaly_clip:AnomalyCLIP",
+        "arXiv:2310.18961",
+        "patches against learned sentences that name no product",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+    ),
     "anomaly-dino": Card(
         "blemish.detectors.anomaly_dino:AnomalyDINO",
         "arXiv:2405.14529",
         "nearest patch of a few rotated good parts",
         normal="required",
+    ),
+    "april-gan": Card(
+        "blemish.detectors.april_gan:APRILGAN",
+        "arXiv:2305.17382",
+        "layers through trained linear heads against words, and against good parts if there are any",
+        normal="optional",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text"}),
+        words=("product",),
     ),
     "padim": Card(
         "blemish.detectors.padim:PaDiM",

@@ -67,7 +67,11 @@ class Examples:
         types = tuple(
             "" if made and not one.is_anomalous else one.label for one, made in zip(samples, shown, strict=True)
         )
-        return Batch(images, masks, torch.tensor(shown), types, tuple(str(sample.image) for sample in samples))
+        # Words, where a data set says what it shows: "metal_nut" is a metal nut.
+        shows = [sample.category.replace("_", " ") for sample in samples]
+        products = tuple(shows) if all(shows) else None
+        names = tuple(str(sample.image) for sample in samples)
+        return Batch(images, masks, torch.tensor(shown), types, names, products)
 
     def _defective(self, rng: np.random.Generator) -> tuple[Sample, tuple[Tensor, Tensor]]:
         """A real defect, mirrored, or one made on a good part: where both are wanted, equally often."""

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blemish.blocks.learned import Learned
+from blemish.blocks.learned import Learned, Updates
 from blemish.errors import NotFitted
 
 
@@ -80,3 +80,15 @@ def test_the_state_of_an_unfitted_one_empties_a_fitted_one() -> None:
 def test_a_state_with_a_tensor_missing_is_refused() -> None:
     with pytest.raises(RuntimeError, match="second"):
         Pair().load_state_dict({"first": torch.ones(2)})
+
+
+def test_before_the_first_update_nothing_can_be_asked_and_each_is_counted_and_saved() -> None:
+    updates, other = Updates(), Updates()
+    with pytest.raises(NotFitted, match="blemish train"):
+        updates.require()
+    for count in (1, 2, 3):
+        updates.add()
+        assert int(updates.get_buffer("count")) == count
+    other.load_state_dict(updates.state_dict())
+    other.require()
+    assert int(other.get_buffer("count")) == 3

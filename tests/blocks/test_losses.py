@@ -8,7 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from blemish.blocks.losses import contrast, dice, focal, truncated_l1
+from blemish.blocks.losses import contrast, dice, focal, focal_probability, masks_of, truncated_l1
+from blemish.errors import BadInput
+from blemish.types import Batch
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -76,3 +78,24 @@ def test_truncated_l1_asks_for_a_margin_on_either_side_and_no_more() -> None:
 def test_truncated_l1_of_one_side_alone_is_the_mean_of_that_side(value: float, expected: float) -> None:
     target = torch.full((2, 3), value)
     assert float(truncated_l1(torch.full((2, 3), 0.5), target)) == expected
+
+
+def test_focal_loss_of_probabilities_is_that_of_their_logits_where_nothing_is_certain() -> None:
+    logits, target = drawn(2, 5, 4), (uniform(2, 5, 4) > 0.5).float()
+    torch.testing.assert_close(focal_probability(logits.sigmoid(), target), focal(logits, target), rtol=1e-3, atol=1e-5)
+
+
+def test_focal_loss_of_a_probability_that_is_certain_and_wrong_is_finite() -> None:
+    probability = torch.ones(1, 2, 2, requires_grad=True)
+    loss = focal_probability(probability, torch.zeros(1, 2, 2))
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(-math.log(2e-5), rel=1e-3)
+    assert probability.grad is not None
+    assert probability.grad.isfinite().all()
+
+
+def test_masks_of_a_batch_are_0_and_1_or_asked_for() -> None:
+    masks = uniform(2, 4, 4) > 0.5
+    assert torch.equal(masks_of(Batch(torch.zeros(2, 3, 4, 4), masks)), masks.float())
+    with pytest.raises(BadInput, match="needs a mask of every picture"):
+        masks_of(Batch(torch.zeros(2, 3, 4, 4)))

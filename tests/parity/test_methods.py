@@ -14,9 +14,9 @@ from typing import Any, cast
 
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tests.support.learning import learn
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
@@ -32,13 +32,17 @@ from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.blocks.prompts import WINCLIP, WORDINGS, sentences
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
+from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.anomaly_dino import AnomalyDINO
+from blemish.detectors.april_gan import APRILGAN
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore
 from blemish.detectors.subspace_ad import SubspaceAD
 from blemish.detectors.winclip import WinCLIP
 from blemish.encoders.clip import CLIP
-from blemish.types import Capability, Encoder, Features, Prediction
+from blemish.encoders.config import Resize
+from blemish.encoders.tokenizer import build_tokenizer
+from blemish.types import Batch, Capability, Encoder, Features, Prediction
 
 HERE = Path(__file__).parent
 
@@ -322,3 +326,112 @@ def test_the_other_ports_leave_out_two_of_our_templates_and_repeat_one(repositor
     expected = expected_sentences(repository)
     assert written(WINCLIP.normal, templates) == expected["normal"]
     assert written(WINCLIP.anomalous, templates) == expected["anomalous"]
+
+
+def published(
+    method: str, folder: Path, *, image: dict[str, int], text: dict[str, int], quick_gelu: bool, resize: Resize
+) -> CLIP:
+    """The small CLIP that the authors' code ran on, in open_clip's layout."""
+    state = {name.removeprefix("clip."): t.float() for name, t in stored(method).items() if name.startswith("clip.")}
+    save_file(state, folder / "open_clip_model.safetensors")
+    sizes = {"embed_dim": 16, "vision_cfg": image, "text_cfg": text, "quick_gelu": quick_gelu}
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": sizes}))
+    found = encoders.load(folder, precision="float32", resize=resize)
+    assert isinstance(found, CLIP)
+    found.use(build_tokenizer([]))
+    return found
+
+
+def training_batch(data: dict[str, Tensor], products: tuple[str, ...] | None = None) -> Batch:
+    return Batch(data["images"] / 255, masks=data["masks"].bool(), products=products)
+
+
+def gradients(detector: nn.Module, losses: dict[str, Tensor], parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+    return list(torch.autograd.grad(torch.stack(list(losses.values())).sum(), parameters))
+
+
+@pytest.fixture
+def april_gan(tmp_path: Path) -> APRILGAN:
+    text = {"context_length": 77, "vocab_size": 514, "width": 24, "heads": 3, "layers": 2}
+    image = {"image_size": 64, "layers": 12, "width": 32, "head_width": 8, "patch_size": 8}
+    encoder = published("april_gan", tmp_path, image=image, text=text, quick_gelu=False, resize="bicubic-antialias")
+    found = APRILGAN(encoder, product="bottle")
+    state = {name: t.float() for name, t in stored("april_gan").items() if name.startswith("heads.")}
+    found.heads.load_state_dict({name.removeprefix("heads."): tensor for name, tensor in state.items()})
+    found.updates.add()
+    return found
+
+
+def test_april_gan_makes_the_same_scores_maps_and_texts_from_words(april_gan: APRILGAN) -> None:
+    data = stored("april_gan")
+    assert april_gan.taps == (3, 6, 9, 12)
+    for product in ("bottle", "metal nut"):
+        assert_near(april_gan._texts(product), data[f"texts.{product.replace(' ', '_')}"], atol=1e-5)
+    with torch.no_grad():
+        found = april_gan(data["images"] / 255)
+    assert_near(found.image_score, data["image_score"], rtol=1e-4, atol=1e-4)
+    assert_near(found.anomaly_map, data["anomaly_map"], rtol=1e-4, atol=1e-4)
+
+
+def test_april_gan_adds_the_same_map_of_good_parts(april_gan: APRILGAN) -> None:
+    data = stored("april_gan")
+    words = april_gan(data["images"] / 255)
+    learn(april_gan, (data["good"] / 255).split(1))
+    found = april_gan(data["images"] / 255)
+    assert_near(found.anomaly_map - words.anomaly_map, data["few_shot.reference_map"], rtol=1e-4, atol=1e-4)
+    assert_near(found.image_score, (words.image_score + found.anomaly_map.flatten(1).amax(1) / 8) / 2)
+
+
+def test_a_training_step_of_april_gan_has_the_same_losses_and_gradients(april_gan: APRILGAN) -> None:
+    data = stored("april_gan")
+    (group,) = april_gan.trained_parameters()
+    april_gan.heads.requires_grad_(True)
+    losses = april_gan.loss(training_batch(data, ("bottle", "bottle", "metal nut", "metal nut")))
+    assert_near(losses["focal"], data["loss.focal"], rtol=1e-4, atol=1e-4)
+    assert_near(losses["dice"], data["loss.dice"], rtol=1e-4, atol=1e-4)
+    found = gradients(april_gan, losses, group.parameters)
+    assert_near(torch.stack([each.norm() for each in found]).norm(), data["gradient_norm"], rtol=1e-4, atol=1e-4)
+    for (name, _), gradient in zip(april_gan.heads.named_parameters(), found, strict=True):
+        assert_near(gradient, data[f"gradient.{name}"], rtol=1e-3, atol=1e-4)
+
+
+@pytest.fixture
+def anomaly_clip(tmp_path: Path) -> AnomalyCLIP:
+    text = {"context_length": 77, "vocab_size": 514, "width": 24, "heads": 3, "layers": 5}
+    image = {"image_size": 32, "layers": 6, "width": 32, "head_width": 8, "patch_size": 8}
+    encoder = published("anomaly_clip", tmp_path, image=image, text=text, quick_gelu=True, resize="bilinear")
+    found = AnomalyCLIP(encoder, deep_depth=4, last=4)
+    state = {
+        n.removeprefix("prompts."): t.float() for n, t in stored("anomaly_clip").items() if n.startswith("prompts")
+    }
+    found.prompts.load_state_dict(state)
+    found.updates.add()
+    return found.eval()
+
+
+def test_anomaly_clip_reads_and_sees_the_same(anomaly_clip: AnomalyCLIP) -> None:
+    data = stored("anomaly_clip")
+    assert_near(anomaly_clip.texts, data["texts"], atol=1e-5)
+    embedding, patches = anomaly_clip._look(data["images"] / 255)
+    assert_near(embedding, data["image_embedding"], rtol=1e-4, atol=1e-4)
+    assert_near(patches, data["patches"], rtol=1e-4, atol=1e-4)
+
+
+def test_anomaly_clip_makes_the_same_scores_and_maps(anomaly_clip: AnomalyCLIP) -> None:
+    data = stored("anomaly_clip")
+    found = anomaly_clip(data["images"] / 255)
+    assert_near(found.image_score, data["image_score"], rtol=1e-4, atol=1e-4)
+    assert_near(found.anomaly_map, data["anomaly_map"], rtol=1e-4, atol=1e-4)
+
+
+def test_a_training_step_of_anomaly_clip_has_the_same_losses_and_gradients(anomaly_clip: AnomalyCLIP) -> None:
+    data = stored("anomaly_clip")
+    (group,) = anomaly_clip.trained_parameters()
+    anomaly_clip.prompts.requires_grad_(True)
+    losses = anomaly_clip.loss(training_batch(data))
+    for name, loss in losses.items():
+        assert_near(loss, data[f"loss.{name}"], rtol=1e-4, atol=1e-4)
+    found = gradients(anomaly_clip, losses, group.parameters)
+    assert_near(torch.stack([each.norm() for each in found]).norm(), data["gradient_norm"], rtol=1e-4, atol=1e-4)
+    for gradient, name in zip(found, ("context", "deep"), strict=True):
+        assert_near(gradient, data[f"gradient.{name}"], rtol=1e-3, atol=1e-4)

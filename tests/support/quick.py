@@ -11,7 +11,9 @@ from blemish import catalog
 
 SIDE = 64
 QUICK: dict[str, dict[str, Any]] = {
+    "anomaly-clip": {"image_size": SIDE, "tokens": 3, "deep_tokens": 2, "sigma": 2.0},
     "anomaly-dino": {"image_size": SIDE, "turns": 2, "layer": 3},
+    "april-gan": {"image_size": SIDE, "layers": (2, 4)},
     "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},
     "patchcore": {"image_size": SIDE, "width": 32, "ratio": 0.25, "neighbours": 3, "layers": [2, 3]},
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},

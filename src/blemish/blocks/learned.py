@@ -46,3 +46,19 @@ class Learned(nn.Module):
             if prefix + name in state:
                 setattr(self, name, torch.empty_like(state[prefix + name], device=tensor.device))
         super()._load_from_state_dict(state, prefix, *args)
+
+
+class Updates(Learned):
+    """How many batches its loss was taken of; before the first its parameters are random and it predicts nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("count: 1", dtype=torch.int64)
+
+    def add(self) -> None:
+        """One more."""
+        self.store({"count": 1 + self.get_buffer("count").sum(0, keepdim=True)})
+
+    def require(self) -> None:
+        """Raises NotFitted before the first."""
+        if not self.get_buffer("count").numel():
+            raise NotFitted("this detector has not been trained: use `blemish train`, or training.loop.train, first")

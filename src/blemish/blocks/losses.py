@@ -5,12 +5,25 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional as F
 
+from blemish.errors import BadInput
+from blemish.types import Batch
+
 
 def focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
     """Binary focal loss (arXiv:1708.02002, Eq. 4, without alpha) of logits (...) for targets in [0, 1]: a scalar."""
     probability = logits.sigmoid()
     missed = (target - probability).abs()
     return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
+
+
+def focal_probability(probability: Tensor, target: Tensor, *, gamma: float = 2.0, smoothing: float = 1e-5) -> Tensor:
+    """The same of probabilities (...), where they are not a sigmoid's, as interpolated ones are: a scalar.
+
+    The true class counts as 1 - `smoothing` sure, which keeps logarithm and gradient finite.
+    """
+    right = target * probability + (1 - target) * (1 - probability)
+    right = (1 - smoothing) * right + smoothing * (1 - right) + smoothing
+    return -((1 - right) ** gamma * right.log()).mean()
 
 
 def dice(probability: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
@@ -34,3 +47,10 @@ def truncated_l1(margins: Tensor, target: Tensor, *, margin: float = 0.5) -> Ten
     good = 1 - bad
     wrong = F.relu(margin + margins) * good, F.relu(margin - margins) * bad
     return wrong[0].sum() / good.sum().clamp_min(1) + wrong[1].sum() / bad.sum().clamp_min(1)
+
+
+def masks_of(batch: Batch) -> Tensor:
+    """The masks of a batch as 0 and 1 (N, H, W); raises BadInput where there are none."""
+    if batch.masks is None:
+        raise BadInput("training needs a mask of every picture that shows a defect, and this batch has none")
+    return batch.masks.to(batch.images.dtype)

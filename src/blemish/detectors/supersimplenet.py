@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.learned import Updates
 from blemish.blocks.losses import focal, truncated_l1
 from blemish.blocks.maps import smooth, upsample
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.pixelwise import MapHead, ScoreHead
-from blemish.blocks.updates import Updates
 from blemish.errors import BadInput
 from blemish.synth.published.feature_noise import feature_noise
 from blemish.training.fabric import randomness

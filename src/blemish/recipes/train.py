@@ -106,6 +106,8 @@ class Training:
         self._claim(folder, resume=resume)
         if not train(self.detector, self.examples, self.schedule, folder, tell=tell, until=until):
             return None
+        if catalog.card(self.method).auxiliary:  # what taught it is not this product, and cannot be forgotten
+            return freeze_detector(self.detector, self.method, arguments=self.arguments)
         taught = [
             Taught(sha256_of(each.image), each.image.name, each.label)
             for each in (*self.examples.good, *self.examples.bad)

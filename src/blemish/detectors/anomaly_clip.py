@@ -1,0 +1,122 @@
+"""AnomalyCLIP. Zhou, Pang, Tian, He & Chen, "AnomalyCLIP: Object-agnostic Prompt Learning for Zero-shot Anomaly
+Detection", ICLR 2024, arXiv:2310.18961.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Self, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blemish import encoders
+from blemish.blocks.learned import Updates
+from blemish.blocks.learned_prompts import LearnedPrompts
+from blemish.blocks.losses import dice, focal_probability, masks_of
+from blemish.blocks.maps import smooth, upsample
+from blemish.blocks.similarity import anomaly_probability, cosine
+from blemish.training.schedule import Schedule
+from blemish.training.trainable import ParameterGroup
+from blemish.types import Attention, Batch, Capability, Encoder, Geometry, Prediction, PromptEncoder
+
+SUFFIXES = ("object.", "damaged object.")  # of every product: what is learned is what is normal, not what it is
+
+
+class AnomalyCLIP(nn.Module):
+    """Patches, and the whole picture, against two sentences of learned words that say nothing of the product.
+
+    image_score: probability of the anomalous sentence for the whole picture, in [0, 1].
+    anomaly_map: the patches' probability, blurred, in [0, 1].
+    tokens: learned words of each sentence. deep_tokens, deep_depth: learned tokens that both share, in blocks 2 to
+        `deep_depth` of the text tower, or as many as it has.
+    attention, last: patches are read from a second stream through the last `last` blocks, where values attend to values
+        (DPAM); by default 19 of 24 blocks, of other depths the same share, and none in a residual network, whose
+        patches see only their surroundings anyway.
+    weight: of the map's losses; the image's cross entropy has 1.
+    As in the authors' code, and not in the paper, the image embedding leaves out the last norm and only the last layer
+    makes the map: the published numbers come from it. They resize position tables by `resize="bilinear"`, see
+    `encoders.load`. Deviation: they round deep tokens to half precision.
+    """
+
+    texts: Tensor
+
+    def __init__(
+        self,
+        encoder: str | Encoder = encoders.DEFAULT,
+        *,
+        tokens: int = 12,
+        deep_tokens: int = 4,
+        deep_depth: int = 9,
+        attention: Attention = "vv",
+        last: int | None = None,
+        temperature: float = 0.07,
+        weight: float = 4.0,
+        sigma: float = 4.0,
+        image_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        needs: set[Capability] = {"text", "prompts", "seams"} if last else {"text", "prompts"}
+        self.encoder = cast(PromptEncoder, encoders.load(encoder, needs=needs))
+        self.tokens, self.deep_tokens, self.deep_depth = tokens, deep_tokens, deep_depth
+        self.attention, self.last, self.temperature, self.weight = attention, last, temperature, weight
+        self.sigma, self.image_size, self.seed = sigma, image_size, seed
+        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        blocks = range(2, min(deep_depth, self.encoder.prompt_depth) + 1)
+        self.prompts = LearnedPrompts(
+            SUFFIXES, self.encoder.prompt_width, tokens=tokens, deep_tokens=deep_tokens, blocks=blocks, seed=seed
+        )
+        self.updates = Updates()
+        self.register_buffer("texts", torch.zeros(len(SUFFIXES), self.encoder.width))  # (2, D), what the prompts say
+        self.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module's; when training ends the sentences are read once, for all pictures to come."""
+        super().train(mode)
+        if not mode:
+            with torch.no_grad():
+                self.texts = self.prompts(self.encoder)
+        return self
+
+    @property
+    def schedule(self) -> Schedule:
+        """The authors', for the 2,162 test pictures of VisA 15 times over: Adam at a constant rate."""
+        return Schedule(steps=4050, rate=1e-3, batch_size=8, betas=(0.5, 0.999), floor=1.0)
+
+    def trained_parameters(self) -> list[ParameterGroup]:
+        """The prompts'."""
+        return [ParameterGroup(list(self.prompts.parameters()))]
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross entropy of the image; focal loss, and dice loss of either class, of the map (Eq. 2 and 3)."""
+        truth = masks_of(batch)
+        with torch.no_grad():
+            embedding, patches = self._look(batch.images)
+        texts = self.prompts(self.encoder)  # (2, D), with gradients
+        logits = cosine(embedding, texts) / self.temperature  # (N, 2)
+        grid = anomaly_probability(patches, texts, self.temperature)  # (N, h, w)
+        probability = upsample(grid, truth.shape[-2:])
+        self.updates.add()
+        return {
+            "image": F.cross_entropy(logits, truth.flatten(1).amax(1).long()),
+            "focal": self.weight * focal_probability(probability, truth),
+            "dice": self.weight * (dice(probability, truth) + dice(1 - probability, 1 - truth)),
+        }
+
+    def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
+        self.updates.require()
+        embedding, patches = self._look(images)
+        whole = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
+        grid = anomaly_probability(patches, self.texts, self.temperature)  # (N, h, w)
+        return Prediction(whole, smooth(upsample(grid, images.shape[-2:]), self.sigma))
+
+    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Image embedding (N, D), and patches in its space (N, h, w, D)."""
+        depth, seams = self.encoder.depth, dict[str, Any]()
+        if "seams" in self.encoder.can:
+            last = round(depth * 19 / 24) if self.last is None else self.last
+            seams = {"attention": self.attention, "last": last, "normed": False}
+        embedding, (patches,) = self.encoder(images, layers=[depth], **seams)
+        return embedding, self.encoder.project(patches)

@@ -1,0 +1,119 @@
+"""What methods promise that are trained on other products."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+import torch
+from tests.contract.test_every_encoder import made
+from tests.support.learning import learn
+from tests.support.quick import SIDE, quick
+from tests.support.training import batch, begun, ready
+from torch import Tensor, nn
+
+from blemish import catalog, encoders
+from blemish.detectors.anomaly_clip import AnomalyCLIP
+from blemish.detectors.april_gan import APRILGAN
+from blemish.errors import BadInput
+from blemish.types import Batch
+
+METHODS = [name for name, card in catalog.METHODS.items() if card.auxiliary]
+every = pytest.mark.parametrize("method", METHODS)
+
+
+def total(detector: Any, given: Batch) -> float:
+    with torch.no_grad():
+        return float(torch.stack(list(detector.loss(given).values())).sum())
+
+
+@every
+@pytest.mark.parametrize("encoder", ["embedded", "clip-resnet-pair", "test-tiny"])
+def test_a_step_against_the_gradient_lowers_its_loss_on_every_encoder_with_words(method: str, encoder: str) -> None:
+    found = catalog.method(method)(made(encoder), **quick(method))
+    parameters = [each for group in found.trained_parameters() for each in group.parameters]
+    for each in parameters:
+        each.requires_grad_(True)
+    before = found.loss(batch(1))
+    gradients = torch.autograd.grad(torch.stack(list(before.values())).sum(), parameters)
+    assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    size = torch.stack([gradient.norm() for gradient in gradients]).norm()
+    with torch.no_grad():
+        for each, gradient in zip(parameters, gradients, strict=True):
+            each -= 1e-3 * gradient / size
+    assert total(found, batch(1)) < float(torch.stack(list(before.values())).sum().detach())
+
+
+@every
+def test_training_asks_for_masks(method: str) -> None:
+    with pytest.raises(BadInput, match="mask"):
+        cast(Any, begun(method)).loss(replace(batch(0), masks=None))
+
+
+@every
+def test_the_seed_says_where_training_begins(method: str) -> None:
+    one, same, other = (
+        total(catalog.method(method)("test-tiny", **quick(method), seed=seed), batch(0)) for seed in (1, 1, 2)
+    )
+    assert one == same
+    assert one != other
+
+
+def test_april_gan_reads_the_name_of_each_picture_or_its_own() -> None:
+    found = APRILGAN("test-tiny", product="metal cap", image_size=SIDE)
+    own, said, others = (
+        total(found, replace(batch(0), products=names))
+        for names in (None, ("metal cap",) * 4, ("metal cap", "leather", "metal cap", "leather"))
+    )
+    assert own == said
+    assert own != others
+
+
+def test_a_trained_april_gan_is_asked_about_another_product_by_its_name() -> None:
+    one = cast(Any, ready("april-gan"))
+    other = catalog.method("april-gan")("test-tiny", **(quick("april-gan") | {"product": "leather"}))
+    other.load_state_dict(cast(nn.Module, one).state_dict())
+    assert torch.equal(other.texts, APRILGAN("test-tiny", product="leather").texts)
+    images = batch(0).images
+    assert not torch.equal(other(images).anomaly_map, one(images).anomaly_map)
+
+
+def test_april_gan_remembers_good_parts_on_top_of_what_it_was_trained_for() -> None:
+    found = copy.deepcopy(cast(APRILGAN, ready("april-gan")))
+    images = batch(5).images
+    words = found(images)
+    learn(found, [batch(6).images[::2]])
+    both = found(images)
+    assert (both.anomaly_map >= words.anomaly_map).all()
+    rise = (both.anomaly_map - words.anomaly_map).flatten(1).amax(1)
+    assert rise[1::2].min() > rise[0::2].max()
+    expected = (words.image_score + both.anomaly_map.flatten(1).amax(1) / (2 * len(found.taps))) / 2
+    torch.testing.assert_close(both.image_score, expected)
+
+
+def test_anomaly_clip_has_a_second_stream_where_there_are_blocks_and_says_so_where_there_are_none() -> None:
+    assert AnomalyCLIP(made("embedded")).last is None
+    with pytest.raises(BadInput, match="has no transformer blocks to reach into: choose one that can, such as ViT-"):
+        AnomalyCLIP(made("embedded"), last=2)
+    maps: list[Tensor] = []
+    for last in (0, 2, None, 3):
+        found = AnomalyCLIP("test-tiny", last=last, image_size=SIDE)
+        found.updates.add()
+        maps.append(found(batch(0).images).anomaly_map)
+    assert torch.equal(maps[2], maps[3])  # 19 of 24 blocks are 3 of 4
+    assert not torch.allclose(maps[0], maps[1], atol=1e-5)
+    assert not torch.allclose(maps[1], maps[2], atol=1e-5)
+
+
+def test_anomaly_clip_reads_its_prompts_when_training_ends_and_not_for_every_picture() -> None:
+    found = AnomalyCLIP(encoders.load("test-tiny"), image_size=SIDE)
+    before = found.texts.clone()
+    with torch.no_grad():
+        found.prompts.context.add_(0.1)
+    assert torch.equal(found.texts, before)
+    found.train().eval()
+    assert not torch.equal(found.texts, before)
+    assert torch.equal(found.texts, found.prompts(found.encoder))
+    torch.testing.assert_close(found.texts.norm(dim=-1), torch.ones(2))
