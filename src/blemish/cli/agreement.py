@@ -45,7 +45,7 @@ def _read(table: Path) -> tuple[list[str], list[list[list[str]]], list[str]]:
 
     rows = read_csv(table, COLUMNS)
     if any(not row[name] for row in rows for name in COLUMNS):
-        raise BadData(f"{table} needs something in the columns {', '.join(COLUMNS)} in every row")
+        raise BadData(f"{table} needs the columns {', '.join(COLUMNS)}, and something in each of them in every row")
     parts, names = (list(dict.fromkeys(row[name] for row in rows)) for name in COLUMNS[:2])
     known: dict[str, str] = {}
     judged: dict[tuple[str, str], list[str]] = {(part, name): [] for part in parts for name in names}

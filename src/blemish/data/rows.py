@@ -28,13 +28,15 @@ def read_text(path: Path) -> str:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise BadData(f"{path} cannot be read ({error.strerror}): check the name, and that this user may") from error
+        raise BadData(f"{path} cannot be read as csv, JSON or TOML ({error.strerror}): check the name") from error
     mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
     data, encoding = data[len(mark) :], _MARKS.get(mark) or _unmarked(data)
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise BadData(f"{path} is not text in any encoding that is known here: save it as UTF-8") from error
+        raise BadData(
+            f"{path} cannot be read as csv, JSON or TOML: it is no text that is known here; save it as UTF-8"
+        ) from error
     if "\0" in text:
         raise BadData(f"{path} holds NUL bytes, so it is not text: save it again, as UTF-8")
     if encoding == _FALLBACK:
@@ -94,7 +96,7 @@ def normalize(
         raise BadData(f"{path} has two columns {', '.join(twice)}: leave one out")
     made = [{str(name).strip().lower(): _text(value) for name, value in row.items()} for row in rows]
     if not made:
-        raise BadData(f"{path} has columns but no rows: a row is a picture, or a judgement")
+        raise BadData(f"{path} has no rows: it needs the columns {', '.join(sorted(columns))}, and something in them")
     return [dict.fromkeys(names, "") | row for row in made]
 
 
