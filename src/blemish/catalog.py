@@ -136,10 +136,12 @@ def method(name: str) -> type[Any]:
 
 
 def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) -> Detector:
-    """A detector by name; raises BadInput for an argument that its constructor does not have."""
+    """A detector by name, where its encoder lies; raises BadInput for an argument that it does not have."""
     made = method(name)
     known = set(inspect.signature(made).parameters)
     if unknown := sorted(set(arguments) - known):
         raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
+    from blemish.devices import beside
+
     found: Detector = made(encoder, **arguments)
-    return found
+    return beside(found, encoder)

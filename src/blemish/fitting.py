@@ -12,11 +12,12 @@ import torch
 from blemish import catalog
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
+from blemish.devices import device_of
 from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import keyed_batches
-from blemish.inspection import WHOLE, Unreadable, View, device_of, keep_readable, stream
+from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
 from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)

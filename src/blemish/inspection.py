@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
+from blemish.devices import device_of
 from blemish.errors import BadImage
 from blemish.images import (
     Mosaic,
@@ -136,12 +136,6 @@ def keep_readable(
             raise BadImage(found.reason)
         else:
             unreadable.append(found)
-
-
-def device_of(detector: object) -> torch.device:
-    """Where a detector computes: where its first tensor lies."""
-    tensors = chain(detector.parameters(), detector.buffers()) if isinstance(detector, nn.Module) else iter(())
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def predict(detector: Detector, images: Tensor) -> Prediction:

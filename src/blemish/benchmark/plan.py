@@ -15,6 +15,7 @@ from typing import Any, get_args
 from blemish import catalog, data
 from blemish.benchmark.references import known_data
 from blemish.benchmark.sections import Section, is_count, is_share, is_text, one_of, read_toml
+from blemish.devices import AUTO
 from blemish.encoders import DEFAULT, TINY, Precision
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BlemishError
@@ -57,6 +58,7 @@ class Plan:
     seeds: tuple[int, ...]
     precision: Precision
     alpha: float  # share of good parts that a threshold may reject
+    device: str
     folder: Path  # where paths in the plan start
 
 
@@ -70,6 +72,7 @@ class Planned:
     precision: Precision
     alpha: float
     trial: Trial
+    device: str = AUTO
 
     def asked(self) -> dict[str, Any]:
         """What the plan says of this trial, in plain values; words only where the method reads them."""
@@ -89,7 +92,7 @@ class Planned:
 
 def read(path: Path) -> Plan:
     """The plan in a file; raises BadInput."""
-    keys = ("methods", "data", "encoders", "shots", "seeds", "precision", "alpha")
+    keys = ("methods", "data", "encoders", "shots", "seeds", "precision", "alpha", "device")
     whole = read_toml(path, EXAMPLE).only(*keys, needed=("methods", "data"))
     encoders = whole.listed("encoders", (DEFAULT,), is_text, ENCODERS)
     shots = whole.listed("shots", (ALL,), lambda k: k == ALL or is_count(k), f'numbers and "{ALL}": [0, 4, "{ALL}"]')
@@ -100,6 +103,7 @@ def read(path: Path) -> Plan:
         whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
         whole.one("precision", "auto", one_of(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
         whole.one("alpha", 0.05, is_share, "a share of good parts between 0 and 1, such as 0.05"),
+        whole.one("device", AUTO, is_text, "auto, cpu, cuda, cuda:1 or mps"),
         path.parent,
     )
     _refuse_twins(whole, "data", [{each.name} for each in plan.data])
@@ -154,7 +158,7 @@ def _planned(
         product=each.products.get(category),
         arguments=method.arguments,
     )
-    return Planned(each.name, each.published, encoder, plan.precision, plan.alpha, trial)
+    return Planned(each.name, each.published, encoder, plan.precision, plan.alpha, trial, plan.device)
 
 
 def _located(encoder: str, folder: Path) -> str:

@@ -17,6 +17,7 @@ import torch
 from blemish import __version__, data, encoders
 from blemish.benchmark.plan import Planned
 from blemish.benchmark.trial import Measured, measure, peak_memory
+from blemish.devices import device_named
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
@@ -90,12 +91,13 @@ def keys(trials: Sequence[Planned]) -> Iterator[dict[str, Any] | Failure]:
         trial = planned.trial
         try:
             assert isinstance(trial.encoder, str)
+            device = str(device_named(planned.device))
             encoder = seen(trial.encoder, planned.precision)
             pictures = listed(trial.root, trial.layout, trial.category)
         except BlemishError as error:
             yield Failure(str(error))
         else:
-            yield planned.asked() | encoder | {"pictures": pictures, "blemish": __version__}
+            yield planned.asked() | encoder | {"pictures": pictures, "device": device, "blemish": __version__}
 
 
 def _seen(encoder: str, precision: Precision) -> dict[str, str]:

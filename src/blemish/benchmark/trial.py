@@ -20,6 +20,7 @@ from blemish.benchmark.plan import Planned
 from blemish.benchmark.verdicts import Rates, rates
 from blemish.calibration.thresholds import calibrate_on_average
 from blemish.data.sampling import normals, shots
+from blemish.devices import device_named, placed
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
 from blemish.fitting import Watch, unwatched
@@ -57,7 +58,8 @@ def measure(planned: Planned, watch: Watch = unwatched) -> Measured:
 
 
 def _measure(planned: Planned, watch: Watch) -> Measured:
-    encoder = encoders.load(planned.trial.encoder, precision=planned.precision)
+    loaded = encoders.load(planned.trial.encoder, precision=planned.precision)
+    encoder = placed(loaded, device_named(planned.device))
     trial = replace(planned.trial, encoder=encoder)
     parts = split_parts(trial)
     test = evaluation.test_samples(trial)

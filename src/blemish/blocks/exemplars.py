@@ -14,6 +14,8 @@ from blemish.blocks.patches import join_layers
 from blemish.types import Attention, Between, Encoder, Features, SeamEncoder
 
 QUANTILE = 0.999
+BLOCK = 4096
+"""Good patches compared at once, however many there are."""
 
 
 class Match(NamedTuple):
@@ -106,6 +108,10 @@ def margin(good: Tensor, pictures: Tensor, defects: Tensor) -> float:
     """
     if len(pictures.unique()) < 2:
         return 0.0
-    alike = (good @ good.T).masked_fill_(pictures[:, None] == pictures, -1)
-    excess = (good @ defects.T).amax(1) - alike.amax(1)
+    excess = torch.cat(
+        [
+            (part @ defects.T).amax(1) - (part @ good.T).masked_fill_(owners[:, None] == pictures, -1).amax(1)
+            for part, owners in zip(good.split(BLOCK), pictures.split(BLOCK), strict=True)
+        ]
+    )
     return max(0.0, float(torch.quantile(excess, QUANTILE, interpolation="higher")))

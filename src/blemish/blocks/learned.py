@@ -28,9 +28,10 @@ class Learned(nn.Module):
         return all(tensor.numel() for tensor in self.buffers(recurse=False))
 
     def store(self, tensors: Mapping[str, Tensor]) -> None:
-        """Replace what was learned before by copies of these."""
+        """Replace what was learned before by copies of these, which lie where the block lies."""
         for name, tensor in tensors.items():
-            setattr(self, name, tensor.detach().clone(memory_format=torch.contiguous_format))
+            copy = tensor.detach().clone(memory_format=torch.contiguous_format)
+            setattr(self, name, copy.to(self.get_buffer(name).device))
 
     def forget(self) -> None:
         """Back to the state before anything was learned."""

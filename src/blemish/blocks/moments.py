@@ -90,4 +90,5 @@ class Sums(nn.Module):
         return total
 
     def _steps(self, rows: Rows) -> Iterator[Moments]:
-        return map(self.add_up, *(tensor.split(self.together) for tensor in rows)) if rows else iter(())
+        here = next(self.buffers()).device
+        return map(self.add_up, *(tensor.to(here).split(self.together) for tensor in rows)) if rows else iter(())

@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from blemish.cli.console import print_table, say, watching
-from blemish.cli.options import hold, leave
+from blemish.cli.options import ON, hold, leave, recipe_encoders
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class Asked:
     folds: int | None = None
     seed: int = 0
     every_picture: bool = False
+    device: str = "auto"
 
     def goal(self) -> Goal:
         """The targets."""
@@ -76,6 +77,7 @@ _asked = functools.partial(click.option, expose_value=False, callback=_keep)
 @_asked("--folds", type=click.IntRange(2), metavar="K", help="Of cross, to be quicker; every part alone if left out.")
 @_asked("--seed", type=int, default=0, show_default=True, help="Which parts are in which fold.")
 @_asked("--every-picture", is_flag=True, help="Count every picture as a part of its own, see below.")
+@_asked("--device", default="auto", show_default=True, metavar="NAME", help=ON)
 @click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
@@ -121,7 +123,7 @@ def calibrate(
     found = calibrating.HeldOutScores("split", (), ())
     if good:
         kinds, shown = _pictures(good, defects, masks)
-        found = _judged(old, kinds, shown, encoder, batch_size, unreadable, way)
+        found = _judged(old, kinds, shown, (encoder, asked.device), batch_size, unreadable, way)
         calibration = calibrating.calibration_of(found, goal)
     elif old.calibration:
         calibration = with_goal(old.calibration, goal)
@@ -175,7 +177,7 @@ def _judged(
     old: Recipe,
     kinds: Mapping[Path, str],
     masks: Mapping[Path, Path],
-    encoder: str | None,
+    place: tuple[str | None, str],
     batch_size: int,
     unreadable: list[Unreadable],
     way: HoldoutScheme,
@@ -185,7 +187,7 @@ def _judged(
 
     with watching() as watch:
         reading = Reading(batch_size, watch, unreadable)
-        found = held_out_scores(old, encoder, kinds, masks=masks, way=way, reading=reading)
+        found = held_out_scores(old, recipe_encoders(old, *place), kinds, masks=masks, way=way, reading=reading)
     if found.unused:
         names = ", ".join(path.name for path in found.unused)
         why = "of parts that taught the recipe" if found.scheme == "split" else "that the recipe could not forget"

@@ -16,6 +16,7 @@ from blemish.cli.options import (
     leave,
     page_option,
     print_page,
+    recipe_encoders,
     refuse_frozen,
     shared,
     view_of,
@@ -74,7 +75,7 @@ def evaluate(
     from blemish.evaluation import evaluate as evaluation
     from blemish.fitting import default_method
 
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    encoder = chosen.load_encoder()
     trial = evaluation.Trial(
         root,
         layout,
@@ -170,7 +171,7 @@ def _evaluate_recipe(
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
-    seen_by = recipes.encoders_of(recipe, chosen.encoder)
+    seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
     encoder = seen_by[recipes.ENCODER]
     note = encoders.note(encoder)
     with gather() as notices, watching() as watch:

@@ -101,7 +101,6 @@ def _plan(
     mask: str | None,
     scale: float | None,
 ) -> InspectionRun:
-    from blemish import encoders
     from blemish.fitting import default_method
     from blemish.images import find
     from blemish.runs.plan import by_method
@@ -109,7 +108,7 @@ def _plan(
     if scale is not None:
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
     good = find(normal) if normal else []
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    encoder = chosen.load_encoder()
     return by_method(
         chosen.method or default_method(encoder, good=bool(good)),
         encoder,
@@ -124,10 +123,11 @@ def _plan(
 
 
 def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> InspectionRun:
+    from blemish.devices import device_named
     from blemish.runs.plan import by_recipe
 
     refuse_frozen("normal", "region", "mask")
-    return by_recipe(recipe, encoder=chosen.encoder, scale=scale)
+    return by_recipe(recipe, encoder=chosen.encoder, device=device_named(chosen.device), scale=scale)
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:

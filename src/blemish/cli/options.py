@@ -18,11 +18,17 @@ from blemish.errors import BadInput
 if TYPE_CHECKING:
     from blemish.encoders import Precision
     from blemish.inspection import Unreadable, View
+    from blemish.recipes.recipe import Recipe
+    from blemish.types import Encoder
 
 SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
 SOME_IN_REVIEW, SOME_REJECTED = 10, 11
 """Exit status by a calibrated recipe; of several that apply the one that asks for most: 11, then 3, then 10."""
+
+
+ON = "Where to compute: auto, the best there is; cpu, cuda, cuda:1 or mps."
+device_option = click.option("--device", default="auto", show_default=True, metavar="NAME", help=ON)
 
 
 @dataclass
@@ -37,6 +43,15 @@ class Chosen:
     overlap: int | None = None
     white: float | None = None
     batch_size: int = 8
+    device: str = "auto"
+
+    def load_encoder(self) -> Encoder:
+        """The encoder, or the default one, where it is to compute."""
+        from blemish import encoders
+        from blemish.devices import device_named, placed
+
+        found = encoders.load(self.encoder or encoders.DEFAULT, precision=self.precision)
+        return placed(found, device_named(self.device))
 
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
@@ -55,6 +70,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
         _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
         _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
         _option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
+        _option("--device", default="auto", show_default=True, metavar="NAME", help=ON),
     ]
     for option in reversed(options):
         command = option(command)
@@ -99,6 +115,14 @@ def hold(file: Path) -> None:
     from blemish.files import alone_at
 
     click.get_current_context().with_resource(alone_at(file))
+
+
+def recipe_encoders(recipe: Recipe, encoder: str | None, device: str) -> dict[str, Encoder]:
+    """The encoders of a recipe, where they are to compute."""
+    from blemish.devices import device_named
+    from blemish.recipes.recipe import encoders_of
+
+    return encoders_of(recipe, encoder, device_named(device))
 
 
 page_option = click.option(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import print_table, say, watching
-from blemish.cli.options import Chosen, arguments_of, hold, leave, shared, view_of
+from blemish.cli.options import Chosen, arguments_of, device_option, hold, leave, recipe_encoders, shared, view_of
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.inspection import Unreadable
     from blemish.recipes.recipe import Recipe
     from blemish.recipes.update import Reading
+    from blemish.types import Encoder
 
 FILE = click.Path(path_type=Path)
 BUDGET = click.option("--budget", type=float, metavar="MIB", help="Memory for what good parts teach, see below.")
@@ -90,7 +91,7 @@ def freeze(
         raise BadInput(f"{out} exists: name another file, or teach that one more by `blemish teach`")
     hold(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
-    encoder = encoders.load(chosen.encoder or encoders.DEFAULT, precision=chosen.precision)
+    encoder = chosen.load_encoder()
     method = chosen.method or default_method(encoder, good=bool(good))
     words = {"product": product} if product else {}
     with watching() as watch:
@@ -120,6 +121,7 @@ def freeze(
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
 @click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@device_option
 @BUDGET
 def teach(
     recipe: Path,
@@ -131,6 +133,7 @@ def teach(
     out: Path | None,
     encoder: str | None,
     batch_size: int,
+    device: str,
     budget: float | None,
 ) -> None:
     """Teach a recipe more, or take something out, without learning the rest again.
@@ -158,9 +161,9 @@ def teach(
     with watching() as watch:
         reading = update.Reading(batch_size, watch, unreadable)
         if good:
-            new = _more_good(old, good, encoder, budget, reading)
+            new = _more_good(old, good, recipe_encoders(old, encoder, device), budget, reading)
         elif defect:
-            new = _more_defects(old, *defect, masks, encoder, reading)
+            new = _more_defects(old, *defect, masks, recipe_encoders(old, encoder, device), reading)
         else:
             new = update.forget(old, forget, encoder=encoder)
     recipes.save(new, out or recipe, old=recipe)
@@ -169,7 +172,7 @@ def teach(
 
 
 def _more_good(
-    old: Recipe, good: tuple[str, ...], encoder: str | None, budget: float | None, reading: Reading
+    old: Recipe, good: tuple[str, ...], encoder: dict[str, Encoder], budget: float | None, reading: Reading
 ) -> Recipe:
     from blemish.images import find
     from blemish.recipes import update
@@ -178,7 +181,7 @@ def _more_good(
 
 
 def _more_defects(
-    old: Recipe, kind: str, folder: str, masks: Path | None, encoder: str | None, reading: Reading
+    old: Recipe, kind: str, folder: str, masks: Path | None, encoder: dict[str, Encoder], reading: Reading
 ) -> Recipe:
     from blemish.images import find
     from blemish.recipes import update

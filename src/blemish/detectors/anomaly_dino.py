@@ -15,7 +15,8 @@ from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.rotation import Views
 from blemish.blocks.rotation import turns as even_turns
 from blemish.blocks.rows import Rows
-from blemish.types import Batch, Encoder, Geometry, Prediction
+from blemish.images import geometry
+from blemish.types import Batch, Encoder, Prediction
 
 
 class AnomalyDINO(nn.Module):
@@ -45,7 +46,7 @@ class AnomalyDINO(nn.Module):
         self.encoder = encoders.load(encoder)
         self.layer, self.turns, self.few, self.masked, self.sigma = layer, turns, few, masked, sigma
         self.image_size, self.search = image_size, search
-        self.geometry = Geometry(image_size, keep_aspect=True, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size, keep_aspect=True)
         self.views = Views(few, even_turns(turns))
         self.bank = MemoryBank(search=search)
 

@@ -14,7 +14,8 @@ from blemish.blocks.density import PositionGaussian
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.patches import join_layers
 from blemish.blocks.rows import Rows
-from blemish.types import Batch, Encoder, Geometry, Prediction
+from blemish.images import geometry
+from blemish.types import Batch, Encoder, Prediction
 
 
 class PaDiM(nn.Module):
@@ -40,7 +41,7 @@ class PaDiM(nn.Module):
         self.encoder = encoders.load(encoder)
         self.layers, self.channels, self.ridge, self.sigma = layers, channels, ridge, sigma
         self.image_size, self.seed = image_size, seed
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         self.gaussian = PositionGaussian(ridge)
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:

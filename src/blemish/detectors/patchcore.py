@@ -14,7 +14,8 @@ from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.blocks.rows import Rows
-from blemish.types import Batch, Encoder, Geometry, Prediction
+from blemish.images import geometry
+from blemish.types import Batch, Encoder, Prediction
 
 
 class PatchCore(nn.Module):
@@ -26,6 +27,7 @@ class PatchCore(nn.Module):
     layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
     equalize: each layer to unit length before joining; by default where they share one grid, as in transformers:
         their tokens grow with depth, and the later layer would decide alone. The paper's pyramids stay as they are.
+    crop: pixels of the middle that are seen; the paper resizes to 256 and sees 224, which leaves the margin out.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class PatchCore(nn.Module):
         squared: bool = True,
         sigma: float = 4.0,
         image_size: int | None = None,
+        crop: int | None = None,
         search: Search = "torch",
         seed: int = 0,
     ) -> None:
@@ -47,8 +50,8 @@ class PatchCore(nn.Module):
         self.encoder = encoders.load(encoder)
         self.layers, self.width, self.ratio, self.equalize = layers, width, ratio, equalize
         self.neighbours, self.squared, self.sigma = neighbours, squared, sigma
-        self.image_size, self.search, self.seed = image_size, search, seed
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.image_size, self.crop, self.search, self.seed = image_size, crop, search, seed
+        self.geometry = geometry(self.encoder, image_size, crop=crop)
         self.bank = MemoryBank("euclidean", search=search)
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:

@@ -16,7 +16,8 @@ from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.patches import join_layers
 from blemish.blocks.rotation import Views, random_turns
 from blemish.blocks.rows import Rows
-from blemish.types import Batch, Encoder, Geometry, Prediction
+from blemish.images import geometry
+from blemish.types import Batch, Encoder, Prediction
 
 
 class SubspaceAD(nn.Module):
@@ -45,7 +46,7 @@ class SubspaceAD(nn.Module):
         self.encoder = encoders.load(encoder)
         self.layers, self.variance, self.turns, self.few = layers, variance, turns, few
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
-        self.geometry = Geometry(image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         self.views = Views(few, random_turns(turns, seed))
         self.subspace = Subspace(variance)
 

@@ -22,7 +22,8 @@ from blemish.blocks.prompts import class_prototypes, ensemble
 from blemish.blocks.rotation import Views, mirrors
 from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
-from blemish.types import Batch, Geometry, Prediction, TextEncoder
+from blemish.images import geometry
+from blemish.types import Batch, Prediction, TextEncoder
 
 HIGHEST = 0.01  # share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw covers
 
@@ -64,7 +65,7 @@ class TAB(nn.Module):
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
         self.trust, self.few, self.layers, self.sigma = trust, few, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         texts, self.innocent = class_prototypes(self.encoder, product, defects, ensemble(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.views = Views(few, mirrors)

@@ -17,7 +17,8 @@ from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
-from blemish.types import Batch, Geometry, Prediction, WindowEncoder
+from blemish.images import geometry
+from blemish.types import Batch, Prediction, WindowEncoder
 
 
 class WinCLIP(nn.Module):
@@ -49,7 +50,7 @@ class WinCLIP(nn.Module):
         self.encoder = cast(WindowEncoder, encoders.load(encoder, needs={"text", "windows"}))
         self.product, self.scales, self.temperature = product, scales, temperature
         self.words, self.normalize_sentences, self.image_size = words, normalize_sentences, image_size
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         texts = prototypes(self.encoder, product, ensemble(words), normalize_sentences=normalize_sentences)
         self.register_buffer("texts", texts)
         self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in (*scales, "patches")))

@@ -13,9 +13,10 @@ from torch.nn import functional as F
 from blemish.blocks.coreset import coreset
 from blemish.blocks.exemplars import margin, patch_descriptors
 from blemish.data.masks import read_ground_truth
+from blemish.devices import device_of
 from blemish.errors import BadImage
 from blemish.images import crop, cut
-from blemish.inspection import Prepared, View
+from blemish.inspection import Prepared, View, predict
 from blemish.recipes.known_defects import GOOD_OF, GOOD_ROWS, MARGIN, OF, PICTURES, ROWS, SPREAD
 from blemish.types import Detector, Encoder
 
@@ -46,8 +47,8 @@ def example(
     rows, scores, shares = [], [], []
     pieces = [None] * len(prepared.boxes) if mask is None else _pieces(mask, path, prepared, view)
     for image, piece in zip(prepared.inputs, pieces, strict=True):
-        grid = patch_descriptors(encoder, image[None])[0]
-        anomaly_map = detector(image[None]).anomaly_map
+        grid = _described(encoder, image[None])[0]
+        anomaly_map = predict(detector, image[None]).anomaly_map
         size = (grid.shape[0], grid.shape[1])
         rows.append(grid.flatten(0, 1))
         scores.append(F.adaptive_avg_pool2d(anomaly_map, size).flatten())
@@ -84,8 +85,13 @@ def contrast(encoder: Encoder, images: Tensor, pictures: Sequence[int]) -> list[
     if not len(images):
         return []
     with torch.no_grad():
-        rows = patch_descriptors(encoder, images).flatten(1, 2)  # (N, h * w, D)
+        rows = _described(encoder, images).flatten(1, 2)  # (N, h * w, D)
     return [(rows.flatten(0, 1), torch.tensor(pictures).repeat_interleave(rows.shape[1]))]
+
+
+def _described(encoder: Encoder, images: Tensor) -> Tensor:
+    """Patches (N, h, w, D) of images anywhere, brought back."""
+    return patch_descriptors(encoder, images.to(device_of(encoder))).cpu()
 
 
 def with_contrast(tensors: Mapping[str, Tensor], found: Sequence[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:

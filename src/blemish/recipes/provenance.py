@@ -70,7 +70,7 @@ def set_memory(learner: Learner, groups: Groups) -> None:
 def memory_of(learner: Learner, tensors: Mapping[str, Tensor]) -> Memory:
     """What a detector knows by the tensors of its recipe; raises ValueError or KeyError where they do not agree."""
     groups = tuple(
-        _rows(each.recall(), tensors.get(f"{ORIGIN}.{number}", _nobody()))
+        _rows(tuple(tensor.cpu() for tensor in each.recall()), tensors.get(f"{ORIGIN}.{number}", _nobody()))
         for number, each in enumerate(memories(learner))
     )
     radii = _radii(tensors.get(RADII), len(groups))
@@ -113,7 +113,9 @@ def track(extracted: tuple[Rows, ...], pictures: Sequence[int]) -> Groups:
     groups = []
     for rows in extracted:
         picture = torch.tensor(pictures, dtype=torch.int64).repeat_interleave(len(rows[0]) // len(pictures))
-        groups.append(TrackedRows(rows, torch.stack([picture, torch.zeros_like(picture)], 1)))
+        groups.append(
+            TrackedRows(tuple(tensor.cpu() for tensor in rows), torch.stack([picture, torch.zeros_like(picture)], 1))
+        )
     return tuple(groups)
 
 

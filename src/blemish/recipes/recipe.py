@@ -25,10 +25,11 @@ from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.learned import Learned
 from blemish.calibration.thresholds import Calibration
+from blemish.devices import beside, placed
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
 from blemish.files import write
 from blemish.images import Region
-from blemish.inspection import WHOLE, View
+from blemish.inspection import WHOLE, View, predict
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects
 from blemish.recipes.file import COPY, Content
@@ -141,15 +142,19 @@ def detector(recipe: Recipe, encoder: Place = None) -> Detector:
     once, kinds = CachedEncoder(found[ENCODER]), {known_defects.number(each.id): each.kind for each in recipe.taught}
     made = bare_detector(recipe, found | {ENCODER: once})
     with misfits(recipe):
-        raised = known_defects.with_known_defects(made, once, recipe.tensors, kinds)
+        raised = beside(known_defects.with_known_defects(made, once, recipe.tensors, kinds), once)
         _try(raised)
     return raised
 
 
-def encoders_of(recipe: Recipe, encoder: Place = None) -> dict[str, Encoder]:
-    """The recipe's encoders, from another place if one is given; raises BadRecipe when one is not the same."""
+def encoders_of(recipe: Recipe, encoder: Place = None, device: torch.device | None = None) -> dict[str, Encoder]:
+    """The recipe's encoders, from another place if one is given; raises BadRecipe when one is not the same.
+
+    `device` moves them; left out they stay where they are loaded, on the processor.
+    """
     places = encoder if isinstance(encoder, Mapping) else {ENCODER: encoder} if encoder else {}
-    return {name: _encoder(recipe, meant, places.get(name, meant.name)) for name, meant in recipe.encoders.items()}
+    found = {name: _encoder(recipe, meant, places.get(name, meant.name)) for name, meant in recipe.encoders.items()}
+    return {name: placed(each, device) if device else each for name, each in found.items()}
 
 
 def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
@@ -254,11 +259,10 @@ def _try(made: Detector) -> None:
     small, whole = 8 * made.geometry.multiple, made.geometry.size(1, 1)
     if max(whole) > LARGEST_SIDE:
         raise ValueError(f"pictures of {whole[0]} x {whole[1]}")
-    with torch.inference_mode():
-        try:
-            made(torch.full((1, 3, small, small), 0.5))
-        except MISFITS:
-            made(torch.full((1, 3, *whole), 0.5))
+    try:
+        predict(made, torch.full((1, 3, small, small), 0.5))
+    except MISFITS:
+        predict(made, torch.full((1, 3, *whole), 0.5))
 
 
 def content_of(recipe: Recipe) -> Content:

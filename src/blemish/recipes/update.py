@@ -22,6 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish import catalog, encoders
+from blemish.devices import device_of
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
@@ -228,12 +229,14 @@ def _teach(
         numbers = [known_defects.number(taught[name].id) for name in batch.names]
         lots.append(provenance.track(rows, numbers))
         drawn = [at for at, each in enumerate(numbers) if each % every == 0]
-        contrast += defect_examples.contrast(encoder, batch.images[drawn], [numbers[at] for at in drawn])
+        looked_at = batch.images[torch.tensor(drawn, dtype=torch.int64)]
+        contrast += defect_examples.contrast(encoder, looked_at, [numbers[at] for at in drawn])
     if not lots:
         raise BadInput("there is nothing new to teach: no picture can be read that the recipe does not know")
     new = provenance.join(lots)
     if isinstance(learner, Consolidator):
-        new = provenance.select(new, [learner.consolidate(group.tensors[0]) for group in new])
+        here = device_of(learner)
+        new = provenance.select(new, [learner.consolidate(group.tensors[0].to(here)).cpu() for group in new])
     limit = int(min(budget * 2**20, 1 << 62))
     memory = provenance.shrink(provenance.append(before, new), before, learner, limit)
     provenance.set_memory(learner, memory.groups)
@@ -288,7 +291,7 @@ def _with_taught(recipe: Recipe, tensors: Mapping[str, Tensor], taught: Sequence
 
 
 def _state(detector: Detector) -> dict[str, Tensor]:
-    return {STATE + name: tensor.clone() for name, tensor in state_of(detector).items()}
+    return {STATE + name: tensor.cpu().clone() for name, tensor in state_of(detector).items()}
 
 
 def _others(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

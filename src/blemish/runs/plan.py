@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import torch
+
 from blemish.fitting import Watch, fit_detector
 from blemish.inspection import Unreadable, View
 from blemish.metrics.drift import Drift
@@ -65,10 +67,12 @@ def by_method(
     return InspectionRun(settings | {"normal": [str(path) for path in good], "mask": mask}, view, encoder, make)
 
 
-def by_recipe(path: Path, *, encoder: str | None = None, scale: float | None = None) -> InspectionRun:
+def by_recipe(
+    path: Path, *, encoder: str | None = None, device: torch.device | None = None, scale: float | None = None
+) -> InspectionRun:
     """A frozen recipe; `encoder` says where its encoder lies if not where it was, `scale` millimetres a pixel."""
     recipe = recipes.load(path)
-    found = recipes.encoders_of(recipe, encoder)
+    found = recipes.encoders_of(recipe, encoder, device)
     seer, product = found[recipes.ENCODER], recipe.product
     settings = _settings(recipe.method, recipe.arguments, seer, recipe.precision, product, recipe.view)
     settings |= {"normal": [], "mask": None, "recipe": recipe.hash, "scale": scale}

@@ -1,0 +1,47 @@
+"""Where a model computes."""
+
+from __future__ import annotations
+
+from itertools import chain
+from typing import TypeVar
+
+import torch
+from torch import nn
+
+from blemish.errors import BadInput
+
+AUTO = "auto"
+M = TypeVar("M")
+
+
+def device_of(model: object) -> torch.device:
+    """Where a model's first tensor lies; whatever holds none computes on the processor."""
+    tensors = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else iter(())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
+
+
+def placed(model: M, device: torch.device) -> M:
+    """The model, moved there if it is one that can be moved."""
+    return model.to(device) if isinstance(model, nn.Module) else model
+
+
+def beside(model: M, other: object) -> M:
+    """The model, moved to where another one lies."""
+    return placed(model, device_of(other)) if isinstance(other, nn.Module) else model
+
+
+def device_named(name: str) -> torch.device:
+    """A device by name, "cuda:1"; "auto" is the best there is. Raises BadInput for one that is not here."""
+    there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
+    if name == AUTO:
+        return torch.device(next(kind for kind, count in there.items() if count))
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise BadInput(f"there is no device {name!r}: choose auto, cpu, cuda, cuda:1 or mps") from error
+    count = there.get(device.type, 0)
+    if (device.index or 0) >= count:
+        present = ", ".join(kind for kind, number in there.items() if number)
+        some = f"there are {count} of {device.type}" if count else f"this machine has {present}"
+        raise BadInput(f"there is no device {name!r} here, {some}: choose one of them, or auto")
+    return device
