@@ -20,17 +20,17 @@ def device_of(model: object) -> torch.device:
     return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
-def placed(model: M, device: torch.device) -> M:
+def place_model(model: M, device: torch.device) -> M:
     """The model, moved there if it is one that can be moved."""
     return model.to(device) if isinstance(model, nn.Module) else model
 
 
 def beside(model: M, other: object) -> M:
     """The model, moved to where another one lies."""
-    return placed(model, device_of(other)) if isinstance(other, nn.Module) else model
+    return place_model(model, device_of(other)) if isinstance(other, nn.Module) else model
 
 
-def device_named(name: str) -> torch.device:
+def device_of_name(name: str) -> torch.device:
     """A device by name, "cuda:1"; "auto" is the best there is. Raises BadInput for one that is not here."""
     there = {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
     if name == AUTO:

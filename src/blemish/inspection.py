@@ -205,7 +205,7 @@ class _Open:
             self.mosaic.add(scores, box, None if found.type_map is None else _numbers(found.type_map, side))
         self.count += 1
 
-    def placed(self) -> tuple[Tensor, Tensor | None]:
+    def place(self) -> tuple[Tensor, Tensor | None]:
         """The map of the whole picture, and that of types if there is one."""
         height, width = self.prepared.picture.shape[-2:]
         scores, kinds, target = self._joined()
@@ -239,7 +239,7 @@ def _numbers(kinds: Tensor, size: tuple[int, int]) -> Tensor:
 def _closed(entry: _Open | Unreadable) -> Inspected | Unreadable:
     if isinstance(entry, Unreadable):
         return entry
-    anomaly_map, types = entry.placed()
+    anomaly_map, types = entry.place()
     return Inspected(
         entry.source,
         entry.prepared.picture,

@@ -11,7 +11,7 @@ from tests.support.quick import quick
 from torch import nn
 
 from blemish import catalog, encoders
-from blemish.devices import device_named, device_of, placed
+from blemish.devices import device_of, device_of_name, place_model
 from blemish.errors import BadInput
 from blemish.fitting import fit_detector
 from blemish.inspection import Inspected, inspect
@@ -23,7 +23,7 @@ METHODS = sorted(name for name in catalog.METHODS if not hasattr(catalog.method(
 
 
 def elsewhere() -> Encoder:
-    return placed(encoders.load("test-tiny", precision="float32"), DEVICE)
+    return place_model(encoders.load("test-tiny", precision="float32"), DEVICE)
 
 
 def scores(detector: Detector, path: Path) -> Inspected:
@@ -85,8 +85,8 @@ def test_the_second_device_refuses_what_lies_in_two_places() -> None:
 
 
 def test_a_device_has_a_name() -> None:
-    assert device_named("cpu") == torch.device("cpu")
-    assert device_named("auto").type in ("cuda", "mps", "cpu")
+    assert device_of_name("cpu") == torch.device("cpu")
+    assert device_of_name("auto").type in ("cuda", "mps", "cpu")
     for wrong in ("gpu", "cuda:99", "meta", ""):
         with pytest.raises(BadInput, match="there is no device"):
-            device_named(wrong)
+            device_of_name(wrong)

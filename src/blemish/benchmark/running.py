@@ -17,7 +17,7 @@ import torch
 from blemish import __version__, data, encoders
 from blemish.benchmark.plan import Planned
 from blemish.benchmark.trial import Measured, measure, peak_memory
-from blemish.devices import device_named
+from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
@@ -91,7 +91,7 @@ def keys(trials: Sequence[Planned]) -> Iterator[dict[str, Any] | Failure]:
         trial = planned.trial
         try:
             assert isinstance(trial.encoder, str)
-            device = str(device_named(planned.device))
+            device = str(device_of_name(planned.device))
             encoder = seen(trial.encoder, planned.precision)
             pictures = listed(trial.root, trial.layout, trial.category)
         except BlemishError as error:

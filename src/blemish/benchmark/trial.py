@@ -20,7 +20,7 @@ from blemish.benchmark.plan import Planned
 from blemish.benchmark.verdicts import Rates, rates
 from blemish.calibration.thresholds import calibrate_on_average
 from blemish.data.sampling import normals, shots
-from blemish.devices import device_named, placed
+from blemish.devices import device_of_name, place_model
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
 from blemish.fitting import Watch, unwatched
@@ -59,7 +59,7 @@ def measure(planned: Planned, watch: Watch = unwatched) -> Measured:
 
 def _measure(planned: Planned, watch: Watch) -> Measured:
     loaded = encoders.load(planned.trial.encoder, precision=planned.precision)
-    encoder = placed(loaded, device_named(planned.device))
+    encoder = place_model(loaded, device_of_name(planned.device))
     trial = replace(planned.trial, encoder=encoder)
     parts = split_parts(trial)
     test = evaluation.test_samples(trial)

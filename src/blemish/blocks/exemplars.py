@@ -14,7 +14,7 @@ from blemish.blocks.patches import join_layers
 from blemish.types import Attention, Between, Encoder, Features, SeamEncoder
 
 QUANTILE = 0.999
-BLOCK = 4096
+PATCHES_AT_ONCE = 4096
 """Good patches compared at once, however many there are."""
 
 
@@ -111,7 +111,7 @@ def margin(good: Tensor, pictures: Tensor, defects: Tensor) -> float:
     excess = torch.cat(
         [
             (part @ defects.T).amax(1) - (part @ good.T).masked_fill_(owners[:, None] == pictures, -1).amax(1)
-            for part, owners in zip(good.split(BLOCK), pictures.split(BLOCK), strict=True)
+            for part, owners in zip(good.split(PATCHES_AT_ONCE), pictures.split(PATCHES_AT_ONCE), strict=True)
         ]
     )
     return max(0.0, float(torch.quantile(excess, QUANTILE, interpolation="higher")))

@@ -123,11 +123,11 @@ def _plan(
 
 
 def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> InspectionRun:
-    from blemish.devices import device_named
+    from blemish.devices import device_of_name
     from blemish.runs.plan import by_recipe
 
     refuse_frozen("normal", "region", "mask")
-    return by_recipe(recipe, encoder=chosen.encoder, device=device_named(chosen.device), scale=scale)
+    return by_recipe(recipe, encoder=chosen.encoder, device=device_of_name(chosen.device), scale=scale)
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:

@@ -48,10 +48,10 @@ class Chosen:
     def load_encoder(self) -> Encoder:
         """The encoder, or the default one, where it is to compute."""
         from blemish import encoders
-        from blemish.devices import device_named, placed
+        from blemish.devices import device_of_name, place_model
 
         found = encoders.load(self.encoder or encoders.DEFAULT, precision=self.precision)
-        return placed(found, device_named(self.device))
+        return place_model(found, device_of_name(self.device))
 
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
@@ -119,10 +119,10 @@ def hold(file: Path) -> None:
 
 def recipe_encoders(recipe: Recipe, encoder: str | None, device: str) -> dict[str, Encoder]:
     """The encoders of a recipe, where they are to compute."""
-    from blemish.devices import device_named
+    from blemish.devices import device_of_name
     from blemish.recipes.recipe import encoders_of
 
-    return encoders_of(recipe, encoder, device_named(device))
+    return encoders_of(recipe, encoder, device_of_name(device))
 
 
 page_option = click.option(

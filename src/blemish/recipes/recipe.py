@@ -25,7 +25,7 @@ from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.learned import Learned
 from blemish.calibration.thresholds import Calibration
-from blemish.devices import beside, placed
+from blemish.devices import beside, place_model
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
 from blemish.files import write
 from blemish.images import Region
@@ -154,7 +154,7 @@ def encoders_of(recipe: Recipe, encoder: Place = None, device: torch.device | No
     """
     places = encoder if isinstance(encoder, Mapping) else {ENCODER: encoder} if encoder else {}
     found = {name: _encoder(recipe, meant, places.get(name, meant.name)) for name, meant in recipe.encoders.items()}
-    return {name: placed(each, device) if device else each for name, each in found.items()}
+    return {name: place_model(each, device) if device else each for name, each in found.items()}
 
 
 def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
