@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.console import print_table, say, watching
-from blemish.cli.options import (
-    Chosen,
-    arguments_of,
-    leave,
-    page_option,
-    print_page,
-    refuse_frozen,
-    shared,
-    view_of,
-)
+from blemish.cli.console import watching
+from blemish.cli.options import Chosen, leave, page_option, print_page, shared
+from blemish.cli.outcome import note_of, print_drift, print_line, print_worst
+from blemish.cli.plans import plan_by_method, plan_by_recipe
 
 if TYPE_CHECKING:
-    from blemish.metrics.drift import Drift
     from blemish.report import Writer
     from blemish.runs.decision import Sink
     from blemish.runs.plan import InspectionRun
@@ -71,7 +62,6 @@ def inspect(
     Exit status: 0 all inspected, and by a calibrated recipe all accepted; 11 some rejected; 3 some unreadable; 10 some
     in review; 1 failure; 2 wrong usage. Of 11, 3 and 10 the first in this order that applies.
     """
-    from blemish import encoders
     from blemish.files import alone_in
     from blemish.images import find
     from blemish.runs.record import RunWriter
@@ -80,54 +70,21 @@ def inspect(
         raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
     paths = find(images)
     with alone_in(out):
-        plan = _plan_by(recipe, chosen, scale) if recipe else _plan(chosen, product, normal, region, mask, scale)
-        told = _print_line if as_json else None
+        plan = (
+            plan_by_recipe(recipe, chosen, scale)
+            if recipe
+            else plan_by_method(chosen, product, normal, region, mask, scale)
+        )
+        told = print_line if as_json else None
         alarm = plan.drift(drift or 0.01)
         record = RunWriter(out, plan.settings, resume=resume, overlays=overlays, drift=alarm, told=told)
         _inspect(record, plan, paths, chosen.batch_size, page)
     if not as_json:
-        _print_worst(record, plan)
+        print_worst(record, plan)
         print_page(page)
     if record.drift and record.drift.alarm:
-        say(_drifted(record.drift), err=True)
-    leave(record.unreadable, record.tally.inspected, _note(plan, encoders.note(plan.encoder)), record.tally.verdicts)
-
-
-def _plan(
-    chosen: Chosen,
-    product: str,
-    normal: tuple[str, ...],
-    region: tuple[int, int, int, int] | None,
-    mask: str | None,
-    scale: float | None,
-) -> InspectionRun:
-    from blemish.fitting import default_method
-    from blemish.images import find
-    from blemish.runs.plan import by_method
-
-    if scale is not None:
-        raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
-    good = find(normal) if normal else []
-    encoder = chosen.load_encoder()
-    return by_method(
-        chosen.method or default_method(encoder, good=bool(good)),
-        encoder,
-        precision=chosen.precision,
-        product=product,
-        good=good,
-        arguments=arguments_of(chosen.arguments),
-        view=view_of(chosen, region, mask),
-        mask=mask,
-        batch_size=chosen.batch_size,
-    )
-
-
-def _plan_by(recipe: Path, chosen: Chosen, scale: float | None) -> InspectionRun:
-    from blemish.devices import device_of_name
-    from blemish.runs.plan import by_recipe
-
-    refuse_frozen("normal", "region", "mask")
-    return by_recipe(recipe, encoder=chosen.encoder, device=device_of_name(chosen.device), scale=scale)
+        print_drift(record.drift)
+    leave(record.unreadable, record.tally.inspected, note_of(plan), record.tally.verdicts)
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:
@@ -154,57 +111,10 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
 
 @contextmanager
 def _page(record: RunWriter, plan: InspectionRun, path: Path) -> Iterator[Writer]:
-    from blemish import encoders
     from blemish.report.runs import about_run, identity, page
 
     recipe = identity(plan.recipe) if plan.recipe else None
-    about = about_run(record.settings, recipe, _note(plan, encoders.note(plan.encoder)))
+    about = about_run(record.settings, recipe, note_of(plan))
     good = map(Path, record.settings["normal"])
     with page(path, about, good=good, view=plan.view, earlier=record.folder if record.resumed else None) as writer:
         yield writer
-
-
-def _print_line(line: Mapping[str, Any]) -> None:
-    say(json.dumps(line))
-
-
-def _print_worst(record: RunWriter, plan: InspectionRun) -> None:
-    worst = sorted(record.tally.worst, reverse=True)
-    title = f"picture, worst first ({len(worst)} of {record.tally.inspected})"
-    if calibration := plan.recipe and plan.recipe.calibration:
-        judged = [(f"{score:.4g}", calibration.verdict(score), path) for score, path in worst]
-        print_table(("score", "verdict", title), judged)
-        say("\n" + ", ".join(f"{record.tally.verdicts[name]} {name}" for name in ("accept", "review", "reject")))
-    else:
-        print_table(("score", title), [(f"{score:.4g}", path) for score, path in worst])
-    if shares := record.tally.percentiles():
-        told = (f"{100 * share:g} % within {found.value:.3g} s" for share, found in shares.items())
-        say(f"time a picture: {', '.join(told)}")
-    say(f"\nresults: {record.folder / 'results.jsonl'}")
-    if record.overlays:
-        say(f"heat maps: {record.folder / 'overlays'}")
-
-
-def _drifted(drift: Drift) -> str:
-    return (
-        f"drift: scores are not those of the calibration, from picture {drift.since} at the latest: {drift.change}. Of "
-        f"runs in which nothing has changed at most {100 * drift.false_alarm:g} % say so. Look at camera and light; "
-        "unless there are just more defects than usual, calibrate again"
-    )
-
-
-def _note(plan: InspectionRun, note: str) -> str:
-    return "; ".join(filter(None, (note, _worth(plan))))
-
-
-def _worth(plan: InspectionRun) -> str:
-    """What scores without verdicts are worth."""
-    if plan.recipe:
-        lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
-        return "" if plan.recipe.calibration else lacks
-    if plan.settings["normal"]:
-        return ""
-    return (
-        "from words alone the scores only rank the pictures, and a good part may score nearly as high as a defective "
-        "one: show some good parts by --normal before you decide by them"
-    )

@@ -1,0 +1,67 @@
+"""What an inspection came to, in words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from blemish.cli.console import print_table, say
+
+if TYPE_CHECKING:
+    from blemish.metrics.drift import Drift
+    from blemish.runs.plan import InspectionRun
+    from blemish.runs.record import RunWriter
+
+
+def print_line(line: Mapping[str, Any]) -> None:
+    """One result, as JSON."""
+    say(json.dumps(line))
+
+
+def print_worst(record: RunWriter, plan: InspectionRun) -> None:
+    """The worst pictures, how many got each verdict, the time they took, and where everything lies."""
+    worst = sorted(record.tally.worst, reverse=True)
+    title = f"picture, worst first ({len(worst)} of {record.tally.inspected})"
+    if calibration := plan.recipe and plan.recipe.calibration:
+        judged = [(f"{score:.4g}", calibration.verdict(score), path) for score, path in worst]
+        print_table(("score", "verdict", title), judged)
+        say("\n" + ", ".join(f"{record.tally.verdicts[name]} {name}" for name in ("accept", "review", "reject")))
+    else:
+        print_table(("score", title), [(f"{score:.4g}", path) for score, path in worst])
+    if shares := record.tally.percentiles():
+        told = (f"{100 * share:g} % within {found.value:.3g} s" for share, found in shares.items())
+        say(f"time a picture: {', '.join(told)}")
+    say(f"\nresults: {record.folder / 'results.jsonl'}")
+    if record.overlays:
+        say(f"heat maps: {record.folder / 'overlays'}")
+
+
+def print_drift(drift: Drift) -> None:
+    """The alarm, on stderr."""
+    say(
+        f"drift: scores are not those of the calibration, from picture {drift.since} at the latest: {drift.change}. Of "
+        f"runs in which nothing has changed at most {100 * drift.false_alarm:g} % say so. Look at camera and light; "
+        "unless there are just more defects than usual, calibrate again",
+        err=True,
+    )
+
+
+def note_of(plan: InspectionRun) -> str:
+    """What there is to say of its encoder, and of scores without verdicts."""
+    from blemish import encoders
+
+    return "; ".join(filter(None, (encoders.note(plan.encoder), _worth(plan))))
+
+
+def _worth(plan: InspectionRun) -> str:
+    """What scores without verdicts are worth."""
+    if plan.recipe:
+        lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
+        return "" if plan.recipe.calibration else lacks
+    if plan.settings["normal"]:
+        return ""
+    return (
+        "from words alone the scores only rank the pictures, and a good part may score nearly as high as a defective "
+        "one: show some good parts by --normal before you decide by them"
+    )
