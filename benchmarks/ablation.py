@@ -84,7 +84,7 @@ def trained(name: str, work: Path, steps: int) -> Path:
         return path
     stores = [Store(work / part, SIDE) for part in ("photos", "specimens", "more") if with_photos or part != "photos"]
     if weights is None:
-        write(pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), None, SEED).eval(), path)
+        write(pipeline.initial_student(EmbeddedConfig(), pipeline.words_of(stores), None, SEED).eval(), path)
         return path
     lessons = LESSONS if weights.distillation else ()
     learn(stores, lessons, weights, Run(work / "ablation" / slug, steps=steps, out=path))

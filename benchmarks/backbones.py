@@ -21,7 +21,7 @@ from torch import Tensor
 from blemish import encoders
 from blemish.encoders.embedded.network import Embedded
 from blemish.evaluation import evaluate as evaluation
-from blemish.pretrain.loop import initialised
+from blemish.pretrain.loop import initialise
 from blemish.types import Capability, Encoder, Features
 
 RAW = HERE / "backbones.jsonl"
@@ -69,7 +69,7 @@ def candidates(teachers: Path | None) -> dict[str, Encoder]:
     assert isinstance(embedded, Embedded)
     with torch.device("meta"):
         empty = Embedded(embedded.words.vocabulary, embedded.config)
-    blank = initialised(empty, SEED).eval().requires_grad_(False)
+    blank = initialise(empty, SEED).eval().requires_grad_(False)
     found: dict[str, Encoder] = {"embedded": embedded, "the same, random weights": blank}
     if teachers:
         residual, mobile = networks(teachers)

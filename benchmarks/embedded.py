@@ -149,8 +149,8 @@ def learn(stores: Sequence[Store], lessons: Sequence[TeacherMap], weights: Weigh
     stores = [store for store in stores if len(store)]
     start = pipeline.trainable(load(run.start, precision="float32")) if run.start else None
     if start and run.depths:
-        start = pipeline.deepened(start, run.depths, SEED)
-    student = pipeline.beginning(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
+        start = pipeline.deepen(start, run.depths, SEED)
+    student = pipeline.initial_student(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
     schedule = replace(SCHEDULE, steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
     mixture = Mixture(run.pairs, run.singles, run.held)
     until = time.time() + 60 * run.minutes

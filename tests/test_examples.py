@@ -12,12 +12,12 @@ from PIL import Image
 from tests.support.parts import good, mask, part
 
 from blemish.errors import BadData, BadInput
-from blemish.examples import Choice, Examples, prepare_example, read_examples
+from blemish.examples import BatchSettings, LabelledBatches, prepare_example, read_examples
 from blemish.inspection import Unreadable
 from blemish.types import GOOD, Geometry, Sample
 
 SHAPE = Geometry(32)
-CHOICE = Choice(batch_size=4)
+CHOICE = BatchSettings(batch_size=4)
 
 
 def silent(stage: str, total: int) -> Callable[[], None]:
@@ -58,8 +58,8 @@ def test_a_mask_is_cut_as_its_picture_is(tmp_path: Path) -> None:
 
 def test_batches_come_again_bit_for_bit_and_differ_by_number_and_seed(tmp_path: Path) -> None:
     samples = [*normals(tmp_path), *defects(tmp_path)]
-    one, again = (Examples(samples, SHAPE, CHOICE) for _ in range(2))
-    other = Examples(samples, SHAPE, replace(CHOICE, seed=1))
+    one, again = (LabelledBatches(samples, SHAPE, CHOICE) for _ in range(2))
+    other = LabelledBatches(samples, SHAPE, replace(CHOICE, seed=1))
     for number in (5, 0, 2):
         assert torch.equal(one(number).images, again(number).images)
         assert one(number).names == again(number).names
@@ -68,14 +68,14 @@ def test_batches_come_again_bit_for_bit_and_differ_by_number_and_seed(tmp_path: 
 
 
 def test_every_good_part_is_seen_before_one_is_seen_again(tmp_path: Path) -> None:
-    examples = Examples(normals(tmp_path, 6), SHAPE, Choice(batch_size=4))
+    examples = LabelledBatches(normals(tmp_path, 6), SHAPE, BatchSettings(batch_size=4))
     seen = [name for number in range(3) for name in examples(number).names]
     assert len(set(seen[:6])) == len(set(seen[6:])) == 6
     assert seen[:6] != seen[6:]
 
 
 def test_half_of_a_batch_are_defects_with_their_masks_labels_and_types(tmp_path: Path) -> None:
-    batch = Examples([*normals(tmp_path), *defects(tmp_path)], SHAPE, CHOICE)(0)
+    batch = LabelledBatches([*normals(tmp_path), *defects(tmp_path)], SHAPE, CHOICE)(0)
     assert batch.types == (GOOD, GOOD, "spot", "spot")
     assert batch.labels is not None
     assert batch.masks is not None
@@ -87,7 +87,7 @@ def test_half_of_a_batch_are_defects_with_their_masks_labels_and_types(tmp_path:
 
 
 def test_good_parts_alone_have_no_defects(tmp_path: Path) -> None:
-    batch = Examples(normals(tmp_path), SHAPE, CHOICE)(0)
+    batch = LabelledBatches(normals(tmp_path), SHAPE, CHOICE)(0)
     assert batch.labels is not None
     assert batch.masks is not None
     assert not batch.labels.any()
@@ -96,7 +96,7 @@ def test_good_parts_alone_have_no_defects(tmp_path: Path) -> None:
 
 
 def test_defects_are_made_on_good_parts(tmp_path: Path) -> None:
-    examples = Examples(normals(tmp_path), SHAPE, replace(CHOICE, augmentation="cutpaste"))
+    examples = LabelledBatches(normals(tmp_path), SHAPE, replace(CHOICE, augmentation="cutpaste"))
     batch = examples(3)
     assert batch.labels is not None
     assert batch.masks is not None
@@ -111,7 +111,9 @@ def test_defects_are_made_on_good_parts(tmp_path: Path) -> None:
 
 
 def test_made_and_real_defects_mix(tmp_path: Path) -> None:
-    examples = Examples([*normals(tmp_path), *defects(tmp_path)], SHAPE, replace(CHOICE, augmentation="cutpaste"))
+    examples = LabelledBatches(
+        [*normals(tmp_path), *defects(tmp_path)], SHAPE, replace(CHOICE, augmentation="cutpaste")
+    )
     types = [each for number in range(8) for each in (examples(number).types or ())]
     assert {GOOD, "spot", ""} == set(types)
 
@@ -128,9 +130,9 @@ def test_pictures_of_different_shapes_are_refused(tmp_path: Path) -> None:
     samples = normals(tmp_path, 2)
     Image.new("RGB", (64, 32)).save(samples[0].image)
     with pytest.raises(BadInput, match=r"pictures of 32 x 32 and 64 x 32 cannot be trained on together"):
-        Examples(samples, Geometry(32, keep_aspect=True), CHOICE)(0)
+        LabelledBatches(samples, Geometry(32, keep_aspect=True), CHOICE)(0)
 
 
 def test_without_good_parts_there_is_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="no good part to train on"):
-        Examples(defects(tmp_path), SHAPE, CHOICE)
+        LabelledBatches(defects(tmp_path), SHAPE, CHOICE)

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadImage, BadInput
-from blemish.fitting import Watch
+from blemish.fitting import ShowProgress
 from blemish.images import decode, frame
 from blemish.inspection import Unreadable, prepare
 from blemish.synth.augment import make_defect
@@ -23,7 +23,7 @@ KEPT = 2 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class BatchSettings:
     """Which pictures a batch is made of."""
 
     batch_size: int = 8
@@ -32,17 +32,17 @@ class Choice:
     seed: int = 0
 
 
-class Examples:
+class LabelledBatches:
     """`examples(number)` is the same batch for ever; no state but pictures, so that training goes on where it stopped.
 
     Good parts come in a new random order each time all have been seen. Defects are a share of each batch, drawn and
     mirrored at random, so that few of them are not learned by heart.
     """
 
-    def __init__(self, samples: Sequence[Sample], geometry: Geometry, choice: Choice) -> None:
+    def __init__(self, samples: Sequence[Sample], geometry: Geometry, settings: BatchSettings) -> None:
         self.good = [sample for sample in samples if not sample.is_anomalous]
         self.bad = [sample for sample in samples if sample.is_anomalous]
-        self.geometry, self.choice = geometry, choice
+        self.geometry, self.settings = geometry, settings
         self.kept: dict[Path, tuple[Tensor, Tensor]] = {}
         self.room = KEPT
         if not self.good:
@@ -51,14 +51,14 @@ class Examples:
     @property
     def good_of_a_batch(self) -> int:
         """Good parts in each batch; at least one."""
-        wrong = self.choice.share if self.bad or self.choice.augmentation else 0
-        return max(1, round((1 - wrong) * self.choice.batch_size))
+        wrong = self.settings.share if self.bad or self.settings.augmentation else 0
+        return max(1, round((1 - wrong) * self.settings.batch_size))
 
     def __call__(self, number: int) -> Batch:
         """The batch of a number."""
-        seed, count = self.choice.seed, self.good_of_a_batch
+        seed, count = self.settings.seed, self.good_of_a_batch
         good, rng = _draw(self.good, number, count, seed), np.random.default_rng((seed, number))
-        bad = [self._defective(rng) for _ in range(self.choice.batch_size - count)]
+        bad = [self._defective(rng) for _ in range(self.settings.batch_size - count)]
         pairs = [_as_floats(self.one(sample)) for sample in good] + [pair for _, pair in bad]
         _require_one_shape([picture for picture, _ in pairs])
         images, masks = (torch.stack(each) for each in zip(*pairs, strict=True))
@@ -75,7 +75,7 @@ class Examples:
 
     def _defective(self, rng: np.random.Generator) -> tuple[Sample, tuple[Tensor, Tensor]]:
         """A real defect, mirrored, or one made on a good part: where both are wanted, equally often."""
-        name = self.choice.augmentation
+        name = self.settings.augmentation
         if self.bad and (name is None or rng.random() < 0.5):
             sample = self.bad[int(rng.integers(len(self.bad)))]
             return sample, _mirror(*_as_floats(self.one(sample)), rng)
@@ -103,18 +103,23 @@ class Examples:
 
 
 def read_examples(
-    samples: Sequence[Sample], geometry: Geometry, choice: Choice, *, watch: Watch, unreadable: list[Unreadable]
-) -> Examples:
+    samples: Sequence[Sample],
+    geometry: Geometry,
+    settings: BatchSettings,
+    *,
+    watch: ShowProgress,
+    unreadable: list[Unreadable],
+) -> LabelledBatches:
     """All pictures looked at once, in threads; those that cannot be read are left out and named in `unreadable`."""
     by_path = {sample.image: sample for sample in samples}
-    found = Examples(samples, geometry, choice)
+    found = LabelledBatches(samples, geometry, settings)
     advance = watch("reading pictures", len(by_path))
     for path, result in decode(list(by_path), lambda path: found.one(by_path[path])):
         if isinstance(result, BadImage):
             unreadable.append(Unreadable(str(path), str(result)))
             del by_path[path]
         advance()
-    kept = Examples(list(by_path.values()), geometry, choice)
+    kept = LabelledBatches(list(by_path.values()), geometry, settings)
     kept.kept, kept.room = found.kept, found.room
     return kept
 

@@ -40,7 +40,7 @@ def as_name(text: str) -> str:
 
 
 @contextmanager
-def writing(place: Path, way_out: str = "name another place") -> Iterator[None]:
+def guard_write(place: Path, way_out: str = "name another place") -> Iterator[None]:
     """Raises CannotWrite where the system refuses: one line with the place, the reason and the way out."""
     try:
         yield
@@ -53,7 +53,7 @@ def write(path: Path, data: bytes | str) -> None:
     """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole."""
     path = Path(place_of(path))
     beside = path.with_name(f".{uuid4().hex}")
-    with writing(path):
+    with guard_write(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("xb") as file:
@@ -80,7 +80,7 @@ class JsonLines:
         self.path, self.fresh, self.way_out = path, fresh, way_out
 
     def __enter__(self) -> Self:
-        with writing(self.path, self.way_out):
+        with guard_write(self.path, self.way_out):
             self._file = self.path.open("wb" if self.fresh else "ab+", buffering=0)
             self._file.truncate(0 if self.fresh else _whole(self._file))
         return self
@@ -91,7 +91,7 @@ class JsonLines:
     def add(self, line: Mapping[str, Any]) -> None:
         """Write one line; raises CannotWrite and leaves the file as it was."""
         data, start = (json.dumps(line) + "\n").encode("ascii"), self._file.seek(0, os.SEEK_END)
-        with writing(self.path, self.way_out):
+        with guard_write(self.path, self.way_out):
             try:
                 while data:
                     data = data[self._file.write(data) :]
@@ -138,7 +138,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     The lock goes with its process, however that ends. A folder in which nothing was left is removed again.
     """
     made = not folder.exists()
-    with writing(folder):
+    with guard_write(folder):
         folder.mkdir(parents=True, exist_ok=True)
     try:
         with _locked(folder / ".lock", folder):
@@ -152,7 +152,7 @@ def alone_in(folder: Path) -> Iterator[None]:
 @contextmanager
 def alone_at(file: Path) -> Iterator[None]:
     """As `alone_in`, for one file that is to be written."""
-    with writing(file):
+    with guard_write(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
@@ -162,7 +162,7 @@ def alone_at(file: Path) -> Iterator[None]:
 
 @contextmanager
 def _locked(path: Path, place: Path) -> Iterator[None]:
-    with writing(place):
+    with guard_write(place):
         file = _held(path, place)
     try:
         yield

@@ -22,11 +22,11 @@ from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Lear
 
 L = TypeVar("L", bound=Learner)
 
-Watch = Callable[[str, int], Callable[[], None]]
+ShowProgress = Callable[[str, int], Callable[[], None]]
 """watch(stage, total) -> a function to call after each picture of that stage."""
 
 
-def unwatched(stage: str, total: int) -> Callable[[], None]:
+def no_progress(stage: str, total: int) -> Callable[[], None]:
     """Show nothing."""
     return lambda: None
 
@@ -126,7 +126,7 @@ def fit_detector(
     arguments: Mapping[str, Any] | None = None,
     view: View = WHOLE,
     batch_size: int = 8,
-    watch: Watch = unwatched,
+    watch: ShowProgress = no_progress,
     unreadable: list[Unreadable] | None = None,
 ) -> Detector:
     """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""

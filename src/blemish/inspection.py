@@ -25,9 +25,9 @@ from blemish.images import (
     decode,
     frame,
     keyed_batches,
+    matching_regions,
     place,
     read_source,
-    seen,
     source_of,
     tiles,
     visible,
@@ -222,7 +222,7 @@ class _Open:
         x, y = (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
         if self.mosaic is not None:
             return *self.mosaic.joined(), Region(x, y, width, height)
-        (scores, kinds), (inside, shown) = self.maps, seen(self.geometry, height, width)
+        (scores, kinds), (inside, shown) = self.maps, matching_regions(self.geometry, height, width)
         if self.geometry.pad:
             scores, kinds = crop(scores, inside), None if kinds is None else crop(kinds, inside)
         return scores, kinds, shown._replace(x=shown.x + x, y=shown.y + y)

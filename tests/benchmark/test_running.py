@@ -17,7 +17,7 @@ from blemish.benchmark.running import Failed, Failure, Finished, run_trials
 from blemish.benchmark.table import tabulate
 from blemish.benchmark.trial import Measured
 from blemish.errors import BadData
-from blemish.fitting import Watch, unwatched
+from blemish.fitting import ShowProgress, no_progress
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -33,7 +33,7 @@ def counted() -> tuple[list[Planned], running.Attempt]:
     """An attempt in this process, and the trials that it has been asked for."""
     asked: list[Planned] = []
 
-    def attempt(trial: Planned, watch: Watch) -> Measured | Failure:
+    def attempt(trial: Planned, watch: ShowProgress) -> Measured | Failure:
         asked.append(trial)
         return here(trial, watch)
 
@@ -43,7 +43,7 @@ def counted() -> tuple[list[Planned], running.Attempt]:
 def stopped_after(count: int) -> running.Attempt:
     done: list[Planned] = []
 
-    def attempt(trial: Planned, watch: Watch) -> Measured | Failure:
+    def attempt(trial: Planned, watch: ShowProgress) -> Measured | Failure:
         if len(done) == count:
             raise KeyboardInterrupt
         done.append(trial)
@@ -197,16 +197,16 @@ def test_a_process_that_is_killed_or_refuses_is_a_failure(tmp_path: Path) -> Non
     def kill(stage: str, total: int) -> Callable[[], None]:
         (child,) = multiprocessing.active_children()
         child.kill()
-        return unwatched(stage, total)
+        return no_progress(stage, total)
 
     trial = planned(data_set(tmp_path, "bolt"))[0]
     killed = running.measure_in_process(trial, kill)
     assert isinstance(killed, Failure)
     assert "SIGKILL" in killed.error
-    refused = running.measure_in_process(planned(tmp_path, PLAN.replace("[2]", "[50]"))[0], unwatched)
+    refused = running.measure_in_process(planned(tmp_path, PLAN.replace("[2]", "[50]"))[0], no_progress)
     assert isinstance(refused, Failure)
     assert refused.error.startswith("50 shots were asked for")
-    odd = running.measure_in_process(planned(tmp_path, PLAN.replace("ratio = 0.5", 'ratio = "half"'))[0], unwatched)
+    odd = running.measure_in_process(planned(tmp_path, PLAN.replace("ratio = 0.5", 'ratio = "half"'))[0], no_progress)
     assert isinstance(odd, Failure)
     assert odd.error.startswith("TypeError: ")
     assert multiprocessing.active_children() == []

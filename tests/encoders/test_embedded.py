@@ -19,7 +19,7 @@ from blemish import catalog, encoders
 from blemish.encoders.embedded.network import ABOUT, Embedded, EmbeddedConfig
 from blemish.encoders.embedded.words import Words, WordsConfig, piece_numbers, split
 from blemish.errors import BadInput, BadWeights
-from blemish.pretrain.loop import initialised, write
+from blemish.pretrain.loop import initialise, write
 
 KNOWN = ("bottle", "cable", "clean", "crack", "dent", "metal", "photo", "scratch", "screw", "with")
 READS = WordsConfig(width=16, depth=2, heads=2, buckets=256, output=12)
@@ -37,7 +37,7 @@ def model() -> Embedded:
     """Shared between tests, none of which may change it."""
     with torch.device("meta"):
         empty = Embedded(KNOWN, SEES)
-    return initialised(empty, 3).eval().requires_grad_(False)
+    return initialise(empty, 3).eval().requires_grad_(False)
 
 
 def averaging(vocabulary: tuple[str, ...] = KNOWN, *, width: int = 48) -> Words:
@@ -134,7 +134,7 @@ def test_a_strange_word_says_less_than_a_known_one_while_pieces_are_small() -> N
 
 def test_hidden_words_are_read_by_their_pieces_alone() -> None:
     words = model().words
-    twin = initialised(Embedded(KNOWN, SEES), 3).words.eval().requires_grad_(False)
+    twin = initialise(Embedded(KNOWN, SEES), 3).words.eval().requires_grad_(False)
     twin.known.weight[words.numbers["scratch"]] = 0
     found = words(["metal with scratch", "clean bottle"], hidden={"scratch", "unheard"})
     assert_close(found, twin(["metal with scratch", "clean bottle"]), rtol=0, atol=1e-6)

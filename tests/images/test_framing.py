@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.errors import BadInput
-from blemish.images import Source, frame, geometry, seen
+from blemish.images import Source, frame, geometry, matching_regions
 from blemish.inspection import LONGEST, Inspected, Unreadable, View, inspect
 from blemish.types import Geometry, Prediction
 
@@ -84,7 +84,7 @@ def test_a_padded_input_repeats_the_edge_and_none_of_it_comes_back() -> None:
     assert torch.equal(found[:, 8:24], picture)
     assert torch.equal(found[:, 0], picture[:, 0])
     assert torch.equal(found[:, 31], picture[:, 15])
-    inside, shown = seen(Geometry(32, pad=True), 16, 32)
+    inside, shown = matching_regions(Geometry(32, pad=True), 16, 32)
     assert (inside.y, inside.height, shown.height) == (8, 16, 16)
 
 

@@ -16,13 +16,13 @@ from blemish.pretrain.batches import (
     HIDDEN,
     NEAREST,
     Batches,
+    draw_numbers,
     framing,
-    mirrored,
+    mirror,
     numbers,
-    picked,
-    reframed,
-    relit,
-    shared,
+    relight,
+    take_rows,
+    warp,
 )
 from blemish.pretrain.course import Batch
 from blemish.pretrain.store import Entry, Store
@@ -145,7 +145,7 @@ def test_masks_and_targets_are_mirrored_along_with_their_pictures(stores: list[S
 def test_light_changes_a_picture_as_a_whole() -> None:
     rng = np.random.default_rng(0)
     images = 0.3 + 0.4 * torch.rand(40, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    found = relit(images, rng, twins=0)
+    found = relight(images, rng, twins=0)
     grey = (found[:, 0] == found[:, 1]).flatten(1).all(1)
     assert 1 <= int(grey.sum()) < 20
     for before, after in zip(images[~grey], found[~grey], strict=True):
@@ -208,20 +208,20 @@ def test_a_store_that_has_grown_since_is_not_taught(tmp_path: Path) -> None:
 
 def test_mirrored_exchanges_left_and_right_where_it_is_told() -> None:
     x = torch.arange(12.0).view(2, 2, 3)
-    found = mirrored(x, torch.tensor([True, False]))
+    found = mirror(x, torch.tensor([True, False]))
     assert found[0].tolist() == [[2, 1, 0], [5, 4, 3]]
     assert torch.equal(found[1], x[1])
 
 
 def test_twins_get_one_draw_and_all_others_their_own() -> None:
-    assert shared(7, twins=2).tolist() == [0, 1, 0, 1, 2, 3, 4]
-    assert shared(3, twins=0).tolist() == [0, 1, 2]
+    assert draw_numbers(7, twins=2).tolist() == [0, 1, 0, 1, 2, 3, 4]
+    assert draw_numbers(3, twins=0).tolist() == [0, 1, 2]
 
 
 def test_rows_are_picked_from_several_arrays() -> None:
     first, second = np.arange(6).reshape(3, 2), 10 + np.arange(4).reshape(2, 2)
-    assert picked([first, second], [(1, 1), (0, 2), (1, 0)]).tolist() == [[12, 13], [4, 5], [10, 11]]
-    assert picked([first, second], []).shape == (0, 2)
+    assert take_rows([first, second], [(1, 1), (0, 2), (1, 0)]).tolist() == [[12, 13], [4, 5], [10, 11]]
+    assert take_rows([first, second], []).shape == (0, 2)
 
 
 def test_families_are_numbered_by_their_order() -> None:
@@ -259,7 +259,7 @@ def test_another_frame_lies_in_the_picture_and_keeps_some_of_the_flaw() -> None:
     assert float(reach.min()) >= NEAREST - 1e-5
     assert float(reach.max()) > 0.9
     assert len(frames[:, :, :2].sign().unique(dim=0)) == 4  # quarters of a turn
-    seen = reframed(masks, frames)
+    seen = warp(masks, frames)
     assert seen.dtype == torch.bool
     assert seen.flatten(1).any(1).all()
 
@@ -269,14 +269,14 @@ def test_a_flaw_is_where_it_was_in_the_other_frame() -> None:
     masks[:, 3:13, 5:15] = True
     pictures = masks[:, None].float().expand(-1, 3, -1, -1)
     frames = framing(masks, np.random.default_rng(1))
-    assert torch.equal(reframed(pictures, frames)[:, 0] > 0.5, reframed(masks, frames))
+    assert torch.equal(warp(pictures, frames)[:, 0] > 0.5, warp(masks, frames))
 
 
 def test_the_whole_frame_is_the_picture() -> None:
     pictures = torch.rand(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
     frames = torch.eye(2, 3).expand(2, -1, -1)
-    torch.testing.assert_close(reframed(pictures, frames), pictures)
-    assert not len(reframed(pictures[:0], frames[:0]))
+    torch.testing.assert_close(warp(pictures, frames), pictures)
+    assert not len(warp(pictures[:0], frames[:0]))
 
 
 def test_twins_no_teacher_saw_are_seen_in_other_frames_and_their_masks_too(tmp_path: Path) -> None:

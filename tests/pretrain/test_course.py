@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Batch, PretrainModel, Weights, covered, firsts, pooled
+from blemish.pretrain.course import Batch, PretrainModel, Weights, coverage, firsts, pool
 
 AIMS = [each.name for each in fields(Weights)]
 EVERY = Weights(1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -78,7 +78,7 @@ def test_a_patch_counts_by_how_much_of_it_is_flawed_three_times_over() -> None:
     masks[0, :8, :8] = True  # the whole patch
     masks[0, 8:, 8] = True  # an eighth of it
     masks[1, 0, :4] = True  # a sixteenth
-    assert_close(covered(masks, (2, 2)), torch.tensor([[[1, 0], [0, 3 / 8]], [[3 / 16, 0], [0, 0]]]))
+    assert_close(coverage(masks, (2, 2)), torch.tensor([[[1, 0], [0, 3 / 8]], [[3 / 16, 0], [0, 0]]]))
 
 
 def test_pooling_is_a_weighted_mean() -> None:
@@ -87,8 +87,8 @@ def test_pooling_is_a_weighted_mean() -> None:
         sum(weights[n, y, x] * patches[n, :, y, x] for y in range(4) for x in range(5)) / weights[n].sum()
         for n in range(2)
     ])  # fmt: skip
-    assert_close(pooled(patches, weights), wanted)
-    assert not pooled(patches, torch.zeros(2, 4, 5)).any()
+    assert_close(pool(patches, weights), wanted)
+    assert not pool(patches, torch.zeros(2, 4, 5)).any()
 
 
 @pytest.mark.parametrize("numbers", [[2, 0, 2, 1, 0], [0], [5, 5, 5], [3, 9, 1]])

@@ -20,8 +20,8 @@ from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput, MissingExtra
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
-from blemish.pretrain.loop import SCHEDULE, Mixture, initialised, train, write
-from blemish.pretrain.norms import hold_norms, with_norms, without_norms
+from blemish.pretrain.loop import SCHEDULE, Mixture, initialise, train, write
+from blemish.pretrain.norms import freeze_norms, with_norms, without_norms
 from blemish.pretrain.store import Store
 from blemish.training.schedule import Schedule
 
@@ -134,7 +134,7 @@ def test_it_trains_as_a_plain_loop_does(stores: list[Store], tmp_path: Path, hel
                 cosine = 0.01 + 0.99 * (1 + math.cos(math.pi * share)) / 2
                 group["lr"] = 4e-3 * (step + 1) / 2 if step < 2 else 4e-3 * cosine
             if step == round(4 * (1 - held)):
-                hold_norms(model.student, mean.state_dict())
+                freeze_norms(model.student, mean.state_dict())
             losses = model.loss(batches.draw(step, pairs=4, singles=2).to("cpu"))
             optimizer.zero_grad()
             torch.stack(list(losses.values())).sum().backward()
@@ -282,7 +282,7 @@ def test_an_empty_network_can_be_initialised_as_a_filled_one(stores: list[Store]
     filled = student(stores)
     with torch.device("meta"):
         empty = Embedded(filled.words.vocabulary, filled.config)
-    assert_same(initialised(empty, 0), filled)
+    assert_same(initialise(empty, 0), filled)
     assert torch.equal(empty.trunk.mean, torch.tensor(filled.trunk.config.mean).view(3, 1, 1))
 
 

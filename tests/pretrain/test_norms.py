@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from blemish.encoders.embedded.network import Embedded
-from blemish.pretrain.norms import NormedConvolution, folded, hold_norms, settled, with_norms, without_norms
+from blemish.pretrain.norms import NormedConvolution, fold, freeze_norms, insert_norms, with_norms, without_norms
 
 
 def images(count: int = 8, *, seed: int = 0) -> Tensor:
@@ -81,7 +81,7 @@ def test_one_folded_convolution_is_the_pair_written_out() -> None:
     mean, variance, scale, shift = (
         getattr(norm, name).detach()[:, None, None] for name in ("running_mean", "running_var", "weight", "bias")
     )
-    assert_close(folded(pair)(x), (y - mean) / (variance + norm.eps).sqrt() * scale + shift)
+    assert_close(fold(pair)(x), (y - mean) / (variance + norm.eps).sqrt() * scale + shift)
 
 
 def test_there_and_back_is_the_same_network() -> None:
@@ -95,7 +95,7 @@ def test_there_and_back_is_the_same_network() -> None:
 
 def test_settled_norms_leave_the_function_as_it_is() -> None:
     before = folded_student()
-    after = settled(deepcopy(before), batches())
+    after = insert_norms(deepcopy(before), batches())
     assert sum(isinstance(module, NormedConvolution) for module in after.modules()) > 10
     assert off(seen(after.eval(), images(seed=9)), seen(before, images(seed=9))) < 1e-4
     assert off(seen(without_norms(after), images(seed=9)), seen(before, images(seed=9))) < 1e-4
@@ -105,13 +105,13 @@ def test_settled_norms_nearly_leave_it_in_training_too_and_plain_ones_do_not() -
     before, pictures = folded_student(), images(16, seed=9)
     wanted = seen(before, pictures)
     plain = seen(with_norms(deepcopy(before)).train(), pictures)
-    careful = seen(settled(deepcopy(before), batches()).train(), pictures)
+    careful = seen(insert_norms(deepcopy(before), batches()).train(), pictures)
     assert off(careful, wanted) < 0.2
     assert off(plain, wanted) > 3 * off(careful, wanted)
 
 
 def test_what_is_settled_can_still_be_trained() -> None:
-    model = settled(folded_student(), batches(1)).train()
+    model = insert_norms(folded_student(), batches(1)).train()
     model.see(images()).image.square().sum().backward()
     for name, module in model.named_modules():
         if isinstance(module, NormedConvolution) and name != "dense":  # the image embedding does not pass it
@@ -121,9 +121,9 @@ def test_what_is_settled_can_still_be_trained() -> None:
 
 
 def test_held_norms_see_a_picture_as_if_it_were_alone() -> None:
-    model = settled(folded_student(), batches()).train()
+    model = insert_norms(folded_student(), batches()).train()
     odd = torch.cat([images(7, seed=9), 4 * images(1, seed=10)])
-    hold_norms(model, deepcopy(model).state_dict())
+    freeze_norms(model, deepcopy(model).state_dict())
     assert off(seen(model, odd)[7:], seen(model.eval(), odd[7:])) < 1e-4
 
 
@@ -131,5 +131,5 @@ def test_a_convolution_may_have_no_bias() -> None:
     plain = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False))
     x = images(2)
     wanted = plain(x)
-    assert_close(settled(deepcopy(plain), [x]).eval()(x), wanted, rtol=1e-3, atol=1e-4)
+    assert_close(insert_norms(deepcopy(plain), [x]).eval()(x), wanted, rtol=1e-3, atol=1e-4)
     assert_close(without_norms(with_norms(plain).eval())(x), wanted, rtol=1e-3, atol=1e-4)

@@ -21,7 +21,15 @@ from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
 from blemish.pretrain.loop import Mixture
 from blemish.pretrain.norms import without_norms
-from blemish.pretrain.pipeline import PRESETS, Pictures, beginning, gathered, lessons_of, weights_of, words_of
+from blemish.pretrain.pipeline import (
+    PRESETS,
+    Pictures,
+    fill_stores,
+    initial_student,
+    teacher_maps,
+    weights_of,
+    words_of,
+)
 from blemish.pretrain.store import UNKNOWN
 
 
@@ -44,48 +52,48 @@ def test_good_parts_and_photographs_are_gathered_once(parts: Path) -> None:
     def watch(stage: str, total: int) -> Callable[[], None]:
         return lambda: told.append(f"{stage} {total}")
 
-    own, photos = gathered(asked(parts), parts / "work", watch)
+    own, photos = fill_stores(asked(parts), parts / "work", watch)
     assert told == ["drawing flaws on good parts 4"] * 4 + ["reading photographs 0"] * 6
     assert [fact["product"] for fact in own.facts[1::2]] == [["bottle cap"]] * 3 + [["nut"]]
     assert own.groups() == ([(0, 1), (2, 3), (4, 5), (6, 7)], [])
     assert {fact["family"] for fact in photos.facts} == {UNKNOWN}
     before = own.pictures.copy(), photos.pictures.copy()
-    again = gathered(asked(parts), parts / "work", watch)
+    again = fill_stores(asked(parts), parts / "work", watch)
     assert len(told) == 10
     for store, kept in zip(again, before, strict=True):
         assert np.array_equal(store.pictures, kept)
 
 
 def test_only_what_is_asked_for_is_learned_from(parts: Path) -> None:
-    gathered(asked(parts), parts / "work", silent)
-    (photos,) = gathered(replace(asked(parts), parts=()), parts / "work", silent)
+    fill_stores(asked(parts), parts / "work", silent)
+    (photos,) = fill_stores(replace(asked(parts), parts=()), parts / "work", silent)
     assert photos.folder.name == "photos"
-    assert gathered(Pictures(specimens=0), parts / "work", silent) == []
+    assert fill_stores(Pictures(specimens=0), parts / "work", silent) == []
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"side": 96}, {"parts": (("nut", "nuts"),)}])
 def test_pictures_of_something_else_are_refused(parts: Path, change: dict[str, object]) -> None:
-    gathered(asked(parts), parts / "work", silent)
+    fill_stores(asked(parts), parts / "work", silent)
     with pytest.raises(BadInput, match=r"was made of .* choose another folder"):
-        gathered(replace(asked(parts), **change), parts / "work", silent)  # type: ignore[arg-type]
+        fill_stores(replace(asked(parts), **change), parts / "work", silent)  # type: ignore[arg-type]
 
 
 def test_pictures_that_do_not_state_what_they_were_made_of_are_refused(parts: Path) -> None:
     stored(parts / "work" / "photos", 0, photos=1)
     with pytest.raises(BadInput, match="something that it does not state"):
-        gathered(asked(parts), parts / "work", silent)
+        fill_stores(asked(parts), parts / "work", silent)
 
 
 def test_good_parts_that_are_all_unusable_are_refused(tmp_path: Path) -> None:
     black(tmp_path / "black.png")
     pictures = Pictures(specimens=0, parts=(("cap", str(tmp_path / "black.png")),), side=SIDE)
     with pytest.raises(BadInput, match=r"no picture for .*parts can be used"):
-        gathered(pictures, tmp_path / "work", silent)
+        fill_stores(pictures, tmp_path / "work", silent)
 
 
 def test_an_encoder_teaches_its_middle_and_its_last_layers() -> None:
     teacher = encoders.load("test-tiny")  # four layers of 8 x 8 patches
-    look, lessons = lessons_of([teacher], SIDE)
+    look, lessons = teacher_maps([teacher], SIDE)
     assert [(each.name, each.number, each.stage, each.stride, each.channels) for each in lessons] == [
         (f"test-tiny-{layer}", number, stage, 8, 64) for number, layer in enumerate((2, 3, 4)) for stage in (2, 5)
     ]
@@ -97,7 +105,7 @@ def test_an_encoder_teaches_its_middle_and_its_last_layers() -> None:
 def test_teachers_are_shown_whole_patches() -> None:
     ours = student([]).eval()
     ours.sha256 = "0123456789abcdef" * 4
-    look, lessons = lessons_of([encoders.load("test-tiny"), ours], 96)
+    look, lessons = teacher_maps([encoders.load("test-tiny"), ours], 96)
     assert [(each.name, each.stage, each.stride) for each in lessons[6:]] == [
         ("0123456789abcdef-2", 2, 8), ("0123456789abcdef-2", 5, 8),
         ("0123456789abcdef-3", 3, 16), ("0123456789abcdef-3", 5, 16),
@@ -108,7 +116,7 @@ def test_teachers_are_shown_whole_patches() -> None:
 
 
 def test_without_teachers_there_are_no_lessons() -> None:
-    look, lessons = lessons_of([], SIDE)
+    look, lessons = teacher_maps([], SIDE)
     assert lessons == []
     assert look(images()) == []
 
@@ -121,14 +129,14 @@ def test_the_words_of_the_users_own_products_are_learned(tmp_path: Path) -> None
 
 
 def test_a_beginning_without_a_start_is_random_and_of_the_config_asked_for() -> None:
-    model = beginning(SEES, ["cap", "dent"], None, 0)
+    model = initial_student(SEES, ["cap", "dent"], None, 0)
     assert model.config == SEES
     assert model.words.vocabulary == ("cap", "dent")
 
 
 def test_beginning_from_a_start_keeps_what_it_does_and_adds_words() -> None:
-    start = beginning(SEES, ["cap", "dent", "photo"], None, 1).eval()
-    model = beginning(PRESETS["cpu"].config, ["crack", "dent", "zinc"], start, 2).eval()
+    start = initial_student(SEES, ["cap", "dent", "photo"], None, 1).eval()
+    model = initial_student(PRESETS["cpu"].config, ["crack", "dent", "zinc"], start, 2).eval()
     assert model.config == SEES
     assert model.words.vocabulary == ("cap", "dent", "photo", "crack", "zinc")
     texts = ["photo of a cap", "dent", "an unheard-of thing"]
@@ -140,8 +148,8 @@ def test_beginning_from_a_start_keeps_what_it_does_and_adds_words() -> None:
 
 
 def test_a_deeper_model_begins_with_what_the_shallower_one_does_and_can_learn_more() -> None:
-    start = beginning(SEES, ["cap"], None, 1).eval()
-    deeper = pipeline.deepened(start, [more + 1 for more in SEES.depths], 2)
+    start = initial_student(SEES, ["cap"], None, 1).eval()
+    deeper = pipeline.deepen(start, [more + 1 for more in SEES.depths], 2)
     assert len(list(deeper.parameters())) == len(list(start.parameters())) + 4 * 4
     assert_close(deeper(images()).image, start(images()).image)
     deeper(images()).image.sum().backward()
@@ -151,10 +159,10 @@ def test_a_deeper_model_begins_with_what_the_shallower_one_does_and_can_learn_mo
 
 
 def test_a_model_becomes_neither_shallower_nor_one_of_other_stages() -> None:
-    start = beginning(SEES, ["cap"], None, 1)
+    start = initial_student(SEES, ["cap"], None, 1)
     for depths in ([0, 0, 0, 0], [9, 9]):
         with pytest.raises(BadInput, match="cannot become"):
-            pipeline.deepened(start, depths, 0)
+            pipeline.deepen(start, depths, 0)
 
 
 def test_only_our_own_encoder_can_be_trained_on() -> None:
@@ -199,7 +207,7 @@ def test_going_on_begins_with_what_has_been_learned(tmp_path: Path) -> None:
         learned = float(torch.stack(list(course.loss(batch).values())).sum())
     off = {}
     for goes_on in (True, False):
-        told, copy, folder = Told(), beginning(SEES, (), start, 0), tmp_path / str(goes_on)
+        told, copy, folder = Told(), initial_student(SEES, (), start, 0), tmp_path / str(goes_on)
         mixture = Mixture(pairs=6, singles=3)
         pipeline.pretrain(stores, LESSONS, copy, plan, mixture, aims, folder, tell=told, until=1e12, goes_on=goes_on)
         off[goes_on] = abs(told.totals[0] - learned)
@@ -208,7 +216,7 @@ def test_going_on_begins_with_what_has_been_learned(tmp_path: Path) -> None:
 
 def test_going_on_out_of_time_changes_nothing(tmp_path: Path) -> None:
     stores, start = taught(tmp_path), student([], seed=3).eval()
-    copy = beginning(SEES, (), start, 0)
+    copy = initial_student(SEES, (), start, 0)
     found, done = pipeline.pretrain(
         stores, LESSONS, copy, PLAN, MIXTURE, EVERY, tmp_path / "run", tell=Told(), until=0.0, goes_on=True
     )

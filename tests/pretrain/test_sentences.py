@@ -17,7 +17,11 @@ PRODUCTS = [*(each.words for each in MATERIALS.values()), *(each.words for each 
 
 def all_kinds(names: tuple[str, ...], family: str, rng: np.random.Generator) -> list[str]:
     product = sentences.product_name(names, rng)
-    return [sentences.normal(product, rng), sentences.abnormal(product, rng), sentences.flawed(product, family, rng)]
+    return [
+        sentences.normal_sentence(product, rng),
+        sentences.abnormal_sentence(product, rng),
+        sentences.defect_sentence(product, family, rng),
+    ]
 
 
 def test_the_vocabulary_has_every_word_that_is_drawn() -> None:
@@ -48,15 +52,17 @@ def test_a_sentence_names_the_product_and_a_flawed_one_its_flaw() -> None:
     for family in sentences.FAMILIES:
         words = (*FLAWS[family].words, *FLAWS[family].adjectives)
         for _ in range(5):
-            assert "gizmo" in sentences.normal("gizmo", rng)
-            assert "gizmo" in sentences.abnormal("gizmo", rng)
-            said = sentences.flawed("gizmo", family, rng)
+            assert "gizmo" in sentences.normal_sentence("gizmo", rng)
+            assert "gizmo" in sentences.abnormal_sentence("gizmo", rng)
+            said = sentences.defect_sentence("gizmo", family, rng)
             assert any(word in said for word in words), said
 
 
 def test_good_and_bad_are_never_said_in_the_same_words() -> None:
     rng = np.random.default_rng(2)
-    good, bad = ({say("gizmo", rng) for _ in range(500)} for say in (sentences.normal, sentences.abnormal))
+    good, bad = (
+        {say("gizmo", rng) for _ in range(500)} for say in (sentences.normal_sentence, sentences.abnormal_sentence)
+    )
     assert not good & bad
     assert min(len(good), len(bad)) > 200
 

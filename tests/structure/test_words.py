@@ -20,27 +20,9 @@ NOUNS_AND_VERBS = set(
     speed spring string thing timing training warning""".split()  # noqa: SIM905
 )
 """Words that look like participles and are none where they end a name."""
-YET_TO_RENAME = set(
-    """watching shared changed described chosen read_scripted build_embedded writing unwatched
-    seen picked mirrored reframed covered pooled initialised folded settled
-    resampled gathered taught beginning deepened flawed""".split()  # noqa: SIM905
-)
 A_LAYOUT_PROVIDES = {"matches", "categories", "samples", "LOOKED_FOR", "SPLITS"}
 MEASURES = {"auroc", "average_precision", "f1_max"}
 """Of images and of pixels: the module's name says which, and both are called by it."""
-YET_TO_TELL_APART = {
-    "EIGHT_CONNECTED",
-    "IGNORED",
-    "Layout",
-    "PARTS",
-    "PIECES",
-    "PREFIX",
-    "Tower",
-    "fill",
-} | {
-    "FILE",
-    "FOLDER",
-}
 SHARED = {"data": A_LAYOUT_PROVIDES, "metrics": MEASURES}
 
 each_file = pytest.mark.parametrize("file", FILES, ids=name)
@@ -67,14 +49,14 @@ def test_participles_are_told_from_verbs_and_nouns(function: str, expected: bool
 def test_public_functions_are_verbs_or_nouns(file: Path) -> None:
     functions = [node.name for node in parsed(file).body if isinstance(node, ast.FunctionDef)]
     public = {each for each in functions if not each.startswith("_")}
-    assert {each for each in public - YET_TO_RENAME if participle(each)} == set()
+    assert {each for each in public if participle(each)} == set()
 
 
 def test_no_public_name_stands_in_two_modules_of_one_rank() -> None:
     places = defaultdict(list)
     for file in FILES:
         for public in _public(file):
-            if public not in SHARED.get(own_room(file), set()) | YET_TO_TELL_APART:
+            if public not in SHARED.get(own_room(file), set()):
                 places[RANK[own_room(file)], public].append(name(file))
     assert {public: files for (_, public), files in places.items() if len(files) > 1} == {}
 

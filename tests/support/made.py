@@ -12,7 +12,7 @@ from blemish.benchmark.plan import Planned, read, trials
 from blemish.benchmark.running import Failure
 from blemish.benchmark.trial import Measured, measure
 from blemish.errors import BlemishError
-from blemish.fitting import Watch, unwatched
+from blemish.fitting import ShowProgress, no_progress
 
 PLAN = """
 encoders = ["test-tiny"]
@@ -67,7 +67,7 @@ def planned(folder: Path, text: str = PLAN) -> list[Planned]:
     return trials(read(plan_file(folder, text)))
 
 
-def here(planned: Planned, watch: Watch = unwatched) -> Measured | Failure:
+def here(planned: Planned, watch: ShowProgress = no_progress) -> Measured | Failure:
     """In this process, with invented times and memory, so that two runs can be compared."""
     try:
         found = measure(planned, watch)

@@ -73,4 +73,4 @@ def taught(folder: Path, *, photos: int = 3) -> list[Store]:
 
 
 def student(stores: Sequence[Store], *, seed: int = 0) -> Embedded:
-    return pipeline.beginning(SEES, pipeline.words_of(stores), None, seed)
+    return pipeline.initial_student(SEES, pipeline.words_of(stores), None, seed)

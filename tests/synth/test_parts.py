@@ -15,7 +15,7 @@ from blemish.synth.drawn.outlines import (
     cells,
     circle,
     dome,
-    fill,
+    fill_outline,
     frame,
     lattice,
     overlap,
@@ -118,7 +118,7 @@ def test_distances_are_distances() -> None:
 
 def test_a_turned_and_moved_frame_keeps_areas() -> None:
     areas = [
-        fill(box(frame(SIDE, 0.8, 0.05, -0.03, angle), 0.6, 0.4), frame(SIDE, 0.8).scale).sum()
+        fill_outline(box(frame(SIDE, 0.8, 0.05, -0.03, angle), 0.6, 0.4), frame(SIDE, 0.8).scale).sum()
         for angle in (0.0, 0.4, 1.2)
     ]
     assert areas == pytest.approx([areas[0]] * 3, rel=0.02)

@@ -21,7 +21,7 @@ from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
-from blemish.fitting import Watch, unwatched
+from blemish.fitting import ShowProgress, no_progress
 from blemish.notices import hush
 
 GO_ON = "make room, and go on by the same command"
@@ -49,11 +49,11 @@ class Failed(NamedTuple):
     error: str
 
 
-Attempt = Callable[[Planned, Watch], Measured | Failure]
+Attempt = Callable[[Planned, ShowProgress], Measured | Failure]
 
 
 def run_trials(
-    trials: Sequence[Planned], folder: Path, *, watch: Watch = unwatched, attempt: Attempt | None = None
+    trials: Sequence[Planned], folder: Path, *, watch: ShowProgress = no_progress, attempt: Attempt | None = None
 ) -> Iterator[Finished | Failed]:
     """One result a trial: those that `folder` holds from an earlier run first, then the others as they finish.
 
@@ -158,7 +158,7 @@ class _Stage(NamedTuple):
     total: int
 
 
-def measure_in_process(planned: Planned, watch: Watch) -> Measured | Failure:
+def measure_in_process(planned: Planned, watch: ShowProgress) -> Measured | Failure:
     """Measure in a new process; its outcome also has `peak_bytes`, the most memory that this process held."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -194,7 +194,7 @@ def _measure(connection: Connection, planned: Planned, threads: int) -> None:
         connection.send(found._replace(outcome=found.outcome | {"peak_bytes": peak_memory()}))
 
 
-def _followed(connection: Connection, watch: Watch) -> Measured | Failure | None:
+def _followed(connection: Connection, watch: ShowProgress) -> Measured | Failure | None:
     """Pass progress on until the outcome comes; None when the process ends without one."""
     advance = None
     while True:

@@ -23,7 +23,7 @@ from blemish.data.sampling import normals, shots
 from blemish.devices import device_of_name, place_model
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
-from blemish.fitting import Watch, unwatched
+from blemish.fitting import ShowProgress, no_progress
 from blemish.inspection import Unreadable
 from blemish.notices import gather
 from blemish.recipes.holdout import score_parts
@@ -50,14 +50,14 @@ class Parts(NamedTuple):
     held: list[Sample]
 
 
-def measure(planned: Planned, watch: Watch = unwatched) -> Measured:
+def measure(planned: Planned, watch: ShowProgress = no_progress) -> Measured:
     """Learn, score the parts held out, then the test split; what is odd about all of them is in `notes`."""
     with gather() as notices:
         found = _measure(planned, watch)
     return found._replace(outcome=found.outcome | {"notes": notices.lines()})
 
 
-def _measure(planned: Planned, watch: Watch) -> Measured:
+def _measure(planned: Planned, watch: ShowProgress) -> Measured:
     loaded = encoders.load(planned.trial.encoder, precision=planned.precision)
     encoder = place_model(loaded, device_of_name(planned.device))
     trial = replace(planned.trial, encoder=encoder)
@@ -124,7 +124,7 @@ def peak_memory() -> int | None:
 
 
 def _scored(
-    judge: Detector, held: Sequence[Sample], trial: evaluation.Trial, watch: Watch, bad: list[Unreadable]
+    judge: Detector, held: Sequence[Sample], trial: evaluation.Trial, watch: ShowProgress, bad: list[Unreadable]
 ) -> list[dict[str, Any]]:
     samples = {sample.image: sample for sample in held}
     found = score_parts(

@@ -12,8 +12,6 @@ from torch import Tensor
 from blemish.errors import BadInput
 from blemish.images import Region
 
-EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
-
 
 class DefectRegion(NamedTuple):
     """Pixels that touch each other, by a side or a corner, and all reach the threshold."""
@@ -52,7 +50,7 @@ def regions(
         raise BadInput(f"scale={scale}: give millimetres a pixel, a positive number")
     scores = anomaly_map.detach().cpu().numpy()
     reached = scores >= threshold
-    labels, count = ndimage.label(reached, structure=EIGHT_CONNECTED)
+    labels, count = ndimage.label(reached, structure=ndimage.generate_binary_structure(2, 2))
     members, values = labels[reached], scores[reached]
     highest = np.full(count + 1, -np.inf, scores.dtype)
     np.maximum.at(highest, members, values)

@@ -24,7 +24,7 @@ from typing import Any, Literal, NamedTuple, Self
 import numpy as np
 
 from blemish.errors import BadInput, BadRecipe
-from blemish.metrics.binomial import checked_level, checked_rate, most_failures
+from blemish.metrics.binomial import check_level, check_rate, most_failures
 
 Verdict = Literal["accept", "review", "reject"]
 Scheme = Literal["split", "cross"]
@@ -165,7 +165,7 @@ def calibrate_on_average(good: Sequence[float], rate: float) -> Calibration:
     Just above the k-th largest of n held-out good scores, where k is rate (n + 1) rounded down. Fewer than 1 / rate - 1
     parts cannot show that much; k is then 1.
     """
-    limit = upper_threshold(good, max(1, math.floor(checked_rate(rate) * (len(good) + 1))))
+    limit = upper_threshold(good, max(1, math.floor(check_rate(rate) * (len(good) + 1))))
     return with_thresholds(calibrate_thresholds(good, scheme="split"), accept=limit, reject=limit)
 
 
@@ -189,7 +189,7 @@ def allowed_rejects(calibration: Calibration, target: float | None, confidence: 
     if calibration.scheme == "split":
         return most_failures(total, target, confidence) + 1
     ranks = range(total, 0, -1)
-    return next((k for k in ranks if cross_bound(k, total, calibration.fold) <= checked_rate(target)), 0)
+    return next((k for k in ranks if cross_bound(k, total, calibration.fold) <= check_rate(target)), 0)
 
 
 def cross_bound(k: int, total: int, fold: int) -> float:
@@ -226,9 +226,9 @@ def _cheapest(good: Sequence[float], defects: Sequence[float], ratio: float) -> 
 def _refuse_unusable(scores: Iterable[Sequence[float]], goal: Goal, defects: Mapping[str, Sequence[float]]) -> None:
     if not all(math.isfinite(score) for each in scores for score in each):
         raise BadInput("a score is not finite: inspect that picture first, or leave it out of the calibration")
-    checked_level(goal.confidence)
+    check_level(goal.confidence)
     for target in (goal.false_reject, goal.escape, goal.pixel):
-        checked_rate(0.5 if target is None else target)
+        check_rate(0.5 if target is None else target)
     if goal.escape is not None and not any(defects.values()):
         raise BadInput("a target for escapes needs defective parts: show some, or leave the target out")
     if goal.cost_ratio is None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blemish.benchmark.plan import Planned
     from blemish.benchmark.running import Failed, Finished
     from blemish.benchmark.table import Table
-    from blemish.fitting import Watch
+    from blemish.fitting import ShowProgress
 
 INCOMPLETE = 3
 """Exit status when some trials failed, or some pictures could not be read; 1 is failure, 2 wrong usage."""
@@ -76,7 +76,7 @@ def _leave(planned: Sequence[Planned], results: Sequence[Finished | Failed], out
 
 
 @contextmanager
-def _telling(total: int) -> Iterator[tuple[Watch, Callable[[Finished | Failed], None]]]:
+def _telling(total: int) -> Iterator[tuple[ShowProgress, Callable[[Finished | Failed], None]]]:
     """Progress on stderr: a bar of the trials, one of what the present trial does, and a line for each that is done."""
     from rich.progress import BarColumn, MofNCompleteColumn
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from blemish.cli.console import print_table, say, watching
-from blemish.cli.options import ON, hold, leave, recipe_encoders
+from blemish.cli.console import print_table, say, show_progress
+from blemish.cli.options import FILE, FOLDER, ON, hold, leave, recipe_encoders
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -23,13 +23,11 @@ if TYPE_CHECKING:
     from blemish.recipes.calibrate import HeldOutScores, HoldoutScheme
     from blemish.recipes.recipe import Recipe
 
-FILE = click.Path(path_type=Path)
-FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 GOALS = ("false_reject", "escape", "pixel", "confidence", "cost_ratio")
 
 
 @dataclass
-class Asked:
+class CalibrationOptions:
     """What the thresholds are to achieve, and how parts are held out."""
 
     false_reject: float | None = None
@@ -57,7 +55,7 @@ class Asked:
 
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
-    setattr(context.ensure_object(Asked), str(option.name), value)
+    setattr(context.ensure_object(CalibrationOptions), str(option.name), value)
 
 
 _asked = functools.partial(click.option, expose_value=False, callback=_keep)
@@ -82,9 +80,9 @@ _asked = functools.partial(click.option, expose_value=False, callback=_keep)
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
-@click.make_pass_decorator(Asked)
+@click.make_pass_decorator(CalibrationOptions)
 def calibrate(
-    asked: Asked,
+    asked: CalibrationOptions,
     recipe: Path,
     good: tuple[str, ...],
     defects: Path | None,
@@ -185,7 +183,7 @@ def _judged(
     from blemish.recipes.calibrate import held_out_scores
     from blemish.recipes.update import Reading
 
-    with watching() as watch:
+    with show_progress() as watch:
         reading = Reading(batch_size, watch, unreadable)
         found = held_out_scores(old, recipe_encoders(old, *place), kinds, masks=masks, way=way, reading=reading)
     if found.unused:

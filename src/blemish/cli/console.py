@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-    from blemish.fitting import Watch
+    from blemish.fitting import ShowProgress
 
 UNSEEN = {"Cc", "Cs", "Cn", "Zl", "Zp"}
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -62,7 +62,7 @@ def _close(descriptor: int) -> None:
 
 
 @contextmanager
-def watching() -> Iterator[Watch]:
+def show_progress() -> Iterator[ShowProgress]:
     """Progress with an estimate on stderr, for as long as it lasts."""
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
 

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from blemish.cli.console import print_table, say, watching
+from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
-    Chosen,
+    DetectorOptions,
+    add_detector_options,
     arguments_of,
     leave,
     page_option,
     print_page,
     recipe_encoders,
     refuse_frozen,
-    shared,
     view_of,
 )
 from blemish.errors import BadData, BlemishError
@@ -27,7 +27,7 @@ from blemish.notices import gather
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Report, Trial
     from blemish.evaluation.validate import Validation
-    from blemish.fitting import Watch
+    from blemish.fitting import ShowProgress
     from blemish.metrics.binomial import Rate
     from blemish.metrics.intervals import Estimate
     from blemish.metrics.verdicts import Verdicts
@@ -46,9 +46,9 @@ if TYPE_CHECKING:
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Measure a frozen recipe.")
 @page_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-@shared
+@add_detector_options
 def evaluate(
-    chosen: Chosen,
+    chosen: DetectorOptions,
     root: Path,
     layout: str | None,
     category: str | None,
@@ -90,7 +90,7 @@ def evaluate(
         batch_size=chosen.batch_size,
         split=split,
     )
-    with watching() as watch:
+    with show_progress() as watch:
         reports, failed = _run_each(trial, watch, page, encoders.note(encoder))
     about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
     _tell(reports, failed, about, page, as_json)
@@ -99,7 +99,7 @@ def evaluate(
 
 
 def _run_each(
-    trial: Trial, watch: Watch, page: Path | None, note: str
+    trial: Trial, watch: ShowProgress, page: Path | None, note: str
 ) -> tuple[dict[str, Report], dict[str, BlemishError]]:
     """The report of each category, learned on its own, and why there is none; what fails alone is raised."""
     from blemish.evaluation import evaluate as evaluation
@@ -117,7 +117,7 @@ def _run_each(
     return reports, failed
 
 
-def _run(trial: Trial, watch: Watch, page: Path | None, note: str) -> Report:
+def _run(trial: Trial, watch: ShowProgress, page: Path | None, note: str) -> Report:
     from blemish.evaluation.evaluate import run_trial, training_samples
     from blemish.report import runs
 
@@ -162,7 +162,7 @@ def _evaluate_recipe(
     path: Path,
     root: Path,
     what: tuple[str | None, str | None, str],
-    chosen: Chosen,
+    chosen: DetectorOptions,
     page: Path | None,
     as_json: bool,
 ) -> None:
@@ -174,7 +174,7 @@ def _evaluate_recipe(
     seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
     encoder = seen_by[recipes.ENCODER]
     note = encoders.note(encoder)
-    with gather() as notices, watching() as watch:
+    with gather() as notices, show_progress() as watch:
         samples = data.samples(root, layout=what[0], category=what[1], split=what[2])
         found = _validate(recipe, recipes.detector(recipe, seen_by), samples, chosen.batch_size, watch, page, note)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
@@ -195,7 +195,7 @@ def _validate(
     detector: Detector,
     samples: Sequence[Sample],
     batch_size: int,
-    watch: Watch,
+    watch: ShowProgress,
     page: Path | None,
     note: str,
 ) -> Validation:

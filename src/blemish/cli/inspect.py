@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.console import watching
-from blemish.cli.options import Chosen, leave, page_option, print_page, shared
+from blemish.cli.console import show_progress
+from blemish.cli.options import DetectorOptions, add_detector_options, leave, page_option, print_page
 from blemish.cli.outcome import note_of, print_drift, print_line, print_worst
 from blemish.cli.plans import plan_by_method, plan_by_recipe
 
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @page_option
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
-@shared
+@add_detector_options
 def inspect(
-    chosen: Chosen,
+    chosen: DetectorOptions,
     images: tuple[str, ...],
     product: str,
     normal: tuple[str, ...],
@@ -92,7 +92,7 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
     from blemish.runs.decision import decision
 
     with ExitStack() as stack:
-        watch = stack.enter_context(watching())
+        watch = stack.enter_context(show_progress())
         report = stack.enter_context(_page(record, plan, page)) if page else None
         detector = plan.make(watch, record.unreadable)
         decide = decision(plan.recipe.calibration if plan.recipe else None, detector, scale=plan.settings.get("scale"))

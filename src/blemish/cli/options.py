@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from blemish.recipes.recipe import Recipe
     from blemish.types import Encoder
 
+FILE = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
 SOME_IN_REVIEW, SOME_REJECTED = 10, 11
@@ -32,7 +34,7 @@ device_option = click.option("--device", default="auto", show_default=True, meta
 
 
 @dataclass
-class Chosen:
+class DetectorOptions:
     """The options that `inspect` and `evaluate` share."""
 
     method: str | None = None
@@ -55,10 +57,10 @@ class Chosen:
 
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
-    setattr(context.ensure_object(Chosen), str(option.name), value)
+    setattr(context.ensure_object(DetectorOptions), str(option.name), value)
 
 
-def shared(command: Callable[..., Any]) -> Callable[..., Any]:
+def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of `Chosen`, which the command is handed as its first argument."""
     side = click.IntRange(16)
     options = [
@@ -74,7 +76,7 @@ def shared(command: Callable[..., Any]) -> Callable[..., Any]:
     ]
     for option in reversed(options):
         command = option(command)
-    return click.make_pass_decorator(Chosen)(command)
+    return click.make_pass_decorator(DetectorOptions)(command)
 
 
 _option = functools.partial(click.option, expose_value=False, callback=_keep)
@@ -94,7 +96,7 @@ def arguments_of(pairs: Sequence[str]) -> dict[str, Any]:
     return found
 
 
-def view_of(chosen: Chosen, region: Sequence[int] | None = None, mask: str | None = None) -> View:
+def view_of(chosen: DetectorOptions, region: Sequence[int] | None = None, mask: str | None = None) -> View:
     """What the options say is to be inspected of each picture."""
     from blemish.images import Region, read_region_mask
     from blemish.inspection import View

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.options import Chosen, arguments_of, refuse_frozen, view_of
+from blemish.cli.options import DetectorOptions, arguments_of, refuse_frozen, view_of
 
 if TYPE_CHECKING:
     from blemish.runs.plan import InspectionRun
 
 
 def plan_by_method(
-    chosen: Chosen,
+    chosen: DetectorOptions,
     product: str,
     normal: tuple[str, ...],
     region: tuple[int, int, int, int] | None,
@@ -43,7 +43,7 @@ def plan_by_method(
     )
 
 
-def plan_by_recipe(recipe: Path, chosen: Chosen, scale: float | None) -> InspectionRun:
+def plan_by_recipe(recipe: Path, chosen: DetectorOptions, scale: float | None) -> InspectionRun:
     """Everything as it was frozen."""
     from blemish.devices import device_of_name
     from blemish.runs.plan import by_recipe

@@ -8,8 +8,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.console import print_table, say, watching
-from blemish.cli.options import Chosen, arguments_of, device_option, hold, leave, recipe_encoders, shared, view_of
+from blemish.cli.console import print_table, say, show_progress
+from blemish.cli.options import (
+    FILE,
+    DetectorOptions,
+    add_detector_options,
+    arguments_of,
+    device_option,
+    hold,
+    leave,
+    recipe_encoders,
+    view_of,
+)
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -18,7 +28,6 @@ if TYPE_CHECKING:
     from blemish.recipes.update import Reading
     from blemish.types import Encoder
 
-FILE = click.Path(path_type=Path)
 BUDGET = click.option("--budget", type=float, metavar="MIB", help="Memory for what good parts teach, see below.")
 
 
@@ -67,9 +76,9 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @BUDGET
-@shared
+@add_detector_options
 def freeze(
-    chosen: Chosen,
+    chosen: DetectorOptions,
     out: Path,
     normal: tuple[str, ...],
     product: str | None,
@@ -94,7 +103,7 @@ def freeze(
     encoder = chosen.load_encoder()
     method = chosen.method or default_method(encoder, good=bool(good))
     words = {"product": product} if product else {}
-    with watching() as watch:
+    with show_progress() as watch:
         made = update.freeze(
             method,
             encoder,
@@ -158,7 +167,7 @@ def teach(
         say(f"{recipe} is again {update.undo(recipe).hash}")
         return
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
-    with watching() as watch:
+    with show_progress() as watch:
         reading = update.Reading(batch_size, watch, unreadable)
         if good:
             new = _more_good(old, good, recipe_encoders(old, encoder, device), budget, reading)

@@ -6,9 +6,8 @@ from pathlib import Path
 
 import click
 
-from blemish.cli.console import say, watching
-
-FOLDER = click.Path(path_type=Path, file_okay=False, exists=True)
+from blemish.cli.console import say, show_progress
+from blemish.cli.options import FOLDER
 
 
 @click.command()
@@ -26,6 +25,6 @@ def report(run: Path, out: Path | None, recipe: Path | None) -> None:
 
     page = out or run / "report.html"
     known = identity(recipes.load(recipe)) if recipe else None
-    with watching() as watch:
+    with show_progress() as watch:
         shown = page_of(run, page, recipe=known, watch=watch)
     say(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")

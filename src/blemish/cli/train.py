@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from blemish.training.schedule import Schedule
 
 T = TypeVar("T", "Pictures", "Schedule")
-FOLDER = click.Path(path_type=Path, file_okay=False)
+NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _strided(context: click.Context, option: click.Parameter, side: int | None) -> int | None:
@@ -78,16 +78,16 @@ def train(
     """
     from blemish import encoders
     from blemish.recipes.recipe import save
-    from blemish.recipes.train import Training, Wish, find_examples
+    from blemish.recipes.train import Training, TrainingSettings, find_examples
 
     if steps and epochs:
         raise click.UsageError("--steps and --epochs say the same thing: give one of them")
-    wish = Wish(
+    settings = TrainingSettings(
         product, arguments_of(arguments), defects == "use", augment,
         steps, epochs, rate, batch_size, precision, device, seed,
     )  # fmt: skip
     samples = find_examples(roots, normal=normal, layout=layout, category=category)
-    training = Training(method, encoder or encoders.DEFAULT, samples, wish, watch=watch)
+    training = Training(method, encoder or encoders.DEFAULT, samples, settings, watch=watch)
     _say_what_is_learned_from(training)
     folder, until = (
         out.with_name(f"{out.name}.training"),
@@ -113,7 +113,7 @@ def _say_what_is_learned_from(training: Training) -> None:
 
 @click.command()
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The checkpoint to write.")
-@click.option("--work", type=FOLDER, default="blemish-pretrain", show_default=True, help="What is made on the way.")
+@click.option("--work", type=NEW_FOLDER, default="blemish-pretrain", show_default=True, help="What is made on the way.")
 @click.option("--good", multiple=True, metavar="PRODUCT=DIR", help="Good parts of a product of yours; repeatable.")
 @click.option("--photos", multiple=True, metavar="DIR", help="Pictures of anything, for teachers; repeatable.")
 @click.option("--teacher", "teachers", multiple=True, metavar="NAME|PATH", help="An encoder to learn from; repeatable.")
@@ -160,16 +160,16 @@ def pretrain(
     usual = pipeline.PRESETS[preset]
     parts = _pairs(good, "--good", "PRODUCT=DIR")
     asked_for = {"specimens": specimens, "side": side, "photos": photos, "seed": seed, "parts": parts}
-    pictures = changed(usual.pictures, asked_for)
+    pictures = override(usual.pictures, asked_for)
     speed = {"steps": steps, "rate": rate, "precision": precision, "devices": devices, "seed": seed}
-    schedule = changed(usual.schedule, speed)
+    schedule = override(usual.schedule, speed)
     weights = pipeline.weights_of(_pairs(aims, "--aim", "NAME=WEIGHT"))
     asked = [encoders.load(name, precision="float32") for name in teachers]
     beginning = pipeline.trainable(encoders.load(start, precision="float32")) if start else None
-    stores = pipeline.gathered(pictures, work, watch)
-    look, lessons = pipeline.lessons_of(asked, pictures.side)
-    pipeline.taught(stores, look, lessons, work, watch)
-    student = pipeline.beginning(usual.config, pipeline.words_of(stores), beginning, seed)
+    stores = pipeline.fill_stores(pictures, work, watch)
+    look, lessons = pipeline.teacher_maps(asked, pictures.side)
+    pipeline.ask_teachers(stores, look, lessons, work, watch)
+    student = pipeline.initial_student(usual.config, pipeline.words_of(stores), beginning, seed)
     until = time.time() + 60 * minutes if minutes is not None else float("inf")
     run, tell, goes_on = work / "run", Teller(schedule.steps), beginning is not None
     student, done = pipeline.pretrain(
@@ -204,7 +204,7 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
     click.echo(f"{out}: {count} specimens, {pace:.1f} a second on one core")
 
 
-def changed(defaults: T, given: Mapping[str, Any]) -> T:
+def override(defaults: T, given: Mapping[str, Any]) -> T:
     """The defaults with what was given; None means the default."""
     return replace(defaults, **{name: value for name, value in given.items() if value is not None})
 

@@ -13,7 +13,7 @@ from blemish.data.sampling import hold_out
 from blemish.types import GOOD, Sample
 
 LOOKED_FOR = "MT_TYPE/Imgs folders of NAME.jpg and NAME.png"
-PREFIX = "MT_"
+FOLDER_PREFIX = "MT_"
 NORMAL = "MT_Free"
 
 
@@ -34,7 +34,7 @@ def samples(root: Path, category: str | None, split: str) -> list[Sample]:
 
 
 def _samples(kind: Path) -> list[Sample]:
-    label = GOOD if kind.name == NORMAL else kind.name.removeprefix(PREFIX).lower()
+    label = GOOD if kind.name == NORMAL else kind.name.removeprefix(FOLDER_PREFIX).lower()
     return [Sample(image, label, _masks(image, label)) for image in sorted((kind / "Imgs").glob("*.jpg"))]
 
 
@@ -44,4 +44,4 @@ def _masks(image: Path, label: str) -> tuple[Path, ...]:
 
 
 def _kinds(root: Path) -> list[Path]:
-    return [kind for kind in folders(root) if kind.name.startswith(PREFIX) and (kind / "Imgs").is_dir()]
+    return [kind for kind in folders(root) if kind.name.startswith(FOLDER_PREFIX) and (kind / "Imgs").is_dir()]

@@ -8,7 +8,7 @@ from blemish.encoders.checkpoints.names import examples
 from blemish.errors import BadInput
 from blemish.types import Capability, Encoder
 
-PARTS = ("name", "sha256", "can", "image_size", "patch_size", "depth", "width", "widths", "__call__")
+REQUIRED = ("name", "sha256", "can", "image_size", "patch_size", "depth", "width", "widths", "__call__")
 MORE: dict[Capability, tuple[str, ...]] = {
     "text": ("project", "encode_text"),
     "windows": ("encode_windows",),
@@ -26,7 +26,7 @@ LACKS: dict[Capability, str] = {
 
 def require(encoder: Encoder, needs: Collection[Capability] = ()) -> Encoder:
     """The encoder; raises BadInput with what it cannot do and who can, or with the attribute that an object lacks."""
-    if missing := [part for part in PARTS if not hasattr(encoder, part)]:
+    if missing := [part for part in REQUIRED if not hasattr(encoder, part)]:
         raise BadInput(f"{_called(encoder)} is no encoder, it has no {_joined(missing)}: see blemish.types.Encoder")
     if lacking := [LACKS[need] for need in LACKS if need in needs and need not in encoder.can]:
         others = ", ".join(examples(needs))

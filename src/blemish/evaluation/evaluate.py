@@ -19,7 +19,7 @@ from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
 from blemish.evaluation.evidence import examine, missing_class
-from blemish.fitting import Watch, fit_detector, unwatched
+from blemish.fitting import ShowProgress, fit_detector, no_progress
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
@@ -106,7 +106,7 @@ class Trial:
         return self.product or (self.category or self.root.resolve().name).replace("_", " ")
 
 
-def run_trial(trial: Trial, *, watch: Watch = unwatched, sinks: Sequence[Sink] = ()) -> Report:
+def run_trial(trial: Trial, *, watch: ShowProgress = no_progress, sinks: Sequence[Sink] = ()) -> Report:
     """Learn from good parts of the training split only, measure on another split; `sinks` as of `evaluate`."""
     with gather() as notices:
         test, good = test_samples(trial), training_samples(trial)
@@ -125,7 +125,7 @@ def test_samples(trial: Trial) -> list[Sample]:
     return data.samples(trial.root, layout=trial.layout, category=trial.category, split=trial.split)
 
 
-def fit_trial(trial: Trial, good: Sequence[Sample], *, watch: Watch, unreadable: list[Unreadable]) -> Detector:
+def fit_trial(trial: Trial, good: Sequence[Sample], *, watch: ShowProgress, unreadable: list[Unreadable]) -> Detector:
     """The trial's detector, fitted to these good parts; what cannot be read is added to `unreadable`."""
     return fit_detector(
         trial.method,
@@ -173,7 +173,7 @@ def evaluate(
     batch_size: int = 8,
     aupro_limit: float = 0.3,
     seed: int = 0,
-    watch: Watch = unwatched,
+    watch: ShowProgress = no_progress,
     calibration: Calibration | None = None,
     sinks: Sequence[Sink] = (),
 ) -> Report:

@@ -12,7 +12,7 @@ from blemish.errors import BadData
 from blemish.evaluation.evaluate import Report, evaluate
 from blemish.evaluation.evidence import examine
 from blemish.files import sha256_of
-from blemish.fitting import Watch, unwatched
+from blemish.fitting import ShowProgress, no_progress
 from blemish.inspection import Unreadable
 from blemish.metrics.binomial import Rate
 from blemish.metrics.intervals import Estimate
@@ -79,7 +79,7 @@ def validate(
     samples: Sequence[Sample],
     *,
     batch_size: int = 8,
-    watch: Watch = unwatched,
+    watch: ShowProgress = no_progress,
     sinks: Sequence[Sink] = (),
 ) -> Validation:
     """Inspect the samples by the recipe's detector; pictures that taught it are left out. `sinks` as of `evaluate`.

@@ -2,7 +2,7 @@
 
 from blemish.images.arrays import rgb
 from blemish.images.finding import find
-from blemish.images.framing import frame, geometry, seen
+from blemish.images.framing import frame, geometry, matching_regions
 from blemish.images.headers import Header, read_header
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
@@ -27,6 +27,7 @@ __all__ = [
     "frame",
     "geometry",
     "keyed_batches",
+    "matching_regions",
     "overlay",
     "place",
     "read",
@@ -36,7 +37,6 @@ __all__ = [
     "resize",
     "rgb",
     "save_picture",
-    "seen",
     "source_of",
     "tiles",
     "turn",

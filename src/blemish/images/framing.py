@@ -38,7 +38,7 @@ def frame(image: Tensor, shape: Geometry) -> Tensor:
     return resized[:, max(y, 0) :, max(x, 0) :][:, :height, :width]
 
 
-def seen(shape: Geometry, height: int, width: int) -> tuple[Region, Region]:
+def matching_regions(shape: Geometry, height: int, width: int) -> tuple[Region, Region]:
     """Which part of the input is picture and no padding, and which part of a picture of that size it shows."""
     (high, wide), (y, x, rows, columns) = shape.frame(height, width)
     inside = Region(max(-x, 0), max(-y, 0), min(columns, wide), min(rows, high))

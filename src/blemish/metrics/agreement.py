@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from blemish.errors import BadInput
-from blemish.metrics.binomial import Rate, checked_level, rate
+from blemish.metrics.binomial import Rate, check_level, rate
 from blemish.types import GOOD
 
 Ratings = Sequence[Any] | NDArray[Any]
@@ -156,5 +156,5 @@ def _share(found: NDArray[np.bool_], level: float) -> Rate:
 
 
 def _kappa(value: float, error: float, level: float) -> Kappa:
-    reach = float(norm.ppf((1 + checked_level(level)) / 2)) * error
+    reach = float(norm.ppf((1 + check_level(level)) / 2)) * error
     return Kappa(value, error, max(-1.0, value - reach), min(1.0, value + reach))

@@ -32,25 +32,25 @@ class Rate(NamedTuple):
 
 def rate(count: int, total: int, level: float = 0.95) -> Rate:
     """The two-sided Clopper-Pearson interval, [0, 1] of none; it covers the rate at least as often as `level` says."""
-    tail = (1 + checked_level(level)) / 2
+    tail = (1 + check_level(level)) / 2
     return Rate(count, total, lowest_rate(count, total, tail), highest_rate(count, total, tail))
 
 
 def highest_rate(count: int, total: int, confidence: float) -> float:
     """The one-sided upper bound: with this confidence the rate is at most that."""
     _refuse_impossible(count, total)
-    return 1.0 if count == total else float(betaincinv(count + 1, total - count, checked_level(confidence)))
+    return 1.0 if count == total else float(betaincinv(count + 1, total - count, check_level(confidence)))
 
 
 def lowest_rate(count: int, total: int, confidence: float) -> float:
     """The one-sided lower bound: with this confidence the rate is at least that."""
     _refuse_impossible(count, total)
-    return 0.0 if count == 0 else float(betaincinv(count, total - count + 1, 1 - checked_level(confidence)))
+    return 0.0 if count == 0 else float(betaincinv(count, total - count + 1, 1 - check_level(confidence)))
 
 
 def most_failures(total: int, target: float, confidence: float) -> int:
     """The highest count among `total` for which the rate is still at most `target`; -1 if not even none suffices."""
-    checked_rate(target)
+    check_rate(target)
     low, high = -1, total
     while high - low > 1:
         middle = (low + high) // 2
@@ -60,19 +60,19 @@ def most_failures(total: int, target: float, confidence: float) -> int:
 
 def fewest_parts(target: float, confidence: float) -> int:
     """How many parts without a failure show that the rate is at most `target`: 299 for 1 % at 95 %."""
-    needed = math.ceil(math.log1p(-checked_level(confidence)) / math.log1p(-checked_rate(target)))
+    needed = math.ceil(math.log1p(-check_level(confidence)) / math.log1p(-check_rate(target)))
     # The logarithms round; the law itself decides.
     return next(n for n in range(max(1, needed - 1), needed + 3) if highest_rate(0, n, confidence) <= target)
 
 
-def checked_level(level: float) -> float:
+def check_level(level: float) -> float:
     """The confidence, if it is one."""
     if not 0 < level < 1:
         raise BadInput(f"{level} is not a confidence level: it must lie between 0 and 1, for example 0.95")
     return level
 
 
-def checked_rate(target: float) -> float:
+def check_rate(target: float) -> float:
     """The rate, if it can be aimed at."""
     if not 0 < target < 1:
         raise BadInput(f"{target} is not a rate to aim at: it must lie between 0 and 1, for example 0.01")

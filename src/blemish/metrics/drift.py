@@ -17,7 +17,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from blemish.errors import BadInput
-from blemish.metrics.binomial import checked_rate
+from blemish.metrics.binomial import check_rate
 
 BETS = {
     "higher": (-1.0, 0.0),
@@ -41,7 +41,7 @@ class Drift:
         self.scores = sorted(map(float, good))
         if not self.scores or not np.isfinite(self.scores).all():
             raise BadInput("drift is watched against the scores of a calibration: at least one, all finite")
-        self.limit = 1 / checked_rate(false_alarm)
+        self.limit = 1 / check_rate(false_alarm)
         self.false_alarm = false_alarm
         self.seen = 0
         self.since: int | None = None  # the part, counted from 1, with which the alarm came

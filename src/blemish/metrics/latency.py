@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import binom
 
 from blemish.errors import BadInput
-from blemish.metrics.binomial import checked_level, checked_rate
+from blemish.metrics.binomial import check_level, check_rate
 from blemish.metrics.intervals import Estimate
 
 SHARES = (0.5, 0.95, 0.99)
@@ -32,10 +32,10 @@ def percentile(seconds: ArrayLike, share: float, *, level: float = 0.95) -> Esti
     values = np.sort(np.asarray(seconds, dtype=np.float64).ravel())
     if not len(values) or np.isnan(values).any() or values[0] < 0:
         raise BadInput("a percentile needs times: non-negative numbers, at least one")
-    tail, total = (1 - checked_level(level)) / 2, len(values)
+    tail, total = (1 - check_level(level)) / 2, len(values)
     ranks = np.arange(1, total + 1)
     # Of all runs, those within the percentile are binomial.
-    low = values[binom.cdf(ranks - 1, total, checked_rate(share)) <= tail]
+    low = values[binom.cdf(ranks - 1, total, check_rate(share)) <= tail]
     high = values[binom.sf(ranks - 1, total, share) <= tail]
     value = float(values[max(0, math.ceil(share * total - 1e-9) - 1)])
     return Estimate(value, float(low[-1]) if len(low) else 0.0, float(high[0]) if len(high) else math.inf)

@@ -24,7 +24,6 @@ from blemish.metrics import curves
 Maps = Sequence[NDArray[Any]] | NDArray[Any]
 Masks = Sequence[NDArray[np.bool_] | None] | NDArray[np.bool_]
 
-EIGHT_CONNECTED = np.ones((3, 3), dtype=bool)
 MOST_THREADS = 4
 """Threads that sort at once; each needs a few counts for every distinct positive score."""
 
@@ -109,7 +108,7 @@ def positive_pixels(map_: NDArray[Any], mask: NDArray[np.bool_] | None) -> tuple
     if mask is None or not mask.any():
         return np.empty(0, dtype=map_.dtype), np.empty(0)
     window = _bounding_box(mask)
-    regions, count = ndimage.label(mask[window], structure=EIGHT_CONNECTED)
+    regions, count = ndimage.label(mask[window], structure=ndimage.generate_binary_structure(2, 2))
     scores = map_[window]
     inspected = (regions > 0) & ~np.isnan(scores)
     members = regions[inspected]

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import betaincinv
 
 from blemish.errors import BadInput
-from blemish.metrics.binomial import Rate, checked_level, checked_rate, highest_rate, lowest_rate, rate
+from blemish.metrics.binomial import Rate, check_level, check_rate, highest_rate, lowest_rate, rate
 from blemish.metrics.image import check_scores
 from blemish.metrics.intervals import Estimate
 
@@ -83,8 +83,8 @@ def overkill_at_escape(scores: ArrayLike, labels: ArrayLike, escape: float, *, l
     good, defects = _parted(scores, labels)
     if not len(good) or not len(defects):
         return Estimate(math.nan, 0.0, 1.0)
-    tail = 1 - (1 - checked_level(level)) / 4  # four one-sided statements
-    low, high = _quantile_bounds(defects, checked_rate(escape), tail)
+    tail = 1 - (1 - check_level(level)) / 4  # four one-sided statements
+    low, high = _quantile_bounds(defects, check_rate(escape), tail)
     at_low, at_high = (int((good >= threshold).sum()) for threshold in (low, high))
     return Estimate(
         float(np.mean(good >= _lowest_allowed(defects, escape))),
@@ -113,7 +113,7 @@ def curve(scores: ArrayLike, labels: ArrayLike, *, level: float = 0.95) -> Curve
 
 def _rates(cases: NDArray[np.int64], total: int, level: float) -> tuple[NDArray[np.float64], ...]:
     """As `binomial.rate`, of many counts: values, lower and upper limits."""
-    tail = (1 + checked_level(level)) / 2
+    tail = (1 + check_level(level)) / 2
     low = np.where(cases > 0, betaincinv(np.maximum(cases, 1), total - cases + 1, 1 - tail), 0.0)
     high = np.where(cases < total, betaincinv(cases + 1, np.maximum(total - cases, 1), tail), 1.0)
     return cases / total, low, high

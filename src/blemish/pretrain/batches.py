@@ -63,19 +63,19 @@ class Batches:
         names = [tuple(fact["product"]) for fact in facts]
         families = [str(fact["family"]) for fact in facts]
         kinds = sorted(set(names))
-        images = relit(tensor(picked([store.pictures for store in self.stores], order)), rng, twins=len(bad))
-        flipped = torch.from_numpy((rng.random(len(order)) < 0.5)[shared(len(order), twins=len(bad))])
-        masks = torch.from_numpy(picked([store.masks for store in self.stores], bad))
+        images = relight(tensor(take_rows([store.pictures for store in self.stores], order)), rng, twins=len(bad))
+        flipped = torch.from_numpy((rng.random(len(order)) < 0.5)[draw_numbers(len(order), twins=len(bad))])
+        masks = torch.from_numpy(take_rows([store.masks for store in self.stores], bad))
         targets = [self._targets(lesson, taught) for lesson in self.lessons] if taught else []
-        images, masks = mirrored(images, flipped), mirrored(masks, flipped[len(good) : 2 * len(good)])
+        images, masks = mirror(images, flipped), mirror(masks, flipped[len(good) : 2 * len(good)])
         free = [twin for twin, (at, _) in enumerate(bad) if at not in self.taught]  # no teacher's map lies over them
         frames = framing(masks[free], rng)
         both = [*free, *(len(good) + twin for twin in free)]
-        images[both], masks[free] = reframed(images[both], frames.repeat(2, 1, 1)), reframed(masks[free], frames)
+        images[both], masks[free] = warp(images[both], frames.repeat(2, 1, 1)), warp(masks[free], frames)
         return Batch(
             images,
             masks,
-            tuple(mirrored(target, flipped[len(order) - len(taught) :]) for target in targets),
+            tuple(mirror(target, flipped[len(order) - len(taught) :]) for target in targets),
             torch.tensor([kinds.index(name) for name in names], dtype=torch.long),
             numbers(families),
             *self._spoken(names, families, rng),
@@ -91,11 +91,11 @@ class Batches:
         called = [sentences.product_name(each, rng) for each in names]
         others = [sentences.other_family(own, rng) for own in families]
         texts = (
-            *(sentences.normal(product, rng) for product in called),
-            *(sentences.abnormal(product, rng) for product in called),
-            *(sentences.flawed(product, own, rng) for product, own in zip(called, families, strict=True)),
-            *(sentences.flawed(product, other, rng) for product, other in zip(called, others, strict=True)),
-            *(sentences.flawed(str(rng.choice(sentences.ANYTHING)), each, rng) for each in sentences.FAMILIES),
+            *(sentences.normal_sentence(product, rng) for product in called),
+            *(sentences.abnormal_sentence(product, rng) for product in called),
+            *(sentences.defect_sentence(product, own, rng) for product, own in zip(called, families, strict=True)),
+            *(sentences.defect_sentence(product, other, rng) for product, other in zip(called, others, strict=True)),
+            *(sentences.defect_sentence(str(rng.choice(sentences.ANYTHING)), each, rng) for each in sentences.FAMILIES),
         )
         hidden = frozenset(np.array(self.words)[rng.random(len(self.words)) < HIDDEN].tolist())
         return numbers(others), texts, hidden
@@ -106,18 +106,18 @@ def numbers(families: Sequence[str]) -> Tensor:
     return torch.tensor([sentences.FAMILIES.index(family) for family in families], dtype=torch.long)
 
 
-def picked(arrays: Sequence[NDArray[Any]], places: Sequence[tuple[int, int]]) -> NDArray[Any]:
+def take_rows(arrays: Sequence[NDArray[Any]], places: Sequence[tuple[int, int]]) -> NDArray[Any]:
     """Rows of arrays that go on in each other, by (number of the array, row)."""
     empty = arrays[0][:0]
     return np.stack([arrays[at][row] for at, row in places]) if places else np.asarray(empty)
 
 
-def shared(count: int, *, twins: int) -> NDArray[np.int_]:
+def draw_numbers(count: int, *, twins: int) -> NDArray[np.int_]:
     """For each of `count` pictures whose draw it gets: the first 2 x `twins` are N good ones and their N twins."""
     return np.concatenate([np.arange(twins), np.arange(twins), np.arange(twins, count - twins)])
 
 
-def mirrored(pictures: Tensor, which: Tensor) -> Tensor:
+def mirror(pictures: Tensor, which: Tensor) -> Tensor:
     """Left and right exchanged in the pictures chosen: (N, ..., W), (N,) -> (N, ..., W)."""
     return torch.where(which.view(-1, *[1] * (pictures.ndim - 1)), pictures.flip(-1), pictures)
 
@@ -141,7 +141,7 @@ def framing(masks: Tensor, rng: np.random.Generator) -> Tensor:
     return torch.from_numpy(np.concatenate([turned, rng.uniform(low, high)[..., None]], 2).astype(np.float32))
 
 
-def reframed(pictures: Tensor, frames: Tensor) -> Tensor:
+def warp(pictures: Tensor, frames: Tensor) -> Tensor:
     """Pictures (N, C, S, S), or masks (N, S, S) of truths, through frames (N, 2, 3)."""
     if not len(pictures):
         return pictures
@@ -151,9 +151,9 @@ def reframed(pictures: Tensor, frames: Tensor) -> Tensor:
     return seen if pictures.ndim == 4 else seen[:, 0] > 0.5
 
 
-def relit(images: Tensor, rng: np.random.Generator, *, twins: int) -> Tensor:
+def relight(images: Tensor, rng: np.random.Generator, *, twins: int) -> Tensor:
     """Gain, contrast and now and then grey, drawn per picture; twins (the first 2 x `twins`) share theirs."""
-    count, share = len(images), shared(len(images), twins=twins)
+    count, share = len(images), draw_numbers(len(images), twins=twins)
     gain = torch.from_numpy(np.exp(rng.normal(0, 0.15, (count, 1, 1, 1))).astype(np.float32)[share])
     shift = torch.from_numpy(rng.normal(0, 0.05, (count, 1, 1, 1)).astype(np.float32)[share])
     grey = torch.from_numpy((rng.random((count, 1, 1, 1)) < 0.15)[share])

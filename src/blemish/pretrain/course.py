@@ -102,10 +102,10 @@ class PretrainModel(nn.Module):
         normal, abnormal, named, other, families = texts.split([count] * 4 + [len(texts) - 4 * count])
         patches = F.normalize(seen.patches[: 2 * count].float(), dim=1)  # (2N, D, h, w)
         whole = F.normalize(seen.image[: 2 * count].float(), dim=1)  # (2N, D)
-        truth = covered(batch.masks, patches.shape[2:])  # (N, h, w)
+        truth = coverage(batch.masks, patches.shape[2:])  # (N, h, w)
         bad = torch.cat([torch.zeros(count), torch.ones(count)]).to(whole.device)
         margins = scale * (whole * (abnormal - normal).repeat(2, 1)).sum(1)
-        at = pooled(patches[count:], truth)
+        at = pool(patches[count:], truth)
         return {
             "patches": self.patchwise(patches, truth, normal, abnormal, named, other),
             "whole": F.binary_cross_entropy_with_logits(margins, bad),
@@ -150,12 +150,12 @@ class PretrainModel(nn.Module):
         return loss
 
 
-def covered(masks: Tensor, grid: Sequence[int]) -> Tensor:
+def coverage(masks: Tensor, grid: Sequence[int]) -> Tensor:
     """How much of each patch a flaw covers, three times over and at most 1: a third of a patch makes it bad."""
     return (3 * resample(masks[:, None].float(), grid)[:, 0]).clamp_max(1)
 
 
-def pooled(patches: Tensor, weights: Tensor) -> Tensor:
+def pool(patches: Tensor, weights: Tensor) -> Tensor:
     """Weighted mean of patches: (N, D, h, w) and (N, h, w) -> (N, D)."""
     return torch.einsum("ndhw,nhw->nd", patches, weights) / weights.sum((1, 2)).clamp_min(1e-3)[:, None]
 

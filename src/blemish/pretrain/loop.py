@@ -16,7 +16,7 @@ from blemish.encoders.embedded.network import ABOUT, Embedded, describe
 from blemish.errors import BadInput
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, PretrainModel
-from blemish.pretrain.norms import NormedConvolution, hold_norms, with_norms, without_norms
+from blemish.pretrain.norms import NormedConvolution, freeze_norms, with_norms, without_norms
 from blemish.training.checkpoint import State
 from blemish.training.loop import Tell
 from blemish.training.loop import train as train_model
@@ -53,7 +53,7 @@ def train(
     def hold(step: int, mean: State) -> None:
         nonlocal held
         if step >= holds and not held:
-            hold_norms(model, mean)
+            freeze_norms(model, mean)
             held = True
 
     def draw(number: int) -> Batch:
@@ -64,7 +64,7 @@ def train(
     return done
 
 
-def initialised(model: Embedded, seed: int) -> Embedded:
+def initialise(model: Embedded, seed: int) -> Embedded:
     """The same model with random weights: He's for convolutions, small for matrices, smaller for pieces of words."""
     generator = torch.Generator().manual_seed(seed)
     model = model.to_empty(device="cpu") if next(model.parameters()).is_meta else model

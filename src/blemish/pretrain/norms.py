@@ -37,7 +37,7 @@ def with_norms(module: Module) -> Module:
 
 def without_norms(module: Module) -> Module:
     """The same module, each batch norm folded into its convolution: in evaluation the function does not change."""
-    return _exchanged(module, NormedConvolution, folded)
+    return _exchanged(module, NormedConvolution, fold)
 
 
 def _exchanged(module: Module, kind: type[Inner], made: Callable[[Inner], nn.Module]) -> Module:
@@ -51,7 +51,7 @@ def _exchanged(module: Module, kind: type[Inner], made: Callable[[Inner], nn.Mod
 
 
 @torch.no_grad()
-def folded(normed: NormedConvolution) -> nn.Conv2d:
+def fold(normed: NormedConvolution) -> nn.Conv2d:
     """One convolution with bias that does what the pair does in evaluation."""
     convolution, norm = normed.convolution, normed.norm
     assert norm.running_mean is not None
@@ -63,7 +63,7 @@ def folded(normed: NormedConvolution) -> nn.Conv2d:
 
 
 @torch.no_grad()
-def hold_norms(module: nn.Module, like: Mapping[str, Tensor]) -> None:
+def freeze_norms(module: nn.Module, like: Mapping[str, Tensor]) -> None:
     """From now on norms use the statistics in `like`, a state, in training too: pictures unlike the others of their
     batch are then seen as they will be seen one by one, and what goes wrong with them is learned from.
     """
@@ -89,7 +89,7 @@ class _Watched(nn.Module):
 
 
 @torch.no_grad()
-def settled(module: Module, inputs: Iterable[Tensor]) -> Module:
+def insert_norms(module: Module, inputs: Iterable[Tensor]) -> Module:
     """The same folded module with batch norms that undo what they do to these inputs, so that it goes on unchanged.
 
     Without it, norms would take away the sizes of all features, which is what the module has learned.

@@ -20,10 +20,10 @@ from blemish.images import find
 from blemish.pretrain import sentences
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
-from blemish.pretrain.loop import SCHEDULE, Mixture, initialised, train
-from blemish.pretrain.norms import settled
+from blemish.pretrain.loop import SCHEDULE, Mixture, initialise, train
+from blemish.pretrain.norms import insert_norms
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
-from blemish.pretrain.store import Entry, Store, Watch
+from blemish.pretrain.store import Entry, ShowProgress, Store
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
 from blemish.synth.drawn.materials.materials import MATERIALS
 from blemish.synth.drawn.parts.parts import PARTS
@@ -71,7 +71,7 @@ PRESETS = {
 """cpu: about two hours on two cores. gpu: hours on one graphics card."""
 
 
-def gathered(pictures: Pictures, work: Path, watch: Watch) -> list[Store]:
+def fill_stores(pictures: Pictures, work: Path, watch: ShowProgress) -> list[Store]:
     """The stores of good parts, of drawn specimens and of photographs, filled as far as they were not yet."""
     side, seed, stores = pictures.side, pictures.seed, []
     if pictures.parts:
@@ -118,13 +118,15 @@ def _watched(items: Iterator[T], advance: Callable[[], None]) -> Iterator[T]:
         advance()
 
 
-def taught(stores: Sequence[Store], look: Teacher, lessons: Sequence[TeacherMap], work: Path, watch: Watch) -> None:
+def ask_teachers(
+    stores: Sequence[Store], look: Teacher, lessons: Sequence[TeacherMap], work: Path, watch: ShowProgress
+) -> None:
     """Ask the teachers about every picture, once."""
     for store in stores:
         store_features(store, look, lessons, work / "bases", watch)
 
 
-def lessons_of(teachers: Sequence[Encoder], side: int) -> tuple[Teacher, list[TeacherMap]]:
+def teacher_maps(teachers: Sequence[Encoder], side: int) -> tuple[Teacher, list[TeacherMap]]:
     """Encoders as one teacher: of each the layers at a half and three quarters of its depth, and the last."""
     chosen = [sorted({max(1, e.depth // 2), max(1, e.depth * 3 // 4), e.depth}) for e in teachers]
 
@@ -187,13 +189,13 @@ def trainable(encoder: Encoder) -> Embedded:
     raise BadInput(f"{encoder.name} cannot be trained on: start from 'embedded', or a checkpoint of blemish pretrain")
 
 
-def beginning(config: EmbeddedConfig, words: Sequence[str], start: Embedded | None, seed: int) -> Embedded:
+def initial_student(config: EmbeddedConfig, words: Sequence[str], start: Embedded | None, seed: int) -> Embedded:
     """A student with random weights, or `start` with the words that it does not know yet added to its vocabulary."""
     known = start.words.vocabulary if start else ()
     vocabulary = (*known, *(word for word in words if word not in set(known)))
     with torch.device("meta"):
         student = Embedded(vocabulary, start.config if start else config)
-    student = initialised(student, seed)
+    student = initialise(student, seed)
     if start:
         state = start.state_dict()
         vectors = student.words.known.weight.detach()
@@ -202,7 +204,7 @@ def beginning(config: EmbeddedConfig, words: Sequence[str], start: Embedded | No
     return student
 
 
-def deepened(start: Embedded, depths: Sequence[int], seed: int) -> Embedded:
+def deepen(start: Embedded, depths: Sequence[int], seed: int) -> Embedded:
     """`start` with more blocks at the ends of its stages, which change nothing until they are trained (Net2Net,
     arXiv:1511.05641); raises BadInput for fewer blocks or another number of stages.
     """
@@ -211,7 +213,7 @@ def deepened(start: Embedded, depths: Sequence[int], seed: int) -> Embedded:
         raise BadInput(f"the model has {had} blocks in its stages: it cannot become one of {tuple(depths)}")
     with torch.device("meta"):
         student = Embedded(start.words.vocabulary, replace(start.config, depths=tuple(depths)))
-    student = initialised(student, seed)
+    student = initialise(student, seed)
     state = student.state_dict()
     for name, tensor in state.items():
         if ".convolutions.1." in name:  # the last of a block: with zeros what comes in goes out
@@ -241,7 +243,7 @@ def pretrain(
         raise BadInput("there is nothing to learn from: ask for specimens, photographs or good parts")
     batches = Batches(stores, lessons, student.words.vocabulary, seed=schedule.seed)
     if goes_on:
-        settled(
+        insert_norms(
             student, (batches.draw(n, pairs=mixture.pairs, singles=mixture.singles).images for n in range(SETTLING))
         )
     with randomness(torch.device("cpu"), schedule.seed):  # of the heads that are thrown away

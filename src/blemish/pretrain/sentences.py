@@ -26,21 +26,21 @@ def product_name(names: Sequence[str], rng: np.random.Generator) -> str:
     return names[0] if rng.random() < 0.5 else str(rng.choice(names))
 
 
-def normal(product: str, rng: np.random.Generator) -> str:
+def normal_sentence(product: str, rng: np.random.Generator) -> str:
     """A sentence that says the part is good."""
     if rng.random() < PUBLISHED:
         return _worded(APRIL_GAN.normal, product, rng)
     return _captioned(good_sentence(product, rng), rng)
 
 
-def abnormal(product: str, rng: np.random.Generator) -> str:
+def abnormal_sentence(product: str, rng: np.random.Generator) -> str:
     """A sentence that says the part is bad, and not how."""
     if rng.random() < PUBLISHED:
         return _worded(APRIL_GAN.anomalous, product, rng)
     return _captioned(bad_sentence(product, rng), rng)
 
 
-def flawed(product: str, family: str, rng: np.random.Generator) -> str:
+def defect_sentence(product: str, family: str, rng: np.random.Generator) -> str:
     """A sentence that names the flaw."""
     if rng.random() < PUBLISHED:
         return _worded((f"{{}} with {rng.choice(FLAWS[family].words)}",), product, rng)

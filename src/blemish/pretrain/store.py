@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from blemish.errors import BadInput
 
-Watch = Callable[[str, int], Callable[[], None]]
+ShowProgress = Callable[[str, int], Callable[[], None]]
 
 
 class Entry(NamedTuple):

@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from blemish.blocks.resampling import resample
-from blemish.pretrain.store import Store, Watch
+from blemish.pretrain.store import ShowProgress, Store
 
 Teacher = Callable[[Tensor], Sequence[Tensor]]
 """Images (N, 3, H, W) in [0, 1] -> maps (N, C, h, w)."""
@@ -54,7 +54,13 @@ def compression(rows: Tensor, channels: int) -> Compression:
 
 @torch.inference_mode()
 def store_features(
-    store: Store, look: Teacher, lessons: Sequence[TeacherMap], bases: Path, watch: Watch, *, batch_size: int = 16
+    store: Store,
+    look: Teacher,
+    lessons: Sequence[TeacherMap],
+    bases: Path,
+    watch: ShowProgress,
+    *,
+    batch_size: int = 16,
 ) -> None:
     """Write the features of a store's pictures, as `<lesson's name>.npy`; those that are there are kept, and a store
     that has grown is taught the rest.

@@ -13,7 +13,7 @@ from typing import Any, Protocol, cast
 
 from blemish import catalog, data, encoders
 from blemish.errors import BadData, BadInput
-from blemish.examples import Choice, Examples, read_examples
+from blemish.examples import BatchSettings, LabelledBatches, read_examples
 from blemish.files import sha256_of, write_json
 from blemish.images import find
 from blemish.inspection import Unreadable
@@ -36,7 +36,7 @@ class TrainedDetector(Detector, Trainable[Batch], Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class TrainingSettings:
     """What is asked for beside method and pictures; None is what the method's paper says."""
 
     product: str = "object"
@@ -76,26 +76,26 @@ class Training:
         method: str,
         encoder: str | Encoder,
         samples: Sequence[Sample],
-        wish: Wish,
+        settings: TrainingSettings,
         *,
         watch: Callable[[str, int], Callable[[], None]],
     ) -> None:
         self.method, self.unreadable = method, list[Unreadable]()
-        known, self.unmasked = _usable(method, samples, wish)
-        self.arguments = _arguments(method, wish, any(each.is_anomalous for each in known))
+        known, self.unmasked = _usable(method, samples, settings)
+        self.arguments = _arguments(method, settings, any(each.is_anomalous for each in known))
         made = catalog.detector(method, encoders.load(encoder), self.arguments)
         self.detector = cast(TrainedDetector, made)
         usual = self.detector.schedule
-        choice = Choice(wish.batch_size or usual.batch_size, wish.augmentation, seed=wish.seed)
-        self.examples = read_examples(known, made.geometry, choice, watch=watch, unreadable=self.unreadable)
+        of_batches = BatchSettings(settings.batch_size or usual.batch_size, settings.augmentation, seed=settings.seed)
+        self.examples = read_examples(known, made.geometry, of_batches, watch=watch, unreadable=self.unreadable)
         self.schedule = replace(
             usual,
-            steps=wish.steps or _steps(self.examples, wish.epochs) or usual.steps,
-            rate=wish.rate or usual.rate,
-            batch_size=choice.batch_size,
-            precision=wish.precision or usual.precision,
-            device=wish.device,
-            seed=wish.seed,
+            steps=settings.steps or _steps(self.examples, settings.epochs) or usual.steps,
+            rate=settings.rate or usual.rate,
+            batch_size=of_batches.batch_size,
+            precision=settings.precision or usual.precision,
+            device=settings.device,
+            seed=settings.seed,
         )
 
     def run(self, folder: Path, *, resume: bool, tell: Tell, until: float = inf) -> Recipe | None:
@@ -134,7 +134,7 @@ class Training:
             "method": self.method,
             "encoder": encoder.sha256 or encoder.name,
             "pictures": sha256(pictures.encode()).hexdigest(),
-            "augmentation": self.examples.choice.augmentation,
+            "augmentation": self.examples.settings.augmentation,
             **self.arguments,
             **{name: value for name, value in asdict(self.schedule).items() if name not in ("device", "save_every")},
         }
@@ -142,27 +142,27 @@ class Training:
         return plain
 
 
-def _usable(method: str, samples: Sequence[Sample], wish: Wish) -> tuple[list[Sample], int]:
+def _usable(method: str, samples: Sequence[Sample], settings: TrainingSettings) -> tuple[list[Sample], int]:
     """What is learned from, and how many defects are not since nothing says where they are."""
     card = catalog.card(method)
     if not card.trained:
         raise BadInput(f"{method} is not trained, it learns at a glance: use `blemish recipe freeze {method}`")
     labelled = [each for each in samples if each.label]
-    wanted = wish.defects and card.labelled != "none"
+    wanted = settings.defects and card.labelled != "none"
     known = [each for each in labelled if not each.is_anomalous or (wanted and each.masks)]
     unmasked = sum(each.is_anomalous and not each.masks for each in labelled) if wanted else 0
-    if card.labelled == "required" and wish.augmentation is None and not any(each.is_anomalous for each in known):
+    if card.labelled == "required" and settings.augmentation is None and not any(each.is_anomalous for each in known):
         raise BadInput(f"{method} learns from defects whose place is known: give some with masks, or --augment drawn")
     return known, unmasked
 
 
-def _arguments(method: str, wish: Wish, defects: bool) -> dict[str, Any]:
+def _arguments(method: str, settings: TrainingSettings, defects: bool) -> dict[str, Any]:
     """Those given, the product's name and whether there are defects where the method asks for them."""
     known = signature(catalog.method(method)).parameters
-    found = {"product": wish.product, "supervised": defects, "seed": wish.seed}
-    return {name: value for name, value in found.items() if name in known} | dict(wish.arguments)
+    found = {"product": settings.product, "supervised": defects, "seed": settings.seed}
+    return {name: value for name, value in found.items() if name in known} | dict(settings.arguments)
 
 
-def _steps(examples: Examples, epochs: int | None) -> int | None:
+def _steps(examples: LabelledBatches, epochs: int | None) -> int | None:
     """As many as it takes to see each good part that often."""
     return ceil(epochs * len(examples.good) / examples.good_of_a_batch) if epochs else None

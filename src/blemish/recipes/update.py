@@ -26,7 +26,7 @@ from blemish.devices import device_of
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import Watch, extract_all, good_parts, require_learner, unwatched
+from blemish.fitting import ShowProgress, extract_all, good_parts, no_progress, require_learner
 from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
@@ -59,7 +59,7 @@ class Reading(NamedTuple):
     """How pictures are read while teaching."""
 
     batch_size: int = 8
-    watch: Watch = unwatched
+    watch: ShowProgress = no_progress
     unreadable: list[Unreadable] | None = None  # what cannot be read is added here, or raised without it
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from blemish.errors import BadData, BadImage, BadInput
 from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.files import json_lines
-from blemish.fitting import Watch, unwatched
+from blemish.fitting import ShowProgress, no_progress
 from blemish.images import decode, read
 from blemish.inspection import WHOLE, Unreadable, View
 from blemish.recipes.recipe import Recipe
@@ -50,7 +50,7 @@ def page(
     with GoodParts() as goods, Writer(path, about, goods=goods) as writer:
         read_good_parts(goods, good, view)
         if earlier is not None:
-            _put_lines(writer, earlier, about.settings.get("white"), unwatched)
+            _put_lines(writer, earlier, about.settings.get("white"), no_progress)
         yield writer
 
 
@@ -81,7 +81,9 @@ def about_recipe(recipe: Recipe, note: str = "") -> About:
     return about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
 
 
-def page_of(folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None, watch: Watch = unwatched) -> int:
+def page_of(
+    folder: Path, path: Path, *, recipe: Mapping[str, Any] | None = None, watch: ShowProgress = no_progress
+) -> int:
     """Write the page of the run that a folder holds; returns how many pictures it shows.
 
     Pictures are read where they were inspected; of one that has gone, the heat map is shown alone. Raises BadData for
@@ -124,7 +126,7 @@ def about_run(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None = No
     )
 
 
-def _put_lines(writer: Writer, folder: Path, white: float | None, watch: Watch) -> int:
+def _put_lines(writer: Writer, folder: Path, white: float | None, watch: ShowProgress) -> int:
     """Put every picture of results.jsonl; returns how many there are."""
 
     def lines() -> Iterator[dict[str, Any]]:

@@ -17,7 +17,7 @@ import torch
 
 from blemish import __version__
 from blemish.data.masks import read_ground_truth
-from blemish.files import alone_at, writing
+from blemish.files import alone_at, guard_write
 from blemish.images import colours
 from blemish.inspection import Unreadable
 from blemish.metrics.pixel import Curves
@@ -58,7 +58,7 @@ class Writer:
         """Begin the file, so that one that cannot be written is refused before the work; raises CannotWrite."""
         with ExitStack() as stack:
             stack.enter_context(alone_at(self.path))
-            with writing(self.path, "name another file"):
+            with guard_write(self.path, "name another file"):
                 self._unfinished.touch()
             stack.callback(self._unfinished.unlink, missing_ok=True)
             for spool in (self._facts, self._smalls, self._larges):
@@ -74,7 +74,7 @@ class Writer:
         if isinstance(found, Unreadable):
             self._leave_out(found)
             return
-        with writing(self.path, AGAIN):
+        with guard_write(self.path, AGAIN):
             self.put(self._item(found, sample))
 
     def _item(self, found: Decided, sample: Sample | None) -> Item:
@@ -123,7 +123,7 @@ class Writer:
     def finish(self, *, measures: Mapping[str, Any] | None = None, curves: Curves | None = None) -> None:
         """Write the page: `measures` are metrics as `evaluation.Report.as_json` gives them."""
         head, tail = html.head_and_tail(self.about.title)
-        with writing(self.path, AGAIN):
+        with guard_write(self.path, AGAIN):
             with self._unfinished.open("w", encoding="utf-8", newline="\n") as file:
                 file.write(head)
                 file.writelines(self._blocks(self._summary(measures, curves)))

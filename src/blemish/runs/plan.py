@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blemish.fitting import Watch, fit_detector
+from blemish.fitting import ShowProgress, fit_detector
 from blemish.inspection import Unreadable, View
 from blemish.metrics.drift import Drift
 from blemish.recipes import recipe as recipes
 from blemish.recipes.recipe import Recipe
 from blemish.types import Detector, Encoder
 
-Making = Callable[[Watch, list[Unreadable]], Detector]
+MakeDetector = Callable[[ShowProgress, list[Unreadable]], Detector]
 """Makes the detector; good parts that cannot be read are added to the list."""
 
 
@@ -25,7 +25,7 @@ class InspectionRun(NamedTuple):
     settings: dict[str, Any]  # plain values: a run with others cannot be resumed
     view: View
     encoder: Encoder
-    make: Making
+    make: MakeDetector
     recipe: Recipe | None = None
 
     def drift(self, false_alarm: float) -> Drift | None:
@@ -51,7 +51,7 @@ def by_method(
     """A method that learns from good parts first, if there are any."""
     settings = _settings(method, arguments, encoder, precision, product, view)
 
-    def make(watch: Watch, unreadable: list[Unreadable]) -> Detector:
+    def make(watch: ShowProgress, unreadable: list[Unreadable]) -> Detector:
         return fit_detector(
             method,
             encoder,

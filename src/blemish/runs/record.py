@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish.errors import BadData, BadInput, CannotWrite
-from blemish.files import JsonLines, as_name, json_lines, place_of, write_json, writing
+from blemish.files import JsonLines, as_name, guard_write, json_lines, place_of, write_json
 from blemish.images import Source, overlay, resize, save_picture, source_of
 from blemish.inspection import Inspected, Unreadable
 from blemish.metrics.drift import Drift
@@ -89,7 +89,7 @@ class Overlays:
             self.scale = display_range([each.anomaly_map for each in held])
         for each in held:
             assert self.scale
-            with writing(self.folder, GO_ON):
+            with guard_write(self.folder, GO_ON):
                 save_picture(self.folder / each.line["overlay"], overlay(each.picture, each.anomaly_map, *self.scale))
         return [each.line for each in held]
 
@@ -125,7 +125,7 @@ class RunWriter:
         self.overlays = Overlays(folder, self._scale) if overlays else None
 
     def __enter__(self) -> Self:
-        with writing(self.folder):
+        with guard_write(self.folder):
             (self.folder / "overlays").mkdir(parents=True, exist_ok=True)
         self._save_settings()
         with ExitStack() as stack:
@@ -159,7 +159,7 @@ class RunWriter:
     def finish(self) -> None:
         """Write what is still held back, and the summary."""
         self._flush()
-        with writing(self.folder, GO_ON):
+        with guard_write(self.folder, GO_ON):
             write_json(self.folder / "summary.json", self.summary())
 
     def summary(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish.errors import BadInput
-from blemish.files import writing
+from blemish.files import guard_write
 from blemish.training.schedule import Schedule
 
 State = dict[str, Tensor]
@@ -36,7 +36,7 @@ def follow(mean: State, now: State, keep: float) -> None:
             mean[name] = tensor.clone()
 
 
-class Progress:
+class Checkpoint:
     """Everything that changes while training: kept together, so that it is saved and restored as a whole."""
 
     def __init__(
@@ -69,7 +69,7 @@ class Progress:
             "mean": self.mean,
             "random": [generator.get_state() for generator in self.generators],
         }
-        with writing(folder / NAME, "make room and go on"):
+        with guard_write(folder / NAME, "make room and go on"):
             folder.mkdir(parents=True, exist_ok=True)
             part = folder / f"{NAME}.part"
             torch.save(content, part)

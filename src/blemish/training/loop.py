@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from blemish.errors import BadInput
 from blemish.training import fabric as running
-from blemish.training.checkpoint import Progress, State
+from blemish.training.checkpoint import Checkpoint, State
 from blemish.training.parameters import options, training
 from blemish.training.schedule import Schedule, rate
 from blemish.training.trainable import Trainable
@@ -43,22 +43,22 @@ def train(
     with running.randomness(fabric.device, schedule.seed) as generators, training(module, groups) as frozen:
         optimizer = torch.optim.AdamW(options(groups), lr=schedule.rate, betas=schedule.betas)
         objective, optimizer = fabric.setup(_Objective(model), optimizer)
-        progress = Progress(module, frozen, optimizer, generators)
-        progress.restore(folder, schedule)
-        while progress.step < schedule.steps:
+        checkpoint = Checkpoint(module, frozen, optimizer, generators)
+        checkpoint.restore(folder, schedule)
+        while checkpoint.step < schedule.steps:
             if fabric.broadcast(time.time() > until):  # one clock for all devices
                 break
             if before:
-                before(progress.step, progress.mean)
-            losses = _step(fabric, objective, optimizer, batches, schedule, progress.step)
-            progress.advance(schedule.average)
-            tell(progress.step, losses)
-            if progress.step % schedule.save_every == 0:
-                _save(fabric, progress, folder, schedule)
-        _save(fabric, progress, folder, schedule)
-        module.load_state_dict(fabric.broadcast(progress.mean), strict=False)  # buffers saw each device's own batches
+                before(checkpoint.step, checkpoint.mean)
+            losses = _step(fabric, objective, optimizer, batches, schedule, checkpoint.step)
+            checkpoint.advance(schedule.average)
+            tell(checkpoint.step, losses)
+            if checkpoint.step % schedule.save_every == 0:
+                _save(fabric, checkpoint, folder, schedule)
+        _save(fabric, checkpoint, folder, schedule)
+        module.load_state_dict(fabric.broadcast(checkpoint.mean), strict=False)  # buffers saw each device's own batches
     module.to(home)
-    return progress.step == schedule.steps
+    return checkpoint.step == schedule.steps
 
 
 class _Objective(nn.Module):
@@ -103,7 +103,7 @@ def _step(
     return told
 
 
-def _save(fabric: Any, progress: Progress, folder: Path, schedule: Schedule) -> None:
+def _save(fabric: Any, checkpoint: Checkpoint, folder: Path, schedule: Schedule) -> None:
     if fabric.is_global_zero:
-        progress.save(folder, schedule)
+        checkpoint.save(folder, schedule)
     fabric.barrier()

@@ -46,7 +46,7 @@ def is_scripted(path: Path) -> bool:
         return any("/code/" in name for name in archive.namelist())
 
 
-def read_scripted(path: Path) -> dict[str, Tensor]:
+def read_archive(path: Path) -> dict[str, Tensor]:
     """Every tensor by its dotted name; raises BadWeights for a damaged file and for one that asks for a call."""
     try:
         with zipfile.ZipFile(path) as archive:

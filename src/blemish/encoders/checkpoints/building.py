@@ -19,7 +19,7 @@ from blemish.encoders.checkpoints.layouts import (
     TIMM_VIT,
     TRANSFORMERS_CLIP_TEXT,
     TRANSFORMERS_VIT,
-    Layout,
+    CheckpointLayout,
     Rules,
     Tensors,
     text_tower,
@@ -65,11 +65,11 @@ def build_encoder(tensors: Tensors, facts: Hints, source: str) -> Loaded:
         config, state = resnet(tensors, facts, source)
         with torch.device("meta"):
             network = ResNet(config)
-        return fill(network, state, source)
+        return load_tensors(network, state, source)
     return _vit(tensors, _layout(tensors, source), facts, source)
 
 
-def _layout(tensors: Tensors, source: str) -> Layout:
+def _layout(tensors: Tensors, source: str) -> CheckpointLayout:
     """timm, DeiT and DINO name a ViT alike: told apart by the tensors only one of them has, else by the file's name."""
     if "patch_embed.proj.weight" not in tensors:
         return DINOV2_VIT
@@ -79,25 +79,25 @@ def _layout(tensors: Tensors, source: str) -> Layout:
     return DEIT_VIT if "dist_token" in tensors or "deit" in name else TIMM_VIT
 
 
-def _vit(tensors: Tensors, layout: Layout, facts: Hints, source: str) -> VisionTransformer:
+def _vit(tensors: Tensors, layout: CheckpointLayout, facts: Hints, source: str) -> VisionTransformer:
     config, state = vision_tower(tensors, layout, facts, source)
     with torch.device("meta"):
         network = VisionTransformer(config)
-    return fill(network, state, source)
+    return load_tensors(network, state, source)
 
 
 def _modified(tensors: Tensors, facts: Hints, source: str) -> ModifiedResNet:
     config, state = clip_resnet(tensors, facts, source)
     with torch.device("meta"):
         network = ModifiedResNet(config)
-    return fill(network, state, source)
+    return load_tensors(network, state, source)
 
 
 def _text(tensors: Tensors, rules: Rules, facts: Hints, source: str) -> TextTransformer:
     config, state = text_tower(tensors, rules, facts.text, source)
     with torch.device("meta"):
         network = TextTransformer(config)
-    return fill(network, state, source)
+    return load_tensors(network, state, source)
 
 
 def _open_clip(tensors: Tensors, facts: Hints, source: str) -> CLIP:
@@ -136,7 +136,7 @@ def _scale(tensors: Tensors) -> float:
     return float(tensors["logit_scale"].float().exp()) if "logit_scale" in tensors else 100.0
 
 
-def fill(module: Module, state: Tensors, source: str) -> Module:
+def load_tensors(module: Module, state: Tensors, source: str) -> Module:
     """The module with these tensors as its parameters; raises BadWeights unless names and shapes agree."""
     wanted = module.state_dict()
     if missing := [name for name in wanted if name not in state]:

@@ -33,7 +33,7 @@ PLAIN: dict[str, object] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Tower:
+class TowerHints:
     """One transformer; None is unknown."""
 
     heads: int | None = None
@@ -45,8 +45,8 @@ class Tower:
 class Hints:
     """Facts about a checkpoint from outside its tensors; None is unknown, and the layout's default holds."""
 
-    vision: Tower = field(default_factory=Tower)
-    text: Tower = field(default_factory=Tower)
+    vision: TowerHints = field(default_factory=TowerHints)
+    text: TowerHints = field(default_factory=TowerHints)
     statistics: Statistics | None = None
     resize: Resize | None = None
     image_size: int | None = None
@@ -87,8 +87,8 @@ def _open_clip(config: Json, folder: Path) -> Hints:
     activation: Activation | None = "quick_gelu" if model.get("quick_gelu") else "gelu" if model else None
     last = vision.get("width", 0) * (32 if isinstance(vision.get("layers"), list) else 1)  # a ResNet's is its stem's
     return Hints(
-        Tower(last // vision.get("head_width", 64) or None, activation, _epsilon(vision)),
-        Tower(text.get("heads"), activation, _epsilon(text)),
+        TowerHints(last // vision.get("head_width", 64) or None, activation, _epsilon(vision)),
+        TowerHints(text.get("heads"), activation, _epsilon(text)),
         statistics(config.get("preprocess_cfg", {})),
     )
 
@@ -102,7 +102,7 @@ def _timm(config: Json) -> Hints:
     size = pretrained.get("input_size")
     quick = "quickgelu" in config["architecture"]
     return Hints(
-        Tower(arguments.get("num_heads"), "quick_gelu" if quick else None),
+        TowerHints(arguments.get("num_heads"), "quick_gelu" if quick else None),
         statistics=statistics(pretrained),
         image_size=size[-1] if size else None,
     )
@@ -113,11 +113,13 @@ def _transformers(config: Json, processor: Json) -> Hints:
     return Hints(_tower(config.get("vision_config", config)), _tower(config.get("text_config", config)), pixels)
 
 
-def _tower(config: Json) -> Tower:
+def _tower(config: Json) -> TowerHints:
     activation = config.get("hidden_act")
     if activation not in (None, "gelu", "quick_gelu"):
         raise BadWeights(f"config.json names the activation {activation!r}: only gelu and quick_gelu can be read")
-    return Tower(config.get("num_attention_heads"), cast("Activation | None", activation), config.get("layer_norm_eps"))
+    return TowerHints(
+        config.get("num_attention_heads"), cast("Activation | None", activation), config.get("layer_norm_eps")
+    )
 
 
 def statistics(config: Json) -> Statistics | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from blemish.encoders.checkpoints.hints import Hints, Tower
+from blemish.encoders.checkpoints.hints import Hints, TowerHints
 from blemish.encoders.config import (
     CLIP_MEAN,
     CLIP_STD,
@@ -31,7 +31,7 @@ from blemish.errors import BadWeights
 
 Tensors = dict[str, Tensor]
 Rules = Sequence[tuple[str, str]]
-IGNORED = ""
+DROPPED = ""
 WIDE_VISION = {1152: 16, 1280: 16, 1408: 16, 1664: 16}  # heads of ViT-so400m, H, g and bigG
 
 OPENAI_BLOCK: Rules = (
@@ -50,7 +50,7 @@ OPENAI_VISION: Rules = (
     (r"ln_pre\.(.+)", r"norm_pre.\1"),
     (r"ln_post\.(.+)", r"norm.\1"),
     (r"proj", "projection.transposed"),
-    (r"input_resolution|(.+\.)?attn_mask", IGNORED),
+    (r"input_resolution|(.+\.)?attn_mask", DROPPED),
 )
 OPENAI_TEXT: Rules = (
     *OPENAI_BLOCK,
@@ -59,7 +59,7 @@ OPENAI_TEXT: Rules = (
     (r"ln_final\.(.+)", r"norm.\1"),
     (r"text_projection", "projection.transposed"),
     (r"text_projection\.weight", "projection.weight"),
-    (r"logit_scale|input_resolution|context_length|vocab_size|(.+\.)?attn_mask", IGNORED),
+    (r"logit_scale|input_resolution|context_length|vocab_size|(.+\.)?attn_mask", DROPPED),
 )
 TRANSFORMERS_CLIP_BLOCK: Rules = (
     (r"encoder\.layers\.(\d+)\.layer_norm([12])\.(.+)", r"blocks.\1.norm\2.\3"),
@@ -67,7 +67,7 @@ TRANSFORMERS_CLIP_BLOCK: Rules = (
     (r"encoder\.layers\.(\d+)\.self_attn\.out_proj\.(.+)", r"blocks.\1.out.\2"),
     (r"encoder\.layers\.(\d+)\.mlp\.(fc[12])\.(.+)", r"blocks.\1.\2.\3"),
     (r"embeddings\.position_embedding\.weight", "positions"),
-    (r"embeddings\.position_ids", IGNORED),
+    (r"embeddings\.position_ids", DROPPED),
 )
 TRANSFORMERS_CLIP_VISION: Rules = (
     *TRANSFORMERS_CLIP_BLOCK,
@@ -95,7 +95,7 @@ TRANSFORMERS_DINOV2: Rules = (
     (r"encoder\.layer\.(\d+)\.mlp\.(?:fc2|weights_out)\.(.+)", r"blocks.\1.fc2.\2"),
     (r"encoder\.layer\.(\d+)\.layer_scale([12])\.lambda1", r"blocks.\1.scale\2"),
     (r"layernorm\.(.+)", r"norm.\1"),
-    (r"embeddings\.mask_token|classifier\..+", IGNORED),
+    (r"embeddings\.mask_token|classifier\..+", DROPPED),
 )
 # DINOv2's own checkpoints may number blocks within chunks: blocks.<chunk>.<block>.
 TIMM: Rules = (
@@ -112,12 +112,12 @@ TIMM: Rules = (
     (r"blocks\.(?:\d+\.)?(\d+)\.ls([12])\.gamma", r"blocks.\1.scale\2"),
     (r"norm_pre\.(.+)", r"norm_pre.\1"),
     (r"(?:fc_)?norm\.(.+)", r"norm.\1"),
-    (r"head\..+|head_dist\..+|mask_token", IGNORED),
+    (r"head\..+|head_dist\..+|mask_token", DROPPED),
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class CheckpointLayout:
     """How one library names a tower, and what holds where nothing beside the checkpoint says otherwise."""
 
     rules: Rules
@@ -126,15 +126,15 @@ class Layout:
     resize: Resize = "bicubic-antialias"
 
 
-OPENAI_VIT = Layout(OPENAI_VISION)
-TRANSFORMERS_VIT = Layout(TRANSFORMERS_CLIP_VISION)
-DINOV2_VIT = Layout(TRANSFORMERS_DINOV2, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic")
-TIMM_VIT = Layout(TIMM, (HALF, HALF), 1e-6)
-DEIT_VIT = Layout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6)
-DINO_VIT = Layout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic-offset")  # and DINOv2, of their makers
+OPENAI_VIT = CheckpointLayout(OPENAI_VISION)
+TRANSFORMERS_VIT = CheckpointLayout(TRANSFORMERS_CLIP_VISION)
+DINOV2_VIT = CheckpointLayout(TRANSFORMERS_DINOV2, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic")
+TIMM_VIT = CheckpointLayout(TIMM, (HALF, HALF), 1e-6)
+DEIT_VIT = CheckpointLayout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6)
+DINO_VIT = CheckpointLayout(TIMM, (IMAGENET_MEAN, IMAGENET_STD), 1e-6, "bicubic-offset")  # and DINOv2, of their makers
 
 
-def vision_tower(tensors: Tensors, layout: Layout, hints: Hints, source: str) -> tuple[ViTConfig, Tensors]:
+def vision_tower(tensors: Tensors, layout: CheckpointLayout, hints: Hints, source: str) -> tuple[ViTConfig, Tensors]:
     """Configuration and tensors of a vision transformer under our names, float32."""
     state = join_projections(rename(tensors, layout.rules, source))
     width, _, patch, _ = need(state, "patch.weight", source).shape
@@ -169,7 +169,7 @@ def vision_tower(tensors: Tensors, layout: Layout, hints: Hints, source: str) ->
     return config, state
 
 
-def text_tower(tensors: Tensors, rules: Rules, hints: Tower, source: str) -> tuple[TextConfig, Tensors]:
+def text_tower(tensors: Tensors, rules: Rules, hints: TowerHints, source: str) -> tuple[TextConfig, Tensors]:
     """Configuration and tensors of a text transformer under our names, float32."""
     state = join_projections(rename(tensors, rules, source))
     vocabulary, width = need(state, "tokens.weight", source).shape
@@ -205,7 +205,7 @@ def rename(tensors: Tensors, rules: Rules, source: str) -> Tensors:
         name = rule[0].expand(rule[1]) if rule else ""
         if rule is None or name in result:
             left.append(key)
-        elif name != IGNORED:
+        elif name != DROPPED:
             result[name] = tensor.float()
     if left:
         raise BadWeights(
@@ -238,7 +238,7 @@ def _join_block(state: Tensors, block: str) -> None:
             state[f"{block}.{target}.bias"] = state[f"{block}.{target}.bias"] * factor
 
 
-def head_count(tower: Tower, width: int, source: str, wide: Mapping[int, int]) -> int:
+def head_count(tower: TowerHints, width: int, source: str, wide: Mapping[int, int]) -> int:
     """Stated heads, else those of published models so wide, else one per 64 channels, as all others have it."""
     heads = tower.heads or wide.get(width) or (0 if width % 64 else width // 64)
     if not heads or width % heads:

@@ -11,7 +11,7 @@ import torch
 
 from blemish.encoders import DEFAULT, TINY
 from blemish.encoders.checkpoints.archive import is_scripted
-from blemish.encoders.checkpoints.building import Loaded, build_encoder, fill, library
+from blemish.encoders.checkpoints.building import Loaded, build_encoder, library, load_tensors
 from blemish.encoders.checkpoints.hints import Hints, hints
 from blemish.encoders.checkpoints.hub import PREFIX, PUBLISHED_VOCABULARY, download, published_tokenizer, weights_file
 from blemish.encoders.checkpoints.names import Published, find_archive, find_row, is_published
@@ -20,7 +20,7 @@ from blemish.encoders.checkpoints.weights import SUFFIXES, read
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
 from blemish.encoders.embedded import MODEL
-from blemish.encoders.embedded.network import ABOUT, build_embedded
+from blemish.encoders.embedded.network import ABOUT, build_network
 from blemish.encoders.tiny import tiny
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput, BadWeights
@@ -70,7 +70,7 @@ def _from_file(file: Path, row: Published | None, choices: Choices) -> Loaded:
     tensors = read(file)
     digest = _checked_digest(file)
     if ABOUT in tensors:
-        ours = fill(*build_embedded(tensors, str(file)), str(file))
+        ours = load_tensors(*build_network(tensors, str(file)), str(file))
         ours.sha256 = digest
         return ours
     facts = _facts(file, row, choices, found=hints(file.parent, library(tensors, str(file))))

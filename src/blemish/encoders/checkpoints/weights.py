@@ -15,7 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
-from blemish.encoders.checkpoints.archive import is_scripted, read_scripted
+from blemish.encoders.checkpoints.archive import is_scripted, read_archive
 from blemish.errors import BadWeights
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
@@ -32,7 +32,7 @@ def read(path: Path) -> dict[str, Tensor]:
     if _is_safetensors(start):
         return unwrap(_read_safetensors(path), path)
     if start.startswith(b"PK") and is_scripted(path):
-        return read_scripted(path)
+        return read_archive(path)
     payload = _read_pickle(path) if start.startswith((b"PK", b"\x80")) else _read_safetensors(path)
     return unwrap(payload, path)
 

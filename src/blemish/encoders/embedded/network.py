@@ -135,7 +135,7 @@ def describe(model: Embedded) -> Tensor:
     return torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
 
 
-def build_embedded(tensors: dict[str, Tensor], source: str) -> tuple[Embedded, dict[str, Tensor]]:
+def build_network(tensors: dict[str, Tensor], source: str) -> tuple[Embedded, dict[str, Tensor]]:
     """An empty network of the shape a checkpoint states, and the tensors that fill it, as float32."""
     try:
         about: dict[str, Any] = json.loads(bytes(tensors[ABOUT].tolist()))

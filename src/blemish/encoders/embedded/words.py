@@ -20,7 +20,7 @@ from blemish.errors import BadInput
 from blemish.types import Prompt
 
 WORD = re.compile(r"[^\W_]+")
-PIECES = (3, 4, 5)
+PIECE_LENGTHS = (3, 4, 5)
 """Lengths of the pieces of a word, of its two borders counted as letters (Bojanowski et al., arXiv:1607.04606)."""
 
 
@@ -130,5 +130,5 @@ def split(text: str) -> list[str]:
 def piece_numbers(word: str, buckets: int) -> tuple[int, ...]:
     """The numbers of a word's pieces, 0 .. buckets - 1; at least one."""
     bordered = f"<{word}>"
-    pieces = {bordered[at : at + n] for n in PIECES for at in range(len(bordered) - n + 1)} or {bordered}
+    pieces = {bordered[at : at + n] for n in PIECE_LENGTHS for at in range(len(bordered) - n + 1)} or {bordered}
     return tuple(crc32(piece.encode()) % buckets for piece in sorted(pieces))

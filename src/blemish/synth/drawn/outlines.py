@@ -166,7 +166,7 @@ def _most(distances: Sequence[Grid]) -> Grid:
     return most
 
 
-def fill(distance: Grid, scale: float) -> Grid:
+def fill_outline(distance: Grid, scale: float) -> Grid:
     """How much of each pixel lies inside, 0 to 1."""
     found: Grid = np.clip(np.float32(0.5) - distance * np.float32(scale), 0, 1)
     return found

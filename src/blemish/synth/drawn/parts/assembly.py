@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from blemish.synth.drawn.fields import smooth_noise
 from blemish.synth.drawn.materials.materials import MATERIALS
-from blemish.synth.drawn.outlines import Frame, Grid, Value, fill, frame
+from blemish.synth.drawn.outlines import Frame, Grid, Value, fill_outline, frame
 from blemish.synth.drawn.scene import Mask, Piece, Scene, Surface
 
 Rgb = tuple[float, float, float]
@@ -124,7 +124,7 @@ class Bench:
         """Put a sheet on top within an outline, `height` units up; returns its cover (H, W), 0 to 1."""
         if shade > 0:
             self.shadow(distance, shade)
-        share = fill(distance, self.at.scale)
+        share = fill_outline(distance, self.at.scale)
         self.print_on(share, sheet, height)
         if of_part:
             np.maximum(self.whole, share, out=self.whole)
@@ -145,7 +145,7 @@ class Bench:
 
     def cut(self, distance: Grid, depth: float = 0.05) -> None:
         """Take everything laid so far away within an outline: the background shows, in the shadow of the edge."""
-        share = fill(distance, self.at.scale)
+        share = fill_outline(distance, self.at.scale)
         dark = np.float32(0.75) * np.exp(np.minimum(_moved(distance, *self._cast()), 0) / np.float32(0.12))
         albedo = self.behind.albedo * (1 - np.clip(dark, 0, 0.8))[..., None]
         self.print_on(share, Surface(albedo, self.behind.height, self.behind.gloss * (1 - dark)), -depth)

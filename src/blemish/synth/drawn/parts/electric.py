@@ -18,7 +18,7 @@ from blemish.synth.drawn.outlines import (
     circle,
     dome,
     ellipse,
-    fill,
+    fill_outline,
     frame,
     lattice,
     overlap,
@@ -46,13 +46,13 @@ def _board(on: Bench, outline: Grid) -> None:
     lane = np.floor(smooth_noise(on.rng, on.side, on.side * on.rng.uniform(0.2, 0.5)) * 2)
     way = np.where(np.mod(lane, 2) == 0, on.at.x, np.where(np.mod(lane, 3) == 0, on.at.y, on.at.x + on.at.y))
     traces = np.abs(np.mod(way / np.float32(pitch), 1) - 0.5) * np.float32(pitch) - np.float32(pitch * 0.22)
-    inside = fill(outline + 0.02, on.at.scale)
+    inside = fill_outline(outline + 0.02, on.at.scale)
     lighter = coat(np.clip(on.surface.albedo * 1.35 + 0.015, 0, 1), 0.5)
-    on.print_on(fill(traces, on.at.scale) * inside, lighter)
-    on.emboss(fill(traces, on.at.scale) * inside * np.float32(0.004))
+    on.print_on(fill_outline(traces, on.at.scale) * inside, lighter)
+    on.emboss(fill_outline(traces, on.at.scale) * inside * np.float32(0.004))
     vias = cells(on.at, on.rng.uniform(-0.9, 0.9, (int(on.rng.integers(3, 14)), 2)).astype(np.float32))
     on.print_on(
-        fill(overlap(ring(vias.frame, 0.015, 0.035), outline), on.at.scale),
+        fill_outline(overlap(ring(vias.frame, 0.015, 0.035), outline), on.at.scale),
         on.paint(jitter(on.rng, (0.7, 0.62, 0.4)), 0.7),
     )
     on.material = "circuit board"
@@ -71,7 +71,7 @@ def connector(rng: np.random.Generator, side: int) -> Scene:
         key = box(on.at.at(float(place) * wide, -high), 0.1, 0.07, 0.02)
         on.lay(key, plastic, 0.1)
     well = box(on.at, wide - 0.05, high - 0.05, 0.03)
-    on.print_on(fill(well, on.at.scale), coat(on.surface.albedo * np.float32(0.55), 0.2), 0.02)
+    on.print_on(fill_outline(well, on.at.scale), coat(on.surface.albedo * np.float32(0.55), 0.2), 0.02)
     under = on.layer()
     places = cells(on.at, lattice(columns, rows, pitch, pitch))
     size = pitch * rng.uniform(0.18, 0.32)
@@ -91,8 +91,8 @@ def transistor(rng: np.random.Generator, side: int) -> Scene:
     on.lay(ground, on.paint(colour, 0.3, 0.05), shade=0, of_part=False)
     holes = Frame(np.mod(on.at.x + 0.15, 0.3) - 0.15, np.mod(on.at.y + 0.15, 0.3) - 0.15, on.at.scale)
     if rng.random() < 0.7:
-        on.print_on(fill(circle(holes, 0.09), on.at.scale), on.paint(jitter(rng, (0.6, 0.4, 0.25)), 0.6))
-        on.print_on(fill(circle(holes, 0.05), on.at.scale), on.paint((0.03, 0.03, 0.03), 0.1), -0.03)
+        on.print_on(fill_outline(circle(holes, 0.09), on.at.scale), on.paint(jitter(rng, (0.6, 0.4, 0.25)), 0.6))
+        on.print_on(fill_outline(circle(holes, 0.05), on.at.scale), on.paint((0.03, 0.03, 0.03), 0.1), -0.03)
     on.behind = on.layer()
     count, lean = int(rng.choice([2, 3, 3, 3, 5])), rng.normal(0, 0.05)
     places = cells(on.at.at(0.0, 0.45), lattice(count, 1, 0.3, 0))
@@ -190,7 +190,8 @@ def _bands(on: Bench, at: Frame, places: Cells, body: Grid) -> None:
     band = np.clip(np.floor((at.x + 0.4) / np.float32(0.2)), 0, 3).astype(np.intp)
     off = np.abs(at.x + 0.4 - (band + 0.5) * np.float32(0.2)) - np.float32(0.045)
     on.print_on(
-        fill(overlap(off.astype(np.float32), body), on.at.scale), on.paint(codes[chosen[places.number, band]], 0.5)
+        fill_outline(overlap(off.astype(np.float32), body), on.at.scale),
+        on.paint(codes[chosen[places.number, band]], 0.5),
     )
 
 
@@ -223,7 +224,9 @@ def board(rng: np.random.Generator, side: int) -> Scene:
     cans = overlap(circle(at, room * 0.8), np.where(kind == 3, np.float32(-1), np.float32(1)))
     can = on.paint(one_of(rng, TIN, (0.1, 0.12, 0.3), (0.65, 0.5, 0.1)), 0.6)
     on.lay(cans, can, bevel(cans, 0.05) * np.float32(0.12), shade=0.6)
-    on.print_on(fill(overlap(cans, at.x + np.float32(room * 0.4)), on.at.scale), on.paint((0.05, 0.05, 0.05), 0.4))
+    on.print_on(
+        fill_outline(overlap(cans, at.x + np.float32(room * 0.4)), on.at.scale), on.paint((0.05, 0.05, 0.05), 0.4)
+    )
     on.pieces_of("component", union(caps, pins, body, cans), places.number, under, 2.5)
     _silk(on, centres, room)
     return on.done(("circuit board", "PCB", "printed circuit board", "electronic assembly"))
@@ -292,7 +295,7 @@ def sockets(rng: np.random.Generator, side: int) -> Scene:
     size = min(pitch * 0.34, high * 0.8)
     heads = circle(tops.frame, size)
     on.lay(heads, on.paint(jitter(rng, TIN), 0.75), dome(heads, size) * np.float32(size * 0.3), shade=0.6)
-    on.print_on(fill(box(tops.frame, size * 0.85, size * 0.16), on.at.scale), on.paint((0.1, 0.1, 0.1), 0.2))
+    on.print_on(fill_outline(box(tops.frame, size * 0.85, size * 0.16), on.at.scale), on.paint((0.1, 0.1, 0.1), 0.2))
     on.pieces_of("screw", heads, tops.number, under, 2.5)
     on.material = "plastic"
     return on.done(("terminal block", "connector", "screw terminal"))

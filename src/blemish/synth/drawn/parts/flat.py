@@ -16,7 +16,7 @@ from blemish.synth.drawn.outlines import (
     cells,
     circle,
     dome,
-    fill,
+    fill_outline,
     frame,
     hull,
     lattice,
@@ -99,7 +99,7 @@ def _screwed(on: Bench, centres: Numbers, size: float) -> None:
     drive = polygon(places.frame, 6, size * 0.5) if on.rng.random() < 0.4 else bar
     if on.rng.random() < 0.5:
         drive = union(drive, box(places.frame, size * 0.15, size * 0.75))
-    on.print_on(fill(drive, on.at.scale), coat(on.surface.albedo * np.float32(0.3), 0.2))
+    on.print_on(fill_outline(drive, on.at.scale), coat(on.surface.albedo * np.float32(0.3), 0.2))
     on.pieces_of("screw", heads, places.number, under, 3.0)
 
 
@@ -159,7 +159,7 @@ def weld(rng: np.random.Generator, side: int) -> Scene:
     ripple = (arcs * (1 - arcs) * 4) ** 0.7 * np.float32(pitch * 0.35)
     metal = on.paint(one_of(rng, (0.45, 0.45, 0.46), (0.3, 0.28, 0.27), (0.6, 0.6, 0.62)), 0.6, 0.12)
     on.lay(bead, metal, dome(bead, size) * np.float32(size * rng.uniform(0.3, 0.6)) + ripple)
-    on.whole = fill(bead, on.at.scale)
+    on.whole = fill_outline(bead, on.at.scale)
     on.behind = under
     return on.done(("weld", "weld seam", "weld bead", "welding joint"))
 
@@ -182,7 +182,9 @@ def patch(rng: np.random.Generator, side: int) -> Scene:
     step = np.floor(on.at.x / np.float32(pitch))
     place = Frame(on.at.x - (step + np.float32(0.5)) * np.float32(pitch), lanes, on.at.scale)
     thread = overlap(slot(place, pitch * 0.25, rng.uniform(0.018, 0.03)), outline + 0.05)
-    on.emboss(-np.exp(-((down / np.float32(0.04 + inset * 0.5)) ** 2)) * fill(outline, on.at.scale) * np.float32(0.03))
+    on.emboss(
+        -np.exp(-((down / np.float32(0.04 + inset * 0.5)) ** 2)) * fill_outline(outline, on.at.scale) * np.float32(0.03)
+    )
     on.lay(thread, on.paint(any_colour(rng), 0.3, 0.08), dome(thread, 0.025) * np.float32(0.025), shade=0.5)
     on.pieces_of("stitch", thread, (step * 2 + (down > 0)).astype(np.intp), under)
     return on.done(("fabric patch", "seam", "stitched cloth", "leather patch"))
@@ -197,7 +199,7 @@ def label(rng: np.random.Generator, side: int) -> Scene:
     on.lay(outline, on.paint(paper, rng.uniform(0.05, 0.5), 0.015), 0.012, shade=0.3)
     if rng.random() < 0.6:
         band = overlap(outline + 0.03, on.at.y + np.float32(high * rng.uniform(0.3, 0.6)))
-        on.print_on(fill(band, on.at.scale), on.paint(any_colour(rng), 0.2))
+        on.print_on(fill_outline(band, on.at.scale), on.paint(any_colour(rng), 0.2))
     ink = on.paint(one_of(rng, (0.05, 0.05, 0.05), (0.1, 0.1, 0.35), (0.5, 0.05, 0.05)), 0.2)
     rows = int(rng.integers(1, 4))
     size, under = min(1.1 * high / rows, rng.uniform(0.28, 0.5)), on.layer()
@@ -216,7 +218,7 @@ def _bar_code(on: Bench, at: Frame, half_width: float, half_height: float) -> No
         return
     bars = np.repeat(on.rng.integers(0, 2, 60), on.rng.integers(1, 4, 60))[:90]
     place = np.clip((at.x / np.float32(half_width) * 0.5 + 0.5) * 90, 0, 89).astype(np.intp)
-    share = fill(box(at, half_width, half_height), at.scale) * bars[place].astype(np.float32)
+    share = fill_outline(box(at, half_width, half_height), at.scale) * bars[place].astype(np.float32)
     on.print_on(share, on.paint((0.05, 0.05, 0.05), 0.2))
 
 
@@ -237,7 +239,7 @@ def ruler(rng: np.random.Generator, side: int) -> Scene:
     off, down = on.at.x - number * np.float32(pitch), on.at.y + np.float32(high)
     marks = np.maximum(np.abs(off) - np.float32(pitch * 0.16), np.abs(down - long) - long).astype(np.float32)
     marks = overlap(marks, outline + 0.03)
-    on.print_on(fill(marks, on.at.scale), ink)
+    on.print_on(fill_outline(marks, on.at.scale), ink)
     on.pieces_of("mark", marks, number.astype(np.intp), under, 0.6)
     first, every = int(rng.integers(0, 30)), pitch * 10
     for step in range(-3, 4):

@@ -18,7 +18,7 @@ from blemish.synth.drawn.outlines import (
     circle,
     dome,
     ellipse,
-    fill,
+    fill_outline,
     hull,
     lattice,
     overlap,
@@ -51,7 +51,7 @@ def screw(rng: np.random.Generator, side: int) -> Scene:
         else on.paint(one_of(rng, (0.6, 0.5, 0.25), (0.1, 0.1, 0.1)), 0.6)
     )
     flank = np.cos((on.at.x / np.float32(pitch) + on.at.y / np.float32(4 * size)) * np.float32(2 * np.pi))
-    on_thread = fill(rod + 0.02, on.at.scale) * (on.at.x > end - threaded)
+    on_thread = fill_outline(rod + 0.02, on.at.scale) * (on.at.x > end - threaded)
     relief = barrel(on.at.y, size) * np.float32(size * 0.8) + flank * on_thread * np.float32(depth * 0.4)
     on.lay(union(body, head), sheet, np.maximum(relief, dome(head, 0.12) * np.float32(size)))
     return on.done(("screw", "bolt", "metal screw"))
@@ -106,10 +106,12 @@ def vial(rng: np.random.Generator, side: int) -> Scene:
     liquid = overlap(outline + 0.04, np.float32(level) - on.at.y)
     tint = np.asarray(any_colour(rng, low=0.2), np.float32)
     on.print_on(
-        fill(liquid, on.at.scale) * np.float32(rng.uniform(0.4, 0.95)),
+        fill_outline(liquid, on.at.scale) * np.float32(rng.uniform(0.4, 0.95)),
         coat(np.broadcast_to(tint, (side, side, 3)), 0.8),
     )
-    meniscus = np.exp(-(((on.at.y - np.float32(level)) / np.float32(0.015)) ** 2)) * fill(outline + 0.04, on.at.scale)
+    meniscus = np.exp(-(((on.at.y - np.float32(level)) / np.float32(0.015)) ** 2)) * fill_outline(
+        outline + 0.04, on.at.scale
+    )
     on.print_on(np.float32(0.6) * meniscus, on.paint((0.9, 0.9, 0.9), 0.9))
     on.piece("liquid", liquid < 0, under)
     under = on.layer()
@@ -136,7 +138,7 @@ def fuse(rng: np.random.Generator, side: int) -> Scene:
     under = on.layer()
     bends = np.stack([np.linspace(-0.8, 0.8, 7), rng.normal(0, 0.03, 7)], axis=1).astype(np.float32)
     wire = path(on.at, bends) - np.float32(rng.uniform(0.012, 0.03))
-    on.print_on(fill(wire, on.at.scale), on.paint(jitter(rng, (0.5, 0.48, 0.45)), 0.7))
+    on.print_on(fill_outline(wire, on.at.scale), on.paint(jitter(rng, (0.5, 0.48, 0.45)), 0.7))
     on.piece("wire", wire < 0.02, under)
     under = on.layer()
     metal = on.sheet("polished", "brass", "ground")
@@ -251,7 +253,7 @@ def zipper(rng: np.random.Generator, side: int) -> Scene:
     fabric = on.sheet("fabric", "twill", "denim")
     on.lay(tape, fabric, bevel(tape, 0.02) * np.float32(0.02))
     seam = np.abs(np.abs(on.at.x) - np.float32(wide * 1.7)) - np.float32(0.015)
-    on.emboss(-fill(seam, on.at.scale) * np.float32(0.015))
+    on.emboss(-fill_outline(seam, on.at.scale) * np.float32(0.015))
     under = on.layer()
     sided = np.where(on.at.x > 0, np.float32(1), np.float32(0))
     turn = on.at.y / np.float32(pitch) + np.float32(0.5) * sided

@@ -15,7 +15,7 @@ from blemish.synth.drawn.outlines import (
     circle,
     dome,
     ellipse,
-    fill,
+    fill_outline,
     frame,
     lattice,
     overlap,
@@ -44,7 +44,7 @@ def pill(rng: np.random.Generator, side: int) -> Scene:
         dome(outline, rng.uniform(0.2, 0.9)) * np.float32(0.25) + bevel(outline, 0.06) * np.float32(0.04),
     )
     if rng.random() < 0.4:
-        specks = np.clip((on.mottle(1, 0) - 1.7) * 1.5, 0, 1) * fill(outline, on.at.scale)
+        specks = np.clip((on.mottle(1, 0) - 1.7) * 1.5, 0, 1) * fill_outline(outline, on.at.scale)
         on.print_on(specks, on.paint(any_colour(rng), 0.2))
     under = on.layer()
     if rng.random() < 0.4:
@@ -76,7 +76,7 @@ def blister(rng: np.random.Generator, side: int) -> Scene:
     rim = np.exp(-((pocket / np.float32(pitch * 0.06)) ** 2))
     on.emboss(dome(pocket, pitch * 0.3) * np.float32(0.08))
     shine = coat(np.clip(on.surface.albedo * (1 - 0.35 * rim[..., None]), 0, 1), 0.8)
-    on.print_on(fill(pocket - pitch * 0.05, on.at.scale), shine)
+    on.print_on(fill_outline(pocket - pitch * 0.05, on.at.scale), shine)
     under = on.layer()
     nudge = rng.normal(0, pitch * 0.03, (columns * rows, 2)).astype(np.float32)
     turn = rng.normal(0, 0.15, columns * rows).astype(np.float32)
@@ -245,7 +245,7 @@ def tray(rng: np.random.Generator, side: int) -> Scene:
     pitch = np.array([1.86 / columns, 1.86 / rows], np.float32)
     places = cells(on.at, lattice(columns, rows, *pitch))
     pockets = box(places.frame, float(pitch[0]) * 0.44, float(pitch[1]) * 0.44, 0.05)
-    on.print_on(fill(pockets, on.at.scale), coat(on.surface.albedo * np.float32(0.75), 0.2), 0.02)
+    on.print_on(fill_outline(pockets, on.at.scale), coat(on.surface.albedo * np.float32(0.75), 0.2), 0.02)
     under, size = on.layer(), float(pitch.min()) * 0.36
     count = columns * rows
     turns = rng.uniform(0, 6, count) if rng.random() < 0.5 else np.zeros(count)
