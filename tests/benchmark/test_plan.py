@@ -12,7 +12,7 @@ from blemish.errors import BadInput
 EXAMPLE = Path(__file__).parents[2] / "examples" / "benchmark.toml"
 MISTAKES = {
     "shotz = [1]": "shotz: there is no such key; did you mean shots?",
-    "colour = 1": "colour: there is no such key; the keys are alpha, data, encoders",
+    "colour = 1": "colour: there is no such key; the keys are alpha, data, device, encoders",
     "shots = 4": "shots: 4 will not do; write a list of",
     "shots = []": "shots: [] will not do",
     "shots = [-1]": "shots: -1 will not do",
@@ -30,7 +30,7 @@ MISTAKES = {
     'methods = ["patchcore"]': "methods: write one table or more, each under [[methods]]",
 }
 MISTAKES_IN_METHODS = {
-    'name = "padding"': "methods[1].name: 'padding' will not do; write one of anomaly-dino",
+    'name = "padding"': "methods[1].name: 'padding' will not do; write one of anomaly-clip",
     "arguments = { ratio = 0.1 }": "methods[1].name: this key is needed",
     'name = "padim"\nargs = { }': "methods[1].args: there is no such key; did you mean arguments?",
     'name = "padim"\narguments = { neighbors = 9 }': "methods[1].arguments.neighbors: there is no such key",

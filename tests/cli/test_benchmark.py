@@ -25,7 +25,7 @@ from blemish.evaluation import evaluate as evaluation
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials in this process: others take seconds to start."""
-    monkeypatch.setattr(running, "apart", here)
+    monkeypatch.setattr(running, "measure_in_process", here)
 
 
 TIMES = ("images_per_second", "peak_mib")
