@@ -14,10 +14,10 @@ from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.devices import device_of
 from blemish.encoders.embedded.network import Embedded
-from blemish.errors import BadInput
+from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
-from blemish.images import keyed_batches
-from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
+from blemish.images import Source, keyed_batches
+from blemish.inspection import WHOLE, Prepared, Unreadable, View, stream
 from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)
@@ -56,6 +56,19 @@ def good_parts(
     pictures = keep_readable(stream(paths, geometry, view=view, advance=advance), unreadable)
     inputs = ((source.id, image) for source, found in pictures if is_new(Path(source.id)) for image in found.inputs)
     return (Batch(images, names=tuple(names)) for names, images in keyed_batches(inputs, batch_size))
+
+
+def keep_readable(
+    pictures: Iterable[tuple[Source, Prepared | Unreadable]], unreadable: list[Unreadable] | None
+) -> Iterator[tuple[Source, Prepared]]:
+    """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
+    for source, found in pictures:
+        if not isinstance(found, Unreadable):
+            yield source, found
+        elif unreadable is None:
+            raise BadImage(found.reason)
+        else:
+            unreadable.append(found)
 
 
 def fit(detector: L, batches: Iterable[Batch]) -> L:

@@ -24,6 +24,7 @@ from blemish.images import (
     cut,
     decode,
     frame,
+    input_size,
     keyed_batches,
     matching_regions,
     place,
@@ -103,7 +104,7 @@ def _of_tiles(geometry: Geometry) -> Geometry:
 
 def _refuse_long(name: str, geometry: Geometry, height: int, width: int) -> None:
     if geometry.keep_aspect and max(height, width) > LONGEST * min(height, width):
-        high, wide = geometry.size(height, width)
+        high, wide = input_size(geometry, height, width)
         raise BadImage(
             f"{name}: {width} x {height} keeps its shape in this method and would become {wide} x {high}: of pictures "
             f"more than {LONGEST} times as long as wide inspect tiles by --tile, or a part by --region"
@@ -123,19 +124,6 @@ def stream(
         if advance:
             advance()
         yield source, Unreadable(source.id, str(found)) if isinstance(found, BadImage) else found
-
-
-def keep_readable(
-    pictures: Iterable[tuple[Source, Prepared | Unreadable]], unreadable: list[Unreadable] | None
-) -> Iterator[tuple[Source, Prepared]]:
-    """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
-    for source, found in pictures:
-        if not isinstance(found, Unreadable):
-            yield source, found
-        elif unreadable is None:
-            raise BadImage(found.reason)
-        else:
-            unreadable.append(found)
 
 
 def predict(detector: Detector, images: Tensor) -> Prediction:

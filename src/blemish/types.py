@@ -38,13 +38,6 @@ class Sample:
         return self.label not in ("", GOOD)
 
 
-class Frame(NamedTuple):
-    """How a picture lies in a detector's input, in pixels after it was resized."""
-
-    size: tuple[int, int]  # (height, width) of the whole picture
-    window: tuple[int, int, int, int]  # (y, x, height, width) of the input; outside of the picture it is padding
-
-
 @dataclass(frozen=True, slots=True)
 class Geometry:
     """How a picture is resized for a detector: stretched to a square, or its shorter side set and its aspect kept."""
@@ -54,22 +47,6 @@ class Geometry:
     multiple: int = 1
     crop: int | None = None  # of the resized picture only the middle is seen, a square of that side
     pad: bool = False  # instead, the longer side is set, and the picture stands in the middle of a square
-
-    def size(self, height: int, width: int) -> tuple[int, int]:
-        """Input size (height, width) of a picture of that size: whole multiples of `multiple`, at least one."""
-        return self.frame(height, width).window[2:]
-
-    def frame(self, height: int, width: int) -> Frame:
-        """Where a picture of that size goes."""
-        longest, shortest = max(height, width), min(height, width)
-        scale = self.side / (longest if self.pad else shortest)
-        keeps = self.keep_aspect or self.pad
-        whole = (height * scale, width * scale) if keeps else (self.side, self.side)
-        step = 1 if self.pad or self.crop else self.multiple
-        high, wide = (max(1, round(side / step)) * step for side in whole)
-        square = self.crop or (max(1, round(self.side / self.multiple)) * self.multiple if self.pad else None)
-        rows, columns = (square, square) if square else (high, wide)
-        return Frame((high, wide), ((high - rows) // 2, (wide - columns) // 2, rows, columns))
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from torch.testing import assert_close
 
 from blemish import catalog, encoders
 from blemish.errors import BadInput, NotFitted
+from blemish.images import input_size
 from blemish.types import Geometry, Learner, Prediction
 
 LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained)
@@ -129,8 +130,8 @@ def test_the_geometry_asks_for_pictures_that_the_encoder_takes(name: str) -> Non
     assert isinstance(geometry, Geometry)
     patch = encoders.load("test-tiny").patch_size
     for size in ((480, 640), (33, 900), (64, 64)):
-        assert all(side % patch == 0 for side in geometry.size(*size))
-    assert geometry.size(300, 300) == (SIDE, SIDE)
+        assert all(side % patch == 0 for side in input_size(geometry, *size))
+    assert input_size(geometry, 300, 300) == (SIDE, SIDE)
 
 
 @needy

@@ -16,7 +16,8 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish import catalog, encoders
-from blemish.encoders.embedded.network import ABOUT, Embedded, EmbeddedConfig
+from blemish.encoders.embedded.description import ABOUT
+from blemish.encoders.embedded.network import Embedded, EmbeddedConfig
 from blemish.encoders.embedded.words import Words, WordsConfig, piece_numbers, split
 from blemish.errors import BadInput, BadWeights
 from blemish.pretrain.loop import initialise, write

@@ -2,12 +2,11 @@
 
 from blemish.images.arrays import rgb
 from blemish.images.finding import find
-from blemish.images.framing import frame, geometry, matching_regions
+from blemish.images.framing import Region, crop, frame, geometry, input_size, matching_regions, place, visible
 from blemish.images.headers import Header, read_header
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
 from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, turn, unit
-from blemish.images.regions_of_interest import Region, crop, place, visible
 from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
 from blemish.images.tiling import Mosaic, cut, tiles
 
@@ -26,6 +25,7 @@ __all__ = [
     "find",
     "frame",
     "geometry",
+    "input_size",
     "keyed_batches",
     "matching_regions",
     "overlay",

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from blemish.errors import BadInput
-from blemish.images.regions_of_interest import Region, crop
+from blemish.images.framing import Region, crop
 
 
 def tiles(height: int, width: int, side: int, overlap: int) -> list[Region]:

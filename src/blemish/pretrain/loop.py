@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from blemish.encoders.embedded.network import ABOUT, Embedded, describe
+from blemish.encoders.embedded.description import ABOUT, describe
+from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, PretrainModel

@@ -28,7 +28,7 @@ from blemish.calibration.thresholds import Calibration
 from blemish.devices import beside, place_model
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
 from blemish.files import write
-from blemish.images import Region
+from blemish.images import Region, input_size
 from blemish.inspection import WHOLE, View, predict
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects
@@ -256,7 +256,7 @@ def _refuse_absurd(value: Any) -> None:
 
 def _try(made: Detector) -> None:
     """Look at a small blank picture, or where that is too small for the method, at one of its own size."""
-    small, whole = 8 * made.geometry.multiple, made.geometry.size(1, 1)
+    small, whole = 8 * made.geometry.multiple, input_size(made.geometry, 1, 1)
     if max(whole) > LARGEST_SIDE:
         raise ValueError(f"pictures of {whole[0]} x {whole[1]}")
     try:

@@ -26,8 +26,8 @@ from blemish.devices import device_of
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import ShowProgress, extract_all, good_parts, no_progress, require_learner
-from blemish.inspection import WHOLE, Unreadable, View, keep_readable, stream
+from blemish.fitting import ShowProgress, extract_all, good_parts, keep_readable, no_progress, require_learner
+from blemish.inspection import WHOLE, Unreadable, View, stream
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
 from blemish.recipes.provenance import Groups, Memory

@@ -20,7 +20,7 @@ from blemish.encoders.checkpoints.weights import SUFFIXES, read
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
 from blemish.encoders.embedded import MODEL
-from blemish.encoders.embedded.network import ABOUT, build_network
+from blemish.encoders.embedded.description import ABOUT, build_network
 from blemish.encoders.tiny import tiny
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput, BadWeights
