@@ -1,23 +1,17 @@
-"""Where a model computes."""
+"""Models to a device, and devices by name."""
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import TypeVar
 
 import torch
 from torch import nn
 
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput
 
 AUTO = "auto"
 M = TypeVar("M")
-
-
-def device_of(model: object) -> torch.device:
-    """Where a model's first tensor lies; whatever holds none computes on the processor."""
-    tensors = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else iter(())
-    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def place_model(model: M, device: torch.device) -> M:

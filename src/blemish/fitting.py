@@ -12,8 +12,8 @@ import torch
 from blemish import catalog
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
-from blemish.devices import device_of
 from blemish.encoders.embedded.network import Embedded
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
 from blemish.images import Source, keyed_batches

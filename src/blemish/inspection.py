@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish.devices import device_of
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage
 from blemish.images import (
     Mosaic,

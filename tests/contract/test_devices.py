@@ -11,7 +11,8 @@ from tests.support.quick import quick
 from torch import nn
 
 from blemish import catalog, encoders
-from blemish.devices import device_of, device_of_name, place_model
+from blemish.devices import device_of_name, place_model
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput
 from blemish.fitting import fit_detector
 from blemish.inspection import Inspected, inspect

@@ -8,8 +8,9 @@ from tests.evaluation.test_evaluate import Brightness
 from torch import Tensor, nn
 
 from blemish import encoders
+from blemish.encoders.capabilities import geometry
 from blemish.errors import BadInput
-from blemish.images import Source, frame, geometry, matching_regions
+from blemish.images import Source, frame, matching_regions
 from blemish.inspection import LONGEST, Inspected, Unreadable, View, inspect
 from blemish.types import Geometry, Prediction
 

@@ -12,10 +12,10 @@ from tests.structure.source import FILES, MODULES, ROOT, imported, imported_at_o
 
 RANKS = (
     {"types", "errors", "notices"},
-    {"files", "devices"},
+    {"files"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
-    {"training"},
+    {"training", "devices"},
     {"detectors", "classifiers", "videos", "pretrain"},
     {"catalog"},
     {"calibration", "inspection", "fitting", "examples"},

@@ -26,7 +26,7 @@ from blemish.cli.main import main
 from blemish.recipes import update
 from blemish.recipes.recipe import save
 
-MOST_FILES, MOST_LINES = 15, 1140
+MOST_FILES, MOST_LINES = 14, 1100
 
 
 def test_lines_of_code_are_counted_as_said(tmp_path: Path) -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,11 +10,10 @@ import click
 
 from blemish.cli.console import show_progress
 from blemish.cli.options import DetectorOptions, add_detector_options, leave, page_option, print_page
-from blemish.cli.outcome import note_of, print_drift, print_line, print_worst
+from blemish.cli.outcome import note_of, page_of, print_drift, print_line, print_worst
 from blemish.cli.plans import plan_by_method, plan_by_recipe
 
 if TYPE_CHECKING:
-    from blemish.report import Writer
     from blemish.runs.decision import Sink
     from blemish.runs.plan import InspectionRun
     from blemish.runs.record import RunWriter
@@ -93,7 +91,7 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
 
     with ExitStack() as stack:
         watch = stack.enter_context(show_progress())
-        report = stack.enter_context(_page(record, plan, page)) if page else None
+        report = stack.enter_context(page_of(record, plan, page)) if page else None
         detector = plan.make(watch, record.unreadable)
         decide = decision(plan.recipe.calibration if plan.recipe else None, detector, scale=plan.settings.get("scale"))
         todo = record.todo(paths)
@@ -107,14 +105,3 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
         record.finish()
         if report:
             report.finish()
-
-
-@contextmanager
-def _page(record: RunWriter, plan: InspectionRun, path: Path) -> Iterator[Writer]:
-    from blemish.report.runs import about_run, identity, page
-
-    recipe = identity(plan.recipe) if plan.recipe else None
-    about = about_run(record.settings, recipe, note_of(plan))
-    good = map(Path, record.settings["normal"])
-    with page(path, about, good=good, view=plan.view, earlier=record.folder if record.resumed else None) as writer:
-        yield writer

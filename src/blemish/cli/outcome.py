@@ -1,15 +1,18 @@
-"""What an inspection came to, in words."""
+"""What an inspection came to, in words and as a page."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.cli.console import print_table, say
 
 if TYPE_CHECKING:
     from blemish.metrics.drift import Drift
+    from blemish.report import Writer
     from blemish.runs.plan import InspectionRun
     from blemish.runs.record import RunWriter
 
@@ -52,6 +55,18 @@ def note_of(plan: InspectionRun) -> str:
     from blemish import encoders
 
     return "; ".join(filter(None, (encoders.note(plan.encoder), _worth(plan))))
+
+
+@contextmanager
+def page_of(record: RunWriter, plan: InspectionRun, path: Path) -> Iterator[Writer]:
+    """The page that a run writes while it goes on."""
+    from blemish.report.runs import about_run, identity, page
+
+    recipe = identity(plan.recipe) if plan.recipe else None
+    about = about_run(record.settings, recipe, note_of(plan))
+    good = map(Path, record.settings["normal"])
+    with page(path, about, good=good, view=plan.view, earlier=record.folder if record.resumed else None) as writer:
+        yield writer
 
 
 def _worth(plan: InspectionRun) -> str:

@@ -16,9 +16,10 @@ from blemish.blocks.learned_prompts import LearnedPrompts
 from blemish.blocks.losses import dice, focal_probability, masks_of
 from blemish.blocks.maps import smooth, upsample
 from blemish.blocks.similarity import anomaly_probability, cosine
+from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Attention, Batch, Capability, Encoder, Geometry, Prediction, PromptEncoder
+from blemish.types import Attention, Batch, Capability, Encoder, Prediction, PromptEncoder
 
 SUFFIXES = ("object.", "damaged object.")  # of every product: what is learned is what is normal, not what it is
 
@@ -62,7 +63,7 @@ class AnomalyCLIP(nn.Module):
         self.tokens, self.deep_tokens, self.deep_depth = tokens, deep_tokens, deep_depth
         self.attention, self.last, self.temperature, self.weight = attention, last, temperature, weight
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         blocks = range(2, min(deep_depth, self.encoder.prompt_depth) + 1)
         self.prompts = LearnedPrompts(
             SUFFIXES, self.encoder.prompt_width, tokens=tokens, deep_tokens=deep_tokens, blocks=blocks, seed=seed

@@ -15,7 +15,7 @@ from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.rotation import Views
 from blemish.blocks.rotation import turns as even_turns
 from blemish.blocks.rows import Rows
-from blemish.images import geometry
+from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Encoder, Prediction
 
 

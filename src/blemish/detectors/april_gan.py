@@ -19,9 +19,10 @@ from blemish.blocks.maps import fuse_mean, maximum, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.similarity import anomaly_probability
+from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Geometry, Prediction, TextEncoder
+from blemish.types import Batch, Encoder, Prediction, TextEncoder
 
 
 class APRILGAN(nn.Module):
@@ -55,7 +56,7 @@ class APRILGAN(nn.Module):
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.layers, self.temperature, self.words = product, layers, temperature, words
         self.image_size, self.seed = image_size, seed
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         self.taps = tuple(layers or quarters(self.encoder.depth))
         self.heads = LayerHeads([self.encoder.widths[tap - 1] for tap in self.taps], self.encoder.width, seed=seed)
         self.updates = Updates()

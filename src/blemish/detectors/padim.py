@@ -14,7 +14,7 @@ from blemish.blocks.density import PositionGaussian
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.patches import join_layers
 from blemish.blocks.rows import Rows
-from blemish.images import geometry
+from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Encoder, Prediction
 
 

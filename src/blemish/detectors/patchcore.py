@@ -14,7 +14,7 @@ from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search
 from blemish.blocks.patches import describe_neighbours, join_layers
 from blemish.blocks.rows import Rows
-from blemish.images import geometry
+from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Encoder, Prediction
 
 

@@ -16,7 +16,7 @@ from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.patches import join_layers
 from blemish.blocks.rotation import Views, random_turns
 from blemish.blocks.rows import Rows
-from blemish.images import geometry
+from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Encoder, Prediction
 
 

@@ -22,7 +22,7 @@ from blemish.blocks.prompts import class_prototypes, ensemble
 from blemish.blocks.rotation import Views, mirrors
 from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
-from blemish.images import geometry
+from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Prediction, TextEncoder
 
 HIGHEST = 0.01  # share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw covers

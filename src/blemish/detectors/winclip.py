@@ -17,7 +17,7 @@ from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
 from blemish.blocks.windows import fuse_harmonic, harmonic_aggregation, sliding_windows
-from blemish.images import geometry
+from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Prediction, WindowEncoder
 
 

@@ -1,4 +1,4 @@
-"""What an encoder must be, and what it must be able to do."""
+"""What an encoder must be, what it must be able to do, and inputs of a size that it takes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Collection
 
 from blemish.encoders.checkpoints.names import examples
 from blemish.errors import BadInput
-from blemish.types import Capability, Encoder
+from blemish.types import Capability, Encoder, Geometry
 
 REQUIRED = ("name", "sha256", "can", "image_size", "patch_size", "depth", "width", "widths", "__call__")
 MORE: dict[Capability, tuple[str, ...]] = {
@@ -34,6 +34,23 @@ def require(encoder: Encoder, needs: Collection[Capability] = ()) -> Encoder:
     if missing := [part for need in needs for part in MORE[need] if not hasattr(encoder, part)]:
         raise BadInput(f"{_called(encoder)} says it can do {_joined(sorted(needs))}, and has no {_joined(missing)}")
     return encoder
+
+
+def geometry(
+    encoder: Encoder,
+    image_size: int | None = None,
+    *,
+    keep_aspect: bool = False,
+    crop: int | None = None,
+    pad: bool = False,
+) -> Geometry:
+    """Inputs of whole patches of that encoder, at its own size if no other is given; raises BadInput."""
+    side, multiple = image_size or encoder.image_size, encoder.patch_size
+    if crop is not None and not (multiple <= crop <= side and crop % multiple == 0):
+        raise BadInput(f"crop={crop}: give a multiple of {multiple} pixels that is no larger than image_size={side}")
+    if pad and (keep_aspect or crop is not None):
+        raise BadInput("a picture that is padded to a square is neither cropped nor of another shape: choose one")
+    return Geometry(side, keep_aspect, multiple, crop, pad)
 
 
 def _called(encoder: Encoder) -> str:

@@ -1,13 +1,21 @@
-"""What towers refuse to look at, each in a sentence."""
+"""What a model takes: where its inputs must lie, and what towers refuse to look at, each in a sentence."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from blemish.errors import BadInput
 from blemish.types import Attention, Between
+
+
+def device_of(model: object) -> torch.device:
+    """Where a model's first tensor lies; whatever holds none computes on the processor."""
+    tensors = chain(model.parameters(), model.buffers()) if isinstance(model, nn.Module) else iter(())
+    return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
 
 def check_images(images: Tensor, multiple: int) -> None:

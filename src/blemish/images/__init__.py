@@ -2,7 +2,7 @@
 
 from blemish.images.arrays import rgb
 from blemish.images.finding import find
-from blemish.images.framing import Region, crop, frame, geometry, input_size, matching_regions, place, visible
+from blemish.images.framing import Region, crop, frame, input_size, matching_regions, place, visible
 from blemish.images.headers import Header, read_header
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
@@ -24,7 +24,6 @@ __all__ = [
     "fill",
     "find",
     "frame",
-    "geometry",
     "input_size",
     "keyed_batches",
     "matching_regions",

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from blemish.errors import BadImage, BadInput
 from blemish.images.masks import fill
 from blemish.images.reading import resize
-from blemish.types import Encoder, Geometry
+from blemish.types import Geometry
 
 
 class Region(NamedTuple):
@@ -79,23 +79,6 @@ def _refuse_misfit(path: str | Path, size: tuple[int, ...], region: Region | Non
         raise BadImage(f"{of}: the mask is {mask.shape[1]} x {mask.shape[0]}: draw the mask on a picture of this size")
     if mask is not None and not (mask if region is None else crop(mask, region)).any():
         raise BadImage(f"{of}: the mask leaves nothing to inspect: paint white what to inspect inside the region")
-
-
-def geometry(
-    encoder: Encoder,
-    image_size: int | None = None,
-    *,
-    keep_aspect: bool = False,
-    crop: int | None = None,
-    pad: bool = False,
-) -> Geometry:
-    """Inputs of whole patches of that encoder, at its own size if no other is given; raises BadInput."""
-    side, multiple = image_size or encoder.image_size, encoder.patch_size
-    if crop is not None and not (multiple <= crop <= side and crop % multiple == 0):
-        raise BadInput(f"crop={crop}: give a multiple of {multiple} pixels that is no larger than image_size={side}")
-    if pad and (keep_aspect or crop is not None):
-        raise BadInput("a picture that is padded to a square is neither cropped nor of another shape: choose one")
-    return Geometry(side, keep_aspect, multiple, crop, pad)
 
 
 class Placement(NamedTuple):

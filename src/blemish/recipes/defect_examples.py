@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from blemish.blocks.coreset import coreset
 from blemish.blocks.exemplars import margin, patch_descriptors
 from blemish.data.masks import read_ground_truth
-from blemish.devices import device_of
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage
 from blemish.images import crop, cut
 from blemish.inspection import Prepared, View, predict

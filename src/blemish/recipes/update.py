@@ -22,8 +22,8 @@ import torch
 from torch import Tensor, nn
 
 from blemish import catalog, encoders
-from blemish.devices import device_of
 from blemish.encoders.checkpoints.names import is_published
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
 from blemish.fitting import ShowProgress, extract_all, good_parts, keep_readable, no_progress, require_learner
