@@ -15,7 +15,8 @@ demo: .venv/installed
 	@echo "2. The same ten, after sixteen good gears:"
 	$(BIN)/blemish inspect demo/parts/new --product "steel gear" --normal demo/parts/good \
 		--encoder $(ENCODER) --out demo/report --report demo/report.html
-	@echo "Open demo/report.html in a browser: every picture under its heat map, and a threshold to drag."
+	@echo "Open demo/report.html in a browser: every picture under its heat map, and a threshold to drag,"
+	@echo "which starts where the good gears suggest. That is no calibration: see docs/recipes.md."
 	@echo "The heat maps alone: demo/report/overlays, and from words alone demo/words/overlays."
 
 picture: demo

@@ -130,6 +130,24 @@ def require_learner(method: str) -> None:
         )
 
 
+def make_detector(
+    method: str,
+    encoder: str | Encoder,
+    *,
+    product: str = "object",
+    good: bool,
+    arguments: Mapping[str, Any] | None = None,
+) -> Detector:
+    """A detector by name that knows no part yet; raises BadInput where it needs `good` ones and there are none."""
+    require_learner(method)
+    card = catalog.card(method)
+    words = {"product": product} if "product" in card.words else {}
+    detector = catalog.detector(method, encoder, words | dict(arguments or {}))
+    if not good and card.normal == "required":
+        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    return detector
+
+
 def fit_detector(
     method: str,
     encoder: str | Encoder,
@@ -143,12 +161,7 @@ def fit_detector(
     unreadable: list[Unreadable] | None = None,
 ) -> Detector:
     """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
-    require_learner(method)
-    card = catalog.card(method)
-    words = {"product": product} if "product" in card.words else {}
-    detector = catalog.detector(method, encoder, words | dict(arguments or {}))
-    if not good and card.normal == "required":
-        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    detector = make_detector(method, encoder, product=product, good=bool(good), arguments=arguments)
     if good:
         advance = watch("learning from good parts", len(good))
         batches = good_parts(

@@ -112,7 +112,7 @@ def test_a_recipe_is_calibrated_by_what_taught_it(parts: Path) -> None:
     told = json.loads(result.stdout)
     assert (told["calibration"]["scheme"], told["calibration"]["fold"]) == ("cross", 1)
     assert told["false_rejects"]["average"] == pytest.approx(1 / 5)
-    assert told["statement"][0].startswith("On average over calibrations like this one, at most 20 %")
+    assert told["statement"][0].startswith("On average over thresholds set like this one, at most 20 %")
     status, found = judged(parts, "taught", "one")
     assert (status, {verdict for _, verdict in found.values()}) == (0, {"accept"})
     told = json.loads(calibrate(parts, "--escape", 0.3, "--json").stdout)

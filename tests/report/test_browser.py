@@ -264,6 +264,15 @@ def test_an_unlabelled_run_is_decided_by_its_calibration(browser: Browser, folde
     assert text(browser, "escapes") == "1 of 2"
 
 
+def test_a_page_starts_where_good_parts_suggest_and_says_so(browser: Browser, folder: Path) -> None:
+    about = About("plate", suggested={"good": [0.1, 0.2, 0.3], "accept": 0.4, "reject": 0.4})
+    rows = written(folder / "suggested.html", [(result(number), "") for number in range(6)], about)
+    browser.open(folder / "suggested.html")
+    assert browser.run(COUNTS) == verdicts([row.score for row in rows], 0.4, 0.4)
+    assert "where 3 different good parts suggest" in text(browser, "origin")
+    assert "Not calibrated" in text(browser, "origin")
+
+
 def test_a_run_without_labels_says_what_is_not_known(browser: Browser, folder: Path) -> None:
     written(folder / "bare.html", [(result(number), "") for number in range(6)])
     browser.open(folder / "bare.html")

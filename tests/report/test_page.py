@@ -187,6 +187,9 @@ def test_the_thresholds_start_where_it_is_said() -> None:
     bad, good = [False, False, True, True, True], [True, True, False, False, False]
     assert start(scores, bad, good, None) == (0.3, 0.3, "f1")
     assert start(scores, bad, good, {"accept": 0.25, "reject": "inf"}) == (0.25, "inf", "calibration")
+    suggested = {"accept": 0.35, "reject": 0.35}
+    assert start(scores, bad, good, None, suggested) == (0.35, 0.35, "suggestion")
+    assert start(scores, bad, good, {"accept": 0.25, "reject": "inf"}, suggested).origin == "calibration"
     nobody = [False] * 5
     far = start(scores, nobody, nobody, None)
     assert far.origin == "spread"

@@ -31,6 +31,15 @@ def test_without_a_calibration_nothing_is_decided() -> None:
     assert (found.verdict, found.regions, found.types, found.as_json()) == ("", (), (), {})
 
 
+def test_a_suggestion_is_no_verdict() -> None:
+    hint = calibration(0.9, 0.9)
+    high, low = (decide(result(score), None, suggested=hint) for score in (0.9, 0.8))
+    assert high.as_json() == {"suggested": {"verdict": "reject", "threshold": 0.9}}
+    assert low.as_json() == {"suggested": {"verdict": "accept", "threshold": 0.9}}
+    assert high.verdict == low.verdict == ""
+    assert decide(result(1.0, typed=False), calibration(0.4, 2.0), suggested=hint).as_json()["verdict"] == "review"
+
+
 def test_a_region_has_the_type_where_it_is_worst() -> None:
     found = decide(result(1.0), calibration(0.4, 0.9), types=("dent", "scratch"), scale=0.5)
     assert found.verdict == "reject"

@@ -32,7 +32,7 @@ class Bound(NamedTuple):
     cases: int
     total: int
     highest: float | None  # at most that, with the goal's confidence; None: nothing can be said
-    average: float | None = None  # at most that on average over calibrations like this one
+    average: float | None = None  # at most that on average over thresholds set like this one
 
 
 def false_rejects(calibration: Calibration) -> Bound:
@@ -140,7 +140,7 @@ def _about_good(calibration: Calibration) -> str:
         return f"At most {at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
     if promise.average is not None:
         return (
-            f"On average over calibrations like this one, at most {at_most(promise.average)} of good parts are "
+            f"On average over thresholds set like this one, at most {at_most(promise.average)} of good parts are "
             f"rejected, {like} and learning more good parts raises no score."
         )
     return f"{promise.cases} of the {total} good parts shown are rejected; of later ones nothing can be promised."

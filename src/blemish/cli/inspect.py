@@ -10,7 +10,7 @@ import click
 
 from blemish.cli.console import show_progress
 from blemish.cli.options import DetectorOptions, add_detector_options, leave, page_option, print_page
-from blemish.cli.outcome import note_of, page_of, print_drift, print_line, print_worst
+from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
 from blemish.cli.plans import plan_by_method, plan_by_recipe
 
 if TYPE_CHECKING:
@@ -52,7 +52,8 @@ def inspect(
 ) -> None:
     """Score pictures and show where they are anomalous.
 
-    IMAGES are files, folders or globs. Without --normal the words alone decide; with it, good parts are learned first.
+    IMAGES are files, folders or globs. Without --normal the words alone rank them; with it, good parts are learned
+    first, and suggest a threshold, which is no calibration and changes no exit status.
     With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict and the defect regions, and
     an alarm when the scores are no longer those it was calibrated with. The folder --out gets a line a picture in
     results.jsonl, its heat map, and a summary.json.
@@ -82,7 +83,7 @@ def inspect(
         print_page(page)
     if record.drift and record.drift.alarm:
         print_drift(record.drift)
-    leave(record.unreadable, record.tally.inspected, note_of(plan), record.tally.verdicts)
+    leave(record.unreadable, record.tally.inspected, note_of(record, plan), record.tally.verdicts)
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:
@@ -92,8 +93,12 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
     with ExitStack() as stack:
         watch = stack.enter_context(show_progress())
         report = stack.enter_context(page_of(record, plan, page)) if page else None
-        detector = plan.make(watch, record.unreadable)
-        decide = decision(plan.recipe.calibration if plan.recipe else None, detector, scale=plan.settings.get("scale"))
+        detector, suggested = plan.make(watch, record.unreadable, suggest=not record.resumed)
+        record.suggested = suggested or record.suggested
+        if report:
+            report.about = about_of(record, plan)
+        calibration, scale = plan.recipe.calibration if plan.recipe else None, plan.settings.get("scale")
+        decide = decision(calibration, detector, suggested=record.suggested, scale=scale)
         todo = record.todo(paths)
         advance = watch("inspecting", len(todo))
         sinks: list[Sink] = [stack.enter_context(record), *([report] if report else [])]

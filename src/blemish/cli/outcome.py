@@ -12,7 +12,7 @@ from blemish.cli.console import print_table, say
 
 if TYPE_CHECKING:
     from blemish.metrics.drift import Drift
-    from blemish.report import Writer
+    from blemish.report import About, Writer
     from blemish.runs.plan import InspectionRun
     from blemish.runs.record import RunWriter
 
@@ -26,10 +26,13 @@ def print_worst(record: RunWriter, plan: InspectionRun) -> None:
     """The worst pictures, how many got each verdict, the time they took, and where everything lies."""
     worst = sorted(record.tally.worst, reverse=True)
     title = f"picture, worst first ({len(worst)} of {record.tally.inspected})"
-    if calibration := plan.recipe and plan.recipe.calibration:
+    tally, decides = record.tally, plan.recipe and plan.recipe.calibration
+    if calibration := decides or record.suggested:
         judged = [(f"{score:.4g}", calibration.verdict(score), path) for score, path in worst]
-        print_table(("score", "verdict", title), judged)
-        say("\n" + ", ".join(f"{record.tally.verdicts[name]} {name}" for name in ("accept", "review", "reject")))
+        print_table(("score", "verdict" if decides else "suggested", title), judged)
+        counts = tally.verdicts if decides else tally.suggested
+        names = ("accept", "review", "reject") if decides else ("accept", "reject")
+        say("\n" + ", ".join(f"{counts[name]} {name}" for name in names) + ("" if decides else ", as suggested"))
     else:
         print_table(("score", title), [(f"{score:.4g}", path) for score, path in worst])
     if shares := record.tally.percentiles():
@@ -50,32 +53,45 @@ def print_drift(drift: Drift) -> None:
     )
 
 
-def note_of(plan: InspectionRun) -> str:
+def note_of(record: RunWriter, plan: InspectionRun) -> str:
     """What there is to say of its encoder, and of scores without verdicts."""
     from blemish import encoders
 
-    return "; ".join(filter(None, (encoders.note(plan.encoder), _worth(plan))))
+    return "; ".join(filter(None, (encoders.note(plan.encoder), _worth(record, plan))))
 
 
 @contextmanager
 def page_of(record: RunWriter, plan: InspectionRun, path: Path) -> Iterator[Writer]:
     """The page that a run writes while it goes on."""
-    from blemish.report.runs import about_run, identity, page
+    from blemish.report.runs import page
 
-    recipe = identity(plan.recipe) if plan.recipe else None
-    about = about_run(record.settings, recipe, note_of(plan))
-    good = map(Path, record.settings["normal"])
-    with page(path, about, good=good, view=plan.view, earlier=record.folder if record.resumed else None) as writer:
+    good, earlier = map(Path, record.settings["normal"]), record.folder if record.resumed else None
+    with page(path, about_of(record, plan), good=good, view=plan.view, earlier=earlier) as writer:
         yield writer
 
 
-def _worth(plan: InspectionRun) -> str:
+def about_of(record: RunWriter, plan: InspectionRun) -> About:
+    """What the page says of the run."""
+    from blemish.report.runs import about_run, identity
+
+    recipe = identity(plan.recipe) if plan.recipe else None
+    return about_run(record.settings, recipe, suggested=record.suggested, note=note_of(record, plan))
+
+
+def _worth(record: RunWriter, plan: InspectionRun) -> str:
     """What scores without verdicts are worth."""
+    from blemish.recipes.suggestion import sentence_of
+
     if plan.recipe:
         lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
         return "" if plan.recipe.calibration else lacks
+    if record.suggested:
+        return sentence_of(record.suggested)
     if plan.settings["normal"]:
-        return ""
+        return (
+            "no threshold can be suggested from a single good part, or from some that all look the same: show others "
+            "by --normal"
+        )
     return (
         "from words alone the scores only rank the pictures, and a good part may score nearly as high as a defective "
         "one: show some good parts by --normal before you decide by them"

@@ -12,8 +12,9 @@ from torch import Tensor
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.blocks.streaming import cover_rows
+from blemish.devices import device_of
 from blemish.recipes.recipe import has_parameters
-from blemish.types import Learner
+from blemish.types import Consolidator, Learner
 
 ORIGIN, RADII, EVICTED = "origin", "radii", "evicted"
 
@@ -126,6 +127,15 @@ def join(lots: Sequence[Groups]) -> Groups:
 
 def _join(groups: Sequence[TrackedRows]) -> TrackedRows:
     return TrackedRows(concatenate([group.tensors for group in groups]), torch.cat([group.origin for group in groups]))
+
+
+def consolidate(learner: Learner, lots: Sequence[Groups]) -> Groups:
+    """Of all rows that were extracted, in their order, those that the learner remembers."""
+    new = join(lots)
+    if not isinstance(learner, Consolidator):
+        return new
+    here = device_of(learner)
+    return select(new, [learner.consolidate(group.tensors[0].to(here)).cpu() for group in new])
 
 
 def select(groups: Groups, numbers: Sequence[Tensor]) -> Groups:

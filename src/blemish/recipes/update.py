@@ -23,7 +23,6 @@ from torch import Tensor, nn
 
 from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
-from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
 from blemish.fitting import ShowProgress, extract_all, good_parts, keep_readable, no_progress, require_learner
@@ -46,7 +45,7 @@ from blemish.recipes.recipe import (
     stamp,
     state_of,
 )
-from blemish.types import GOOD, Batch, Consolidator, Detector, Encoder, Learner
+from blemish.types import GOOD, Batch, Detector, Encoder, Learner
 
 BUDGET = 512.0
 """MiB of rows that teaching lets a recipe grow to unless another budget is stated."""
@@ -233,10 +232,7 @@ def _teach(
         contrast += defect_examples.contrast(encoder, looked_at, [numbers[at] for at in drawn])
     if not lots:
         raise BadInput("there is nothing new to teach: no picture can be read that the recipe does not know")
-    new = provenance.join(lots)
-    if isinstance(learner, Consolidator):
-        here = device_of(learner)
-        new = provenance.select(new, [learner.consolidate(group.tensors[0].to(here)).cpu() for group in new])
+    new = provenance.consolidate(learner, lots)
     limit = int(min(budget * 2**20, 1 << 62))
     memory = provenance.shrink(provenance.append(before, new), before, learner, limit)
     provenance.set_memory(learner, memory.groups)

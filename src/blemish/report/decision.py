@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from blemish.metrics.image import f1_threshold
 
-Origin = Literal["calibration", "f1", "spread"]
+Origin = Literal["calibration", "suggestion", "f1", "spread"]
 
 
 class Start(NamedTuple):
@@ -21,13 +21,23 @@ class Start(NamedTuple):
     origin: Origin
 
 
-def start(scores: ArrayLike, defects: ArrayLike, goods: ArrayLike, calibration: Mapping[str, Any] | None) -> Start:
-    """The calibration's thresholds; else the greatest F1 of labelled pictures; else three spreads above the middle.
+def start(
+    scores: ArrayLike,
+    defects: ArrayLike,
+    goods: ArrayLike,
+    calibration: Mapping[str, Any] | None,
+    suggested: Mapping[str, Any] | None = None,
+) -> Start:
+    """The calibration's thresholds, or those that good parts suggest.
+
+    Without either the greatest F1 of labelled pictures; without labels three spreads above the middle.
 
     scores (N,), defects and goods bool (N,): what is labelled so.
     """
     if calibration is not None:
         return Start(calibration["accept"], calibration["reject"], "calibration")
+    if suggested is not None:
+        return Start(suggested["accept"], suggested["reject"], "suggestion")
     values, bad, good = np.asarray(scores, dtype=np.float64), np.asarray(defects, bool), np.asarray(goods, bool)
     if bad.any() and good.any():
         labelled = bad | good

@@ -22,6 +22,7 @@ class About:
     taught: Sequence[Mapping[str, str]] = ()  # {"name", "kind", and of a recipe "id"}
     recipe: Mapping[str, Any] | None = None  # {"hash", "parent", "created", ...}: identifies what decided
     calibration: Mapping[str, Any] | None = None  # `Calibration.as_json()` of the recipe
+    suggested: Mapping[str, Any] | None = None  # likewise, of thresholds that good parts alone suggest
     note: str = ""  # what a reader must know before believing a number
 
 

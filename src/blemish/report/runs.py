@@ -10,13 +10,15 @@ from typing import Any
 
 from PIL import Image
 
-from blemish.errors import BadData, BadImage, BadInput
+from blemish.calibration.thresholds import Calibration
+from blemish.errors import BadData, BadImage, BadInput, BadRecipe
 from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.files import json_lines
 from blemish.fitting import ShowProgress, no_progress
 from blemish.images import decode, read
 from blemish.inspection import WHOLE, Unreadable, View
 from blemish.recipes.recipe import Recipe
+from blemish.recipes.suggestion import sentence_of
 from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.similar_parts import GoodParts, read_good_parts
@@ -78,7 +80,7 @@ def about_recipe(recipe: Recipe, note: str = "") -> About:
     """A recipe that is measured."""
     view, encoders = recipe.view, ", ".join(each.name for each in recipe.encoders.values())
     settings = {"product": recipe.product, "method": recipe.method, "encoder": encoders}
-    return about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note)
+    return about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note=note)
 
 
 def page_of(
@@ -89,10 +91,11 @@ def page_of(
     Pictures are read where they were inspected; of one that has gone, the heat map is shown alone. Raises BadData for
     a folder without a run, and BadInput for a recipe that is not the run's.
     """
-    settings = _settings(folder)
+    settings, suggested = _run(folder)
     if recipe and recipe["hash"] != settings.get("recipe"):
         raise BadInput(f"{folder} was not made by this recipe: name the one that it was made by, or none")
-    with GoodParts() as goods, Writer(path, about_run(settings, recipe), goods=goods) as writer:
+    about = about_run(settings, recipe, suggested=suggested, note=sentence_of(suggested) if suggested else "")
+    with GoodParts() as goods, Writer(path, about, goods=goods) as writer:
         read_good_parts(goods, map(Path, settings.get("normal") or ()))
         shown = _put_lines(writer, folder, settings.get("white"), watch)
         for line in json_lines(folder / "unreadable.jsonl", {"path", "error"}):
@@ -101,15 +104,23 @@ def page_of(
     return shown
 
 
-def _settings(folder: Path) -> dict[str, Any]:
+def _run(folder: Path) -> tuple[dict[str, Any], Calibration | None]:
+    """Its settings, and the threshold that was suggested in it."""
     try:
-        settings: dict[str, Any] = json.loads((folder / "run.json").read_text(encoding="utf-8"))["settings"]
-        return {"method": settings["method"], **settings}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        suggested = Calibration.from_json(run["suggested"]) if run.get("suggested") else None
+        return {"method": run["settings"]["method"], **run["settings"]}, suggested
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadRecipe) as error:
         raise BadData(f"{folder} holds no run: name the folder that `blemish inspect --out` wrote") from error
 
 
-def about_run(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None = None, note: str = "") -> About:
+def about_run(
+    settings: Mapping[str, Any],
+    recipe: Mapping[str, Any] | None = None,
+    *,
+    suggested: Calibration | None = None,
+    note: str = "",
+) -> About:
     """What a run's settings, and its recipe's `identity` if there is one, say of it."""
     known = recipe or ({"hash": settings["recipe"]} if settings.get("recipe") else {})
     named = {key: value for key, value in known.items() if key not in ("taught", "calibration")}
@@ -122,6 +133,7 @@ def about_run(settings: Mapping[str, Any], recipe: Mapping[str, Any] | None = No
         taught=known.get("taught") or good,
         recipe=named or None,
         calibration=known.get("calibration"),
+        suggested=suggested.as_json() if suggested else None,
         note=note,
     )
 

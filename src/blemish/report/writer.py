@@ -151,14 +151,14 @@ class Writer:
             yield from _good_blocks(self.goods, set(self._nearest) - {-1}, {self._nearest[number] for number in kept})
 
     def _summary(self, measures: Mapping[str, Any] | None, curves: Curves | None) -> dict[str, Any]:
-        kinds = np.frombuffer(bytes(self._kinds), np.uint8)
+        kinds, about = np.frombuffer(bytes(self._kinds), np.uint8), self.about
         return {
-            **asdict(self.about),
-            "settings": html.readable(self.about.settings),
+            **asdict(about),
+            "settings": html.readable(about.settings),
             "version": __version__,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "count": len(self._scores),
-            "start": start(self._scores, kinds == 2, kinds == 1, self.about.calibration)._asdict(),
+            "start": start(self._scores, kinds == 2, kinds == 1, about.calibration, about.suggested)._asdict(),
             "scale": _scale(self._middles, self._peaks),
             "colours": (colours(torch.linspace(0, 1, SHADES)[None])[:, 0].T * 255).round().int().tolist(),
             "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple, Protocol
 from torch import Tensor
 
 from blemish.blocks.defect_regions import DefectRegion, regions
-from blemish.calibration.thresholds import Calibration
+from blemish.calibration.thresholds import Calibration, Verdict
 from blemish.inspection import Inspected, Unreadable
 from blemish.types import Detector, Sample
 
@@ -26,6 +26,13 @@ class TypedRegion(NamedTuple):
     type: str | None
 
 
+class Suggested(NamedTuple):
+    """A verdict that nobody has calibrated."""
+
+    verdict: Verdict
+    threshold: float
+
+
 @dataclass(frozen=True, slots=True)
 class Decided:
     """A picture's prediction and what follows from it; what nobody decides is empty."""
@@ -34,9 +41,12 @@ class Decided:
     verdict: str = ""  # by a calibration
     regions: tuple[TypedRegion, ...] = ()  # worst first
     types: tuple[str, ...] = ()  # of the defects, each once, the worst region's first
+    suggested: Suggested | None = None  # by good parts alone
 
     def as_json(self) -> dict[str, Any]:
         """What a line of results says beside the score."""
+        if self.suggested:
+            return {"suggested": self.suggested._asdict()}
         if not self.verdict:
             return {}
         return {"verdict": self.verdict, "regions": [each.region.as_json(each.type) for each in self.regions]}
@@ -53,11 +63,20 @@ class Sink(Protocol):
 
 
 def decide(
-    result: Inspected, calibration: Calibration | None, *, types: Sequence[str] = (), scale: float | None = None
+    result: Inspected,
+    calibration: Calibration | None,
+    *,
+    suggested: Calibration | None = None,
+    types: Sequence[str] = (),
+    scale: float | None = None,
 ) -> Decided:
-    """By a calibration; `types` are the detector's, and `scale` is millimetres a pixel, for areas."""
+    """By a calibration, or where there is none, only as one suggests that good parts alone gave.
+
+    `types` are the detector's, and `scale` is millimetres a pixel, for areas.
+    """
     if calibration is None:
-        return Decided(result, types=_likeliest(result, types))
+        hint = Suggested(suggested.verdict(result.score), suggested.reject) if suggested else None
+        return Decided(result, types=_likeliest(result, types), suggested=hint)
     threshold = calibration.pixel
     found = [] if threshold is None else regions(result.anomaly_map, threshold, scale=scale)
     typed = tuple(TypedRegion(each, _type(result.type_map, result.anomaly_map, each, types)) for each in found)
@@ -66,9 +85,16 @@ def decide(
     return Decided(result, verdict, typed, named or (_likeliest(result, types) if verdict != "accept" else ()))
 
 
-def decision(calibration: Calibration | None, detector: Detector, *, scale: float | None = None) -> Decide:
-    """`decide` by that calibration, with the names of the detector's types."""
-    return partial(decide, calibration=calibration, types=tuple(getattr(detector, "types", ())), scale=scale)
+def decision(
+    calibration: Calibration | None,
+    detector: Detector,
+    *,
+    suggested: Calibration | None = None,
+    scale: float | None = None,
+) -> Decide:
+    """`decide` by these, with the names of the detector's types."""
+    types = tuple(getattr(detector, "types", ()))
+    return partial(decide, calibration=calibration, suggested=suggested, types=types, scale=scale)
 
 
 def _likeliest(result: Inspected, types: Sequence[str]) -> tuple[str, ...]:

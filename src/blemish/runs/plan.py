@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 
-from blemish.fitting import ShowProgress, fit_detector
+from blemish.calibration.thresholds import Calibration
+from blemish.fitting import ShowProgress, fit_detector, make_detector
 from blemish.inspection import Unreadable, View
 from blemish.metrics.drift import Drift
 from blemish.recipes import recipe as recipes
 from blemish.recipes.recipe import Recipe
-from blemish.types import Detector, Encoder
+from blemish.recipes.suggestion import fit_and_suggest
+from blemish.recipes.update import Reading
+from blemish.types import Detector, Encoder, Learner
 
-MakeDetector = Callable[[ShowProgress, list[Unreadable]], Detector]
-"""Makes the detector; good parts that cannot be read are added to the list."""
+
+class Made(NamedTuple):
+    """The detector of a run."""
+
+    detector: Detector
+    suggested: Calibration | None = None  # the threshold that its good parts suggest
+
+
+class MakeDetector(Protocol):
+    """Makes the detector; good parts that cannot be read are added to the list."""
+
+    def __call__(self, watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> Made:
+        """suggest: whether a threshold is wanted, which takes longer."""
 
 
 class InspectionRun(NamedTuple):
@@ -51,17 +65,23 @@ def by_method(
     """A method that learns from good parts first, if there are any."""
     settings = _settings(method, arguments, encoder, precision, product, view)
 
-    def make(watch: ShowProgress, unreadable: list[Unreadable]) -> Detector:
-        return fit_detector(
-            method,
-            encoder,
-            product=product,
-            good=good,
-            arguments=arguments,
-            view=view,
-            batch_size=batch_size,
-            watch=watch,
-            unreadable=unreadable,
+    def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> Made:
+        if good and suggest:
+            detector = make_detector(method, encoder, product=product, good=True, arguments=arguments)
+            reading = Reading(batch_size, watch, unreadable)
+            return Made(detector, fit_and_suggest(cast(Learner, detector), good, view=view, reading=reading))
+        return Made(
+            fit_detector(
+                method,
+                encoder,
+                product=product,
+                good=good,
+                arguments=arguments,
+                view=view,
+                batch_size=batch_size,
+                watch=watch,
+                unreadable=unreadable,
+            )
         )
 
     return InspectionRun(settings | {"normal": [str(path) for path in good], "mask": mask}, view, encoder, make)
@@ -76,7 +96,11 @@ def by_recipe(
     seer, product = found[recipes.ENCODER], recipe.product
     settings = _settings(recipe.method, recipe.arguments, seer, recipe.precision, product, recipe.view)
     settings |= {"normal": [], "mask": None, "recipe": recipe.hash, "scale": scale}
-    return InspectionRun(settings, recipe.view, seer, lambda watch, unreadable: recipes.detector(recipe, found), recipe)
+
+    def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> Made:
+        return Made(recipes.detector(recipe, found))
+
+    return InspectionRun(settings, recipe.view, seer, make, recipe)
 
 
 def _settings(

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish.errors import BadData, BadInput, CannotWrite
+from blemish.calibration.thresholds import Calibration
+from blemish.errors import BadData, BadInput, BadRecipe, CannotWrite
 from blemish.files import JsonLines, as_name, guard_write, json_lines, place_of, write_json
 from blemish.images import Source, overlay, resize, save_picture, source_of
 from blemish.inspection import Inspected, Unreadable
@@ -26,6 +27,7 @@ from blemish.metrics.drift import Drift
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles
 from blemish.notices import gather
+from blemish.recipes.suggestion import as_summary
 from blemish.runs.decision import Decided
 from blemish.types import Sample
 
@@ -44,6 +46,7 @@ class Tally:
     def __init__(self) -> None:
         self.inspected = 0
         self.verdicts: Counter[str] = Counter()
+        self.suggested: Counter[str] = Counter()  # verdicts that are none
         self.worst: list[tuple[float, str]] = []  # a heap: the highest scores and their pictures
         self.seconds = array("d")  # a picture, reading included
 
@@ -52,6 +55,7 @@ class Tally:
         seconds, score, path = sum(line["seconds"].values()), float(line["score"]), str(line["path"])
         self.inspected += 1
         self.verdicts.update([line["verdict"]] if "verdict" in line else [])
+        self.suggested.update([line["suggested"]["verdict"]] if "suggested" in line else [])
         self.seconds.append(seconds)
         heapq.heappush(self.worst, (score, path))
         if len(self.worst) > WORST:
@@ -116,6 +120,7 @@ class RunWriter:
         self.tally = Tally()
         self.unreadable: list[Unreadable] = []
         self.resumed = False
+        self.suggested: Calibration | None = None  # to be set before the first picture, but in a run that is resumed
         self._done: set[str] = set()
         self._from = os.getcwd()  # where the settings' paths begin
         self._scale: tuple[float, float] | None = None
@@ -175,6 +180,7 @@ class RunWriter:
             "inspected": self.tally.inspected,
             "unreadable": len(self.unreadable),
             "verdicts": dict(self.tally.verdicts),
+            "suggested": self.suggested and as_summary(self.suggested, self.tally.suggested),
             "seconds_percentiles": times,
             "notes": self.notices.lines(),
             "drift": drift,
@@ -221,7 +227,8 @@ class RunWriter:
             self.drift.add(line["score"])
 
     def _save_settings(self) -> None:
-        made = {"settings": self.settings, "colour_scale": self._scale, "folder": self._from}
+        suggested = self.suggested and self.suggested.as_json()
+        made = {"settings": self.settings, "colour_scale": self._scale, "folder": self._from, "suggested": suggested}
         write_json(self.folder / "run.json", made)
 
     def _continue(self, resume: bool) -> None:
@@ -232,7 +239,8 @@ class RunWriter:
             before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             settings, scale = before["settings"], before["colour_scale"]
             changed = [key for key in self.settings if self._differs(key, settings, before.get("folder", ""))]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            self.suggested = Calibration.from_json(before["suggested"]) if before.get("suggested") else None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, BadRecipe) as error:
             raise BadData(f"{self.folder / 'run.json'} is damaged: name another --out") from error
         if changed:
             raise BadInput(

@@ -117,6 +117,8 @@ function decided() {
 
 const ORIGINS = {
   calibration: () => `Thresholds of recipe ${String(run.recipe?.hash ?? "").slice(0, 12) || "(no hash)"}.`,
+  suggestion: () =>
+    `Not calibrated. The threshold starts where ${grouped(run.suggested.good.length)} different good parts suggest, just above the highest of them.`,
   f1: () =>
     "Not calibrated. The threshold starts where F1 is greatest on these very pictures, so both rates flatter: calibrate a recipe on other parts.",
   spread: () =>
