@@ -14,6 +14,7 @@ from tests.support.training import TRAINED
 from blemish import catalog
 from blemish.cli import train as commands
 from blemish.cli.main import main
+from blemish.files import alone_at, alone_in
 from blemish.recipes.recipe import load
 from blemish.types import GOOD
 
@@ -178,3 +179,128 @@ def test_the_checkpoint_says_what_it_was_made_of(root: Path, tmp_path: Path) -> 
     stated = json.loads((tmp_path / "a.blemish.training/made-of.json").read_text(encoding="utf-8"))
     assert stated["method"] == "supersimplenet"
     assert stated["steps"] == 2
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, root: Path) -> Path:
+    """MVTec's layout with defects in the training split too, their masks where those of the test split are."""
+    for at in range(4):
+        spot = (10 + 6 * at, 40 - 6 * at)
+        part(root / "train/crack" / f"{at}.png", 300 + at, spot=spot)
+        mask(root / "ground_truth/crack" / f"{at}_mask.png", spot)
+    return root
+
+
+def test_masks_of_a_training_split_are_found_beside_those_of_the_test_split(labelled: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.blemish"
+    result = passed("train", *QUICK, labelled, "--steps", "1", "--out", out)
+    assert "learning from 6 good parts and 4 with defects" in result.stderr
+    assert "no mask" not in result.stderr
+    assert "fits no picture" not in result.stderr
+    assert load(out).arguments["supervised"] is True
+
+
+def test_a_mask_of_a_test_picture_is_not_taken_for_one_of_a_training_picture(labelled: Path, tmp_path: Path) -> None:
+    part(labelled / "test/crack/0.png", 400, spot=(20, 20))
+    result = passed("train", *QUICK, labelled, "--steps", "1", "--out", tmp_path / "a.blemish")
+    assert "learning from 6 good parts and 3 with defects" in result.stderr
+    assert "not learned from: 1 defects that have no mask" in result.stderr
+    mask(labelled / "train/ground_truth/crack/0_mask.png", (10, 40))
+    result = passed("train", *QUICK, labelled, "--steps", "1", "--out", tmp_path / "b.blemish")
+    assert "learning from 6 good parts and 4 with defects" in result.stderr
+
+
+def test_a_mask_of_another_size_is_refused_by_name_before_training(labelled: Path, tmp_path: Path) -> None:
+    mask(labelled / "ground_truth/crack/2_mask.png", (4, 4), side=32)
+    result = run("train", *QUICK, labelled, "--steps", "1", "--out", tmp_path / "a.blemish")
+    assert result.exit_code == 1
+    assert "2_mask.png is no mask for" in result.stderr
+    assert "step 1" not in result.stderr
+
+
+AUXILIARY = ("anomaly-clip", *SMALL)
+
+
+def test_what_is_trained_on_other_products_learns_from_their_test_splits_when_told(root: Path, tmp_path: Path) -> None:
+    out = tmp_path / "a.blemish"
+    result = run("train", *AUXILIARY, root, "--steps", "1", "--out", out)
+    assert result.exit_code == 1
+    assert "give some with masks, by --split test, or --augment drawn" in result.stderr
+    result = passed("train", *AUXILIARY, root, "--split", "test", "--steps", "1", "--out", out)
+    assert "learning from 6 good parts and 6 with defects" in result.stderr
+    first = load(out)
+    assert first.taught == ()
+    assert [(each.name, each.good, each.defects) for each in first.trained_on] == [("set", 6, 6)]
+    assert "6 good parts, 6 defects" in passed("recipe", "show", out).output
+    result = passed("train", *AUXILIARY, root, "--split", "all", "--steps", "1", "--out", tmp_path / "b.blemish")
+    assert "learning from 12 good parts and 6 with defects" in result.stderr
+    assert load(tmp_path / "b.blemish").trained_on[0].sha256 != first.trained_on[0].sha256
+
+
+def test_what_is_trained_on_its_own_product_never_sees_the_test_split(root: Path, tmp_path: Path) -> None:
+    result = run("train", *QUICK, root, "--split", "test", "--steps", "1", "--out", tmp_path / "a.blemish")
+    assert result.exit_code == 1
+    assert "never on a test split: leave out --split" in result.stderr
+    result = run("train", *AUXILIARY, root, "--normal", "--split", "test", "--out", tmp_path / "a.blemish")
+    assert result.exit_code == 2
+
+
+def test_each_data_set_that_trained_a_recipe_stands_in_it(root: Path, labelled: Path, tmp_path: Path) -> None:
+    good = tmp_path / "more"
+    part(good / "good/0.png", 77)
+    out = tmp_path / "a.blemish"
+    passed("train", *QUICK, labelled, good, "--steps", "1", "--out", out)
+    assert [(each.name, each.good, each.defects) for each in load(out).trained_on] == [("set", 6, 4), ("more", 1, 0)]
+
+
+def test_a_recipe_that_reads_words_is_asked_about_another_product(root: Path, tmp_path: Path) -> None:
+    words = ("april-gan", *SMALL)
+    recipe = tmp_path / "a.blemish"
+    passed("train", *words, root, "--split", "test", "--steps", "2", "--product", "metal cap", "--out", recipe)
+    passed("calibrate", recipe, "--good", root / "test/good", "--out", tmp_path / "c.blemish")
+    before = load(tmp_path / "c.blemish")
+    result = passed("teach", tmp_path / "c.blemish", "--product", "leather")
+    assert "the calibration no longer holds" in result.stderr
+    now = load(tmp_path / "c.blemish")
+    assert now.arguments["product"] == "leather"
+    assert now.parent == before.hash
+    assert now.calibration is None
+    assert now.trained_on == before.trained_on
+    passed("teach", tmp_path / "c.blemish", "--undo")
+    assert load(tmp_path / "c.blemish").hash == before.hash
+    passed("train", *AUXILIARY, root, "--split", "test", "--steps", "1", "--out", tmp_path / "n.blemish")
+    result = run("teach", tmp_path / "n.blemish", "--product", "leather")
+    assert result.exit_code == 1
+    assert "anomaly-clip reads no words for a product" in result.stderr
+
+
+def test_a_device_that_is_not_here_is_refused_in_a_sentence(root: Path, tmp_path: Path) -> None:
+    words = ("--device", "cuda:7", "--out", tmp_path / "a.blemish")
+    for command in (("train", *QUICK, root), ("pretrain", "--work", tmp_path / "w")):
+        result = run(*command, *words)
+        assert result.exit_code == 1
+        assert "there is no device 'cuda:7' here" in result.stderr
+
+
+def test_a_place_that_another_run_writes_or_nobody_can_is_told_before_anything_is_done(
+    root: Path, tmp_path: Path
+) -> None:
+    out, blocked = tmp_path / "a.blemish", tmp_path / "file"
+    blocked.write_bytes(b"")
+    commands_of = {
+        "train": (*QUICK, root, "--steps", "1"),
+        "pretrain": ("--work", tmp_path / "w", "--specimens", "2"),
+        "synth": ("--count", "1"),
+    }
+    for command, words in commands_of.items():
+        with alone_at(out):
+            result = run(command, *words, "--out", out)
+        assert result.exit_code == 1
+        assert "is being written by another run" in result.stderr
+        result = run(command, *words, "--out", blocked / "a.png")
+        assert result.exit_code == 1
+        assert "cannot be written" in result.stderr
+        assert "reading" not in result.stderr
+    with alone_in(tmp_path / "w"):
+        result = run("pretrain", *commands_of["pretrain"], "--out", out)
+    assert "is being written by another run" in result.stderr

@@ -125,6 +125,7 @@ def freeze(
 @click.option(
     "--masks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Of --defect."
 )
+@click.option("--product", metavar="WORDS", help="What it is to inspect from now on, for a method that reads words.")
 @click.option("--forget", multiple=True, metavar="ID", help="A picture to take out, see `recipe show`; repeatable.")
 @click.option("--undo", is_flag=True, help="Put back the exact file that this one was made from.")
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
@@ -137,6 +138,7 @@ def teach(
     good: tuple[str, ...],
     defect: tuple[str, str] | None,
     masks: Path | None,
+    product: str | None,
     forget: tuple[str, ...],
     undo: bool,
     out: Path | None,
@@ -148,7 +150,8 @@ def teach(
     """Teach a recipe more, or take something out, without learning the rest again.
 
     What is shown as a defect raises the score of what resembles it; a mask, NAME.png or NAME_mask.png in --masks, says
-    where it is, or else the recipe's own highest scores do. RECIPE is replaced at once and what it was kept in the
+    where it is, or else the recipe's own highest scores do. --product asks a method that reads words about another
+    product, and keeps what it was trained for. RECIPE is replaced at once and what it was kept in the
     folder RECIPE.history. A calibration no longer holds then and is left out.
 
     --budget bounds the features that are kept of good parts, in MiB: 512, or what they take already if that is more.
@@ -156,8 +159,8 @@ def teach(
     from blemish.recipes import recipe as recipes
     from blemish.recipes import update
 
-    if sum(map(bool, (good, defect, forget, undo))) != 1:
-        raise click.UsageError("say one of --good, --defect, --forget and --undo")
+    if sum(map(bool, (good, defect, product, forget, undo))) != 1:
+        raise click.UsageError("say one of --good, --defect, --product, --forget and --undo")
     if (masks and not defect) or (budget is not None and not good) or (undo and (out or encoder)):
         raise click.UsageError("--masks goes with --defect, --budget with --good, and --undo with nothing else")
     if out and out.exists():
@@ -173,6 +176,8 @@ def teach(
             new = _more_good(old, good, recipe_encoders(old, encoder, device), budget, reading)
         elif defect:
             new = _more_defects(old, *defect, masks, recipe_encoders(old, encoder, device), reading)
+        elif product:
+            new = update.name_product(old, product, encoder=recipe_encoders(old, encoder, device))
         else:
             new = update.forget(old, forget, encoder=encoder)
     recipes.save(new, out or recipe, old=recipe)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from blemish.cli.options import arguments_of
+from blemish.cli.options import arguments_of, device_option, hold
 
 if TYPE_CHECKING:
     from blemish.pretrain.pipeline import Pictures
@@ -36,6 +36,7 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option("--normal", is_flag=True, help="ROOTS are pictures of good parts, or folders of them.")
 @click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
 @click.option("--category", metavar="NAME", help="One object of the data set; all if left out.")
+@click.option("--split", metavar="NAME", default="train", show_default=True, help="Or test, or all: see below.")
 @click.option("--defects", type=click.Choice(["use", "ignore"]), default="use", show_default=True)
 @click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, cutpaste, nsa, drawn, ...")
 @click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights.")
@@ -46,7 +47,7 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the method's paper.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures of an update; by the method's paper.")
 @click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Of products.")
-@click.option("--device", default="auto", show_default=True, metavar="NAME", help="auto, cpu, cuda, cuda:1 or mps.")
+@device_option
 @click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; go on with --resume.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
@@ -57,6 +58,7 @@ def train(
     normal: bool,
     layout: str | None,
     category: str | None,
+    split: str,
     defects: str,
     augment: str | None,
     encoder: str | None,
@@ -74,20 +76,27 @@ def train(
 ) -> None:
     """Train METHOD by gradients on the training split of labelled data sets, and write the recipe of its last weights.
 
-    Test pictures are never looked at. While it trains, everything needed to go on is kept in a folder beside --out.
+    Test pictures are never looked at, unless METHOD is one that is trained on other products than it will inspect: then
+    --split test or all learns from the defects that public data sets have in their test splits. In a plain folder all
+    defects are test pictures; a table with a column split says otherwise. While it trains, everything needed to go on
+    is kept in a folder beside --out.
     """
     from blemish import encoders
+    from blemish.devices import device_of_name
     from blemish.recipes.recipe import save
     from blemish.recipes.train import Training, TrainingSettings, find_examples
 
     if steps and epochs:
         raise click.UsageError("--steps and --epochs say the same thing: give one of them")
+    if normal and split != "train":
+        raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
+    hold(out)
     settings = TrainingSettings(
         product, arguments_of(arguments), defects == "use", augment,
-        steps, epochs, rate, batch_size, precision, device, seed,
+        steps, epochs, rate, batch_size, precision, str(device_of_name(device)), seed,
     )  # fmt: skip
-    samples = find_examples(roots, normal=normal, layout=layout, category=category)
-    training = Training(method, encoder or encoders.DEFAULT, samples, settings, watch=watch)
+    sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split)
+    training = Training(method, encoder or encoders.DEFAULT, sets, settings, watch=watch)
     _say_what_is_learned_from(training)
     folder, until = (
         out.with_name(f"{out.name}.training"),
@@ -126,7 +135,8 @@ def _say_what_is_learned_from(training: Training) -> None:
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the preset.")
 @click.option("--aim", "aims", multiple=True, metavar="NAME=WEIGHT", help="distillation, patches, types, whole, ...")
 @click.option("--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="Of products; by the preset.")
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True)
+@device_option
+@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="How many of that kind.")
 @click.option("--seed", type=int, default=0, show_default=True)
 def pretrain(
     out: Path,
@@ -143,6 +153,7 @@ def pretrain(
     rate: float | None,
     aims: tuple[str, ...],
     precision: str | None,
+    device: str,
     devices: int,
     seed: int,
 ) -> None:
@@ -152,16 +163,24 @@ def pretrain(
     an encoder: `blemish inspect --encoder OUT`. Without --teacher nothing is distilled.
     """
     from blemish import encoders
+    from blemish.devices import device_of_name
+    from blemish.files import alone_in
     from blemish.pretrain import pipeline
     from blemish.pretrain.loop import write
     from blemish.training.fabric import require_fabric
 
     require_fabric()
+    place = device_of_name(device)
+    if devices > 1 and place.index is not None:
+        raise click.UsageError(f"--device {device} is one device: leave out its number, or --devices")
+    hold(out)
+    click.get_current_context().with_resource(alone_in(work))
     usual = pipeline.PRESETS[preset]
     parts = _pairs(good, "--good", "PRODUCT=DIR")
     asked_for = {"specimens": specimens, "side": side, "photos": photos, "seed": seed, "parts": parts}
     pictures = override(usual.pictures, asked_for)
     speed = {"steps": steps, "rate": rate, "precision": precision, "devices": devices, "seed": seed}
+    speed |= {"device": str(place)}
     schedule = override(usual.schedule, speed)
     weights = pipeline.weights_of(_pairs(aims, "--aim", "NAME=WEIGHT"))
     asked = [encoders.load(name, precision="float32") for name in teachers]
@@ -190,15 +209,17 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
     """Draw a contact sheet of specimens: good, flawed, and the flaw outlined; their names are printed."""
     import torch
 
+    from blemish.files import guard_write
     from blemish.images import save_picture
     from blemish.synth.drawn.sheets import sheet
     from blemish.synth.drawn.specimens import specimen
 
+    hold(out)
     begun = time.time()
     drawn = [specimen(seed, number, side, family=flaw) for number in range(first, first + count)]
     pace = count / (time.time() - begun)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    save_picture(out, torch.from_numpy(sheet(drawn)).permute(2, 0, 1))
+    with guard_write(out):
+        save_picture(out, torch.from_numpy(sheet(drawn)).permute(2, 0, 1))
     for number, each in enumerate(drawn, start=first):
         click.echo(f"{number}: {each.product[0]}, {each.family}")
     click.echo(f"{out}: {count} specimens, {pace:.1f} a second on one core")

@@ -62,11 +62,16 @@ def samples(
     root lacks the layout or names a picture that is not there. A defect without a mask has none, and masks that fit no
     picture are said.
     """
-    reader = _reader(Path(root), layout)
-    known: tuple[str, ...] = getattr(reader, "SPLITS", SPLITS)
+    reader, known = _reader(Path(root), layout), splits(root, layout=layout)
     if split not in known:
         raise UnknownName(f"split {split!r} does not exist here: choose one of {', '.join(known)}")
     return reader.samples(Path(root), category, split)
+
+
+def splits(root: str | Path, *, layout: str | None = None) -> tuple[str, ...]:
+    """Names that `samples` takes as split."""
+    found: tuple[str, ...] = getattr(_reader(Path(root), layout), "SPLITS", SPLITS)
+    return found
 
 
 def categories(root: str | Path, *, layout: str | None = None) -> list[str]:

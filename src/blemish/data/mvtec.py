@@ -2,14 +2,17 @@
 
 Bergmann et al., "MVTec AD: A Comprehensive Real-World Dataset for Unsupervised Anomaly Detection", CVPR 2019.
 CATEGORY/train/good/*, CATEGORY/test/good/*, CATEGORY/test/TYPE/NAME.* with CATEGORY/ground_truth/TYPE/NAME_mask.*
+Defects to learn from, CATEGORY/train/TYPE/NAME.*, have their masks there too, or in CATEGORY/train/ground_truth.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from blemish.data.files import choose, folders
 from blemish.data.truth import kinds, mask_folders, samples_in
+from blemish.notices import notice
 from blemish.types import Sample
 
 LOOKED_FOR = "train/good and test/TYPE folders, in the root or in CATEGORY folders"
@@ -37,7 +40,21 @@ def homes(root: Path) -> dict[str, Path]:
 
 
 def _category(home: Path, name: str, split: str) -> list[Sample]:
-    return samples_in(kinds(home / split), mask_folders(home, home / split) if split == "test" else (), name)
+    """All splits are looked at, since they share a folder of masks; where they share a name, it is the test's."""
+    places = [home / each for each in dict.fromkeys((split, "train", "test"))]
+    found = samples_in([kind for place in places for kind in kinds(place)], mask_folders(home, *places), name)
+    wanted = [sample for sample in found if sample.image.parent.parent == home / split]
+    if split == "test":
+        return wanted
+    taken = {mask for sample in found if sample.image.parent.parent == home / "test" for mask in sample.masks}
+    return [_without_shared(sample, taken) for sample in wanted]
+
+
+def _without_shared(sample: Sample, taken: set[Path]) -> Sample:
+    if taken.isdisjoint(sample.masks):
+        return sample
+    notice("%s has no mask of its own, a test picture has that name: put it in train/ground_truth", sample.image)
+    return replace(sample, masks=())
 
 
 def _is_home(home: Path) -> bool:

@@ -50,6 +50,7 @@ def samples_in(labels: Sequence[Path], masks: Sequence[Path], category: str = ""
     A mask that fits no picture is said.
     """
     inside = {folder: mask_folders(folder) for folder in labels}
+    near = {folder: _nearest(folder, masks) for folder in labels}
     shown = {folder: without_masks(folder) for folder in labels}
     names = Counter(
         path.stem.lower() for folder, found in shown.items() if label_of(folder.name) != GOOD for path in found
@@ -57,13 +58,19 @@ def samples_in(labels: Sequence[Path], masks: Sequence[Path], category: str = ""
     index = _Index()
     samples = []
     for folder, found in shown.items():
-        label, places = label_of(folder.name), [*(home / folder.name for home in masks), *inside[folder]]
+        label, places = label_of(folder.name), [*(home / folder.name for home in near[folder]), *inside[folder]]
         for path in found:
-            alone = masks if names[path.stem.lower()] == 1 or label == GOOD else ()
+            alone = near[folder] if names[path.stem.lower()] == 1 or label == GOOD else ()
             own = index.masks(path, places) or index.beside(path) or index.masks(path, alone)
             samples.append(Sample(path, label, () if label == GOOD else own, category))
     _say_spare(chain(masks, *inside.values()), index)
     return samples
+
+
+def _nearest(folder: Path, masks: Sequence[Path]) -> list[Path]:
+    """Folders of masks beside a folder or above it, not those of another split; the nearest first."""
+    around = [home for home in masks if home.parent in folder.parents]
+    return sorted(around, key=lambda home: -len(home.parts))
 
 
 class _Index:

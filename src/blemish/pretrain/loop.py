@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from blemish.encoders.embedded.description import ABOUT, describe
 from blemish.encoders.embedded.network import Embedded
 from blemish.errors import BadInput
+from blemish.files import guard_write
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, PretrainModel
 from blemish.pretrain.norms import NormedConvolution, freeze_norms, with_norms, without_norms
@@ -97,7 +98,8 @@ def write(model: Embedded, path: Path) -> None:
     if any(isinstance(module, NormedConvolution) for module in model.modules()):
         raise BadInput("the model still has its batch norms: fold them in with without_norms first")
     tensors = {name: tensor.half().contiguous() for name, tensor in model.state_dict().items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")  # each device has a process that comes by here
-    save_file({**tensors, ABOUT: describe(model)}, part)
-    part.replace(path)
+    with guard_write(path, "make room, and run the same command again"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part.write_bytes(save({**tensors, ABOUT: describe(model)}))
+        part.replace(path)

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from blemish.recipes.recipe import Recipe, content_of
+from blemish.recipes.recipe import Recipe, TrainingSet, content_of
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         ("mask", f"{int(view.mask.sum())} of {view.mask.numel()} pixels" if view.mask is not None else ""),
         ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
         ("white", str(view.white or "")),
-        ("taught by", _list(kinds) or "words alone"),
+        *(("trained on", _training_set(each)) for each in recipe.trained_on),
+        ("taught by", _list(kinds) or ("" if recipe.trained_on else "words alone")),
         ("tensors", f"{size / 2**20:.1f} MiB"),
         ("verdicts", f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"),
     ]
@@ -55,10 +56,11 @@ def _leaves(recipe: Recipe) -> dict[str, str]:
     header = dict(content_of(recipe).header)
     taught, verdicts = header.pop("taught"), header.pop("calibration")
     nested = {name: header.pop(name) for name in ("arguments", "view", "versions")}
-    encoders = header.pop("encoders")
+    encoders, _ = header.pop("encoders"), header.pop("trained_on")
     flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()}
     flat |= {name: f"{each['name']} {each['sha256']}" for name, each in encoders.items()}
     flat |= {f"{name} {key}": json.dumps(value) for name, values in nested.items() for key, value in values.items()}
+    flat |= {f"trained on {at}": _training_set(each) for at, each in enumerate(recipe.trained_on, start=1)}
     flat |= {f"calibration {key}": json.dumps(value)[:80] for key, value in (verdicts or {}).items()}
     return flat | {f"picture {sha256[:12]}": f"{kind}: {name}" for sha256, name, kind in taught}
 
@@ -70,6 +72,10 @@ def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, 
         shapes = ["" if each is None else str(list(each.shape)) for each in (a, b)]
         same = a is not None and b is not None and a.dtype == b.dtype and torch.equal(a, b)
         yield name, shapes[0], shapes[1] if same or shapes[0] != shapes[1] else f"{shapes[1]}, other values"
+
+
+def _training_set(found: TrainingSet) -> str:
+    return f"{found.name}: {found.good} good parts, {found.defects} defects (list {found.sha256})"
 
 
 def _list(values: Mapping[str, Any]) -> str:

@@ -63,6 +63,15 @@ class Taught:
         return self.sha256[:12]
 
 
+class TrainingSet(NamedTuple):
+    """A data set that gradients came from."""
+
+    name: str
+    good: int  # pictures
+    defects: int
+    sha256: str  # of the sorted lines "SHA256 LABEL" of its pictures
+
+
 class Reference(NamedTuple):
     """An encoder that a recipe is meant for."""
 
@@ -85,6 +94,7 @@ class Recipe:
     view: View = WHOLE
     tensors: Mapping[str, Tensor] = field(default_factory=dict)  # not to be changed in place
     taught: tuple[Taught, ...] = ()  # in the order of teaching
+    trained_on: tuple[TrainingSet, ...] = ()  # before that, perhaps on other products
     calibration: Calibration | None = None
     parent: str = ""  # hash of the recipe it was made from
     created: str = ""  # ISO date and time, UTC
@@ -176,11 +186,16 @@ def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
     with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
-        others = {name: each for name, each in found.items() if name != ENCODER}
-        made = catalog.detector(recipe.method, found[ENCODER], {**recipe.arguments, **others})
+        made = fresh_detector(recipe, found)
         _fill(cast(nn.Module, made).eval(), recipe)
         _try(made)
     return made
+
+
+def fresh_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
+    """The method as it is before it has learned anything."""
+    others = {name: each for name, each in found.items() if name != ENCODER}
+    return catalog.detector(recipe.method, found[ENCODER], {**recipe.arguments, **others})
 
 
 @contextmanager
@@ -280,6 +295,7 @@ def content_of(recipe: Recipe) -> Content:
         },
         "encoders": {name: each._asdict() for name, each in recipe.encoders.items()},
         "taught": [[each.sha256, each.name, each.kind] for each in recipe.taught],
+        "trained_on": [list(each) for each in recipe.trained_on],
         "calibration": recipe.calibration and recipe.calibration.as_json(),
     }
     packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask.numpy()))}
@@ -304,6 +320,7 @@ def _recipe(content: Content) -> Recipe:
         "encoders": _encoders(_mapping(header["encoders"], "encoders")),
         "view": _view(_mapping(header["view"], "view"), tensors.pop(MASK, None)),
         "taught": tuple(map(_taught, _list(header["taught"], "taught"))),
+        "trained_on": tuple(map(_training_set, _list(header["trained_on"], "trained_on"))),
         "calibration": None if header["calibration"] is None else Calibration.from_json(header["calibration"]),
     }
     return Recipe(tensors=tensors, **header)
@@ -351,6 +368,13 @@ def _taught(values: Any) -> Taught:
     if not re.fullmatch("[0-9a-f]{64}", sha256) or not kind:
         raise ValueError("taught")
     return Taught(sha256, name, kind)
+
+
+def _training_set(values: Any) -> TrainingSet:
+    name, good, defects, sha256 = _list(values, "a training set")
+    if not (_is_size(good, 0) and _is_size(defects, 0)):
+        raise ValueError("how many pictures it was trained on")
+    return TrainingSet(_text(name, "a training set"), good, defects, _text(sha256, "a training set"))
 
 
 def _is_size(value: Any, least: int) -> bool:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any, Protocol, cast
 
 from blemish import catalog, data, encoders
+from blemish.data.masks import check_fit
 from blemish.errors import BadData, BadInput
 from blemish.examples import BatchSettings, LabelledBatches, read_examples
 from blemish.files import sha256_of, write_json
 from blemish.images import find
 from blemish.inspection import Unreadable
-from blemish.recipes.recipe import Recipe, Taught
+from blemish.recipes.recipe import Recipe, Taught, TrainingSet
 from blemish.recipes.update import freeze_detector
 from blemish.training import checkpoint
 from blemish.training.loop import Tell, train
@@ -52,20 +53,42 @@ class TrainingSettings:
     seed: int = 0
 
 
+Sets = Mapping[str, Sequence[Sample]]
+"""What is learned from, by the data sets' names."""
+
+
 def find_examples(
-    roots: Sequence[Path], *, normal: bool, layout: str | None = None, category: str | None = None
-) -> list[Sample]:
-    """Good parts (`normal`), or the training split of labelled data sets; raises BadData where there is none."""
+    method: str,
+    roots: Sequence[Path],
+    *,
+    normal: bool,
+    layout: str | None = None,
+    category: str | None = None,
+    split: str = "train",
+) -> Sets:
+    """Good parts (`normal`), or a split of labelled data sets, "all" of them too; raises BadData where there is none.
+
+    Only what is trained on other products than it will inspect may see another split than the one to train on.
+    """
+    card = catalog.card(method)
+    if split != "train" and card.trained and not card.auxiliary:
+        raise BadInput(f"{method} is trained on the parts it will inspect, never on a test split: leave out --split")
     if normal:
-        return [Sample(path, GOOD) for path in find(roots)]
+        return {str(root): [Sample(path, GOOD) for path in find([root])] for root in roots}
     try:
-        found = [data.samples(root, layout=layout, category=category, split="train") for root in roots]
+        found = {str(root): _samples(root, layout, category, split) for root in roots}
     except BadData as error:
         raise BadData(f"{error}\n{OTHERWISE}") from error
-    samples = [sample for each in found for sample in each]
-    if not any(sample.label == GOOD for sample in samples):
-        raise BadData(f"there is no good part in the training split of {', '.join(map(str, roots))}: {OTHERWISE}")
-    return samples
+    if not any(sample.label == GOOD for each in found.values() for sample in each):
+        which = "the data set" if split == "all" else f"the split {split}"
+        raise BadData(f"there is no good part in {which} of {', '.join(map(str, roots))}: {OTHERWISE}")
+    return found
+
+
+def _samples(root: Path, layout: str | None, category: str | None, split: str) -> list[Sample]:
+    splits = data.splits(root, layout=layout) if split == "all" else (split,)
+    found = [data.samples(root, layout=layout, category=category, split=each) for each in splits]
+    return list(dict.fromkeys(sample for each in found for sample in each))  # "test" may be a name for another split
 
 
 class Training:
@@ -75,13 +98,14 @@ class Training:
         self,
         method: str,
         encoder: str | Encoder,
-        samples: Sequence[Sample],
+        sets: Sets,
         settings: TrainingSettings,
         *,
         watch: Callable[[str, int], Callable[[], None]],
     ) -> None:
-        self.method, self.unreadable = method, list[Unreadable]()
-        known, self.unmasked = _usable(method, samples, settings)
+        self.method, self.sets, self.unreadable = method, sets, list[Unreadable]()
+        known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)
+        check_fit((each.masks, each.image) for each in known)
         self.arguments = _arguments(method, settings, any(each.is_anomalous for each in known))
         made = catalog.detector(method, encoders.load(encoder), self.arguments)
         self.detector = cast(TrainedDetector, made)
@@ -106,13 +130,28 @@ class Training:
         self._claim(folder, resume=resume)
         if not train(self.detector, self.examples, self.schedule, folder, tell=tell, until=until):
             return None
-        if catalog.card(self.method).auxiliary:  # what taught it is not this product, and cannot be forgotten
-            return freeze_detector(self.detector, self.method, arguments=self.arguments)
-        taught = [
-            Taught(sha256_of(each.image), each.image.name, each.label)
-            for each in (*self.examples.good, *self.examples.bad)
-        ]
-        return freeze_detector(self.detector, self.method, arguments=self.arguments, taught=taught)
+        samples = (*self.examples.good, *self.examples.bad)
+        sums = {each.image: sha256_of(each.image) for each in samples}
+        taught = [Taught(sums[each.image], each.image.name, each.label) for each in samples]
+        auxiliary = catalog.card(self.method).auxiliary  # what taught it is not this product, and cannot be forgotten
+        return freeze_detector(
+            self.detector,
+            self.method,
+            arguments=self.arguments,
+            taught=() if auxiliary else taught,
+            trained_on=self._training_sets(sums),
+        )
+
+    def _training_sets(self, sums: Mapping[Path, str]) -> list[TrainingSet]:
+        """What was learned from of each data set."""
+        found = []
+        for name, samples in self.sets.items():
+            used = [each for each in samples if each.image in sums]
+            listed = "\n".join(sorted(f"{sums[each.image]} {each.label}" for each in used))
+            bad = sum(each.is_anomalous for each in used)
+            digest = sha256(listed.encode()).hexdigest()
+            found.append(TrainingSet(Path(name).name, len(used) - bad, bad, digest))
+        return found
 
     def _claim(self, folder: Path, *, resume: bool) -> None:
         note, stated = folder / NOTE, self._made_of()
@@ -151,8 +190,9 @@ def _usable(method: str, samples: Sequence[Sample], settings: TrainingSettings) 
     wanted = settings.defects and card.labelled != "none"
     known = [each for each in labelled if not each.is_anomalous or (wanted and each.masks)]
     unmasked = sum(each.is_anomalous and not each.masks for each in labelled) if wanted else 0
+    ways = "give some with masks, " + ("by --split test, " if card.auxiliary else "") + "or --augment drawn"
     if card.labelled == "required" and settings.augmentation is None and not any(each.is_anomalous for each in known):
-        raise BadInput(f"{method} learns from defects whose place is known: give some with masks, or --augment drawn")
+        raise BadInput(f"{method} learns from defects whose place is known: {ways}")
     return known, unmasked
 
 

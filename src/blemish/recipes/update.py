@@ -37,9 +37,11 @@ from blemish.recipes.recipe import (
     Recipe,
     Reference,
     Taught,
+    TrainingSet,
     bare_detector,
     encoders_in,
     encoders_of,
+    fresh_detector,
     load,
     misfits,
     stamp,
@@ -92,7 +94,13 @@ def freeze(
 
 
 def freeze_detector(
-    detector: Detector, method: str, *, arguments: Mapping[str, Any], taught: Sequence[Taught] = (), view: View = WHOLE
+    detector: Detector,
+    method: str,
+    *,
+    arguments: Mapping[str, Any],
+    taught: Sequence[Taught] = (),
+    trained_on: Sequence[TrainingSet] = (),
+    view: View = WHOLE,
 ) -> Recipe:
     """A recipe of a detector as it is, trained or not; nothing is learned.
 
@@ -108,6 +116,7 @@ def freeze_detector(
             view=view,
             tensors=_state(detector),
             taught=tuple(taught),
+            trained_on=tuple(trained_on),
         )
     )
 
@@ -199,6 +208,21 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
         provenance.set_memory(learner, memory.groups)
         tensors = _others(tensors) | _state(learner) | provenance.to_tensors(memory)
     return stamp(_with_taught(recipe, tensors, left), recipe.hash)
+
+
+def name_product(recipe: Recipe, product: str, *, encoder: Place = None) -> Recipe:
+    """The recipe for another product, by its words; all that was learned stays, a calibration does not.
+
+    What differs between the method made for one product and for the other is what its words say.
+    """
+    if "product" not in catalog.card(recipe.method).words:
+        raise BadInput(f"{recipe.method} reads no words for a product: {recipe.source} inspects any without them")
+    found = encoders_of(recipe, encoder)
+    renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, "product": product}, calibration=None)
+    with misfits(recipe):
+        old, new = (state_of(fresh_detector(each, found)) for each in (recipe, renamed))
+    said = {STATE + name: tensor.cpu() for name, tensor in new.items() if not torch.equal(tensor, old[name])}
+    return stamp(dataclasses.replace(renamed, tensors={**recipe.tensors, **said}), recipe.hash)
 
 
 def undo(path: str | Path) -> Recipe:
