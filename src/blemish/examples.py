@@ -12,9 +12,9 @@ from torch import Tensor
 
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadImage, BadInput
-from blemish.fitting import ShowProgress
 from blemish.images import decode, frame
 from blemish.inspection import Unreadable, prepare
+from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect
 from blemish.types import Batch, Geometry, Sample
 

@@ -18,17 +18,10 @@ from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
 from blemish.images import Source, keyed_batches
 from blemish.inspection import WHOLE, Prepared, Unreadable, View, stream
+from blemish.progress import ShowProgress, no_progress
 from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)
-
-ShowProgress = Callable[[str, int], Callable[[], None]]
-"""watch(stage, total) -> a function to call after each picture of that stage."""
-
-
-def no_progress(stage: str, total: int) -> Callable[[], None]:
-    """Show nothing."""
-    return lambda: None
 
 
 def good_parts(

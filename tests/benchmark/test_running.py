@@ -17,7 +17,7 @@ from blemish.benchmark.running import Failed, Failure, Finished, run_trials
 from blemish.benchmark.table import tabulate
 from blemish.benchmark.trial import Measured
 from blemish.errors import BadData
-from blemish.fitting import ShowProgress, no_progress
+from blemish.progress import ShowProgress, no_progress
 
 
 def lines(path: Path) -> list[dict[str, Any]]:

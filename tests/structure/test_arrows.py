@@ -12,7 +12,7 @@ from tests.structure.source import FILES, MODULES, ROOT, imported, imported_at_o
 
 RANKS = (
     {"types", "errors", "notices"},
-    {"files"},
+    {"files", "progress"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"training", "devices"},

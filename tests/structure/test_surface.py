@@ -7,9 +7,11 @@ import inspect
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
+import click
 import pytest
 from scripts import tables
 from tests.structure.source import FILES, MODULES, ROOT, name
@@ -18,6 +20,7 @@ from tests.support.quick import QUICK
 import blemish
 from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
+from blemish.cli.main import main as program
 from blemish.errors import BadInput
 from blemish.types import Capability
 
@@ -113,3 +116,13 @@ def test_a_method_refuses_an_encoder_that_cannot_do_what_its_card_says_it_needs(
             catalog.detector(method, encoder, {})
     else:
         catalog.detector(method, encoder, {})
+
+
+def test_every_option_says_what_it_is_for() -> None:
+    assert [f"{words} {option.opts[0]}" for words, option in _options(program, "blemish") if not option.help] == []
+
+
+def _options(command: click.Command, words: str) -> Iterator[tuple[str, click.Option]]:
+    yield from ((words, each) for each in command.params if isinstance(each, click.Option))
+    for own, inner in command.commands.items() if isinstance(command, click.Group) else ():
+        yield from _options(inner, f"{words} {own}")

@@ -12,7 +12,7 @@ from blemish.benchmark.plan import Planned, read, trials
 from blemish.benchmark.running import Failure
 from blemish.benchmark.trial import Measured, measure
 from blemish.errors import BlemishError
-from blemish.fitting import ShowProgress, no_progress
+from blemish.progress import ShowProgress, no_progress
 
 PLAN = """
 encoders = ["test-tiny"]

@@ -21,8 +21,8 @@ from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
-from blemish.fitting import ShowProgress, no_progress
 from blemish.notices import hush
+from blemish.progress import ShowProgress, no_progress
 
 GO_ON = "make room, and go on by the same command"
 

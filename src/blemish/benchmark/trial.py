@@ -23,9 +23,9 @@ from blemish.data.sampling import normals, shots
 from blemish.devices import device_of_name, place_model
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
-from blemish.fitting import ShowProgress, no_progress
 from blemish.inspection import Unreadable
 from blemish.notices import gather
+from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import score_parts
 from blemish.recipes.update import Reading
 from blemish.runs.decision import Decided

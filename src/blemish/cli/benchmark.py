@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from blemish.benchmark.plan import Planned
     from blemish.benchmark.running import Failed, Finished
     from blemish.benchmark.table import Table
-    from blemish.fitting import ShowProgress
+    from blemish.progress import ShowProgress
 
 INCOMPLETE = 3
 """Exit status when some trials failed, or some pictures could not be read; 1 is failure, 2 wrong usage."""
@@ -25,8 +25,21 @@ INCOMPLETE = 3
 
 @click.command()
 @click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="blemish-benchmark", show_default=True)
-@click.option("--format", "form", type=click.Choice(["markdown", "csv", "json"]), default="markdown", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="blemish-benchmark",
+    show_default=True,
+    help="The folder to write.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["markdown", "csv", "json"]),
+    default="markdown",
+    show_default=True,
+    help="How the table is printed.",
+)
 def benchmark(plan: Path, out: Path, form: str) -> None:
     """Measure methods on labelled data sets and print one table.
 

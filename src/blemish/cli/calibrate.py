@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import FILE, FOLDER, ON, hold, leave, recipe_encoders
+from blemish.cli.options import FILE, FOLDER, ON, TOGETHER, hold, leave, recipe_encoders
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ _asked = functools.partial(click.option, expose_value=False, callback=_keep)
 @_asked("--every-picture", is_flag=True, help="Count every picture as a part of its own, see below.")
 @_asked("--device", default="auto", show_default=True, metavar="NAME", help=ON)
 @click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER)
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 @click.make_pass_decorator(CalibrationOptions)

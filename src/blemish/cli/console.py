@@ -15,7 +15,7 @@ import click
 if TYPE_CHECKING:
     from rich.progress import Progress, ProgressColumn
 
-    from blemish.fitting import ShowProgress
+    from blemish.progress import ShowProgress
 
 UNSEEN = {"Cc", "Cs", "Cn", "Zl", "Zp"}
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")

@@ -27,10 +27,10 @@ from blemish.notices import gather
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Report, Trial
     from blemish.evaluation.validate import Validation
-    from blemish.fitting import ShowProgress
     from blemish.metrics.binomial import Rate
     from blemish.metrics.intervals import Estimate
     from blemish.metrics.verdicts import Verdicts
+    from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
     from blemish.types import Detector, Sample
 

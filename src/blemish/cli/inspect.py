@@ -23,7 +23,13 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @click.option("--product", default="object", show_default=True, help="What the part is, in words.")
 @click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), default="blemish-out", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default="blemish-out",
+    show_default=True,
+    help="The folder to write.",
+)
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")

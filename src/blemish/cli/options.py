@@ -30,6 +30,7 @@ SOME_IN_REVIEW, SOME_REJECTED = 10, 11
 
 
 ON = "Where to compute: auto, the best there is; cpu, cuda, cuda:1 or mps."
+TOGETHER = "How many pictures the encoder is given at once."
 device_option = click.option("--device", default="auto", show_default=True, metavar="NAME", help=ON)
 
 
@@ -61,17 +62,23 @@ def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
 
 
 def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Adds the options of `Chosen`, which the command is handed as its first argument."""
+    """Adds the options of `DetectorOptions`, which the command is handed as its first argument."""
     side = click.IntRange(16)
     options = [
         _option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
         _option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
-        _option("--precision", type=click.Choice(["auto", "float32", "bfloat16"]), default="auto", show_default=True),
+        _option(
+            "--precision",
+            type=click.Choice(["auto", "float32", "bfloat16"]),
+            default="auto",
+            show_default=True,
+            help="Of the encoder's numbers.",
+        ),
         _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
         _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
         _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
         _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
-        _option("--batch-size", type=click.IntRange(1), default=8, show_default=True),
+        _option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER),
         _option("--device", default="auto", show_default=True, metavar="NAME", help=ON),
     ]
     for option in reversed(options):

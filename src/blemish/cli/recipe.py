@@ -11,6 +11,7 @@ import click
 from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
     FILE,
+    TOGETHER,
     DetectorOptions,
     add_detector_options,
     arguments_of,
@@ -123,14 +124,17 @@ def freeze(
 @click.option("--good", multiple=True, metavar="DIR", help="Good parts to add; repeatable.")
 @click.option("--defect", nargs=2, metavar="TYPE DIR", help="Defects of that type to add.")
 @click.option(
-    "--masks", type=click.Path(path_type=Path, exists=True, file_okay=False), metavar="DIR", help="Of --defect."
+    "--masks",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    metavar="DIR",
+    help="Where the defects of --defect are.",
 )
 @click.option("--product", metavar="WORDS", help="What it is to inspect from now on, for a method that reads words.")
 @click.option("--forget", multiple=True, metavar="ID", help="A picture to take out, see `recipe show`; repeatable.")
 @click.option("--undo", is_flag=True, help="Put back the exact file that this one was made from.")
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
 @click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
-@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True)
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER)
 @device_option
 @BUDGET
 def teach(

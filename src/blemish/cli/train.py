@@ -37,7 +37,13 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
 @click.option("--category", metavar="NAME", help="One object of the data set; all if left out.")
 @click.option("--split", metavar="NAME", default="train", show_default=True, help="Or test, or all: see below.")
-@click.option("--defects", type=click.Choice(["use", "ignore"]), default="use", show_default=True)
+@click.option(
+    "--defects",
+    type=click.Choice(["use", "ignore"]),
+    default="use",
+    show_default=True,
+    help="Whether to learn from labelled defects.",
+)
 @click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, cutpaste, nsa, drawn, ...")
 @click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights.")
 @click.option("--product", default="object", show_default=True, help="The part's name, for methods that read words.")
@@ -46,11 +52,21 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option("--epochs", type=click.IntRange(1), help="How often each good part is seen, instead of --steps.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the method's paper.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures of an update; by the method's paper.")
-@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]), help="Of products.")
+@click.option(
+    "--precision",
+    type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
+    help="Of the numbers in training; by the method.",
+)
 @device_option
 @click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; go on with --resume.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option(
+    "--seed",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Of everything random; the same gives the same recipe.",
+)
 def train(
     method: str,
     roots: tuple[Path, ...],
@@ -127,17 +143,29 @@ def _say_what_is_learned_from(training: Training) -> None:
 @click.option("--photos", multiple=True, metavar="DIR", help="Pictures of anything, for teachers; repeatable.")
 @click.option("--teacher", "teachers", multiple=True, metavar="NAME|PATH", help="An encoder to learn from; repeatable.")
 @click.option("--start", metavar="NAME|PATH", help="Go on from this model (embedded, or a checkpoint of this command).")
-@click.option("--preset", type=click.Choice(["cpu", "gpu"]), default="cpu", show_default=True)
+@click.option(
+    "--preset",
+    type=click.Choice(["cpu", "gpu"]),
+    default="cpu",
+    show_default=True,
+    help="The size of everything, by the machine.",
+)
 @click.option("--specimens", type=click.IntRange(0), help="Drawn parts with and without a flaw; by the preset.")
 @click.option("--steps", type=click.IntRange(1), help="Updates; by the preset.")
 @click.option("--minutes", type=float, help="Stop after this time; run again to go on.")
 @click.option("--side", type=click.IntRange(64), callback=_strided, help="Pixels, a multiple of 32; by the preset.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the preset.")
 @click.option("--aim", "aims", multiple=True, metavar="NAME=WEIGHT", help="distillation, patches, types, whole, ...")
-@click.option("--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="Of products; by the preset.")
+@click.option(
+    "--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="Of the numbers in training; by the preset."
+)
 @device_option
-@click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help="How many of that kind.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--devices", type=click.IntRange(1), default=1, show_default=True, help="How many graphics cards train together."
+)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Of everything random; the same gives the same weights."
+)
 def pretrain(
     out: Path,
     work: Path,
@@ -199,12 +227,18 @@ def pretrain(
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), default="specimens.png", show_default=True)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default="specimens.png",
+    show_default=True,
+    help="The picture to write.",
+)
 @click.option("--count", type=click.IntRange(1, 400), default=24, show_default=True, help="Specimens on the sheet.")
 @click.option("--side", type=click.IntRange(32, 1024), default=160, show_default=True, help="Pixels of a specimen.")
 @click.option("--flaw", metavar="FAMILY", help="One family of flaws, such as scratch.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first specimen.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="Which specimens are drawn.")
 def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: int) -> None:
     """Draw a contact sheet of specimens: good, flawed, and the flaw outlined; their names are printed."""
     import torch

@@ -19,11 +19,12 @@ from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots
 from blemish.errors import BadData
 from blemish.evaluation.evidence import examine, missing_class
-from blemish.fitting import ShowProgress, fit_detector, no_progress
+from blemish.fitting import fit_detector
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.notices import gather, notice
+from blemish.progress import ShowProgress, no_progress
 from blemish.runs.decision import Decide, Sink, decision
 from blemish.types import GOOD, Detector, Encoder, Sample
 

@@ -12,7 +12,6 @@ from blemish.errors import BadData
 from blemish.evaluation.evaluate import Report, evaluate
 from blemish.evaluation.evidence import examine
 from blemish.files import sha256_of
-from blemish.fitting import ShowProgress, no_progress
 from blemish.inspection import Unreadable
 from blemish.metrics.binomial import Rate
 from blemish.metrics.intervals import Estimate
@@ -27,6 +26,7 @@ from blemish.metrics.verdicts import (
     verdicts,
 )
 from blemish.notices import gather
+from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
 from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, Detector, Sample

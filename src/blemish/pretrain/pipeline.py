@@ -23,8 +23,9 @@ from blemish.pretrain.course import PretrainModel, Weights
 from blemish.pretrain.loop import SCHEDULE, Mixture, initialise, train
 from blemish.pretrain.norms import insert_norms
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
-from blemish.pretrain.store import Entry, ShowProgress, Store
+from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
+from blemish.progress import ShowProgress
 from blemish.synth.drawn.materials.materials import MATERIALS
 from blemish.synth.drawn.parts.parts import PARTS
 from blemish.training.fabric import randomness

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.errors import BadInput
-
-ShowProgress = Callable[[str, int], Callable[[], None]]
 
 
 class Entry(NamedTuple):

@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from blemish.blocks.resampling import resample
-from blemish.pretrain.store import ShowProgress, Store
+from blemish.pretrain.store import Store
+from blemish.progress import ShowProgress
 
 Teacher = Callable[[Tensor], Sequence[Tensor]]
 """Images (N, 3, H, W) in [0, 1] -> maps (N, C, h, w)."""

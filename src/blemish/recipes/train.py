@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from inspect import signature
@@ -18,6 +18,7 @@ from blemish.examples import BatchSettings, LabelledBatches, read_examples
 from blemish.files import sha256_of, write_json
 from blemish.images import find
 from blemish.inspection import Unreadable
+from blemish.progress import ShowProgress
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet
 from blemish.recipes.update import freeze_detector
 from blemish.training import checkpoint
@@ -101,7 +102,7 @@ class Training:
         sets: Sets,
         settings: TrainingSettings,
         *,
-        watch: Callable[[str, int], Callable[[], None]],
+        watch: ShowProgress,
     ) -> None:
         self.method, self.sets, self.unreadable = method, sets, list[Unreadable]()
         known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)

@@ -25,8 +25,9 @@ from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import ShowProgress, extract_all, good_parts, keep_readable, no_progress, require_learner
+from blemish.fitting import extract_all, good_parts, keep_readable, require_learner
 from blemish.inspection import WHOLE, Unreadable, View, stream
+from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
 from blemish.recipes.provenance import Groups, Memory

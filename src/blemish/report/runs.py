@@ -14,9 +14,9 @@ from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadData, BadImage, BadInput, BadRecipe
 from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.files import json_lines
-from blemish.fitting import ShowProgress, no_progress
 from blemish.images import decode, read
 from blemish.inspection import WHOLE, Unreadable, View
+from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
 from blemish.recipes.suggestion import sentence_of
 from blemish.report import pictures

@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, Protocol, cast
 import torch
 
 from blemish.calibration.thresholds import Calibration
-from blemish.fitting import ShowProgress, fit_detector, make_detector
+from blemish.fitting import fit_detector, make_detector
 from blemish.inspection import Unreadable, View
 from blemish.metrics.drift import Drift
+from blemish.progress import ShowProgress
 from blemish.recipes import recipe as recipes
 from blemish.recipes.recipe import Recipe
 from blemish.recipes.suggestion import fit_and_suggest
