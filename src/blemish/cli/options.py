@@ -72,7 +72,7 @@ def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(["auto", "float32", "bfloat16"]),
             default="auto",
             show_default=True,
-            help="Of the encoder's numbers.",
+            help="The number format that the encoder computes in.",
         ),
         _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
         _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),

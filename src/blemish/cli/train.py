@@ -55,7 +55,7 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option(
     "--precision",
     type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
-    help="Of the numbers in training; by the method.",
+    help="The number format of training; by the method's paper.",
 )
 @device_option
 @click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; go on with --resume.")
@@ -65,7 +65,7 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Of everything random; the same gives the same recipe.",
+    help="Seed of everything random; the same gives the same recipe.",
 )
 def train(
     method: str,
@@ -157,14 +157,14 @@ def _say_what_is_learned_from(training: Training) -> None:
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the preset.")
 @click.option("--aim", "aims", multiple=True, metavar="NAME=WEIGHT", help="distillation, patches, types, whole, ...")
 @click.option(
-    "--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="Of the numbers in training; by the preset."
+    "--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="The number format of training; by the preset."
 )
 @device_option
 @click.option(
     "--devices", type=click.IntRange(1), default=1, show_default=True, help="How many graphics cards train together."
 )
 @click.option(
-    "--seed", type=int, default=0, show_default=True, help="Of everything random; the same gives the same weights."
+    "--seed", type=int, default=0, show_default=True, help="Seed of everything random; the same gives the same weights."
 )
 def pretrain(
     out: Path,
@@ -238,7 +238,7 @@ def pretrain(
 @click.option("--side", type=click.IntRange(32, 1024), default=160, show_default=True, help="Pixels of a specimen.")
 @click.option("--flaw", metavar="FAMILY", help="One family of flaws, such as scratch.")
 @click.option("--first", type=click.IntRange(0), default=0, show_default=True, help="Number of the first specimen.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which specimens are drawn.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the specimens.")
 def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: int) -> None:
     """Draw a contact sheet of specimens: good, flawed, and the flaw outlined; their names are printed."""
     import torch

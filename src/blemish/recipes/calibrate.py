@@ -107,8 +107,8 @@ def held_out_scores(
     """
     check_fit(((mask,), path) for path, mask in (masks or {}).items())
     parts = parts_of(list(kinds), view=recipe.view, every_picture=way.every_picture, reading=reading)
-    lessons_of = {each.sha256: each.kind for each in recipe.taught}
-    taught = {path: lessons_of.get(sha256_of(path), "") for path in pictures(parts)}
+    kinds_before = {each.sha256: each.kind for each in recipe.taught}
+    taught = {path: kinds_before.get(sha256_of(path), "") for path in pictures(parts)}
     _refuse_contradictions(kinds, taught)
     new = [part for part in parts if not any(taught[path] for path in part)]
     learned = [part for part in parts if any(taught[path] == GOOD for path in part)]

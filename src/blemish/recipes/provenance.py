@@ -12,7 +12,7 @@ from torch import Tensor
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.blocks.streaming import cover_rows
-from blemish.devices import device_of
+from blemish.encoders.inputs import device_of
 from blemish.recipes.recipe import has_parameters
 from blemish.types import Consolidator, Learner
 
