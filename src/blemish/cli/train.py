@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -92,14 +93,12 @@ def train(
 ) -> None:
     """Train METHOD by gradients on the training split of labelled data sets, and write the recipe of its last weights.
 
-    Test pictures are never looked at, unless METHOD is one that is trained on other products than it will inspect: then
-    --split test or all learns from the defects that public data sets have in their test splits. In a plain folder all
-    defects are test pictures; a table with a column split says otherwise. While it trains, everything needed to go on
-    is kept in a folder beside --out.
+    A METHOD that is trained on other products may learn from their test splits, where public data sets have defects:
+    --split test, or all. For any other, test pictures are never looked at. In a plain folder all defects are test
+    pictures; a table with a column split says otherwise. A folder beside --out keeps what is needed to go on.
     """
     from blemish import encoders
     from blemish.devices import device_of_name
-    from blemish.recipes.recipe import save
     from blemish.recipes.train import Training, TrainingSettings, find_examples
 
     if steps and epochs:
@@ -114,17 +113,21 @@ def train(
     sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split)
     training = Training(method, encoder or encoders.DEFAULT, sets, settings, watch=watch)
     _say_what_is_learned_from(training)
-    folder, until = (
-        out.with_name(f"{out.name}.training"),
-        time.time() + 60 * minutes if minutes is not None else math.inf,
-    )
-    recipe = training.run(folder, resume=resume, tell=Teller(training.schedule.steps), until=until)
+    _run(training, out, until_of(minutes), resume=resume)
+
+
+def _run(training: Training, out: Path, until: float, *, resume: bool) -> None:
+    """Train, and write the recipe where there was time for all of it."""
+    from blemish.recipes.recipe import save
+
+    folder, steps = out.with_name(f"{out.name}.training"), training.schedule.steps
+    recipe = training.run(folder, resume=resume, tell=Teller(steps), until=until)
     if recipe is None:
         click.echo(f"stopped early; the same command with --resume goes on from {folder}")
         return
     save(recipe, out)
     shutil.rmtree(folder)
-    click.echo(f"{out}: {recipe.hash[:12]}, {method} trained for {training.schedule.steps} steps")
+    click.echo(f"{out}: {recipe.hash[:12]}, {training.method} trained for {steps} steps")
 
 
 def _say_what_is_learned_from(training: Training) -> None:
@@ -191,24 +194,18 @@ def pretrain(
     an encoder: `blemish inspect --encoder OUT`. Without --teacher nothing is distilled.
     """
     from blemish import encoders
-    from blemish.devices import device_of_name
-    from blemish.files import alone_in
     from blemish.pretrain import pipeline
     from blemish.pretrain.loop import write
     from blemish.training.fabric import require_fabric
 
     require_fabric()
-    place = device_of_name(device)
-    if devices > 1 and place.index is not None:
-        raise click.UsageError(f"--device {device} is one device: leave out its number, or --devices")
-    hold(out)
-    click.get_current_context().with_resource(alone_in(work))
+    kind = _device(device, devices)
+    _claim(out, work)
     usual = pipeline.PRESETS[preset]
     parts = _pairs(good, "--good", "PRODUCT=DIR")
     asked_for = {"specimens": specimens, "side": side, "photos": photos, "seed": seed, "parts": parts}
     pictures = override(usual.pictures, asked_for)
-    speed = {"steps": steps, "rate": rate, "precision": precision, "devices": devices, "seed": seed}
-    speed |= {"device": str(place)}
+    speed = {"steps": steps, "rate": rate, "precision": precision, "device": kind, "devices": devices, "seed": seed}
     schedule = override(usual.schedule, speed)
     weights = pipeline.weights_of(_pairs(aims, "--aim", "NAME=WEIGHT"))
     asked = [encoders.load(name, precision="float32") for name in teachers]
@@ -217,13 +214,31 @@ def pretrain(
     look, lessons = pipeline.teacher_maps(asked, pictures.side)
     pipeline.ask_teachers(stores, look, lessons, work, watch)
     student = pipeline.initial_student(usual.config, pipeline.words_of(stores), beginning, seed)
-    until = time.time() + 60 * minutes if minutes is not None else float("inf")
     run, tell, goes_on = work / "run", Teller(schedule.steps), beginning is not None
+    until = until_of(minutes)
     student, done = pipeline.pretrain(
         stores, lessons, student, schedule, usual.mixture, weights, run, tell=tell, until=until, goes_on=goes_on
     )
     write(student, out)
     click.echo(f"{'finished' if done else 'stopped early, the same command goes on'}: {out}")
+
+
+def _device(name: str, count: int) -> str:
+    from blemish.devices import device_of_name
+
+    found = device_of_name(name)
+    if count > 1 and found.index is not None:
+        raise click.UsageError(f"--device {name} is one device: leave out its number, or --devices")
+    return str(found)
+
+
+def _claim(out: Path, work: Path) -> None:
+    """Nobody else writes there; of several devices, each with a process of its own, the first one asks."""
+    from blemish.files import alone_in
+
+    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+        hold(out)
+        click.get_current_context().with_resource(alone_in(work))
 
 
 @click.command()
@@ -257,6 +272,11 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
     for number, each in enumerate(drawn, start=first):
         click.echo(f"{number}: {each.product[0]}, {each.family}")
     click.echo(f"{out}: {count} specimens, {pace:.1f} a second on one core")
+
+
+def until_of(minutes: float | None) -> float:
+    """The time, as time.time has it, that is so many minutes from now; without any there is no end."""
+    return math.inf if minutes is None else time.time() + 60 * minutes
 
 
 def override(defaults: T, given: Mapping[str, Any]) -> T:
