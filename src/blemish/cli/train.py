@@ -201,8 +201,7 @@ def pretrain(
     require_fabric()
     kind = _device(device, devices)
     _claim(out, work)
-    usual = pipeline.PRESETS[preset]
-    parts = _pairs(good, "--good", "PRODUCT=DIR")
+    usual, parts = pipeline.PRESETS[preset], _pairs(good, "--good", "PRODUCT=DIR")
     asked_for = {"specimens": specimens, "side": side, "photos": photos, "seed": seed, "parts": parts}
     pictures = override(usual.pictures, asked_for)
     speed = {"steps": steps, "rate": rate, "precision": precision, "device": kind, "devices": devices, "seed": seed}
@@ -214,10 +213,9 @@ def pretrain(
     look, lessons = pipeline.teacher_maps(asked, pictures.side)
     pipeline.ask_teachers(stores, look, lessons, work, watch)
     student = pipeline.initial_student(usual.config, pipeline.words_of(stores), beginning, seed)
-    run, tell, goes_on = work / "run", Teller(schedule.steps), beginning is not None
-    until = until_of(minutes)
+    run, tell, until = work / "run", Teller(schedule.steps), until_of(minutes)
     student, done = pipeline.pretrain(
-        stores, lessons, student, schedule, usual.mixture, weights, run, tell=tell, until=until, goes_on=goes_on
+        stores, lessons, student, schedule, usual.mixture, weights, run, tell=tell, until=until, goes_on=bool(start)
     )
     write(student, out)
     click.echo(f"{'finished' if done else 'stopped early, the same command goes on'}: {out}")
