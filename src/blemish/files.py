@@ -152,12 +152,18 @@ def alone_in(folder: Path) -> Iterator[None]:
 @contextmanager
 def alone_at(file: Path) -> Iterator[None]:
     """As `alone_in`, for one file that is to be written."""
+    made = not file.parent.exists()
     with guard_write(file):
         file.parent.mkdir(parents=True, exist_ok=True)
         if file.is_dir():
             raise IsADirectoryError(errno.EISDIR, "it is a folder")
-    with _locked(file.with_name(f".{as_name(file.name)}.lock"), file):
-        yield
+    try:
+        with _locked(file.with_name(f".{as_name(file.name)}.lock"), file):
+            yield
+    finally:
+        with suppress(OSError):
+            if made:
+                file.parent.rmdir()
 
 
 @contextmanager
