@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
@@ -59,19 +59,29 @@ class Batch:
     types: tuple[str, ...] | None = None  # of each picture: GOOD, a type of defect, or "" where it is unknown
     names: tuple[str, ...] = ()  # of each picture, for messages
     products: tuple[str, ...] | None = None  # what each picture shows, in words
+    known: Tensor | None = None  # bool (N,), whose masks say where all defects are; None: those of every picture
+    features: Features | None = None  # what a frozen encoder saw in these images, where that was kept
 
     def __len__(self) -> int:
         return len(self.images)
 
     def to(self, device: torch.device | str) -> Batch:
         """The same batch with its tensors there."""
-        images, masks, labels = (each if each is None else each.to(device) for each in self.tensors())
-        assert images is not None
-        return Batch(images, masks, labels, self.types, self.names, self.products)
 
-    def tensors(self) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        """Images, masks, labels."""
-        return self.images, self.masks, self.labels
+        def there(tensor: Tensor | None) -> Tensor | None:
+            return None if tensor is None else tensor.to(device)
+
+        seen = self.features
+        if seen is not None:
+            seen = Features(seen.image.to(device), tuple(each.to(device) for each in seen.patches))
+        return replace(
+            self,
+            images=self.images.to(device),
+            masks=there(self.masks),
+            labels=there(self.labels),
+            known=there(self.known),
+            features=seen,
+        )
 
 
 class Features(NamedTuple):
