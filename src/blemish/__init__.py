@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.april_gan import APRILGAN
+    from blemish.detectors.clip_ada import CLIPADA
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.subspace_ad import SubspaceAD
@@ -66,6 +67,7 @@ _WHERE = {
 # tables: exports
 __all__ = [
     "APRILGAN",
+    "CLIPADA",
     "TAB",
     "AnomalyCLIP",
     "AnomalyDINO",

@@ -22,6 +22,7 @@ class Card(NamedTuple):
     task: Literal["detect", "classify", "video"] = "detect"
     normal: Need = "none"  # good parts that it is shown
     labelled: Need = "none"  # parts with defects that it is shown, their masks or types
+    augmentation: str = ""  # makes the defects it is trained on, unless another does: see `synth.augment`
     auxiliary: bool = False  # trained first, on pictures of other products
     trained: bool = False  # by gradients: `blemish train`
     scores: Literal["one", "set", "online"] = "one"  # a picture alone, a set of them together, or as they come
@@ -75,6 +76,17 @@ METHODS = {
         trained=True,
         needs=frozenset({"text"}),
         words=("product",),
+    ),
+    "clip-ada": Card(
+        "blemish.detectors.clip_ada:CLIPADA",
+        "arXiv:2403.09493",
+        "one learned sentence that means simulated defects, for all products; regions looked at again",
+        normal="required",
+        labelled="optional",
+        augmentation="draem+perlin+nsa",
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+        reconstructed=("layers and heads", "offsets and temperatures", "losses", "refinement of regions", "schedule"),
     ),
     "padim": Card(
         "blemish.detectors.padim:PaDiM",

@@ -27,7 +27,7 @@ class BatchSettings:
     """Which pictures a batch is made of."""
 
     batch_size: int = 8
-    augmentation: str | None = None  # by which defects are made on good parts, see `synth.augment`
+    augmentation: str | None = None  # makes defects on good parts, see `synth.augment`
     share: float = 0.5  # of a batch that shows a defect, where there are any or some are made
     seed: int = 0
 

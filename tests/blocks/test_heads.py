@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from torch.nn import functional as F
 
-from blemish.blocks.heads import LayerHeads, quarters
+from blemish.blocks.heads import LayerHeads, MapRefiner, ProjectedHeads, quarters
 
 
 def test_every_layer_has_a_linear_head_into_the_same_space() -> None:
@@ -29,3 +30,33 @@ def test_heads_come_from_the_seed_and_leave_the_global_random_state_alone() -> N
 )
 def test_quarters_of_the_depth_each_once(depth: int, layers: tuple[int, ...]) -> None:
     assert quarters(depth) == layers
+
+
+def test_a_layer_of_the_towers_own_width_begins_with_its_projection_and_others_with_a_map_of_their_own() -> None:
+    heads, tower = ProjectedHeads([4, 6], 5, own=6, seed=1), torch.randn(6, 5)
+    layers = [torch.randn(2, 3, 3, 4), torch.randn(2, 2, 2, 6)]
+    first, second = heads(layers, lambda patches: patches @ tower)
+    weight = dict(heads.named_parameters())["heads.0.weight"]
+    torch.testing.assert_close(first, F.normalize(layers[0] @ weight.T, dim=-1))
+    torch.testing.assert_close(second, F.normalize(layers[1] @ tower, dim=-1))
+    last = dict(heads.named_parameters())["heads.1.weight"]
+    last.data.normal_()
+    second = heads(layers, lambda patches: patches @ tower)[1]
+    torch.testing.assert_close(second, F.normalize(layers[1] @ (tower + last.T), dim=-1))
+
+
+def test_without_widths_the_towers_own_projection_is_all() -> None:
+    heads, tower = ProjectedHeads([], 5, own=6), torch.randn(6, 5)
+    (found,) = heads([torch.ones(1, 1, 1, 6)], lambda patches: patches @ tower)
+    torch.testing.assert_close(found[0, 0, 0], F.normalize(tower.sum(0), dim=0))
+    assert not list(heads.parameters())
+
+
+def test_a_refiner_begins_as_nothing_and_then_corrects_the_logits() -> None:
+    refiner, logits, patches = MapRefiner(3, seed=0), torch.randn(2, 4, 5), torch.randn(2, 4, 5, 3)
+    found = refiner(logits, patches)
+    assert torch.equal(found, logits)
+    refiner.outer.weight.data.fill_(1.0)
+    inner = torch.cat([logits[..., None], patches], -1).permute(0, 3, 1, 2)
+    expected = logits + refiner.outer(refiner.inner(inner).relu())[:, 0]
+    torch.testing.assert_close(refiner(logits, patches), expected)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from blemish.blocks.losses import contrast, dice, focal, focal_probability, masks_of, truncated_l1
+from blemish.blocks.losses import attraction, contrast, dice, focal, focal_probability, masks_of, truncated_l1
 from blemish.errors import BadInput
 from blemish.types import Batch
 
@@ -99,3 +99,11 @@ def test_masks_of_a_batch_are_0_and_1_or_asked_for() -> None:
     assert torch.equal(masks_of(Batch(torch.zeros(2, 3, 4, 4), masks)), masks.float())
     with pytest.raises(BadInput, match="needs a mask of every picture"):
         masks_of(Batch(torch.zeros(2, 3, 4, 4)))
+
+
+def test_a_prompt_is_drawn_to_members_and_away_from_the_others() -> None:
+    cosines, members = torch.tensor([[0.3, 0.1], [-0.2, 0.2]]), torch.tensor([[True, False], [False, True]])
+    values = [math.exp(x / 0.07) for x in (0.3, 0.1, -0.2, 0.2)]
+    expected = -math.log((values[0] + values[3]) / sum(values))
+    assert attraction(cosines, members).item() == pytest.approx(expected, rel=1e-5)
+    assert attraction(cosines, torch.zeros(2, 2, dtype=torch.bool)) == 0

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.maps import fuse_mean, maximum, smooth, top_mean, upsample
+from blemish.blocks.maps import covered_cells, fuse_mean, maximum, smooth, top_mean, upsample
 from blemish.blocks.resampling import resample
 from blemish.blocks.windows import fuse_harmonic
 
@@ -89,3 +89,10 @@ def test_resampling_averages_on_a_coarser_grid_and_interpolates_on_a_finer() -> 
     assert_close(fine, F.interpolate(maps, (12, 12), mode="bilinear"))
     assert_close(fine.mean(), maps.mean(), rtol=0, atol=0.05)
     assert torch.equal(resample(maps, (6, 6)), maps)
+
+
+def test_a_cell_belongs_to_a_mask_that_covers_half_of_it() -> None:
+    masks = torch.zeros(1, 8, 8)
+    masks[0, :4, :2], masks[0, 4:, 5:8] = 1, 1
+    expected = torch.tensor([[[True, False], [False, True]]])
+    assert torch.equal(covered_cells(masks, (2, 2)), expected)

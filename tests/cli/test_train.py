@@ -304,3 +304,10 @@ def test_a_place_that_another_run_writes_or_nobody_can_is_told_before_anything_i
     with alone_in(tmp_path / "w"):
         result = run("pretrain", *commands_of["pretrain"], "--out", out)
     assert "is being written by another run" in result.stderr
+
+
+def test_what_is_tied_to_made_defects_makes_them_by_itself_unless_told_otherwise(root: Path, tmp_path: Path) -> None:
+    words = ("train", "clip-ada", *SMALL, root, "--steps", "1", "--out", tmp_path / "a.blemish")
+    assert run(*words, "--augment", "rust").stderr.count("no augmentation 'rust'") == 1
+    passed(*words)
+    assert load(tmp_path / "a.blemish").method == "clip-ada"

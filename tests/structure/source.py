@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -42,8 +42,22 @@ def lines(file: Path) -> int:
     return len(file.read_text(encoding="utf-8").splitlines())
 
 
-def code_lines(file: Path) -> int:
-    """Lines with code in them: neither empty, nor a comment, nor a docstring."""
+def code_lines(file: Path, *, passed: Collection[int] | None = None) -> int:
+    """Lines with code in them: neither empty, nor a comment, nor a docstring.
+
+    passed: without the functions and classes of the file in which none of these lines lies.
+    """
+    spans = [
+        range(node.lineno, (node.end_lineno or node.lineno) + 1)
+        for node in parsed(file).body
+        if isinstance(node, Function | ast.ClassDef) and passed is not None
+    ]
+    others = {line for span in spans if not any(line in span for line in passed or ()) for line in span}
+    return len(_code(file) - others)
+
+
+@cache
+def _code(file: Path) -> frozenset[int]:
     with file.open("rb") as opened:
         tokens = [token for token in tokenize.tokenize(opened.readline) if token.type not in SILENT]
     bare = {
@@ -52,7 +66,7 @@ def code_lines(file: Path) -> int:
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
     }
-    return len({line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - bare)
+    return frozenset({line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - bare)
 
 
 SILENT = {

@@ -51,3 +51,14 @@ def test_where_nothing_can_be_seen_the_part_stays_good() -> None:
 def test_a_name_that_is_none_is_refused_with_those_there_are() -> None:
     with pytest.raises(UnknownName, match=r"no augmentation 'rust': choose from cutpaste, draem, drawn"):
         make_defect("rust", picture(0), np.random.default_rng(0), picture(1))
+
+
+def test_of_several_generators_each_is_drawn_at_times() -> None:
+    part = np.full((64, 64, 3), 0.5, np.float32)
+    for seed in range(6):
+        rng, alone = np.random.default_rng(seed), np.random.default_rng(seed)
+        chosen = ["cutpaste", "scar"][int(alone.integers(2))]
+        found, mask = make_defect("cutpaste+scar", part, rng, part)
+        expected, place = make_defect(chosen, part, alone, part)
+        assert np.array_equal(found, expected)
+        assert np.array_equal(mask, place)

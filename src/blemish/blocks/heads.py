@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class LayerHeads(nn.Module):
@@ -22,12 +23,63 @@ class LayerHeads(nn.Module):
         return [head(layer) for head, layer in zip(self.heads, layers, strict=True)]
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
-    """As torch draws it, but from the generator."""
-    linear = cast(nn.Linear, nn.utils.skip_init(nn.Linear, inputs, outputs))
-    for parameter in linear.parameters():
-        nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)
+class ProjectedHeads(nn.Module):
+    """What each layer's patches mean in the space of sentences: the tower's own projection and a trained linear map.
+
+    own: the width that the tower's projection takes. Where a layer has it, the trained map begins as nothing; where
+    not, it is all there is. Without widths nothing is trained.
+    """
+
+    def __init__(self, widths: Sequence[int], output: int, *, own: int, seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.own = own
+        self.heads = nn.ModuleList(_linear(width, output, generator, bias=False) for width in widths)
+        for width, head in zip(widths, self.heads, strict=True):
+            if width == own:
+                nn.init.zeros_(cast(nn.Linear, head).weight)
+
+    def forward(self, layers: Sequence[Tensor], project: Callable[[Tensor], Tensor]) -> list[Tensor]:
+        """(..., C_l) per layer -> unit vectors (..., output) per layer."""
+        heads = [*self.heads] or [None] * len(layers)
+        return [F.normalize(self._one(head, x, project), dim=-1) for head, x in zip(heads, layers, strict=True)]
+
+    def _one(self, head: nn.Module | None, layer: Tensor, project: Callable[[Tensor], Tensor]) -> Tensor:
+        learned: Tensor | None = head(layer) if head else None
+        if learned is not None and layer.shape[-1] != self.own:
+            return learned
+        return project(layer) if learned is None else project(layer) + learned
+
+
+class MapRefiner(nn.Module):
+    """Two 3 x 3 convolutions that correct the logits of a map by what the patches show; they begin as nothing."""
+
+    def __init__(self, width: int, *, hidden: int = 32, seed: int = 0) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        self.inner = cast(nn.Conv2d, nn.utils.skip_init(nn.Conv2d, width + 1, hidden, 3, padding=1))
+        self.outer = cast(nn.Conv2d, nn.utils.skip_init(nn.Conv2d, hidden, 1, 3, padding=1))
+        _draw(self.inner, generator)
+        for parameter in self.outer.parameters():
+            nn.init.zeros_(parameter)
+
+    def forward(self, logits: Tensor, patches: Tensor) -> Tensor:
+        """(N, h, w) and (N, h, w, C) of one grid -> (N, h, w)."""
+        seen = torch.cat([logits[..., None], patches], -1).permute(0, 3, 1, 2)
+        return logits + cast(Tensor, self.outer(F.relu(self.inner(seen)))).squeeze(1)
+
+
+def _linear(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+    linear = cast(nn.Linear, nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias))
+    _draw(linear, generator)
     return linear
+
+
+def _draw(layer: nn.Linear | nn.Conv2d, generator: torch.Generator) -> None:
+    """Its parameters as torch draws them, but from the generator."""
+    bound = layer.weight[0].numel() ** -0.5
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -bound, bound, generator=generator)
 
 
 def quarters(depth: int) -> tuple[int, ...]:

@@ -49,6 +49,17 @@ def truncated_l1(margins: Tensor, target: Tensor, *, margin: float = 0.5) -> Ten
     return wrong[0].sum() / good.sum().clamp_min(1) + wrong[1].sum() / bad.sum().clamp_min(1)
 
 
+def attraction(cosines: Tensor, members: Tensor, *, temperature: float = 0.07) -> Tensor:
+    """-log of the members' share of a softmax over all cosines (...) with one prompt; members is a bool mask of them.
+
+    A scalar, 0 where there is no member. It ties a prompt to the patches that it should mean (CLIP-ADA).
+    """
+    logits, chosen = cosines.flatten() / temperature, members.flatten()
+    if not chosen.any():
+        return 0 * logits.sum()
+    return logits.logsumexp(0) - logits[chosen].logsumexp(0)
+
+
 def masks_of(batch: Batch) -> Tensor:
     """The masks of a batch as 0 and 1 (N, H, W); raises BadInput where there are none."""
     if batch.masks is None:

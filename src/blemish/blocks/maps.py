@@ -15,6 +15,11 @@ def upsample(grid: Tensor, size: Sequence[int], *, corners: bool = False) -> Ten
     return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=corners).squeeze(1)
 
 
+def covered_cells(masks: Tensor, size: Sequence[int]) -> Tensor:
+    """The places of a grid that masks mostly cover: (N, H, W), 0 or 1 -> bool (N, *size)."""
+    return F.adaptive_avg_pool2d(masks[:, None].float(), (size[0], size[1]))[:, 0] >= 0.5
+
+
 def smooth(
     maps: Tensor, sigma: float, *, radius: int | None = None, border: Literal["reflect", "mirror"] = "reflect"
 ) -> Tensor:

@@ -45,7 +45,7 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
     show_default=True,
     help="Whether to learn from labelled defects.",
 )
-@click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, cutpaste, nsa, drawn, ...")
+@click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, draem+nsa (either), none, ...")
 @click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights.")
 @click.option("--product", default="object", show_default=True, help="The part's name, for methods that read words.")
 @click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method.")

@@ -21,6 +21,7 @@ from blemish.inspection import Unreadable
 from blemish.progress import ShowProgress
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet
 from blemish.recipes.update import freeze_detector
+from blemish.synth.augment import generators
 from blemish.training import checkpoint
 from blemish.training.loop import Tell, train
 from blemish.training.schedule import Schedule
@@ -44,7 +45,7 @@ class TrainingSettings:
     product: str = "object"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     defects: bool = True  # whether labelled defects are learned from
-    augmentation: str | None = None
+    augmentation: str | None = None  # "none" for none
     steps: int | None = None
     epochs: int | None = None  # how often each good part is seen, instead of steps
     rate: float | None = None
@@ -105,13 +106,14 @@ class Training:
         watch: ShowProgress,
     ) -> None:
         self.method, self.sets, self.unreadable = method, sets, list[Unreadable]()
+        augmentation = _augmentation(method, settings)
         known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)
         check_fit((each.masks, each.image) for each in known)
         self.arguments = _arguments(method, settings, any(each.is_anomalous for each in known))
         made = catalog.detector(method, encoders.load(encoder), self.arguments)
         self.detector = cast(TrainedDetector, made)
         usual = self.detector.schedule
-        of_batches = BatchSettings(settings.batch_size or usual.batch_size, settings.augmentation, seed=settings.seed)
+        of_batches = BatchSettings(settings.batch_size or usual.batch_size, augmentation, seed=settings.seed)
         self.examples = read_examples(known, made.geometry, of_batches, watch=watch, unreadable=self.unreadable)
         self.schedule = replace(
             usual,
@@ -192,9 +194,16 @@ def _usable(method: str, samples: Sequence[Sample], settings: TrainingSettings) 
     known = [each for each in labelled if not each.is_anomalous or (wanted and each.masks)]
     unmasked = sum(each.is_anomalous and not each.masks for each in labelled) if wanted else 0
     ways = "give some with masks, " + ("by --split test, " if card.auxiliary else "") + "or --augment drawn"
-    if card.labelled == "required" and settings.augmentation is None and not any(each.is_anomalous for each in known):
+    made = _augmentation(method, settings) is not None
+    if card.labelled == "required" and not made and not any(each.is_anomalous for each in known):
         raise BadInput(f"{method} learns from defects whose place is known: {ways}")
     return known, unmasked
+
+
+def _augmentation(method: str, settings: TrainingSettings) -> str | None:
+    """What is asked for, or else what the method itself is trained with; None for no made defects. UnknownName."""
+    name = settings.augmentation or catalog.card(method).augmentation
+    return "+".join(generators(name)) if name not in ("", "none") else None
 
 
 def _arguments(method: str, settings: TrainingSettings, defects: bool) -> dict[str, Any]:

@@ -63,14 +63,25 @@ AUGMENTATIONS: dict[str, Augmentation] = {
 
 
 def make_defect(name: str, image: Colours, rng: np.random.Generator, other: Colours) -> tuple[Colours, Mask]:
-    """The part with a defect, and where it is: nowhere if none can be seen, as on black. Raises UnknownName."""
-    if name not in AUGMENTATIONS:
-        raise UnknownName(f"no augmentation {name!r}: choose from {', '.join(AUGMENTATIONS)}")
+    """The part with a defect, and where it is: nowhere if none can be seen, as on black.
+
+    name: of a generator, or of several, "draem+nsa", one of which is drawn. Raises UnknownName.
+    """
+    names = generators(name)
     for _ in range(TRIES):
-        flawed, mask = AUGMENTATIONS[name](image, rng, other)
+        chosen = names[int(rng.integers(len(names)))] if len(names) > 1 else name
+        flawed, mask = AUGMENTATIONS[chosen](image, rng, other)
         if mask.any():
             return flawed, mask
     return image, np.zeros(image.shape[:2], bool)
+
+
+def generators(name: str) -> list[str]:
+    """The names that are joined by "+"; raises UnknownName for one that is none."""
+    names = name.split("+")
+    if unknown := [each for each in names if each not in AUGMENTATIONS]:
+        raise UnknownName(f"no augmentation {unknown[0]!r}: choose from {', '.join(AUGMENTATIONS)}, or join some by +")
+    return names
 
 
 def texture(rng: np.random.Generator, height: int, width: int) -> Colours:
