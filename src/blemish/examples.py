@@ -18,7 +18,7 @@ from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect
 from blemish.types import Batch, Geometry, Sample
 
-KEPT = 2 << 30
+CACHE_BYTES = 2 << 30
 """Bytes of pictures that are kept once they have been read; the others are read anew each time."""
 
 
@@ -43,8 +43,8 @@ class LabelledBatches:
         self.good = [sample for sample in samples if not sample.is_anomalous]
         self.bad = [sample for sample in samples if sample.is_anomalous]
         self.geometry, self.settings = geometry, settings
-        self.kept: dict[Path, tuple[Tensor, Tensor]] = {}
-        self.room = KEPT
+        self.cache: dict[Path, tuple[Tensor, Tensor]] = {}
+        self.room = CACHE_BYTES
         if not self.good:
             raise BadData("there is no good part to train on: give a set with some in its training split")
 
@@ -92,13 +92,13 @@ class LabelledBatches:
 
     def one(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """A picture, uint8 (3, h, w), and its mask, bool (h, w), at the size that the geometry asks for."""
-        found = self.kept.get(sample.image)
+        found = self.cache.get(sample.image)
         if found is None:
             found = prepare_example(sample, self.geometry)
             size = sum(tensor.numel() for tensor in found)
             if size <= self.room:
                 self.room -= size
-                self.kept[sample.image] = found
+                self.cache[sample.image] = found
         return found
 
 
@@ -120,7 +120,7 @@ def read_examples(
             del by_path[path]
         advance()
     kept = LabelledBatches(list(by_path.values()), geometry, settings)
-    kept.kept, kept.room = found.kept, found.room
+    kept.cache, kept.room = found.cache, found.room
     return kept
 
 

@@ -19,7 +19,7 @@ def notice(kind: str, *about: object) -> None:
 
 
 @contextmanager
-def hush() -> Iterator[None]:
+def silence() -> Iterator[None]:
     """Nothing is said meanwhile: for what will be done again."""
 
     def refuse(record: logging.LogRecord) -> bool:

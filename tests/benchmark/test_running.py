@@ -12,7 +12,7 @@ from tests.support.made import PLAN, category, data_set, here, planned
 
 from blemish.benchmark import running
 from blemish.benchmark.formats import FORMATS
-from blemish.benchmark.plan import Planned
+from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.running import Failed, Failure, Finished, run_trials
 from blemish.benchmark.table import tabulate
 from blemish.benchmark.trial import Measured
@@ -24,16 +24,16 @@ def lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def tables(trials: Sequence[Planned], results: Sequence[Finished | Failed]) -> list[str]:
+def tables(trials: Sequence[PlannedTrial], results: Sequence[Finished | Failed]) -> list[str]:
     table = tabulate(trials, results, [])
     return [written(table) for _, written in FORMATS.values()]
 
 
-def counted() -> tuple[list[Planned], running.Attempt]:
+def counted() -> tuple[list[PlannedTrial], running.Attempt]:
     """An attempt in this process, and the trials that it has been asked for."""
-    asked: list[Planned] = []
+    asked: list[PlannedTrial] = []
 
-    def attempt(trial: Planned, watch: ShowProgress) -> Measured | Failure:
+    def attempt(trial: PlannedTrial, watch: ShowProgress) -> Measured | Failure:
         asked.append(trial)
         return here(trial, watch)
 
@@ -41,9 +41,9 @@ def counted() -> tuple[list[Planned], running.Attempt]:
 
 
 def stopped_after(count: int) -> running.Attempt:
-    done: list[Planned] = []
+    done: list[PlannedTrial] = []
 
-    def attempt(trial: Planned, watch: ShowProgress) -> Measured | Failure:
+    def attempt(trial: PlannedTrial, watch: ShowProgress) -> Measured | Failure:
         if len(done) == count:
             raise KeyboardInterrupt
         done.append(trial)

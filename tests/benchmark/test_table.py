@@ -17,7 +17,7 @@ from tests.support.made import PLAN, data_set, planned
 
 from blemish import catalog
 from blemish.benchmark.formats import as_csv, as_json, as_markdown
-from blemish.benchmark.plan import Planned
+from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.references import Reference, known_data, references
 from blemish.benchmark.running import Failed, Finished
 from blemish.benchmark.table import COLUMNS, Cell, Row, Table, over_categories, over_seeds, tabulate
@@ -37,7 +37,7 @@ def estimate(value: float) -> dict[str, float]:
     return {"value": value, "low": value - 0.02, "high": value + 0.01}
 
 
-def finished(trial: Planned, value: float) -> Finished:
+def finished(trial: PlannedTrial, value: float) -> Finished:
     """A trial that came to this value in everything."""
     numbers: dict[str, Any] = {name: estimate(value) for name in (*METRICS, "f1", "accuracy", "escape", "overkill")}
     one_type = {name: estimate(value - 0.1) for name in (*METRICS, "escape")} | {"n_normal": 2, "n_anomalous": 3}
@@ -56,7 +56,7 @@ def finished(trial: Planned, value: float) -> Finished:
     return Finished(trial, trial.asked() | {"precision": "float32", "blemish": "0.1.0"}, outcome, kept=False)
 
 
-def table(trials: Sequence[Planned], values: Sequence[float], known: Sequence[Reference] = ()) -> Table:
+def table(trials: Sequence[PlannedTrial], values: Sequence[float], known: Sequence[Reference] = ()) -> Table:
     return tabulate(trials, [finished(*pair) for pair in zip(trials, values, strict=True)], known)
 
 

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.test_inspect import picture
 from tests.support.made import PLAN, category, data_set, here, plan_file, planned
 
-from blemish.benchmark.plan import Planned, read, trials
+from blemish.benchmark.plan import PlannedTrial, read, trials
 from blemish.benchmark.trial import Measured, measure, peak_memory, split_parts
 from blemish.data import samples
 from blemish.evaluation import evaluate as evaluation
@@ -17,7 +17,7 @@ from blemish.evaluation import evaluate as evaluation
 TABLE = PLAN.replace('"parts"', '"parts.csv"')
 
 
-def one(folder: Path, text: str = PLAN) -> Planned:
+def one(folder: Path, text: str = PLAN) -> PlannedTrial:
     return planned(folder, text)[0]
 
 

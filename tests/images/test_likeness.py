@@ -11,7 +11,7 @@ from PIL import Image
 from scipy import ndimage
 from torch import Tensor
 
-from blemish.images.fingerprint import CERTAIN, MORE_THAN_HALF, bar, fingerprint, likeness, same_parts
+from blemish.images.fingerprint import CERTAIN, MORE_THAN_HALF, fingerprint, likeness, same_part_threshold, same_parts
 
 Pixels = NDArray[np.float64]
 
@@ -121,9 +121,11 @@ def test_likeness_is_one_for_the_same_picture_and_bears_a_shift() -> None:
 
 def test_the_bar_lies_between_half_and_certain() -> None:
     generator = torch.Generator().manual_seed(0)
-    assert bar(torch.zeros(0)) == CERTAIN
-    assert bar(0.15 + 0.02 * torch.randn(200, generator=generator)) == pytest.approx(MORE_THAN_HALF, abs=0.06)
-    assert bar(0.7 + 0.1 * torch.randn(200, generator=generator)) == CERTAIN
+    assert same_part_threshold(torch.zeros(0)) == CERTAIN
+    assert same_part_threshold(0.15 + 0.02 * torch.randn(200, generator=generator)) == pytest.approx(
+        MORE_THAN_HALF, abs=0.06
+    )
+    assert same_part_threshold(0.7 + 0.1 * torch.randn(200, generator=generator)) == CERTAIN
 
 
 def test_no_pictures_are_no_parts() -> None:

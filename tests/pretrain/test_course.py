@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.pretrain.batches import Batches
-from blemish.pretrain.course import Batch, PretrainModel, Weights, coverage, firsts, pool
+from blemish.pretrain.course import Batch, PretrainModel, Weights, coverage, first_occurrences, pool
 
 AIMS = [each.name for each in fields(Weights)]
 EVERY = Weights(1.0, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -94,7 +94,7 @@ def test_pooling_is_a_weighted_mean() -> None:
 @pytest.mark.parametrize("numbers", [[2, 0, 2, 1, 0], [0], [5, 5, 5], [3, 9, 1]])
 def test_the_first_place_of_each_distinct_number(numbers: list[int]) -> None:
     wanted = [numbers.index(number) for number in sorted(set(numbers))]
-    assert firsts(torch.tensor(numbers)).tolist() == wanted
+    assert first_occurrences(torch.tensor(numbers)).tolist() == wanted
 
 
 def unit(*shape: int, seed: int = 0) -> Tensor:

@@ -172,10 +172,10 @@ def test_out_of_time_it_stops_with_a_checkpoint_and_the_student_it_began_with(
     stores: list[Store], tmp_path: Path
 ) -> None:
     (course, batches), told = ready(stores), Told()
-    before = course.student.see(images()).patches.detach()
+    before = course.student.outputs(images()).patches.detach()
     assert not train(course, batches, PLAN, MIXTURE, tmp_path, tell=told, until=0.0)
     assert told.totals == []
-    assert_close(course.student.see(images()).patches.detach(), before, rtol=1e-3, atol=1e-3)
+    assert_close(course.student.outputs(images()).patches.detach(), before, rtol=1e-3, atol=1e-3)
     assert (tmp_path / "checkpoint.pt").exists()
     expected, _ = run(stores, tmp_path / "whole")
     model, done = run(stores, tmp_path)

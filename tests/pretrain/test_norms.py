@@ -36,7 +36,7 @@ def folded_student() -> Embedded:
 def seen(model: Embedded, pictures: Tensor) -> Tensor:
     """Everything that a look gives, side by side."""
     with torch.no_grad():
-        found = model.see(pictures)
+        found = model.outputs(pictures)
     return torch.cat([each.flatten(1) for each in (*found.stages, found.neck, found.patches, found.image)], 1)
 
 
@@ -62,7 +62,7 @@ def test_folding_does_not_change_the_function() -> None:
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.copy_(0.5 + torch.rand(module.weight.shape, generator=generator))
     for batch in batches():
-        model.see(batch)  # the norms gather statistics
+        model.outputs(batch)  # the norms gather statistics
     model.eval()
     before = seen(model, images(seed=9))
     after = seen(without_norms(model), images(seed=9))
@@ -112,7 +112,7 @@ def test_settled_norms_nearly_leave_it_in_training_too_and_plain_ones_do_not() -
 
 def test_what_is_settled_can_still_be_trained() -> None:
     model = insert_norms(folded_student(), batches(1)).train()
-    model.see(images()).image.square().sum().backward()
+    model.outputs(images()).image.square().sum().backward()
     for name, module in model.named_modules():
         if isinstance(module, NormedConvolution) and name != "dense":  # the image embedding does not pass it
             assert module.norm.weight.grad is not None

@@ -20,7 +20,7 @@ from blemish.metrics.pixel import Curves
 from blemish.report import About, GoodParts, Item, Writer, pictures
 from blemish.report.decision import start
 from blemish.report.items import Encoded
-from blemish.report.kept import Kept
+from blemish.report.selection import Selection
 from blemish.report.spool import Spool
 from blemish.runs.decision import Decided
 from blemish.types import Sample
@@ -116,7 +116,7 @@ def test_the_pictures_lie_where_the_page_looks_for_them(tmp_path: Path) -> None:
 
 def test_large_pictures_are_kept_of_the_worst_and_of_the_missed_only(tmp_path: Path) -> None:
     with Writer(tmp_path / "page.html", About("plate")) as writer:
-        writer.kept = Kept(3, 2)
+        writer.selection = Selection(3, 2)
         for found, label in labelled(30):
             writer.add(Decided(found), Sample(Path(), label))
         writer.finish()

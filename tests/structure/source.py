@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import tokenize
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from functools import cache
 from pathlib import Path
 
@@ -13,11 +13,35 @@ import blemish
 ROOT = Path(blemish.__file__).parent
 FILES = sorted(ROOT.rglob("*.py"))
 Function = ast.FunctionDef | ast.AsyncFunctionDef
+Rule = Callable[[Path], None]
 
 
 def name(file: Path) -> str:
-    """For messages and test numbers: detectors/padim.py."""
+    """For messages: detectors/padim.py."""
     return file.relative_to(ROOT).as_posix()
+
+
+def each_of(files: Iterable[Path]) -> Callable[[Rule], Callable[[], None]]:
+    """A rule for one file as one test of all of them, which names every file that breaks it."""
+    checked = list(files)
+
+    def as_test(rule: Rule) -> Callable[[], None]:
+        def test() -> None:
+            broken = {name(file): found for file in checked if (found := _breach(rule, file))}
+            assert not broken, "\n".join(f"{file}: {said}" for file, said in broken.items())
+
+        test.__doc__ = rule.__doc__
+        return test
+
+    return as_test
+
+
+def _breach(rule: Rule, file: Path) -> str:
+    try:
+        rule(file)
+    except AssertionError as error:
+        return str(error) or "it breaks the rule"
+    return ""
 
 
 @cache
@@ -25,8 +49,9 @@ def parsed(file: Path) -> ast.Module:
     return ast.parse(file.read_text(encoding="utf-8"))
 
 
-def nodes(file: Path) -> Iterator[ast.AST]:
-    return ast.walk(parsed(file))
+@cache
+def nodes(file: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(parsed(file)))
 
 
 def functions(file: Path) -> Iterator[Function]:

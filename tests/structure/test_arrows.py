@@ -7,8 +7,7 @@ import sys
 from graphlib import TopologicalSorter
 from pathlib import Path
 
-import pytest
-from tests.structure.source import FILES, MODULES, ROOT, imported, imported_at_once, name, nodes
+from tests.structure.source import FILES, MODULES, ROOT, each_of, imported, imported_at_once, name, nodes
 
 RANKS = (
     {"types", "errors", "notices"},
@@ -32,7 +31,7 @@ MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
 OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 
-each_file = pytest.mark.parametrize("file", FILES, ids=name)
+each_file = each_of(FILES)
 
 
 def room(module: str) -> str:

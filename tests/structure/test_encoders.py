@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.structure.source import FILES, ROOT, functions, imported, name
+from tests.structure.source import FILES, ROOT, each_of, functions, imported
 
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.encoders.clip import CLIP
@@ -28,7 +28,7 @@ def test_every_encoder_and_wrapper_takes_the_same_arguments(made: Any) -> None:
     assert [str(each) for each in found.values()] == [str(each) for each in wanted.values()]
 
 
-@pytest.mark.parametrize("file", FILES, ids=name)
+@each_of(FILES)
 def test_no_encoder_is_missing_above(file: Path) -> None:
     """Whatever is asked for the `layers` of images is an encoder."""
     asked = [each for each in functions(file) if each.name == "forward" and "layers" in _keywords(each)]
@@ -39,7 +39,7 @@ def _keywords(function: ast.FunctionDef | ast.AsyncFunctionDef) -> set[str]:
     return {argument.arg for argument in function.args.kwonlyargs}
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.parent.name in ("encoders", "embedded")], ids=name)
+@each_of(file for file in FILES if file.parent.name in ("encoders", "embedded"))
 def test_towers_know_nothing_of_checkpoints(file: Path) -> None:
     """They neither read nor download: `checkpoints/` gives them what they need."""
     if file.parent != ROOT / "encoders" or file.name not in DOORS:

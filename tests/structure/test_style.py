@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.structure.source import FILES, Function, calls, functions, lines, name, nodes, parsed
+from tests.structure.source import FILES, Function, calls, each_of, functions, lines, name, nodes, parsed
 
 LONGEST_FUNCTION, LONGEST_FILE, LONGEST_METHOD_FILE, DEEPEST = 50, 400, 150, 3
 Nesting = ast.For | ast.AsyncFor | ast.While | ast.If | ast.With | ast.AsyncWith | ast.Try | ast.Match
@@ -15,7 +15,17 @@ Definition = Function | ast.ClassDef
 SEEDS = {"torch.manual_seed", "torch.cuda.manual_seed", "torch.cuda.manual_seed_all", "random.seed", "torch.seed"}
 DRAWS = {"torch.rand", "torch.randn", "torch.randint", "torch.randperm", "torch.multinomial", "torch.bernoulli"}
 
-each_file = pytest.mark.parametrize("file", FILES, ids=name)
+each_file = each_of(FILES)
+
+
+def test_a_rule_names_every_file_that_breaks_it() -> None:
+    def refuse_two(file: Path) -> None:
+        assert file not in FILES[3:5]
+
+    with pytest.raises(AssertionError) as caught:
+        each_of(FILES)(refuse_two)()
+    assert [name(file) in str(caught.value) for file in FILES[2:6]] == [False, True, True, False]
+    each_of(FILES[5:])(refuse_two)()
 
 
 @each_file

@@ -13,7 +13,7 @@ from typing import get_args
 
 import click
 import pytest
-from tests.structure.source import FILES, MODULES, ROOT, name
+from tests.structure.source import FILES, MODULES, ROOT, each_of
 from tests.support.quick import QUICK
 
 import blemish
@@ -77,7 +77,7 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
         _ = blemish.nothing
 
 
-@pytest.mark.parametrize("file", [file for file in FILES if file.name == "__init__.py"], ids=name)
+@each_of(file for file in FILES if file.name == "__init__.py")
 def test_what_a_room_offers_exists(file: Path) -> None:
     found = {module for module, path in MODULES.items() if path == file}
     room = importlib.import_module(found.pop())

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.structure.source import FILES, name, parsed
+from tests.structure.source import FILES, each_of, name, parsed
 from tests.structure.test_arrows import RANK, own_room
 
 IRREGULAR = set(
@@ -25,7 +25,7 @@ MEASURES = {"auroc", "average_precision", "f1_max"}
 """Of images and of pixels: the module's name says which, and both are called by it."""
 SHARED = {"data": A_LAYOUT_PROVIDES, "metrics": MEASURES}
 
-each_file = pytest.mark.parametrize("file", FILES, ids=name)
+each_file = each_of(FILES)
 
 
 def participle(function: str) -> bool:

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 from tests.cli.test_inspect import picture
 
-from blemish.benchmark.plan import Planned, read, trials
+from blemish.benchmark.plan import PlannedTrial, read, trials
 from blemish.benchmark.running import Failure
 from blemish.benchmark.trial import Measured, measure
 from blemish.errors import BlemishError
@@ -63,11 +63,11 @@ def plan_file(folder: Path, text: str = PLAN) -> Path:
     return path
 
 
-def planned(folder: Path, text: str = PLAN) -> list[Planned]:
+def planned(folder: Path, text: str = PLAN) -> list[PlannedTrial]:
     return trials(read(plan_file(folder, text)))
 
 
-def here(planned: Planned, watch: ShowProgress = no_progress) -> Measured | Failure:
+def here(planned: PlannedTrial, watch: ShowProgress = no_progress) -> Measured | Failure:
     """In this process, with invented times and memory, so that two runs can be compared."""
     try:
         found = measure(planned, watch)

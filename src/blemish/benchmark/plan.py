@@ -63,7 +63,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
+class PlannedTrial:
     """One trial of a plan."""
 
     data: str
@@ -115,7 +115,7 @@ def read(path: Path) -> Plan:
     return plan
 
 
-def trials(plan: Plan) -> list[Planned]:
+def trials(plan: Plan) -> list[PlannedTrial]:
     """The cross product: a trial for each category of each data set, shots, method, encoder and seed.
 
     A method that learns from good parts is left out where there are 0 shots. Where no draw decides which parts are
@@ -146,7 +146,7 @@ def omissions(plan: Plan) -> list[str]:
 
 def _planned(
     plan: Plan, each: DataSet, category: str | None, k: int | None, method: Method, encoder: str, seed: int
-) -> Planned:
+) -> PlannedTrial:
     trial = Trial(
         each.root,
         each.layout,
@@ -158,7 +158,7 @@ def _planned(
         product=each.products.get(category),
         arguments=method.arguments,
     )
-    return Planned(each.name, each.published, encoder, plan.precision, plan.alpha, trial, plan.device)
+    return PlannedTrial(each.name, each.published, encoder, plan.precision, plan.alpha, trial, plan.device)
 
 
 def _located(encoder: str, folder: Path) -> str:

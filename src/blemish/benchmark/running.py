@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import torch
 
 from blemish import __version__, data, encoders
-from blemish.benchmark.plan import Planned
+from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.trial import Measured, measure, peak_memory
 from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
-from blemish.notices import hush
+from blemish.notices import silence
 from blemish.progress import ShowProgress, no_progress
 
 GO_ON = "make room, and go on by the same command"
@@ -36,7 +36,7 @@ class Failure(NamedTuple):
 class Finished(NamedTuple):
     """A trial that was measured."""
 
-    planned: Planned
+    planned: PlannedTrial
     key: dict[str, Any]  # everything that decides the outcome
     outcome: dict[str, Any]  # see `Measured`
     kept: bool  # by an earlier run
@@ -45,15 +45,15 @@ class Finished(NamedTuple):
 class Failed(NamedTuple):
     """A trial that could not be measured, and why."""
 
-    planned: Planned
+    planned: PlannedTrial
     error: str
 
 
-Attempt = Callable[[Planned, ShowProgress], Measured | Failure]
+Attempt = Callable[[PlannedTrial, ShowProgress], Measured | Failure]
 
 
 def run_trials(
-    trials: Sequence[Planned], folder: Path, *, watch: ShowProgress = no_progress, attempt: Attempt | None = None
+    trials: Sequence[PlannedTrial], folder: Path, *, watch: ShowProgress = no_progress, attempt: Attempt | None = None
 ) -> Iterator[Finished | Failed]:
     """One result a trial: those that `folder` holds from an earlier run first, then the others as they finish.
 
@@ -81,7 +81,7 @@ def run_trials(
                 yield Failed(planned, found.error)
 
 
-def keys(trials: Sequence[Planned]) -> Iterator[dict[str, Any] | Failure]:
+def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:
     """Everything that decides the outcome of each trial, or why there can be none.
 
     Encoders count by sha256 and by the precision they come to, pictures by name, label and size.
@@ -112,7 +112,7 @@ def _listed(root: Path, layout: str | None, category: str | None) -> str:
     """A sum over the pictures of both splits that does not depend on where the data set lies."""
     total = sha256()
     for split in data.SPLITS:
-        with hush():  # each trial lists them again
+        with silence():  # each trial lists them again
             samples = data.samples(root, layout=layout, category=category, split=split)
         for sample in samples:
             files = [(path.parts[-3:], path.stat().st_size) for path in (sample.image, *sample.masks)]
@@ -158,7 +158,7 @@ class _Stage(NamedTuple):
     total: int
 
 
-def measure_in_process(planned: Planned, watch: ShowProgress) -> Measured | Failure:
+def measure_in_process(planned: PlannedTrial, watch: ShowProgress) -> Measured | Failure:
     """Measure in a new process; its outcome also has `peak_bytes`, the most memory that this process held."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
@@ -175,7 +175,7 @@ def measure_in_process(planned: Planned, watch: ShowProgress) -> Measured | Fail
         here.close()
 
 
-def _measure(connection: Connection, planned: Planned, threads: int) -> None:
+def _measure(connection: Connection, planned: PlannedTrial, threads: int) -> None:
     """What the new process does; here every error becomes a message, since the other trials go on."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
     torch.set_num_threads(threads)

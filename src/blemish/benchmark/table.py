@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean, stdev
 from typing import Any, NamedTuple
 
-from blemish.benchmark.plan import ALL, Planned
+from blemish.benchmark.plan import ALL, PlannedTrial
 from blemish.benchmark.references import Reference
 from blemish.benchmark.running import Failed, Finished
 from blemish.evaluation.evaluate import METRICS
@@ -62,7 +62,9 @@ class Table(NamedTuple):
     notes: list[str]
 
 
-def tabulate(trials: Sequence[Planned], results: Sequence[Finished | Failed], references: Sequence[Reference]) -> Table:
+def tabulate(
+    trials: Sequence[PlannedTrial], results: Sequence[Finished | Failed], references: Sequence[Reference]
+) -> Table:
     """The table of the trials of a plan that there are results of, in the plan's order.
 
     By data set and shots; there the means over categories come first, then each category, then its defect types. What
@@ -214,13 +216,13 @@ def _ordered(rows: Sequence[Row], groups: Sequence[Group], categories: Mapping[s
     return sorted(rows, key=place)
 
 
-def _group(planned: Planned) -> Group:
+def _group(planned: PlannedTrial) -> Group:
     trial = planned.trial
     arguments = ", ".join(f"{name}={json.dumps(value)}" for name, value in trial.arguments.items())
     return Group(planned.data, ALL if trial.shots is None else trial.shots, trial.method, arguments, planned.encoder)
 
 
-def _category(planned: Planned) -> str:
+def _category(planned: PlannedTrial) -> str:
     return planned.trial.category or ""
 
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 
 from blemish import data, encoders
-from blemish.benchmark.plan import Planned
+from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.verdicts import Rates, rates
 from blemish.calibration.thresholds import calibrate_on_average
 from blemish.data.sampling import normals, shots
@@ -50,14 +50,14 @@ class Parts(NamedTuple):
     held: list[Sample]
 
 
-def measure(planned: Planned, watch: ShowProgress = no_progress) -> Measured:
+def measure(planned: PlannedTrial, watch: ShowProgress = no_progress) -> Measured:
     """Learn, score the parts held out, then the test split; what is odd about all of them is in `notes`."""
     with gather() as notices:
         found = _measure(planned, watch)
     return found._replace(outcome=found.outcome | {"notes": notices.lines()})
 
 
-def _measure(planned: Planned, watch: ShowProgress) -> Measured:
+def _measure(planned: PlannedTrial, watch: ShowProgress) -> Measured:
     loaded = encoders.load(planned.trial.encoder, precision=planned.precision)
     encoder = place_model(loaded, device_of_name(planned.device))
     trial = replace(planned.trial, encoder=encoder)

@@ -14,7 +14,7 @@ from blemish.cli.console import progress, say
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
-    from blemish.benchmark.plan import Planned
+    from blemish.benchmark.plan import PlannedTrial
     from blemish.benchmark.running import Failed, Finished
     from blemish.benchmark.table import Table
     from blemish.progress import ShowProgress
@@ -75,7 +75,7 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
         raise SystemExit(INCOMPLETE)
 
 
-def _leave(planned: Sequence[Planned], results: Sequence[Finished | Failed], out: Path) -> Table:
+def _leave(planned: Sequence[PlannedTrial], results: Sequence[Finished | Failed], out: Path) -> Table:
     """Write the table of what there is so far."""
     from blemish.benchmark.formats import FORMATS
     from blemish.benchmark.references import references

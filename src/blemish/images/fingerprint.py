@@ -80,12 +80,12 @@ def same_parts(fingerprints: Sequence[Tensor], digests: Sequence[str]) -> list[l
         pairs[row, : row + 1] = likeness(one, stacked[: row + 1])
     rows, columns = torch.tril_indices(len(stacked), len(stacked), -1)
     names = np.asarray(digests)
-    links = (pairs >= bar(pairs[rows, columns])).numpy() | (names == names[:, None])
+    links = (pairs >= same_part_threshold(pairs[rows, columns])).numpy() | (names == names[:, None])
     count, part = connected_components(links, directed=False)
     return [np.flatnonzero(part == number).tolist() for number in range(count)]
 
 
-def bar(pairs: Tensor) -> float:
+def same_part_threshold(pairs: Tensor) -> float:
     """The likeness (P,) of all pairs -> that from which on a pair is the same part.
 
     As correlations are, they are made normal by atanh; the centre and the spread of different parts come from the lower

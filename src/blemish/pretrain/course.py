@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.losses import contrast, dice, focal
 from blemish.blocks.resampling import resample
-from blemish.encoders.embedded.network import Embedded, Seen
+from blemish.encoders.embedded.network import Embedded, Outputs
 from blemish.pretrain.objectives import Distillation, TabObjective
 from blemish.pretrain.teachers import TeacherMap
 from blemish.training.trainable import ParameterGroup
@@ -84,7 +84,7 @@ class PretrainModel(nn.Module):
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The losses by name, unweighted."""
-        seen = self.student.see(batch.images)
+        seen = self.student.outputs(batch.images)
         losses: dict[str, Tensor] = {}
         if self.weights.distillation and batch.targets:
             maps = (*seen.stages, seen.neck)
@@ -95,7 +95,7 @@ class PretrainModel(nn.Module):
             losses |= self.with_words(seen, batch)
         return losses
 
-    def with_words(self, seen: Seen, batch: Batch) -> dict[str, Tensor]:
+    def with_words(self, seen: Outputs, batch: Batch) -> dict[str, Tensor]:
         """The losses that compare twins with sentences."""
         count, scale = len(batch.masks), self.student.config.scale
         texts = F.normalize(self.student.words(batch.texts, hidden=batch.hidden), dim=-1)
@@ -136,7 +136,7 @@ class PretrainModel(nn.Module):
     def parts_named(self, whole: Tensor, normal: Tensor, abnormal: Tensor, product: Tensor) -> Tensor:
         """Each twin chooses its product's text among those of the batch; equal products share one."""
         good, bad = whole.chunk(2)
-        first = firsts(product)
+        first = first_occurrences(product)
         numbers = torch.searchsorted(product[first], product)
         scale = self.student.config.scale
         return contrast(good, normal[first], numbers, scale) + contrast(bad, abnormal[first], numbers, scale)
@@ -144,7 +144,7 @@ class PretrainModel(nn.Module):
     def tabs(self, image: Tensor, normal: Tensor, abnormal: Tensor, product: Tensor) -> Tensor:
         """TAB's objective on the same twins and texts."""
         good, bad = image[: 2 * len(product)].chunk(2)
-        first = firsts(product)
+        first = first_occurrences(product)
         numbers = torch.searchsorted(product[first], product)
         loss: Tensor = self.tab(good, bad, normal[first], abnormal[first], numbers)
         return loss
@@ -160,7 +160,7 @@ def pool(patches: Tensor, weights: Tensor) -> Tensor:
     return torch.einsum("ndhw,nhw->nd", patches, weights) / weights.sum((1, 2)).clamp_min(1e-3)[:, None]
 
 
-def firsts(numbers: Tensor) -> Tensor:
+def first_occurrences(numbers: Tensor) -> Tensor:
     """Where each distinct number occurs first, in the numbers' ascending order."""
     distinct, at = numbers.unique(return_inverse=True)
     places = torch.arange(len(numbers), device=numbers.device)

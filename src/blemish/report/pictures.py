@@ -76,7 +76,7 @@ def heat(anomaly_map: Tensor, side: int) -> tuple[bytes, tuple[float, float, flo
     return _png(Image.fromarray(share.mul_(255).round_().to(torch.uint8).numpy())), (low, middle, high)
 
 
-def looked_into(image: Image.Image, anomaly_map: Tensor, mask: NDArray[np.bool_] | None) -> Encoded:
+def encode_large(image: Image.Image, anomaly_map: Tensor, mask: NDArray[np.bool_] | None) -> Encoded:
     """A large picture with its map and, where a defect is labelled, its mask (H, W)."""
     marked = b"" if mask is None else truth(mask)
     return Encoded(large(image), *heat(anomaly_map, HEAT_LARGE), truth=marked)

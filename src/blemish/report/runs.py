@@ -163,7 +163,7 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
     except BadImage:
         tinted = None
     picture, over = (original, tinted) if original is not None else (tinted, None)
-    is_large = picture is not None and writer.kept.wants(line["score"], is_defect=False)
+    is_large = picture is not None and writer.selection.wants(line["score"], is_defect=False)
     peak = line.get("peak")
     return Item(
         path=line["path"],

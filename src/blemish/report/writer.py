@@ -24,7 +24,7 @@ from blemish.metrics.pixel import Curves
 from blemish.report import html, pictures
 from blemish.report.decision import start
 from blemish.report.items import About, Encoded, Item, outlines
-from blemish.report.kept import Kept
+from blemish.report.selection import Selection
 from blemish.report.similar_parts import GoodParts
 from blemish.report.spool import Spool
 from blemish.runs.decision import Decided
@@ -46,7 +46,7 @@ class Writer:
         self.path, self.about, self.goods = path, about, goods
         self.unreadable: list[Unreadable] = []  # the first of them
         self.unreadable_count = 0
-        self.kept = Kept()
+        self.selection = Selection()
         self._scores, self._kinds = array("d"), bytearray()  # kinds: 0 unknown, 1 good, 2 defect
         self._middles, self._peaks = array("f"), array("f")
         self._nearest = array("l")
@@ -79,7 +79,7 @@ class Writer:
 
     def _item(self, found: Decided, sample: Sample | None) -> Item:
         result, label = found.result, sample.label if sample else ""
-        is_large = self.kept.wants(result.score, is_defect=label not in ("", GOOD))
+        is_large = self.selection.wants(result.score, is_defect=label not in ("", GOOD))
         image = pictures.grey_out(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
         peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
@@ -97,7 +97,7 @@ class Writer:
             regions=[each.region.as_json(each.type) for each in found.regions],
             nearest=self.goods.nearest(image) if self.goods else None,
             small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
-            large=pictures.looked_into(image, result.anomaly_map, mask) if is_large else None,
+            large=pictures.encode_large(image, result.anomaly_map, mask) if is_large else None,
         )
 
     def put(self, item: Item) -> None:
@@ -118,7 +118,7 @@ class Writer:
             self._peaks.append(item.small.heat[2])
         if item.large is not None:
             self._large_of[number] = self._larges.add(_large(item.large, item).encode("ascii"))
-        self.kept.offer(number, item.score, is_defect=item.is_defect)
+        self.selection.offer(number, item.score, is_defect=item.is_defect)
 
     def finish(self, *, measures: Mapping[str, Any] | None = None, curves: Curves | None = None) -> None:
         """Write the page: `measures` are metrics as `evaluation.Report.as_json` gives them."""
@@ -143,12 +143,12 @@ class Writer:
         for first in range(0, len(order), BLOCK):
             lines = (self._smalls[number].decode("ascii") for number in order[first : first + BLOCK])
             yield from html.text_block(f"small-{first // BLOCK}", lines)
-        kept = self.kept.numbers() & set(self._large_of)
+        chosen = self.selection.numbers() & set(self._large_of)
         for place, number in enumerate(order):
-            if number in kept:
+            if number in chosen:
                 yield from html.text_block(f"large-{place}", [self._larges[self._large_of[number]].decode("ascii")])
         if self.goods:
-            yield from _good_blocks(self.goods, set(self._nearest) - {-1}, {self._nearest[number] for number in kept})
+            yield from _good_blocks(self.goods, set(self._nearest) - {-1}, {self._nearest[number] for number in chosen})
 
     def _summary(self, measures: Mapping[str, Any] | None, curves: Curves | None) -> dict[str, Any]:
         kinds, about = np.frombuffer(bytes(self._kinds), np.uint8), self.about
@@ -167,9 +167,9 @@ class Writer:
                 "block": BLOCK,
                 "small": pictures.SMALL,
                 "large": pictures.LARGE,
-                "highest": self.kept.highest,
-                "missed": self.kept.missed if 2 in self._kinds else 0,
-                "kept": len(self.kept.numbers() & set(self._large_of)),
+                "highest": self.selection.highest,
+                "missed": self.selection.missed if 2 in self._kinds else 0,
+                "kept": len(self.selection.numbers() & set(self._large_of)),
             },
             "measures": measures,
             "curves": curves and {name: np.round(values, 5).tolist() for name, values in curves._asdict().items()},

@@ -20,7 +20,7 @@ from blemish.recipes.update import Reading
 from blemish.types import Detector, Encoder, Learner
 
 
-class Made(NamedTuple):
+class ReadyDetector(NamedTuple):
     """The detector of a run."""
 
     detector: Detector
@@ -30,7 +30,7 @@ class Made(NamedTuple):
 class MakeDetector(Protocol):
     """Makes the detector; good parts that cannot be read are added to the list."""
 
-    def __call__(self, watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> Made:
+    def __call__(self, watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
         """suggest: whether a threshold is wanted, which takes longer."""
 
 
@@ -66,12 +66,12 @@ def by_method(
     """A method that learns from good parts first, if there are any."""
     settings = _settings(method, arguments, encoder, precision, product, view)
 
-    def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> Made:
+    def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
         if good and suggest:
             detector = make_detector(method, encoder, product=product, good=True, arguments=arguments)
             reading = Reading(batch_size, watch, unreadable)
-            return Made(detector, fit_and_suggest(cast(Learner, detector), good, view=view, reading=reading))
-        return Made(
+            return ReadyDetector(detector, fit_and_suggest(cast(Learner, detector), good, view=view, reading=reading))
+        return ReadyDetector(
             fit_detector(
                 method,
                 encoder,
@@ -98,8 +98,8 @@ def by_recipe(
     settings = _settings(recipe.method, recipe.arguments, seer, recipe.precision, product, recipe.view)
     settings |= {"normal": [], "mask": None, "recipe": recipe.hash, "scale": scale}
 
-    def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> Made:
-        return Made(recipes.detector(recipe, found))
+    def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
+        return ReadyDetector(recipes.detector(recipe, found))
 
     return InspectionRun(settings, recipe.view, seer, make, recipe)
 

@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol, TypeVar
 
 from torch import Tensor, nn
 
-Given = TypeVar("Given", contravariant=True)
+TrainingBatch = TypeVar("TrainingBatch", contravariant=True)
 
 
 class ParameterGroup(NamedTuple):
@@ -18,13 +18,13 @@ class ParameterGroup(NamedTuple):
     decay: float = 0.0  # of weights, decoupled
 
 
-class Trainable(Protocol[Given]):
+class Trainable(Protocol[TrainingBatch]):
     """What is trained by gradients: `training.loop.train` calls these two and knows nothing else of it."""
 
     def trained_parameters(self) -> Iterable[ParameterGroup]:
         """Those that training changes; the encoder's are not among them unless the method says so."""
 
-    def loss(self, batch: Given) -> Mapping[str, Tensor]:
+    def loss(self, batch: TrainingBatch) -> Mapping[str, Tensor]:
         """The terms of the loss of a batch by name, scalars whose sum is minimised; their weights are the method's.
 
         What is random in it is drawn from torch's default generator, as dropout is: the loop seeds it, keeps it in

@@ -34,8 +34,8 @@ class EmbeddedConfig:
     scale: float = 100 / 7  # of cosines in a softmax: the temperature 0.07 of WinCLIP and CLIP's start
 
 
-class Seen(NamedTuple):
-    """All that one look at images gives."""
+class Outputs(NamedTuple):
+    """All that images give in one pass."""
 
     stages: tuple[Tensor, ...]  # (N, C, h, w) at strides 4, 8, 16, 32
     neck: Tensor  # (N, C, h, w) at stride 8
@@ -84,11 +84,11 @@ class Embedded(nn.Module):
         if projected and set(layers) - {LAYERS}:
             raise BadInput(f"only layer {LAYERS} of this encoder can be projected into the space of words")
         check_layers(layers, LAYERS)
-        seen = self.see(images)
+        seen = self.outputs(images)
         maps = (*seen.stages, seen.patches if projected else seen.neck)
         return Features(seen.image.float(), tuple(maps[n - 1].permute(0, 2, 3, 1).float() for n in layers))
 
-    def see(self, images: Tensor) -> Seen:
+    def outputs(self, images: Tensor) -> Outputs:
         """Everything, with gradients where there are any."""
         x = F.relu(self.trunk.stem(self.trunk.normalise(images, (), multiple=STRIDE)))
         x = F.max_pool2d(x, 3, 2, 1)
@@ -101,7 +101,7 @@ class Embedded(nn.Module):
         neck = self.mixing(F.relu(joined)) + joined
         active = F.relu(neck)
         pooled = [pool for x in (x, active) for pool in (x.mean((2, 3)), x.amax((2, 3)))]
-        return Seen(tuple(stages), neck, self.dense(active), self.whole(torch.cat(pooled, 1)))
+        return Outputs(tuple(stages), neck, self.dense(active), self.whole(torch.cat(pooled, 1)))
 
     def project(self, patches: Tensor) -> Tensor:
         """Patches of layer 5 in the space of words: (..., C) -> (..., D)."""
@@ -109,7 +109,7 @@ class Embedded(nn.Module):
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Mean of the patches of each window in the space of words: (W_s, k) per scale -> one (N, W_s, D) per scale."""
-        patches = self.see(images).patches.flatten(2).transpose(1, 2)  # (N, P, D)
+        patches = self.outputs(images).patches.flatten(2).transpose(1, 2)  # (N, P, D)
         return tuple(patches[:, window].mean(2).float() for window in windows)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:

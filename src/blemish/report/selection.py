@@ -8,7 +8,7 @@ HIGHEST, MISSED = 150, 50
 """Large pictures are kept of so many of the highest scores, and of so many defects of the lowest scores."""
 
 
-class Kept:
+class Selection:
     """Numbers of the pictures that are the most anomalous so far, and of the defects that are the least."""
 
     def __init__(self, highest: int = HIGHEST, missed: int = MISSED) -> None:
