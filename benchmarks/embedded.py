@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import re
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, count, islice
@@ -24,7 +23,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from blemish.cli.train import Teller, watch
+from blemish.cli.console import show_progress
+from blemish.cli.train import Stop
 from blemish.encoders import load
 from blemish.encoders.embedded.network import EmbeddedConfig
 from blemish.pretrain import pipeline
@@ -33,6 +33,7 @@ from blemish.pretrain.loop import SCHEDULE, Mixture, write
 from blemish.pretrain.sources import flawed_photographs, photographs, specimens
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
+from blemish.progress import ShowProgress
 
 SIDE = 160
 SEED = 2026
@@ -84,6 +85,12 @@ def main() -> None:
         save_file(averaged(*map(load_file, given.average)), given.out)
         return
     torch.set_num_threads(2)
+    with show_progress() as watch:
+        make(given, watch)
+
+
+def make(given: argparse.Namespace, watch: ShowProgress) -> None:
+    """What --only names, or all of it."""
     look = teachers(given.teachers)
     photos, drawn = Store(given.work / "photos", SIDE), Store(given.work / "specimens", SIDE)
     if given.only in (None, "photos"):
@@ -124,7 +131,7 @@ def main() -> None:
             given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
             given.pairs, given.singles, given.held, given.start, given.depths,
         )  # fmt: skip
-        learn([photos, drawn, more, again, *rounds], LESSONS, weights, run)
+        learn([photos, drawn, more, again, *rounds], LESSONS, weights, run, watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,9 @@ class Run:
     depths: Sequence[int] | None = None
 
 
-def learn(stores: Sequence[Store], lessons: Sequence[TeacherMap], weights: Weights, run: Run) -> None:
+def learn(
+    stores: Sequence[Store], lessons: Sequence[TeacherMap], weights: Weights, run: Run, watch: ShowProgress
+) -> None:
     """Train, or go on, and write the model that there is at the end."""
     stores = [store for store in stores if len(store)]
     start = pipeline.trainable(load(run.start, precision="float32")) if run.start else None
@@ -153,20 +162,19 @@ def learn(stores: Sequence[Store], lessons: Sequence[TeacherMap], weights: Weigh
     student = pipeline.initial_student(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
     schedule = replace(SCHEDULE, steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
     mixture = Mixture(run.pairs, run.singles, run.held)
-    until = time.time() + 60 * run.minutes
-    tell = Teller(run.steps)
-    student, done = pipeline.pretrain(
-        stores,
-        lessons,
-        student,
-        schedule,
-        mixture,
-        weights,
-        run.folder,
-        tell=tell,
-        until=until,
-        goes_on=start is not None,
-    )
+    with Stop(run.minutes) as stop:
+        student, done = pipeline.pretrain(
+            stores,
+            lessons,
+            student,
+            schedule,
+            mixture,
+            weights,
+            run.folder,
+            watch=watch,
+            stop=stop,
+            goes_on=start is not None,
+        )
     print("finished" if done else "stopped; run it again to go on", flush=True)
     if run.out:
         write(student, run.out)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,14 +13,11 @@ from tests.support.parts import good, mask, part
 from blemish.errors import BadData, BadInput
 from blemish.examples import BatchSettings, LabelledBatches, prepare_example, read_examples
 from blemish.inspection import Unreadable
+from blemish.progress import no_progress
 from blemish.types import GOOD, Geometry, Sample
 
 SHAPE = Geometry(32)
 CHOICE = BatchSettings(batch_size=4)
-
-
-def silent(stage: str, total: int) -> Callable[[], None]:
-    return lambda: None
 
 
 def normals(folder: Path, count: int = 6) -> list[Sample]:
@@ -121,7 +117,7 @@ def test_made_and_real_defects_mix(tmp_path: Path) -> None:
 def test_what_cannot_be_read_is_left_out_and_named(tmp_path: Path) -> None:
     samples, unreadable = normals(tmp_path, 3), list[Unreadable]()
     samples[1].image.write_bytes(b"no picture")
-    found = read_examples(samples, SHAPE, CHOICE, watch=silent, unreadable=unreadable)
+    found = read_examples(samples, SHAPE, CHOICE, watch=no_progress, unreadable=unreadable)
     assert [each.image.name for each in found.good] == ["good0.png", "good2.png"]
     assert [Path(each.id).name for each in unreadable] == ["good1.png"]
 

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 from blemish.errors import BadData, CannotWrite
 
+ELSEWHERE = "name another place"
 LONGEST_NAME = 200
 """Bytes of a name that is made from another; file systems take 255."""
 _FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
@@ -40,24 +41,26 @@ def as_name(text: str) -> str:
 
 
 @contextmanager
-def guard_write(place: Path, way_out: str = "name another place") -> Iterator[None]:
+def guard_write(place: Path, way_out: str = ELSEWHERE) -> Iterator[None]:
     """Raises CannotWrite where the system refuses: one line with the place, the reason and the way out."""
     try:
         yield
     except OSError as error:
-        reason = "the disk is full" if error.errno in _FULL else error.strerror or str(error)
-        raise CannotWrite(f"{place} cannot be written ({reason}): {way_out}") from error
+        full = error.errno in _FULL
+        reason = "the disk is full" if full else error.strerror or str(error)
+        room = "make room, or " if full and way_out == ELSEWHERE else ""
+        raise CannotWrite(f"{place} cannot be written ({reason}): {room}{way_out}") from error
 
 
-def write(path: Path, data: bytes | str) -> None:
+def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE) -> None:
     """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole."""
     path = Path(place_of(path))
     beside = path.with_name(f".{uuid4().hex}")
-    with guard_write(path):
+    with guard_write(path, way_out):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("xb") as file:
-                file.write(data if isinstance(data, bytes) else data.encode("utf-8", "surrogateescape"))
+                file.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
                 file.flush()
                 os.fsync(file.fileno())
             beside.replace(path)

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Protocol
 
-ShowProgress = Callable[[str, int], Callable[[], None]]
-"""watch(stage, total) -> a function to call after each picture of that stage."""
+NOTHING: Mapping[str, float] = MappingProxyType({})
 
 
-def no_progress(stage: str, total: int) -> Callable[[], None]:
+class Advance(Protocol):
+    """One more is done."""
+
+    def __call__(self, measured: Mapping[str, float] = NOTHING, /) -> None:
+        """measured: numbers by name, such as the losses of a step, whose means are shown."""
+
+
+class ShowProgress(Protocol):
+    """watch(stage, total) -> a function to call after each picture, or step, of that stage."""
+
+    def __call__(self, stage: str, total: int, done: int = 0, /) -> Advance:
+        """total: 0 where nobody knows. done: what an earlier run did. A stage begun again takes its own place."""
+
+
+def no_progress(stage: str, total: int, done: int = 0, /) -> Advance:
     """Show nothing."""
-    return lambda: None
+    return lambda measured=NOTHING: None

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from tests.support.made import PLAN, category, data_set, here, planned
+from tests.support.told import Told
 
 from blemish.benchmark import running
 from blemish.benchmark.formats import FORMATS
@@ -17,7 +18,7 @@ from blemish.benchmark.running import Failed, Failure, Finished, run_trials
 from blemish.benchmark.table import tabulate
 from blemish.benchmark.trial import Measured
 from blemish.errors import BadData
-from blemish.progress import ShowProgress, no_progress
+from blemish.progress import Advance, ShowProgress, no_progress
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -174,19 +175,13 @@ def test_a_data_set_that_breaks_fails_alone(tmp_path: Path) -> None:
 
 def test_a_process_of_its_own_gives_the_same_and_its_memory(tmp_path: Path) -> None:
     trial = planned(data_set(tmp_path, "bolt"))[0]
-    stages: list[tuple[str, int]] = []
-    pictures: list[int] = []
-
-    def watch(stage: str, total: int) -> Callable[[], None]:
-        stages.append((stage, total))
-        return lambda: pictures.append(1)
-
-    apart, inside = running.measure_in_process(trial, watch), here(trial)
+    told = Told()
+    apart, inside = running.measure_in_process(trial, told), here(trial)
     assert isinstance(apart, Measured)
     assert isinstance(inside, Measured)
     assert apart.scores == inside.scores
-    assert stages == [("learning from good parts", 2), ("scoring good parts held out", 4), ("inspecting", 6)]
-    assert len(pictures) == 12
+    stages = ["learning from good parts 2"] * 2 + ["scoring good parts held out 4"] * 4 + ["inspecting 6"] * 6
+    assert told.advanced == stages
     assert apart.outcome["peak_bytes"] is None or apart.outcome["peak_bytes"] > 1 << 24
     same = set(inside.outcome) - {"seconds_per_image", "learning_seconds", "peak_bytes"}
     assert {name: apart.outcome[name] for name in same} == {name: inside.outcome[name] for name in same}
@@ -194,7 +189,7 @@ def test_a_process_of_its_own_gives_the_same_and_its_memory(tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_process_that_is_killed_or_refuses_is_a_failure(tmp_path: Path) -> None:
-    def kill(stage: str, total: int) -> Callable[[], None]:
+    def kill(stage: str, total: int, done: int = 0, /) -> Advance:
         (child,) = multiprocessing.active_children()
         child.kill()
         return no_progress(stage, total)

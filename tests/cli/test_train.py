@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import errno
+import itertools
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from tests.structure.source import ROOT
 from tests.support.parts import mask, part
 from tests.support.training import TRAINED
 
@@ -16,6 +25,7 @@ from blemish.cli import train as commands
 from blemish.cli.main import main
 from blemish.files import alone_at, alone_in
 from blemish.recipes.recipe import load
+from blemish.training import loop
 from blemish.types import GOOD
 
 SMALL = ("--encoder", "test-tiny", "--set", "image_size=64", "--batch-size", "4", "--device", "cpu")
@@ -58,7 +68,7 @@ def test_a_recipe_is_trained_and_all_commands_work_on_it(root: Path, tmp_path: P
     recipe = tmp_path / "line.blemish"
     result = passed("train", *QUICK, root, "--steps", "3", "--out", recipe)
     assert "learning from 6 good parts and 0 with defects" in result.stderr
-    assert "step 3 of 3" in result.stderr
+    assert "training: 3 of 3" in result.stderr
     assert "supersimplenet trained for 3 steps" in result.output
     assert not (tmp_path / "line.blemish.training").exists()
     found = load(recipe)
@@ -108,9 +118,12 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_recipe(
 ) -> None:
     words = ("train", *QUICK, root, "--steps", "4", "--augment", "cutpaste")
     passed(*words, "--out", tmp_path / "whole.blemish")
+    asked = itertools.count()
     with monkeypatch.context() as patch:
-        patch.setattr(commands.Teller, "__call__", _stop_after_two)
-        assert run(*words, "--minutes", "1", "--out", tmp_path / "cut.blemish").exit_code != 0
+        patch.setattr(commands.Stop, "__call__", lambda self: next(asked) == 2)
+        result = run(*words, "--out", tmp_path / "cut.blemish")
+    assert result.exit_code == 0
+    assert next(asked) == 3
     result = passed(*words, "--minutes", "0", "--resume", "--out", tmp_path / "cut.blemish")
     assert "stopped early; the same command with --resume goes on" in result.output
     assert not (tmp_path / "cut.blemish").exists()
@@ -125,9 +138,137 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_recipe(
     assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
 
 
-def _stop_after_two(self: commands.Teller, step: int, losses: object) -> None:
-    if step == 2:
-        raise KeyboardInterrupt
+def test_nothing_to_go_on_with_is_said_and_it_begins_anew(root: Path, tmp_path: Path) -> None:
+    words = ("train", *QUICK, root, "--steps", "2")
+    result = passed(*words, "--resume", "--out", tmp_path / "a.blemish")
+    assert f"{tmp_path / 'a.blemish.training'} holds no training to go on with: it begins anew" in result.stderr
+    result = passed(*words, "--out", tmp_path / "b.blemish")
+    assert "anew" not in result.stderr
+    one, other = (load(tmp_path / f"{name}.blemish").tensors for name in "ab")
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+@pytest.mark.parametrize("command", [("train", *QUICK), ("recipe", "freeze")])
+@pytest.mark.parametrize("name", ["there.blemish", "there.png", "new.png"])
+def test_a_recipe_takes_no_other_files_place(command: tuple[str, ...], name: str, root: Path, tmp_path: Path) -> None:
+    out = tmp_path / name
+    if name.startswith("there"):
+        out.write_bytes(b"mine")
+    asked = (root, "--steps", "1", "--out", out) if "train" in command else (out, "--normal", root / "train/good")
+    result = run(*command, *asked)
+    assert result.exit_code == 1
+    reason = "exists: name another file" if name.startswith("there") else "is called as a picture is"
+    assert f"{out} {reason}" in result.stderr
+    assert "learning" not in result.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted({"set", *([name] if out.exists() else [])})
+
+
+@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_keeps_it_and_says_how_to_go_on(
+    told: signal.Signals, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("train", *QUICK, root, "--steps", "4", "--augment", "cutpaste")
+    passed(*words, "--out", tmp_path / "whole.blemish")
+    before = signal.getsignal(told)
+    with monkeypatch.context() as patch:
+        step, steps = loop._step, itertools.count()
+
+        def step_and_signal(*given: Any) -> dict[str, float]:
+            if next(steps) == 1:
+                signal.raise_signal(told)
+            return step(*given)
+
+        patch.setattr(loop, "_step", step_and_signal)
+        result = run(*words, "--out", tmp_path / "cut.blemish")
+    assert result.exit_code == 128 + told
+    assert "the same command with --resume goes on from" in result.output
+    assert signal.getsignal(told) == before
+    assert torch.load(tmp_path / "cut.blemish.training/checkpoint.pt", weights_only=True)["step"] == 2
+    passed(*words, "--resume", "--out", tmp_path / "cut.blemish")
+    one, other = (load(tmp_path / f"{name}.blemish").tensors for name in ("whole", "cut"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def blemish(*words: str | Path, first: str = "", **more: Any) -> subprocess.Popen[str]:
+    """The command in a process of its own; `first` is done before."""
+    variables = {**os.environ, "PYTHONPATH": str(ROOT.parent), "OMP_NUM_THREADS": "1"}
+    beginning = ["-c", f"{first}; from blemish.cli.main import main; main()"] if first else ["-m", "blemish"]
+    command = [sys.executable, *beginning, *map(str, words)]
+    return subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True, **more)
+
+
+def test_a_training_that_was_killed_goes_on_to_the_same_recipe(root: Path, tmp_path: Path) -> None:
+    words = ("train", *QUICK, root, "--augment", "perlin", "--steps", "20")
+    passed(*words, "--out", tmp_path / "whole.blemish")
+    checkpoint, until = tmp_path / "cut.blemish.training/checkpoint.pt", time.monotonic() + 120
+    often = "from blemish.training import loop; loop.UNSAVED = -1.0"
+    with blemish(*words, "--out", tmp_path / "cut.blemish", first=often) as process:
+        while not checkpoint.exists() and process.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        second = run(*words, "--out", tmp_path / "cut.blemish")
+        process.kill()
+    assert second.exit_code == 1
+    assert "is being written by another run" in second.stderr
+    assert "learning" not in second.stderr
+    assert not (tmp_path / "cut.blemish").exists()
+    result = passed(*words, "--resume", "--out", tmp_path / "cut.blemish")
+    assert "anew" not in result.stderr
+    one, other = (load(tmp_path / f"{name}.blemish").tensors for name in ("whole", "cut"))
+    assert all(torch.equal(tensor, other[name]) for name, tensor in one.items())
+
+
+def test_batches_are_gathered_and_rounded_as_asked(root: Path, tmp_path: Path) -> None:
+    found = {}
+    for name, more in {"a": (), "b": ("--accumulate", "2"), "c": ("--precision", "bf16-mixed")}.items():
+        passed("train", *QUICK, root, "--steps", "2", *more, "--out", tmp_path / f"{name}.blemish")
+        found[name] = load(tmp_path / f"{name}.blemish").tensors
+    for name in ("b", "c"):
+        assert all(tensor.isfinite().all() for tensor in found[name].values())
+        assert any(not torch.equal(tensor, found["a"][key]) for key, tensor in found[name].items())
+
+
+@pytest.mark.slow
+def test_two_devices_train_one_recipe(root: Path, tmp_path: Path) -> None:
+    out, words = tmp_path / "a.blemish", ("train", *QUICK, root, "--steps", "4", "--devices", "2")
+    with blemish(*words, "--out", out, stdout=subprocess.PIPE) as process:
+        printed, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert printed.count("supersimplenet trained for 4 steps") == 1
+    assert said.count("learning from 6 good parts") == 1
+    alone = tmp_path / "b.blemish"
+    passed("train", *QUICK, root, "--steps", "4", "--out", alone)
+    one, other = load(out).tensors, load(alone).tensors
+    assert any(not torch.equal(tensor, other[name]) for name, tensor in one.items())
+    passed("inspect", root / "test", "--recipe", out, "--out", tmp_path / "out")
+
+
+@pytest.mark.parametrize("words", [("--device", "cpu:0", "--devices", "2")])
+def test_several_devices_are_named_without_a_number(words: tuple[str, ...], root: Path, tmp_path: Path) -> None:
+    result = run("train", *QUICK, root, *words, "--out", tmp_path / "a.blemish")
+    assert result.exit_code == 2
+    assert "leave out its number, or --devices" in result.stderr
+
+
+def test_a_full_disk_keeps_what_was_trained(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ("train", *QUICK, root, "--steps", "4", "--out", tmp_path / "a.blemish")
+    monkeypatch.setattr(loop, "UNSAVED", -1.0)
+    with monkeypatch.context() as patch:
+        syncs, sync = itertools.count(), os.fsync
+
+        def fill(descriptor: int) -> None:
+            if next(syncs) == 3:  # after the note and two checkpoints
+                raise OSError(errno.ENOSPC, "No space left on device")
+            sync(descriptor)
+
+        patch.setattr(os, "fsync", fill)
+        result = run(*words)
+    assert result.exit_code == 1
+    (line,) = (line for line in result.stderr.splitlines() if line.startswith("Error"))
+    assert "checkpoint.pt cannot be written (the disk is full): make room, and go on" in line
+    folder = tmp_path / "a.blemish.training"
+    assert {path.name for path in folder.iterdir()} == {"checkpoint.pt", "made-of.json"}
+    assert torch.load(folder / "checkpoint.pt", weights_only=True)["step"] == 2
+    passed(*words, "--resume")
 
 
 def test_folders_of_good_parts_are_said_to_be_that(root: Path, tmp_path: Path) -> None:
@@ -141,8 +282,10 @@ def test_folders_of_good_parts_are_said_to_be_that(root: Path, tmp_path: Path) -
 
 def test_epochs_count_how_often_each_good_part_is_seen(root: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.blemish"
-    assert "step 3 of 3" in passed("train", *QUICK, root, "--epochs", "2", "--out", out).stderr  # 12 parts, 4 a step
-    assert "step 6 of 6" in passed("train", *QUICK, root, "--epochs", "2", "--augment", "nsa", "--out", out).stderr
+    result = passed("train", *QUICK, root, "--epochs", "2", "--out", out)
+    assert "training: 3 of 3" in result.stderr  # 12 parts, 4 a step
+    result = passed("train", *QUICK, root, "--epochs", "2", "--augment", "nsa", "--out", tmp_path / "b.blemish")
+    assert "training: 6 of 6" in result.stderr
     result = run("train", *QUICK, root, "--epochs", "2", "--steps", "2", "--out", out)
     assert result.exit_code == 2
     assert "--steps and --epochs say the same thing" in result.stderr
@@ -215,7 +358,7 @@ def test_a_mask_of_another_size_is_refused_by_name_before_training(labelled: Pat
     result = run("train", *QUICK, labelled, "--steps", "1", "--out", tmp_path / "a.blemish")
     assert result.exit_code == 1
     assert "2_mask.png is no mask for" in result.stderr
-    assert "step 1" not in result.stderr
+    assert "training:" not in result.stderr
 
 
 AUXILIARY = ("anomaly-clip", *SMALL)

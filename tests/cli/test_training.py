@@ -13,8 +13,8 @@ from PIL import Image
 from tests.pretrain.test_sources import photograph
 
 from blemish import encoders
+from blemish.cli import console
 from blemish.cli.main import main
-from blemish.cli.train import Teller
 from blemish.encoders.embedded.network import Embedded
 from blemish.images import read
 from blemish.pretrain import sources
@@ -37,12 +37,13 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a run that was out of time before its first step."""
     folder = tmp_path_factory.mktemp("training")
     with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(console, "PAUSE", 0)
         patched.setattr(sources, "AHEAD", 8)  # no more is drawn than is used, nearly
         result = pretrain(folder, "--steps", "2", "--minutes", "0")
     assert result.exit_code == 0, result.output
     assert "drawing specimens: 4 of 4" in result.stderr
     assert "stopped early, the same command goes on" in result.stdout
-    assert "step" not in result.stderr
+    assert "training" not in result.stderr
     yield folder
     shutil.rmtree(folder)
 
@@ -54,7 +55,7 @@ def trained(stopped: Path) -> Path:
     result = pretrain(stopped, "--steps", "2")
     assert result.exit_code == 0, result.output
     assert "finished" in result.stdout
-    assert "step 2 of 2: patches" in result.stderr
+    assert "training: 2 of 2, patches " in result.stderr
     assert "drawing" not in result.stderr
     assert (stopped / "model.safetensors").read_bytes() != before
     return stopped
@@ -103,7 +104,8 @@ def test_a_run_can_start_from_what_another_has_written(trained: Path, tmp_path: 
         assert torch.equal(new.encode_text(["a dent"]), old.encode_text(["a dent"]))
 
 
-def test_it_learns_from_the_users_own_parts_and_from_a_teacher(tmp_path: Path) -> None:
+def test_it_learns_from_the_users_own_parts_and_from_a_teacher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "PAUSE", 0)
     for number in range(3):
         photograph(tmp_path / "caps" / f"{number}.png", seed=number)
     own = ("--good", f"zirconia cap={tmp_path / 'caps'}", "--photos", tmp_path / "caps", "--teacher", "test-tiny")
@@ -169,14 +171,6 @@ def test_what_cannot_be_done_is_said_in_one_line(
     assert reason in result.stderr
     assert "Traceback" not in result.output
     assert not (tmp_path / "model.safetensors").exists()
-
-
-def test_the_mean_losses_are_told_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
-    teller = Teller(3)
-    for step in range(1, 4):
-        teller(step, {"patches": float(step), "total": 1.0})
-    told = capsys.readouterr().err.splitlines()
-    assert told == ["step 3 of 3: patches 2.000, total 1.000; 0 min left"]
 
 
 def synth(folder: Path, *more: object) -> Result:

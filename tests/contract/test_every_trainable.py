@@ -10,7 +10,8 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import torch
-from tests.support.training import TRAINED, Told, batch, begun, ready, trained
+from tests.support.told import Told
+from tests.support.training import TRAINED, batch, begun, ready, trained
 from torch import nn
 
 from blemish import catalog, encoders

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.small import LESSONS, SIDE, look, silent, stored, taught, twins
+from tests.support.small import LESSONS, SIDE, look, stored, taught, twins
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -27,6 +27,7 @@ from blemish.pretrain.batches import (
 from blemish.pretrain.course import Batch
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import TeacherMap, store_features, tensor
+from blemish.progress import no_progress
 from blemish.synth.drawn.flaws.flaws import FLAWS
 from blemish.synth.drawn.words import SYNONYMS
 
@@ -181,7 +182,7 @@ def test_pictures_that_only_teachers_speak_about_need_one(tmp_path: Path) -> Non
         batches([photos], ())
     with pytest.raises(BadInput, match="ask for specimens"):
         batches([photos])
-    store_features(photos, look, LESSONS, tmp_path / "bases", silent)
+    store_features(photos, look, LESSONS, tmp_path / "bases", no_progress)
     batch = batches([photos]).draw(0, pairs=4, singles=3)
     assert batch.images.shape[0] == len(batch.targets[0]) == 3
     assert batch.masks.shape == (0, SIDE, SIDE)
@@ -202,7 +203,7 @@ def test_a_store_that_has_grown_since_is_not_taught(tmp_path: Path) -> None:
     grown = batches([store])
     assert grown.taught == set()
     assert grown.draw(0, pairs=7, singles=0).targets == ()
-    store_features(store, look, LESSONS, tmp_path / "bases", silent)
+    store_features(store, look, LESSONS, tmp_path / "bases", no_progress)
     assert len(batches([store]).draw(0, pairs=7, singles=0).targets[0]) == 7
 
 

@@ -15,7 +15,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.support.small import LESSONS, SIDE, student
-from tests.pretrain.test_loop import MIXTURE, PLAN, Told
+from tests.support.told import Told
+from tests.pretrain.test_loop import MIXTURE, PLAN
 
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import PretrainModel, Weights
@@ -26,7 +27,7 @@ folder, told = Path(sys.argv[1]), Told()
 stores = [Store(folder / "twins", SIDE)]
 course = PretrainModel(student(stores), LESSONS, Weights())  # without TAB's aim, whose heads then have no gradient
 batches = Batches(stores, LESSONS, course.student.words.vocabulary)
-done = train(course, batches, replace(PLAN, devices=2, save_every=1), MIXTURE, folder / "run", tell=told)
+done = train(course, batches, replace(PLAN, devices=2, save_every=1), MIXTURE, folder / "run", watch=told)
 rank = os.environ.get("LOCAL_RANK", "0")
 write(course.student, folder / f"{rank}.safetensors")
 (folder / f"{rank}.json").write_text(json.dumps([done, told.totals]))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import replace
@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import torch
 from tests.support.small import LESSONS, SIDE, student, taught
+from tests.support.told import Told
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -43,18 +44,6 @@ def ready(stores: list[Store], *, seed: int = 0, decay: float = 0.02) -> tuple[P
     return course, Batches(stores, LESSONS, course.student.words.vocabulary)
 
 
-class Told:
-    """What is told of each step; the last of them may be interrupted by Ctrl-C."""
-
-    def __init__(self, interrupted: int = 0) -> None:
-        self.interrupted, self.totals = interrupted, list[float]()
-
-    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
-        self.totals.append(losses["total"])
-        if step == self.interrupted:
-            raise KeyboardInterrupt
-
-
 def run(
     stores: list[Store],
     folder: Path,
@@ -65,7 +54,7 @@ def run(
     decay: float = 0.02,
 ) -> tuple[Embedded, bool]:
     model, batches = ready(stores, decay=decay)
-    done = train(model, batches, plan, replace(MIXTURE, held=held), folder, tell=told or Told())
+    done = train(model, batches, plan, replace(MIXTURE, held=held), folder, watch=told or Told())
     return model.student, done
 
 
@@ -173,7 +162,7 @@ def test_out_of_time_it_stops_with_a_checkpoint_and_the_student_it_began_with(
 ) -> None:
     (course, batches), told = ready(stores), Told()
     before = course.student.outputs(images()).patches.detach()
-    assert not train(course, batches, PLAN, MIXTURE, tmp_path, tell=told, until=0.0)
+    assert not train(course, batches, PLAN, MIXTURE, tmp_path, watch=told, stop=lambda: True)
     assert told.totals == []
     assert_close(course.student.outputs(images()).patches.detach(), before, rtol=1e-3, atol=1e-3)
     assert (tmp_path / "checkpoint.pt").exists()
@@ -200,7 +189,7 @@ def test_a_checkpoint_of_another_model_is_refused(stores: list[Store], tmp_path:
     run(stores, tmp_path, replace(PLAN, steps=1))
     course = PretrainModel(student(stores), LESSONS[:1], EVERY)
     with pytest.raises(BadInput, match=r"checkpoint\.pt is of another model, or of other words"):
-        train(course, Batches(stores, LESSONS[:1], ()), PLAN, MIXTURE, tmp_path, tell=Told())
+        train(course, Batches(stores, LESSONS[:1], ()), PLAN, MIXTURE, tmp_path, watch=Told())
 
 
 def test_a_run_that_diverges_says_so(stores: list[Store], tmp_path: Path) -> None:

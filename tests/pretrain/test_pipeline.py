@@ -1,16 +1,15 @@
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from tests.pretrain.test_loop import EVERY, MIXTURE, PLAN, Told, assert_same, images
+from tests.pretrain.test_loop import EVERY, MIXTURE, PLAN, assert_same, images
 from tests.pretrain.test_sources import black, photograph
-from tests.support.small import LESSONS, SEES, SIDE, silent, stored, student, taught
+from tests.support.small import LESSONS, SEES, SIDE, stored, student, taught
+from tests.support.told import Told
 from torch.testing import assert_close
 
 from blemish import encoders
@@ -31,6 +30,8 @@ from blemish.pretrain.pipeline import (
     words_of,
 )
 from blemish.pretrain.store import UNKNOWN
+from blemish.progress import no_progress
+from blemish.training.loop import never
 
 
 @pytest.fixture
@@ -47,48 +48,44 @@ def asked(parts: Path) -> Pictures:
 
 
 def test_good_parts_and_photographs_are_gathered_once(parts: Path) -> None:
-    told: list[str] = []
-
-    def watch(stage: str, total: int) -> Callable[[], None]:
-        return lambda: told.append(f"{stage} {total}")
-
-    own, photos = fill_stores(asked(parts), parts / "work", watch)
-    assert told == ["drawing flaws on good parts 4"] * 4 + ["reading photographs 0"] * 6
+    told = Told()
+    own, photos = fill_stores(asked(parts), parts / "work", told)
+    assert told.advanced == ["drawing flaws on good parts 4"] * 4 + ["reading photographs 0"] * 6
     assert [fact["product"] for fact in own.facts[1::2]] == [["bottle cap"]] * 3 + [["nut"]]
     assert own.groups() == ([(0, 1), (2, 3), (4, 5), (6, 7)], [])
     assert {fact["family"] for fact in photos.facts} == {UNKNOWN}
     before = own.pictures.copy(), photos.pictures.copy()
-    again = fill_stores(asked(parts), parts / "work", watch)
-    assert len(told) == 10
+    again = fill_stores(asked(parts), parts / "work", told)
+    assert len(told.advanced) == 10
     for store, kept in zip(again, before, strict=True):
         assert np.array_equal(store.pictures, kept)
 
 
 def test_only_what_is_asked_for_is_learned_from(parts: Path) -> None:
-    fill_stores(asked(parts), parts / "work", silent)
-    (photos,) = fill_stores(replace(asked(parts), parts=()), parts / "work", silent)
+    fill_stores(asked(parts), parts / "work", no_progress)
+    (photos,) = fill_stores(replace(asked(parts), parts=()), parts / "work", no_progress)
     assert photos.folder.name == "photos"
-    assert fill_stores(Pictures(specimens=0), parts / "work", silent) == []
+    assert fill_stores(Pictures(specimens=0), parts / "work", no_progress) == []
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"side": 96}, {"parts": (("nut", "nuts"),)}])
 def test_pictures_of_something_else_are_refused(parts: Path, change: dict[str, object]) -> None:
-    fill_stores(asked(parts), parts / "work", silent)
+    fill_stores(asked(parts), parts / "work", no_progress)
     with pytest.raises(BadInput, match=r"was made of .* choose another folder"):
-        fill_stores(replace(asked(parts), **change), parts / "work", silent)  # type: ignore[arg-type]
+        fill_stores(replace(asked(parts), **change), parts / "work", no_progress)  # type: ignore[arg-type]
 
 
 def test_pictures_that_do_not_state_what_they_were_made_of_are_refused(parts: Path) -> None:
     stored(parts / "work" / "photos", 0, photos=1)
     with pytest.raises(BadInput, match="something that it does not state"):
-        fill_stores(asked(parts), parts / "work", silent)
+        fill_stores(asked(parts), parts / "work", no_progress)
 
 
 def test_good_parts_that_are_all_unusable_are_refused(tmp_path: Path) -> None:
     black(tmp_path / "black.png")
     pictures = Pictures(specimens=0, parts=(("cap", str(tmp_path / "black.png")),), side=SIDE)
     with pytest.raises(BadInput, match=r"no picture for .*parts can be used"):
-        fill_stores(pictures, tmp_path / "work", silent)
+        fill_stores(pictures, tmp_path / "work", no_progress)
 
 
 def test_an_encoder_teaches_its_middle_and_its_last_layers() -> None:
@@ -194,7 +191,7 @@ def test_an_aim_that_does_not_exist_and_a_weight_that_is_none_are_refused(stated
 
 def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="nothing to learn from"):
-        pipeline.pretrain([], [], student([]), PLAN, MIXTURE, EVERY, tmp_path, tell=Told(), until=0.0)
+        pipeline.pretrain([], [], student([]), PLAN, MIXTURE, EVERY, tmp_path, watch=Told(), stop=lambda: True)
 
 
 def test_going_on_begins_with_what_has_been_learned(tmp_path: Path) -> None:
@@ -209,7 +206,7 @@ def test_going_on_begins_with_what_has_been_learned(tmp_path: Path) -> None:
     for goes_on in (True, False):
         told, copy, folder = Told(), initial_student(SEES, (), start, 0), tmp_path / str(goes_on)
         mixture = Mixture(pairs=6, singles=3)
-        pipeline.pretrain(stores, LESSONS, copy, plan, mixture, aims, folder, tell=told, until=1e12, goes_on=goes_on)
+        pipeline.pretrain(stores, LESSONS, copy, plan, mixture, aims, folder, watch=told, stop=never, goes_on=goes_on)
         off[goes_on] = abs(told.totals[0] - learned)
     assert off[True] < 0.2 * off[False]
 
@@ -218,7 +215,7 @@ def test_going_on_out_of_time_changes_nothing(tmp_path: Path) -> None:
     stores, start = taught(tmp_path), student([], seed=3).eval()
     copy = initial_student(SEES, (), start, 0)
     found, done = pipeline.pretrain(
-        stores, LESSONS, copy, PLAN, MIXTURE, EVERY, tmp_path / "run", tell=Told(), until=0.0, goes_on=True
+        stores, LESSONS, copy, PLAN, MIXTURE, EVERY, tmp_path / "run", watch=Told(), stop=lambda: True, goes_on=True
     )
     assert not done
     assert without_norms(found) is found
@@ -233,8 +230,6 @@ def test_the_same_seed_trains_the_same_student(tmp_path: Path) -> None:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(global_seed)
             folder, begun = tmp_path / str(global_seed), student(stores)
-            model, _ = pipeline.pretrain(
-                stores, LESSONS, begun, PLAN, MIXTURE, EVERY, folder, tell=Told(), until=math.inf
-            )
+            model, _ = pipeline.pretrain(stores, LESSONS, begun, PLAN, MIXTURE, EVERY, folder, watch=Told(), stop=never)
         found.append(model)
     assert_same(*found)

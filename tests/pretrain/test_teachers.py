@@ -1,19 +1,20 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.support.small import LESSONS, SIDE, look, photographs, several, silent, stored, twins
+from tests.support.small import LESSONS, SIDE, look, photographs, several, stored, twins
+from tests.support.told import Told
 from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.pretrain.store import Store
 from blemish.pretrain.teachers import Compression, TeacherMap, compression, store_features, tensor
+from blemish.progress import no_progress
 
 
 def rows(count: int = 4000) -> Tensor:
@@ -62,7 +63,7 @@ def packed(store: Store, bases: Path, name: str = "grey") -> Tensor:
 
 def test_what_teachers_say_is_stored_but_of_good_twins(tmp_path: Path) -> None:
     store = stored(tmp_path / "store", 5, photos=2)
-    store_features(store, look, LESSONS, tmp_path / "bases", silent, batch_size=3)
+    store_features(store, look, LESSONS, tmp_path / "bases", no_progress, batch_size=3)
     found = torch.from_numpy(store.features("grey").astype(np.float32))
     assert found.shape == (12, 4, 8, 8)
     spoken = torch.tensor([bool(fact["family"]) for fact in store.facts])
@@ -73,13 +74,9 @@ def test_what_teachers_say_is_stored_but_of_good_twins(tmp_path: Path) -> None:
 
 
 def test_progress_is_told_for_every_picture_that_is_shown(tmp_path: Path) -> None:
-    told: list[tuple[str, int]] = []
-
-    def watch(stage: str, total: int) -> Callable[[], None]:
-        return lambda: told.append((stage, total))
-
-    store_features(stored(tmp_path / "store", 3, photos=2), look, LESSONS, tmp_path / "bases", watch, batch_size=2)
-    assert told == [("asking the teachers", 5)] * 5
+    told = Told()
+    store_features(stored(tmp_path / "store", 3, photos=2), look, LESSONS, tmp_path / "bases", told, batch_size=2)
+    assert told.advanced == ["asking the teachers 5"] * 5
 
 
 def nobody(images: Tensor) -> list[Tensor]:
@@ -88,9 +85,9 @@ def nobody(images: Tensor) -> list[Tensor]:
 
 def test_nobody_is_asked_twice(tmp_path: Path) -> None:
     store = stored(tmp_path / "store", 3)
-    store_features(store, look, LESSONS, tmp_path / "bases", silent)
+    store_features(store, look, LESSONS, tmp_path / "bases", no_progress)
     before = store.features("grey").copy()
-    store_features(store, nobody, LESSONS, tmp_path / "bases", silent)
+    store_features(store, nobody, LESSONS, tmp_path / "bases", no_progress)
     assert np.array_equal(store.features("grey"), before)
 
 
@@ -105,17 +102,17 @@ def test_an_interrupted_teacher_leaves_nothing_half_said(tmp_path: Path) -> None
         return look(images)
 
     with pytest.raises(KeyboardInterrupt):
-        store_features(store, interrupted, LESSONS, tmp_path / "bases", silent, batch_size=2)
+        store_features(store, interrupted, LESSONS, tmp_path / "bases", no_progress, batch_size=2)
     assert not store.has("grey")
-    store_features(store, look, LESSONS, tmp_path / "bases", silent, batch_size=2)
+    store_features(store, look, LESSONS, tmp_path / "bases", no_progress, batch_size=2)
     whole = stored(tmp_path / "whole", 4)
-    store_features(whole, look, LESSONS, tmp_path / "other-bases", silent, batch_size=2)
+    store_features(whole, look, LESSONS, tmp_path / "other-bases", no_progress, batch_size=2)
     assert np.array_equal(store.features("grey"), whole.features("grey"))
 
 
 def test_of_a_store_that_has_grown_only_what_is_new_is_shown(tmp_path: Path) -> None:
     store, shown = stored(tmp_path / "store", 3), []
-    store_features(store, look, LESSONS, tmp_path / "bases", silent)
+    store_features(store, look, LESSONS, tmp_path / "bases", no_progress)
     before = store.features("grey").copy()
     store.fill([*(twins(number) for number in range(3, 5)), *photographs(1)], 11)
 
@@ -123,7 +120,7 @@ def test_of_a_store_that_has_grown_only_what_is_new_is_shown(tmp_path: Path) -> 
         shown.append(len(images))
         return look(images)
 
-    store_features(store, counting, LESSONS, tmp_path / "bases", silent)
+    store_features(store, counting, LESSONS, tmp_path / "bases", no_progress)
     assert shown == [3]
     found = torch.from_numpy(store.features("grey").astype(np.float32))
     assert np.array_equal(found[:6], before)
@@ -132,9 +129,9 @@ def test_of_a_store_that_has_grown_only_what_is_new_is_shown(tmp_path: Path) -> 
 
 def test_a_second_store_speaks_the_language_of_the_first(tmp_path: Path) -> None:
     first, second = stored(tmp_path / "first", 3), stored(tmp_path / "second", 0, photos=3)
-    store_features(first, look, LESSONS, tmp_path / "bases", silent)
+    store_features(first, look, LESSONS, tmp_path / "bases", no_progress)
     kept = (tmp_path / "bases" / "grey.safetensors").read_bytes()
-    store_features(second, look, LESSONS, tmp_path / "bases", silent)
+    store_features(second, look, LESSONS, tmp_path / "bases", no_progress)
     assert (tmp_path / "bases" / "grey.safetensors").read_bytes() == kept
     found = torch.from_numpy(second.features("grey").astype(np.float32))
     assert_close(found, packed(second, tmp_path / "bases"), rtol=1e-3, atol=1e-3)
@@ -143,7 +140,7 @@ def test_a_second_store_speaks_the_language_of_the_first(tmp_path: Path) -> None
 def test_a_map_is_brought_to_the_stride_of_its_lesson(tmp_path: Path) -> None:
     store = stored(tmp_path / "store", 2)
     lessons = [TeacherMap("coarse", 0, 3, 16, 2), TeacherMap("fine", 0, 1, 4, 2)]
-    store_features(store, look, lessons, tmp_path / "bases", silent)
+    store_features(store, look, lessons, tmp_path / "bases", no_progress)
     assert store.features("coarse").shape == (4, 2, 4, 4)
     assert store.features("fine").shape == (4, 2, 16, 16)
     base = Compression(**load_file(tmp_path / "bases" / "coarse.safetensors"))

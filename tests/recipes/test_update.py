@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ import pytest
 import torch
 from tests.support.parts import LEARNERS, METHODS, TEST, frozen, good, mask, part, same, scores, spots
 from tests.support.quick import QUICK, SIDE
+from tests.support.told import Told
 from tests.support.training import TRAINED
 from torch import Tensor
 
@@ -537,15 +538,10 @@ def test_names_of_defects_are_for_methods_that_read_them() -> None:
 
 
 def test_progress_is_told(tmp_path: Path) -> None:
-    told: list[str] = []
-
-    def watch(stage: str, total: int) -> Iterator[None] | object:
-        told.append(f"{stage} {total}")
-        return lambda: told.append("one")
-
-    reading = update.Reading(watch=watch)  # type: ignore[arg-type]
+    told = Told()
+    reading = update.Reading(watch=told)
     found = update.freeze(
         "patchcore", "test-tiny", good=good(tmp_path, 2), arguments=QUICK["patchcore"], reading=reading
     )
     update.add_defects(found, "spot", spots(tmp_path, 1), reading=reading)
-    assert told == ["learning from good parts 2", "one", "one", "looking at spot 1", "one"]
+    assert told.advanced == ["learning from good parts 2"] * 2 + ["looking at spot 1"]

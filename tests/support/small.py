@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,7 @@ from blemish.encoders.embedded.words import WordsConfig
 from blemish.pretrain import pipeline
 from blemish.pretrain.store import UNKNOWN, Entry, Store
 from blemish.pretrain.teachers import TeacherMap, store_features
+from blemish.progress import no_progress
 
 SIDE = 64
 READS = WordsConfig(width=16, depth=1, heads=2, buckets=64, output=12)
@@ -61,14 +62,10 @@ def look(images: Tensor) -> list[Tensor]:
     return [F.avg_pool2d(torch.cat([images, images.square(), images.mean(1, keepdim=True).sqrt()], 1), 8)]
 
 
-def silent(stage: str, total: int) -> Callable[[], None]:
-    return lambda: None
-
-
 def taught(folder: Path, *, photos: int = 3) -> list[Store]:
     """Twins and photographs that the teacher was asked about."""
     store = stored(folder / "twins", photos=photos)
-    store_features(store, look, LESSONS, folder / "bases", silent)
+    store_features(store, look, LESSONS, folder / "bases", no_progress)
     return [store]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 from tests.support.quick import SIDE, quick
+from tests.support.told import Told
 
 from blemish import catalog, encoders
 from blemish.recipes.train import TrainedDetector
@@ -46,23 +46,11 @@ def begun(name: str) -> TrainedDetector:
     return made
 
 
-class Told:
-    """What is told of each step; one of them may be interrupted by Ctrl-C."""
-
-    def __init__(self, interrupted: int = 0) -> None:
-        self.interrupted, self.losses = interrupted, list[dict[str, float]]()
-
-    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
-        self.losses.append(dict(losses))
-        if step == self.interrupted:
-            raise KeyboardInterrupt
-
-
 def trained(detector: TrainedDetector, folder: Path, *, steps: int, told: Told | None = None) -> TrainedDetector:
     """The same detector, after `steps` steps at a rate that shows, with a checkpoint every second one."""
     rate = 10 * detector.schedule.rate
     schedule = replace(detector.schedule, steps=steps, rate=rate, batch_size=4, save_every=2, device="cpu")
-    train(detector, batch, schedule, folder, tell=told or Told())
+    train(detector, batch, schedule, folder, watch=told or Told())
     return detector
 
 

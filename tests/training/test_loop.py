@@ -11,12 +11,14 @@ from typing import Any
 
 import pytest
 import torch
+from tests.support.told import Told
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.learned import Learned
 from blemish.errors import BadInput, MissingExtra
+from blemish.training import loop
 from blemish.training.loop import train
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
@@ -60,20 +62,10 @@ def batches(number: int) -> Batch:
     return Batch(images, labels=images.mean((1, 2, 3)) > 0.5)
 
 
-class Told:
-    def __init__(self, interrupted: int = 0) -> None:
-        self.interrupted, self.losses = interrupted, list[dict[str, float]]()
-
-    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
-        self.losses.append(dict(losses))
-        if step == self.interrupted:
-            raise KeyboardInterrupt
-
-
 def trained(folder: Path, plan: Schedule = PLAN, told: Told | None = None, **more: Any) -> Model:
     with torch.random.fork_rng(devices=[]):
         model = Model()
-    train(model, batches, plan, folder, tell=told or Told(), **more)
+    train(model, batches, plan, folder, watch=told or Told(), **more)
     return model
 
 
@@ -125,7 +117,7 @@ def test_an_interrupted_training_ends_where_an_uninterrupted_one_does_bit_for_bi
 def test_an_interruption_leaves_a_model_that_asks_for_no_gradients(tmp_path: Path) -> None:
     model = Model()
     with pytest.raises(KeyboardInterrupt):
-        train(model, batches, PLAN, tmp_path, tell=Told(1))
+        train(model, batches, PLAN, tmp_path, watch=Told(1))
     assert not model.training
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
@@ -197,11 +189,29 @@ def test_mixed_precision_trains_the_same_weights_roughly(tmp_path: Path) -> None
 
 def test_out_of_time_it_stops_with_a_checkpoint(tmp_path: Path) -> None:
     model, told = Model(), Told()
-    assert not train(model, batches, PLAN, tmp_path, tell=told, until=0.0)
+    assert not train(model, batches, PLAN, tmp_path, watch=told, stop=lambda: True)
     assert told.losses == []
     assert_same(model, Model())
-    assert train(model, batches, PLAN, tmp_path, tell=told)
+    assert train(model, batches, PLAN, tmp_path, watch=told)
     assert_same(model, trained(tmp_path / "whole"))
+
+
+def test_a_checkpoint_is_written_after_a_while_however_few_the_steps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan, whole = replace(PLAN, save_every=100), trained(tmp_path / "whole")
+    monkeypatch.setattr(loop, "UNSAVED", -1.0)
+    with pytest.raises(KeyboardInterrupt):
+        trained(tmp_path / "cut", plan, Told(3))
+    assert torch.load(tmp_path / "cut/checkpoint.pt", weights_only=True)["step"] == 2
+    assert_same(trained(tmp_path / "cut", plan), whole)
+
+
+def test_how_far_it_is_counts_what_was_done_before(tmp_path: Path) -> None:
+    trained(tmp_path, replace(PLAN, steps=4))
+    told = Told()
+    trained(tmp_path, told=told)
+    assert told.stages == [("training", 6, 5), ("training", 6, 6)]
 
 
 def test_a_loss_that_is_no_number_is_refused(tmp_path: Path) -> None:
@@ -238,7 +248,7 @@ def test_a_checkpoint_of_another_model_and_one_beyond_the_end_are_refused(tmp_pa
     other = Model()
     other.head[2] = nn.Linear(8, 2)
     with pytest.raises(BadInput, match=r"checkpoint\.pt is of another model"):
-        train(other, batches, PLAN, tmp_path, tell=Told())
+        train(other, batches, PLAN, tmp_path, watch=Told())
 
 
 def test_without_fabric_the_way_to_install_it_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,7 +22,7 @@ from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.files import JsonLines, json_lines, write
 from blemish.notices import silence
-from blemish.progress import ShowProgress, no_progress
+from blemish.progress import NOTHING, Advance, ShowProgress, no_progress
 
 GO_ON = "make room, and go on by the same command"
 
@@ -180,9 +180,9 @@ def _measure(connection: Connection, planned: PlannedTrial, threads: int) -> Non
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the process that waits for this one
     torch.set_num_threads(threads)
 
-    def watch(stage: str, total: int) -> Callable[[], None]:
+    def watch(stage: str, total: int, done: int = 0, /) -> Advance:
         connection.send(_Stage(stage, total))
-        return lambda: connection.send(None)  # a picture of that stage is done
+        return lambda measured=NOTHING: connection.send(None)  # a picture of that stage is done
 
     try:
         found = measure(planned, watch)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.console import progress, say
+from blemish.cli.console import say, show_progress
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.benchmark.plan import PlannedTrial
     from blemish.benchmark.running import Failed, Finished
     from blemish.benchmark.table import Table
-    from blemish.progress import ShowProgress
 
 INCOMPLETE = 3
 """Exit status when some trials failed, or some pictures could not be read; 1 is failure, 2 wrong usage."""
@@ -59,10 +56,15 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
     for said in omissions(asked):
         say(f"left out: {said}", err=True)
     results: list[Finished | Failed] = []
-    with _telling(len(planned)) as (watch, tell):
+    with show_progress() as watch:
+        advance = watch("trials", len(planned))
         for each in run_trials(planned, out, watch=watch):
             results.append(each)
-            tell(each)
+            if isinstance(each, Finished) and each.kept:
+                advance = watch("trials", len(planned), len(results))
+            else:
+                advance()
+                say(f"{len(results)} of {len(planned)}: {_told(each)}", err=True)
             _leave(planned, results, out)
     table = _leave(planned, results, out)
     say(FORMATS[form][1](table).rstrip("\n"))
@@ -88,35 +90,6 @@ def _leave(planned: Sequence[PlannedTrial], results: Sequence[Finished | Failed]
     return table
 
 
-@contextmanager
-def _telling(total: int) -> Iterator[tuple[ShowProgress, Callable[[Finished | Failed], None]]]:
-    """Progress on stderr: a bar of the trials, one of what the present trial does, and a line for each that is done."""
-    from rich.progress import BarColumn, MofNCompleteColumn
-
-    from blemish.benchmark.running import Finished
-
-    with progress(BarColumn(), MofNCompleteColumn()) as shown:
-        whole = shown.add_task("trials", total=total)
-        stage = shown.add_task("", total=None, visible=False)
-        begun, fresh, kept = time.monotonic(), 0, 0
-
-        def watch(name: str, pictures: int) -> Callable[[], None]:
-            shown.reset(stage, description=name, total=pictures, visible=True)
-            return lambda: shown.advance(stage)
-
-        def tell(each: Finished | Failed) -> None:
-            nonlocal fresh, kept
-            shown.advance(whole)
-            if isinstance(each, Finished) and each.kept:
-                kept += 1
-                return
-            fresh += 1
-            left = (time.monotonic() - begun) / fresh * (total - kept - fresh)
-            say(f"{kept + fresh} of {total}, {_duration(left)} left: {_told(each)}", err=True)
-
-        yield watch, tell
-
-
 def _told(each: Finished | Failed) -> str:
     """A trial in a line: what it was, and its image AUROC or what went wrong."""
     from blemish.benchmark.running import Failed
@@ -128,13 +101,3 @@ def _told(each: Finished | Failed) -> str:
         return f"{what}: failed: {each.error}"
     auroc = each.outcome["image_auroc"]
     return f"{what}: image AUROC {auroc['value']:.3f}" if auroc else what
-
-
-def _duration(seconds: float) -> str:
-    return (
-        f"{seconds:.0f} s"
-        if seconds < 90
-        else f"{seconds / 60:.0f} min"
-        if seconds < 5400
-        else f"{seconds / 3600:.1f} h"
-    )

@@ -5,21 +5,24 @@ from __future__ import annotations
 import io
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING
 from unicodedata import category
 
 import click
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, ProgressColumn
+from blemish.progress import NOTHING, Advance, ShowProgress
 
-    from blemish.progress import ShowProgress
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 UNSEEN = {"Cc", "Cs", "Cn", "Zl", "Zp"}
 TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 """Characters that turn around the direction of what follows."""
+PAUSE, FRAME = 10.0, 0.2
+"""Seconds between lines about one stage, and between changes of its bar."""
 WIDE = 1 << 16
 """Columns of what is no terminal: whole lines, so that names are never cut."""
 
@@ -61,28 +64,81 @@ def _close(descriptor: int) -> None:
         os.dup2(nowhere.fileno(), descriptor)
 
 
+class _Stage:
+    """How far one stage is, in words."""
+
+    def __init__(self, name: str, total: int, done: int) -> None:
+        self.name, self.total, self.done, self.first = name, total, done, done
+        self.begun = self.said = time.monotonic()
+        self.means: dict[str, float] = {}
+
+    def add(self, measured: Mapping[str, float]) -> None:
+        """One more is done; what is measured is shown as the mean of about the last twenty."""
+        self.done += 1
+        share = max(0.05, 1 / (self.done - self.first))
+        for name, value in measured.items():
+            mean = self.means.get(name, value)
+            self.means[name] = mean + share * (value - mean)
+
+    def is_due(self, pause: float) -> bool:
+        """Whether to say it: every `pause` seconds, and at the end of what was said before or is measured."""
+        talks = bool(self.means) or self.said > self.begun
+        return time.monotonic() - self.said >= pause or (talks and self.done == self.total)
+
+    def text(self) -> str:
+        """Such as "training: 20 of 60, focal 0.123, 3 min left"."""
+        self.said = time.monotonic()
+        left = (self.said - self.begun) / max(1, self.done - self.first) * (self.total - self.done)
+        count = f"{self.done} of {self.total}" if self.total else str(self.done)
+        means = [f"{name} {mean:.3f}" for name, mean in self.means.items()]
+        estimate = [f"{_duration(left)} left"] if self.first < self.done < self.total else []
+        return f"{self.name}: {', '.join([count, *means, *estimate])}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
 @contextmanager
 def show_progress() -> Iterator[ShowProgress]:
-    """Progress with an estimate on stderr, for as long as it lasts."""
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    """How far each stage is, with an estimate, on stderr: bars in a terminal, elsewhere a line now and then."""
+    with _bars() if sys.stderr.isatty() else nullcontext() as bars:
+        tasks: dict[str, TaskID] = {}
 
-    with progress(BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()) as shown:
+        def draw(stage: _Stage) -> None:
+            if bars is None:
+                say(stage.text(), err=True)
+            elif stage.done == stage.total:
+                bars.remove_task(tasks.pop(stage.name))
+            else:
+                bars.update(tasks[stage.name], completed=stage.done, description=_cell(stage.text()))
 
-        def watch(stage: str, total: int) -> Callable[[], None]:
-            task = shown.add_task(_cell(stage), total=total)
-            return lambda: shown.advance(task)
+        def watch(name: str, total: int, done: int = 0, /) -> Advance:
+            stage = _Stage(name, total, done)
+            if bars is not None:
+                if name in tasks:
+                    bars.remove_task(tasks[name])
+                tasks[name] = bars.add_task(_cell(name), total=total or None, completed=done)
+
+            def advance(measured: Mapping[str, float] = NOTHING, /) -> None:
+                stage.add(measured)
+                if stage.is_due(PAUSE if bars is None else FRAME) or (bars and stage.done == stage.total):
+                    draw(stage)
+
+            return advance
 
         yield watch
 
 
-def progress(*columns: ProgressColumn) -> Progress:
-    """Bars on stderr that are gone when they are done, each after its description; none where nobody looks."""
+def _bars() -> Progress:
+    """Bars that are gone when they are done, each beside its stage."""
     from rich.console import Console
-    from rich.progress import Progress, TextColumn
+    from rich.progress import BarColumn, Progress, TextColumn
 
-    described = TextColumn("{task.description}", markup=False)
     console = Console(stderr=True, markup=False, emoji=False, highlight=False)
-    return Progress(described, *columns, console=console, transient=True, disable=not console.is_terminal)
+    return Progress(TextColumn("{task.description}", markup=False), BarColumn(), console=console, transient=True)
 
 
 def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

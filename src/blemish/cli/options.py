@@ -126,6 +126,17 @@ def hold(file: Path) -> None:
     click.get_current_context().with_resource(alone_at(file))
 
 
+def hold_new(file: Path) -> None:
+    """As `hold`, for a recipe to be made; raises BadInput for a file that is there, or that is called as a picture."""
+    from blemish.images import SUFFIXES
+
+    hold(file)
+    if file.exists():
+        raise BadInput(f"{file} exists: name another file, or teach that one more by `blemish teach`")
+    if file.suffix.lower() in SUFFIXES:
+        raise BadInput(f"{file} is called as a picture is: name the recipe {file.with_suffix('.blemish')}")
+
+
 def recipe_encoders(recipe: Recipe, encoder: str | None, device: str) -> dict[str, Encoder]:
     """The encoders of a recipe, where they are to compute."""
     from blemish.devices import device_of_name

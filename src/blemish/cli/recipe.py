@@ -17,6 +17,7 @@ from blemish.cli.options import (
     arguments_of,
     device_option,
     hold,
+    hold_new,
     leave,
     recipe_encoders,
     view_of,
@@ -97,9 +98,7 @@ def freeze(
     from blemish.recipes import describe, update
     from blemish.recipes import recipe as recipes
 
-    if out.exists():
-        raise BadInput(f"{out} exists: name another file, or teach that one more by `blemish teach`")
-    hold(out)
+    hold_new(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
     encoder = chosen.load_encoder()
     method = chosen.method or default_method(encoder, good=bool(good))

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import click
 
-from blemish.cli.options import arguments_of, device_option, hold
+from blemish.cli.console import say, show_progress
+from blemish.cli.options import arguments_of, device_option, hold, hold_new
 
 if TYPE_CHECKING:
     from blemish.pretrain.pipeline import Pictures
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from blemish.training.schedule import Schedule
 
 T = TypeVar("T", "Pictures", "Schedule")
+SEVERAL = "How many devices of one kind train together, each with batches of its own."
+devices_option = click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help=SEVERAL)
 NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
@@ -53,12 +57,14 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option("--epochs", type=click.IntRange(1), help="How often each good part is seen, instead of --steps.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the method's paper.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures of an update; by the method's paper.")
+@click.option("--accumulate", type=click.IntRange(1), help="Batches of an update; 1 if left out.")
 @click.option(
     "--precision",
     type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
     help="The number format of training; by the method's paper.",
 )
 @device_option
+@devices_option
 @click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; go on with --resume.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option(
@@ -85,8 +91,10 @@ def train(
     epochs: int | None,
     rate: float | None,
     batch_size: int | None,
+    accumulate: int | None,
     precision: str | None,
     device: str,
+    devices: int,
     minutes: float | None,
     resume: bool,
     seed: int,
@@ -98,45 +106,55 @@ def train(
     pictures; a table with a column split says otherwise. A folder beside --out keeps what is needed to go on.
     """
     from blemish import encoders
-    from blemish.devices import device_of_name
     from blemish.recipes.train import Training, TrainingSettings, find_examples
 
     if steps and epochs:
         raise click.UsageError("--steps and --epochs say the same thing: give one of them")
     if normal and split != "train":
         raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
-    hold(out)
+    kind = _device(device, devices)
+    if _is_first():
+        hold_new(out)
     settings = TrainingSettings(
         product, arguments_of(arguments), defects == "use", augment,
-        steps, epochs, rate, batch_size, precision, str(device_of_name(device)), seed,
+        steps, epochs, rate, batch_size, precision, accumulate, kind, devices, seed,
     )  # fmt: skip
     sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split)
-    training = Training(method, encoder or encoders.DEFAULT, sets, settings, watch=watch)
-    _say_what_is_learned_from(training)
-    _run(training, out, until_of(minutes), resume=resume)
+    with show_progress() as watch:
+        training = Training(method, encoder or encoders.DEFAULT, sets, settings, watch=watch)
+        _say_what_is_learned_from(training)
+        _run(training, out, minutes, resume=resume)
 
 
-def _run(training: Training, out: Path, until: float, *, resume: bool) -> None:
+def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) -> None:
     """Train, and write the recipe where there was time for all of it."""
     from blemish.recipes.recipe import save
+    from blemish.training import checkpoint
 
-    folder, steps = out.with_name(f"{out.name}.training"), training.schedule.steps
-    recipe = training.run(folder, resume=resume, tell=Teller(steps), until=until)
-    if recipe is None:
-        click.echo(f"stopped early; the same command with --resume goes on from {folder}")
+    folder = out.with_name(f"{out.name}.training")
+    if resume and not (folder / checkpoint.NAME).exists():
+        say(f"{folder} holds no training to go on with: it begins anew", err=True)
+    with Stop(minutes) as stop:
+        recipe = training.run(folder, resume=resume, stop=stop)
+    if not _is_first():
         return
+    if recipe is None:
+        say(f"stopped early; the same command with --resume goes on from {folder}")
+        return stop.leave()
     save(recipe, out)
     shutil.rmtree(folder)
-    click.echo(f"{out}: {recipe.hash[:12]}, {training.method} trained for {steps} steps")
+    say(f"{out}: {recipe.hash[:12]}, {training.method} trained for {training.schedule.steps} steps")
 
 
 def _say_what_is_learned_from(training: Training) -> None:
+    if not _is_first():
+        return
     for bad in training.unreadable:
-        click.echo(f"not learned from: {bad.reason}", err=True)
+        say(f"not learned from: {bad.reason}", err=True)
     if training.unmasked:
-        click.echo(f"not learned from: {training.unmasked} defects that have no mask", err=True)
+        say(f"not learned from: {training.unmasked} defects that have no mask", err=True)
     good, bad_parts = len(training.examples.good), len(training.examples.bad)
-    click.echo(f"learning from {good} good parts and {bad_parts} with defects", err=True)
+    say(f"learning from {good} good parts and {bad_parts} with defects", err=True)
 
 
 @click.command()
@@ -163,9 +181,7 @@ def _say_what_is_learned_from(training: Training) -> None:
     "--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="The number format of training; by the preset."
 )
 @device_option
-@click.option(
-    "--devices", type=click.IntRange(1), default=1, show_default=True, help="How many graphics cards train together."
-)
+@devices_option
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Seed of everything random; the same gives the same weights."
 )
@@ -209,16 +225,22 @@ def pretrain(
     weights = pipeline.weights_of(_pairs(aims, "--aim", "NAME=WEIGHT"))
     asked = [encoders.load(name, precision="float32") for name in teachers]
     beginning = pipeline.trainable(encoders.load(start, precision="float32")) if start else None
-    stores = pipeline.fill_stores(pictures, work, watch)
-    look, lessons = pipeline.teacher_maps(asked, pictures.side)
-    pipeline.ask_teachers(stores, look, lessons, work, watch)
-    student = pipeline.initial_student(usual.config, pipeline.words_of(stores), beginning, seed)
-    run, tell, until = work / "run", Teller(schedule.steps), until_of(minutes)
-    student, done = pipeline.pretrain(
-        stores, lessons, student, schedule, usual.mixture, weights, run, tell=tell, until=until, goes_on=bool(start)
-    )
+    with show_progress() as watch:
+        stores, lessons = pipeline.lessons_of(pictures, asked, work, watch)
+        student = pipeline.initial_student(usual.config, pipeline.words_of(stores), beginning, seed)
+        with Stop(minutes) as stop:
+            student, done = pipeline.pretrain(
+                stores, lessons, student, schedule, usual.mixture, weights, work / "run",
+                watch=watch, stop=stop, goes_on=bool(start),
+            )  # fmt: skip
     write(student, out)
-    click.echo(f"{'finished' if done else 'stopped early, the same command goes on'}: {out}")
+    _say_how_it_ended(out, stop, done=done)
+
+
+def _say_how_it_ended(out: Path, stop: Stop, *, done: bool) -> None:
+    if _is_first():
+        say(f"{'finished' if done else 'stopped early, the same command goes on'}: {out}")
+        stop.leave()
 
 
 def _device(name: str, count: int) -> str:
@@ -231,12 +253,17 @@ def _device(name: str, count: int) -> str:
 
 
 def _claim(out: Path, work: Path) -> None:
-    """Nobody else writes there; of several devices, each with a process of its own, the first one asks."""
+    """Nobody else writes there."""
     from blemish.files import alone_in
 
-    if int(os.environ.get("LOCAL_RANK", "0")) == 0:
+    if _is_first():
         hold(out)
         click.get_current_context().with_resource(alone_in(work))
+
+
+def _is_first() -> bool:
+    """Whether this is the process that writes and speaks: of several devices each has one, started by the first."""
+    return os.environ.get("LOCAL_RANK", "0") == "0"
 
 
 @click.command()
@@ -268,13 +295,39 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
     with guard_write(out):
         save_picture(out, torch.from_numpy(sheet(drawn)).permute(2, 0, 1))
     for number, each in enumerate(drawn, start=first):
-        click.echo(f"{number}: {each.product[0]}, {each.family}")
-    click.echo(f"{out}: {count} specimens, {pace:.1f} a second on one core")
+        say(f"{number}: {each.product[0]}, {each.family}")
+    say(f"{out}: {count} specimens, {pace:.1f} a second on one core")
 
 
-def until_of(minutes: float | None) -> float:
-    """The time, as time.time has it, that is so many minutes from now; without any there is no end."""
-    return math.inf if minutes is None else time.time() + 60 * minutes
+class Stop:
+    """Whether to stop after the present step: out of time, or told by Ctrl-C or SIGTERM; a second one ends at once."""
+
+    def __init__(self, minutes: float | None) -> None:
+        self.until = math.inf if minutes is None else time.time() + 60 * minutes
+        self.signal = 0
+        self.before: dict[int, Any] = {}
+
+    def __call__(self) -> bool:
+        """Asked before each step."""
+        return self.signal != 0 or time.time() > self.until
+
+    def __enter__(self) -> Self:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            self.before[each] = signal.signal(each, self._take)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for each, handler in self.before.items():
+            signal.signal(each, handler)
+
+    def leave(self) -> None:
+        """End as what a signal has ended, if one has."""
+        if self.signal:
+            raise SystemExit(128 + self.signal)
+
+    def _take(self, number: int, frame: object) -> None:
+        self.signal = number
+        signal.signal(number, self.before[number])
 
 
 def override(defaults: T, given: Mapping[str, Any]) -> T:
@@ -287,42 +340,3 @@ def _pairs(texts: tuple[str, ...], option: str, form: str) -> tuple[tuple[str, s
     if bad := [name + equals + value for name, equals, value in pairs if not (name and equals and value)]:
         raise click.UsageError(f"{option} {bad[0]}: write {form}")
     return tuple((name, value) for name, _, value in pairs)
-
-
-def watch(stage: str, total: int) -> Callable[[], None]:
-    """A line on stderr every few seconds, with an estimate where the total is known."""
-    begun = last = time.time()
-    done = 0
-
-    def advance() -> None:
-        nonlocal done, last
-        done += 1
-        if done != total and time.time() - last < 5:
-            return
-        last = time.time()
-        left = f" of {total}, {(last - begun) / done * (total - done):.0f} s left" if total else ""
-        click.echo(f"{stage}: {done}{left}", err=True)
-
-    return advance
-
-
-class Teller:
-    """The mean losses since the last line, every few seconds, with an estimate."""
-
-    def __init__(self, steps: int) -> None:
-        self.steps, self.begun, self.told = steps, time.time(), time.time()
-        self.first = self.count = 0
-        self.sums: dict[str, float] = {}
-
-    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
-        """Take the losses of a step that is done."""
-        self.first = self.first or step
-        self.count += 1
-        for name, loss in losses.items():
-            self.sums[name] = self.sums.get(name, 0.0) + loss
-        if step != self.steps and time.time() - self.told < 15:
-            return
-        pace = (time.time() - self.begun) / (step - self.first + 1)
-        shown = ", ".join(f"{name} {total / self.count:.3f}" for name, total in self.sums.items())
-        click.echo(f"step {step} of {self.steps}: {shown}; {pace * (self.steps - step) / 60:.0f} min left", err=True)
-        self.told, self.count, self.sums = time.time(), 0, {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,8 +20,9 @@ from blemish.files import guard_write
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, PretrainModel
 from blemish.pretrain.norms import NormedConvolution, freeze_norms, with_norms, without_norms
+from blemish.progress import ShowProgress, no_progress
 from blemish.training.checkpoint import State
-from blemish.training.loop import Tell
+from blemish.training.loop import never
 from blemish.training.loop import train as train_model
 from blemish.training.schedule import Schedule
 
@@ -43,8 +45,8 @@ def train(
     mixture: Mixture,
     folder: Path,
     *,
-    tell: Tell,
-    until: float = math.inf,
+    watch: ShowProgress = no_progress,
+    stop: Callable[[], bool] = never,
 ) -> bool:
     """Learn as `training.loop.train` does; the running mean ends up in `model.student`, its norms folded in."""
     with_norms(model.student)
@@ -61,7 +63,7 @@ def train(
     def draw(number: int) -> Batch:
         return batches.draw(number, pairs=mixture.pairs, singles=mixture.singles)
 
-    done = train_model(model, draw, schedule, folder, tell=tell, until=until, before=hold)
+    done = train_model(model, draw, schedule, folder, watch=watch, stop=stop, before=hold)
     model.student = without_norms(model.student).eval()
     return done
 

@@ -29,7 +29,6 @@ from blemish.progress import ShowProgress
 from blemish.synth.drawn.materials.materials import MATERIALS
 from blemish.synth.drawn.parts.parts import PARTS
 from blemish.training.fabric import randomness
-from blemish.training.loop import Tell
 from blemish.training.schedule import Schedule
 from blemish.types import Encoder
 
@@ -119,12 +118,15 @@ def _watched(items: Iterator[T], advance: Callable[[], None]) -> Iterator[T]:
         advance()
 
 
-def ask_teachers(
-    stores: Sequence[Store], look: Teacher, lessons: Sequence[TeacherMap], work: Path, watch: ShowProgress
-) -> None:
-    """Ask the teachers about every picture, once."""
+def lessons_of(
+    pictures: Pictures, teachers: Sequence[Encoder], work: Path, watch: ShowProgress
+) -> tuple[list[Store], list[TeacherMap]]:
+    """The stores, filled, and what the teachers say of every picture in them; all of it is kept in `work`."""
+    stores = fill_stores(pictures, work, watch)
+    look, lessons = teacher_maps(teachers, pictures.side)
     for store in stores:
         store_features(store, look, lessons, work / "bases", watch)
+    return stores, lessons
 
 
 def teacher_maps(teachers: Sequence[Encoder], side: int) -> tuple[Teacher, list[TeacherMap]]:
@@ -232,8 +234,8 @@ def pretrain(
     weights: Weights,
     folder: Path,
     *,
-    tell: Tell,
-    until: float,
+    watch: ShowProgress,
+    stop: Callable[[], bool],
     goes_on: bool = False,
 ) -> tuple[Embedded, bool]:
     """The trained student, and whether all steps were done; it goes on from the checkpoint in `folder`.
@@ -249,5 +251,5 @@ def pretrain(
         )
     with randomness(torch.device("cpu"), schedule.seed):  # of the heads that are thrown away
         model = PretrainModel(student, lessons, weights)
-    done = train(model, batches, schedule, mixture, folder, tell=tell, until=until)
+    done = train(model, batches, schedule, mixture, folder, watch=watch, stop=stop)
     return model.student, done

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from inspect import signature
-from math import ceil, inf
+from math import ceil
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -23,7 +23,7 @@ from blemish.recipes.recipe import Recipe, Taught, TrainingSet
 from blemish.recipes.update import freeze_detector
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
-from blemish.training.loop import Tell, train
+from blemish.training.loop import never, train
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import Trainable
 from blemish.types import GOOD, Batch, Detector, Encoder, Sample
@@ -51,7 +51,9 @@ class TrainingSettings:
     rate: float | None = None
     batch_size: int | None = None
     precision: str | None = None  # of training, as Fabric names it
+    accumulate: int | None = None  # batches of an update
     device: str = "auto"
+    devices: int = 1
     seed: int = 0
 
 
@@ -105,7 +107,7 @@ class Training:
         *,
         watch: ShowProgress,
     ) -> None:
-        self.method, self.sets, self.unreadable = method, sets, list[Unreadable]()
+        self.method, self.sets, self.watch, self.unreadable = method, sets, watch, list[Unreadable]()
         augmentation = _augmentation(method, settings)
         known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)
         check_fit((each.masks, each.image) for each in known)
@@ -121,17 +123,19 @@ class Training:
             rate=settings.rate or usual.rate,
             batch_size=of_batches.batch_size,
             precision=settings.precision or usual.precision,
+            accumulate=settings.accumulate or usual.accumulate,
             device=settings.device,
+            devices=settings.devices,
             seed=settings.seed,
         )
 
-    def run(self, folder: Path, *, resume: bool, tell: Tell, until: float = inf) -> Recipe | None:
-        """The recipe of the last weights, or None where time ran out: the checkpoint is in `folder` then.
+    def run(self, folder: Path, *, resume: bool, stop: Callable[[], bool] = never) -> Recipe | None:
+        """The recipe of the last weights, or None where it was stopped: the checkpoint is in `folder` then.
 
         Raises BadInput for a checkpoint that is there and not asked for, or that other pictures or wishes have made.
         """
         self._claim(folder, resume=resume)
-        if not train(self.detector, self.examples, self.schedule, folder, tell=tell, until=until):
+        if not train(self.detector, self.examples, self.schedule, folder, watch=self.watch, stop=stop):
             return None
         samples = (*self.examples.good, *self.examples.bad)
         sums = {each.image: sha256_of(each.image) for each in samples}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import pickle
 from collections.abc import Collection, Sequence
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish.errors import BadInput
-from blemish.files import guard_write
+from blemish.files import write
 from blemish.training.schedule import Schedule
 
 State = dict[str, Tensor]
@@ -60,7 +61,7 @@ class Checkpoint:
         self.step += 1
 
     def save(self, folder: Path, schedule: Schedule) -> None:
-        """Write the file, which replaces the last one whole."""
+        """Write the file, which replaces the last one whole; raises CannotWrite, and that one stays."""
         content = {
             "step": self.step,
             "schedule": json.dumps(asdict(schedule)),
@@ -69,11 +70,9 @@ class Checkpoint:
             "mean": self.mean,
             "random": [generator.get_state() for generator in self.generators],
         }
-        with guard_write(folder / NAME, "make room and go on"):
-            folder.mkdir(parents=True, exist_ok=True)
-            part = folder / f"{NAME}.part"
-            torch.save(content, part)
-            part.replace(folder / NAME)
+        data = io.BytesIO()
+        torch.save(content, data)
+        write(folder / NAME, data.getbuffer(), "make room, and go on from what is kept")
 
     def restore(self, folder: Path, schedule: Schedule) -> None:
         """Go on from the file, if there is one; raises BadInput for one that does not belong to this training."""

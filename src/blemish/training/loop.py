@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,14 +11,20 @@ import torch
 from torch import Tensor, nn
 
 from blemish.errors import BadInput
+from blemish.progress import ShowProgress, no_progress
 from blemish.training import fabric as running
 from blemish.training.checkpoint import Checkpoint, State
 from blemish.training.parameters import options, training
 from blemish.training.schedule import Schedule, rate
 from blemish.training.trainable import Trainable
 
-Tell = Callable[[int, Mapping[str, float]], None]
-"""tell(step, losses) after every step."""
+UNSAVED = 60.0
+"""Seconds of work after which a checkpoint is written, however few steps they were."""
+
+
+def never() -> bool:
+    """Nobody asks it to stop."""
+    return False
 
 
 def train(
@@ -28,15 +33,15 @@ def train(
     schedule: Schedule,
     folder: Path,
     *,
-    tell: Tell,
-    until: float = math.inf,
+    watch: ShowProgress = no_progress,
+    stop: Callable[[], bool] = never,
     before: Callable[[int, State], None] | None = None,
 ) -> bool:
     """Train the model in place, going on from the checkpoint in `folder` where there is one.
 
     batches: the batch of a number, the same whenever it is asked for. before: is handed the number of each step, and
-    the running mean of what is trained. Stops cleanly at the time `until` (seconds, of time.time) with a checkpoint.
-    Returns whether all steps are done.
+    the running mean of what is trained. stop: asked before each step; where it says so, training ends with a
+    checkpoint. Returns whether all steps are done.
     """
     fabric, module, groups = running.launch(schedule), cast(nn.Module, model), list(model.trained_parameters())
     home = next(module.parameters()).device
@@ -45,16 +50,20 @@ def train(
         objective, optimizer = fabric.setup(_Objective(model), optimizer)
         checkpoint = Checkpoint(module, frozen, optimizer, generators)
         checkpoint.restore(folder, schedule)
+        advance = (watch if fabric.is_global_zero else no_progress)("training", schedule.steps, checkpoint.step)
+        saved = time.monotonic()
         while checkpoint.step < schedule.steps:
-            if fabric.broadcast(time.time() > until):  # one clock for all devices
+            asked, late = fabric.broadcast((stop(), time.monotonic() - saved > UNSAVED))  # one clock for all devices
+            if asked:
                 break
             if before:
                 before(checkpoint.step, checkpoint.mean)
             losses = _step(fabric, objective, optimizer, batches, schedule, checkpoint.step)
             checkpoint.advance(schedule.average)
-            tell(checkpoint.step, losses)
-            if checkpoint.step % schedule.save_every == 0:
+            advance(losses)
+            if late or checkpoint.step % schedule.save_every == 0:
                 _save(fabric, checkpoint, folder, schedule)
+                saved = time.monotonic()
         _save(fabric, checkpoint, folder, schedule)
         module.load_state_dict(fabric.broadcast(checkpoint.mean), strict=False)  # buffers saw each device's own batches
     module.to(home)

@@ -20,7 +20,7 @@ class Schedule:
     clip: float = 0.0  # largest norm of the gradient; 0: it is left as it is
     accumulate: int = 1  # batches of an update
     average: float = 0.0  # of the running mean of the weights, which is what is kept; 0: the last ones
-    save_every: int = 100  # steps
+    save_every: int = 100  # steps; a checkpoint is written after a minute at the latest
     seed: int = 0
     precision: str = "32-true"  # as Fabric names it
     device: str = "auto"  # "cpu", "cuda", "cuda:1", "mps", or the best there is
