@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+import time
+
 import pytest
 
 from blemish.cli import console
@@ -11,7 +14,7 @@ from blemish.cli import console
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test sets."""
     now = [0.0]
-    monkeypatch.setattr(console.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
@@ -54,7 +57,7 @@ def test_an_estimate_leaves_out_what_was_done_before(clock: list[float], capsys:
 def test_a_terminal_has_a_bar_a_stage_and_a_stage_begun_again_takes_its_place(
     clock: list[float], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console.sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     bars = console._bars()
     monkeypatch.setattr(console, "_bars", lambda: bars)
     with console.show_progress() as watch:
