@@ -14,6 +14,7 @@ from typing import get_args
 import click
 import pytest
 from tests.structure.source import FILES, MODULES, ROOT, each_of
+from tests.support.parts import part
 from tests.support.quick import QUICK
 
 import blemish
@@ -111,6 +112,13 @@ def test_asking_the_command_for_help_does_not_load_torch(words: list[str]) -> No
     loaded = loaded_after(f"from blemish.cli.main import main\nmain({words!r}, standalone_mode=False)")
     assert "click" in loaded
     assert not loaded & {"torch", "numpy", "scipy", "safetensors"}
+
+
+def test_inspecting_a_picture_loads_nothing_slow_that_it_does_not_use(tmp_path: Path) -> None:
+    words = ["inspect", str(part(tmp_path / "a.png", 0)), "--out", str(tmp_path / "out"), "--encoder", "test-tiny"]
+    loaded = loaded_after(f"from blemish.cli.main import main\nmain({words!r}, standalone_mode=False)")
+    assert "torch" in loaded
+    assert not loaded & {"scipy", "lightning_fabric", "pandas", "pyarrow", "faiss"}
 
 
 NEEDY = [(method, need) for method, card in catalog.METHODS.items() for need in get_args(Capability)]

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from blemish.errors import BadInput
@@ -48,6 +47,8 @@ def regions(
         raise BadInput(f"the map is {tuple(anomaly_map.shape)}: regions are found in one map (H, W) at a time")
     if scale is not None and not scale > 0:
         raise BadInput(f"scale={scale}: give millimetres a pixel, a positive number")
+    from scipy import ndimage  # here, since it is slow to import and most inspections need none
+
     scores = anomaly_map.detach().cpu().numpy()
     reached = scores >= threshold
     labels, count = ndimage.label(reached, structure=ndimage.generate_binary_structure(2, 2))

@@ -14,7 +14,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -81,8 +80,11 @@ def same_parts(fingerprints: Sequence[Tensor], digests: Sequence[str]) -> list[l
     rows, columns = torch.tril_indices(len(stacked), len(stacked), -1)
     names = np.asarray(digests)
     links = (pairs >= same_part_threshold(pairs[rows, columns])).numpy() | (names == names[:, None])
-    count, part = connected_components(links, directed=False)
-    return [np.flatnonzero(part == number).tolist() for number in range(count)]
+    links |= links.T
+    first = np.arange(len(links))
+    while ((lower := np.where(links, first, len(links)).min(1)) != first).any():  # through any number of others
+        first = lower
+    return [np.flatnonzero(first == number).tolist() for number in np.unique(first)]
 
 
 def same_part_threshold(pairs: Tensor) -> float:

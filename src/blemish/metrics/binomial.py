@@ -9,9 +9,9 @@ scores (Wilks, Annals of Mathematical Statistics 1941); with ties it is exceeded
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from scipy.special import betaincinv
+from numpy.typing import ArrayLike
 
 from blemish.errors import BadInput
 
@@ -39,13 +39,13 @@ def rate(count: int, total: int, level: float = 0.95) -> Rate:
 def highest_rate(count: int, total: int, confidence: float) -> float:
     """The one-sided upper bound: with this confidence the rate is at most that."""
     _refuse_impossible(count, total)
-    return 1.0 if count == total else float(betaincinv(count + 1, total - count, check_level(confidence)))
+    return 1.0 if count == total else float(beta_quantile(count + 1, total - count, check_level(confidence)))
 
 
 def lowest_rate(count: int, total: int, confidence: float) -> float:
     """The one-sided lower bound: with this confidence the rate is at least that."""
     _refuse_impossible(count, total)
-    return 0.0 if count == 0 else float(betaincinv(count, total - count + 1, 1 - check_level(confidence)))
+    return 0.0 if count == 0 else float(beta_quantile(count, total - count + 1, 1 - check_level(confidence)))
 
 
 def most_failures(total: int, target: float, confidence: float) -> int:
@@ -77,6 +77,13 @@ def check_rate(target: float) -> float:
     if not 0 < target < 1:
         raise BadInput(f"{target} is not a rate to aim at: it must lie between 0 and 1, for example 0.01")
     return target
+
+
+def beta_quantile(one: ArrayLike, other: ArrayLike, share: float) -> Any:
+    """The quantile of beta distributions, element by element."""
+    from scipy.special import betaincinv  # here, since it is slow to import and most inspections need none
+
+    return betaincinv(one, other, share)
 
 
 def _refuse_impossible(count: int, total: int) -> None:

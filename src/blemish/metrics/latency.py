@@ -6,8 +6,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from numpy.typing import ArrayLike
-from scipy.stats import binom
+from numpy.typing import ArrayLike, NDArray
 
 from blemish.errors import BadInput
 from blemish.metrics.binomial import check_level, check_rate
@@ -33,9 +32,18 @@ def percentile(seconds: ArrayLike, share: float, *, level: float = 0.95) -> Esti
     if not len(values) or np.isnan(values).any() or values[0] < 0:
         raise BadInput("a percentile needs times: non-negative numbers, at least one")
     tail, total = (1 - check_level(level)) / 2, len(values)
-    ranks = np.arange(1, total + 1)
     # Of all runs, those within the percentile are binomial.
-    low = values[binom.cdf(ranks - 1, total, check_rate(share)) <= tail]
-    high = values[binom.sf(ranks - 1, total, share) <= tail]
+    chances = _binomial(total, check_rate(share))
+    low = values[chances.cumsum()[:-1] <= tail]
+    high = values[chances[::-1].cumsum()[-2::-1] <= tail]
     value = float(values[max(0, math.ceil(share * total - 1e-9) - 1)])
     return Estimate(value, float(low[-1]) if len(low) else 0.0, float(high[0]) if len(high) else math.inf)
+
+
+def _binomial(total: int, share: float) -> NDArray[np.float64]:
+    """The chance of each count from 0 to the total; scipy.stats has it, and takes a second to import."""
+    counts = np.arange(total + 1)
+    factorials = np.log(np.maximum(counts, 1)).cumsum()
+    chosen = factorials[-1] - factorials - factorials[::-1]
+    chances: NDArray[np.float64] = np.exp(chosen + counts * math.log(share) + counts[::-1] * math.log1p(-share))
+    return chances

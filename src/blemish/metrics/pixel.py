@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from blemish.errors import BadInput
 from blemish.metrics import curves
@@ -107,6 +106,8 @@ def positive_pixels(map_: NDArray[Any], mask: NDArray[np.bool_] | None) -> tuple
     """Scores of the defects' inspected pixels and the part of its region each one is: two (P,)."""
     if mask is None or not mask.any():
         return np.empty(0, dtype=map_.dtype), np.empty(0)
+    from scipy import ndimage  # here, since it is slow to import and most inspections need none
+
     window = _bounding_box(mask)
     regions, count = ndimage.label(mask[window], structure=ndimage.generate_binary_structure(2, 2))
     scores = map_[window]

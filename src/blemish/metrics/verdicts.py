@@ -13,10 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import betaincinv
 
 from blemish.errors import BadInput
-from blemish.metrics.binomial import Rate, check_level, check_rate, highest_rate, lowest_rate, rate
+from blemish.metrics.binomial import Rate, beta_quantile, check_level, check_rate, highest_rate, lowest_rate, rate
 from blemish.metrics.image import check_scores
 from blemish.metrics.intervals import Estimate
 
@@ -114,8 +113,8 @@ def curve(scores: ArrayLike, labels: ArrayLike, *, level: float = 0.95) -> Curve
 def _rates(cases: NDArray[np.int64], total: int, level: float) -> tuple[NDArray[np.float64], ...]:
     """As `binomial.rate`, of many counts: values, lower and upper limits."""
     tail = (1 + check_level(level)) / 2
-    low = np.where(cases > 0, betaincinv(np.maximum(cases, 1), total - cases + 1, 1 - tail), 0.0)
-    high = np.where(cases < total, betaincinv(cases + 1, np.maximum(total - cases, 1), tail), 1.0)
+    low = np.where(cases > 0, beta_quantile(np.maximum(cases, 1), total - cases + 1, 1 - tail), 0.0)
+    high = np.where(cases < total, beta_quantile(cases + 1, np.maximum(total - cases, 1), tail), 1.0)
     return cases / total, low, high
 
 
@@ -139,8 +138,8 @@ def _lowest_allowed(scores: NDArray[np.float64], share: float) -> float:
 def _quantile_bounds(scores: NDArray[np.float64], share: float, confidence: float) -> tuple[float, float]:
     """Thresholds around the one below which the share of all later scores lies; each holds with the confidence."""
     ordered, ranks = np.sort(scores), np.arange(1, len(scores) + 1)
-    below = betaincinv(ranks, len(scores) + 1 - ranks, confidence) <= share
-    above = betaincinv(ranks, len(scores) + 1 - ranks, 1 - confidence) > share
+    below = beta_quantile(ranks, len(scores) + 1 - ranks, confidence) <= share
+    above = beta_quantile(ranks, len(scores) + 1 - ranks, 1 - confidence) > share
     low = ordered[below][-1] if below.any() else -math.inf
     high = ordered[above][0] if above.any() else math.inf
     return float(low), float(high)
