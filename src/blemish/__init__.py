@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
+    from blemish.detectors.uniadet import UniADet
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
@@ -83,6 +84,7 @@ __all__ = [
     "Sample",
     "SubspaceAD",
     "SuperSimpleNet",
+    "UniADet",
     "WinCLIP",
     "add_defects",
     "add_good",

@@ -122,6 +122,16 @@ METHODS = {
         needs=frozenset({"text"}),
         words=("product", "defects"),
     ),
+    "uniadet": Card(
+        "blemish.detectors.uniadet:UniADet",
+        "arXiv:2601.05552",
+        "free weights of every layer in place of words, and good parts if there are any",
+        normal="optional",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        reconstructed=("temperature", "shares of picture and map", "fusion with good parts", "schedule"),
+    ),
     "winclip": Card(
         "blemish.detectors.winclip:WinCLIP",
         "arXiv:2303.14814",
