@@ -23,6 +23,7 @@ import precision
 import shipped
 import startup
 import teaching
+import trained
 import winclip
 import windows
 import words
@@ -47,6 +48,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "accuracy": accuracy.section,
     "coverage": coverage.section,
     "teaching": teaching.section,
+    "trained": trained.section,
 }
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"

@@ -22,6 +22,7 @@ from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore
 from blemish.detectors.subspace_ad import SubspaceAD
+from blemish.detectors.supersimplenet import SuperSimpleNet
 from blemish.detectors.tab import TAB
 from blemish.detectors.winclip import WinCLIP
 from blemish.errors import BadInput, UnknownName
@@ -256,3 +257,22 @@ def test_subspace_ad_joins_layers_that_differ_and_averages_those_that_do_not() -
     detector = SubspaceAD(TINY, layers=(2, 3))
     one, other = detector.encoder(TEST, layers=(2, 3)).patches
     assert_close(detector._patches(TEST), (one + other) / 2)
+
+
+@pytest.mark.parametrize(("deviation", "expected"), [(None, 0.5), (0.015, None)])
+def test_supersimplenet_s_noise_is_half_as_large_as_features_deviate_or_as_said(
+    deviation: float | None, expected: float | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found, seen = SuperSimpleNet(TINY, image_size=SIDE, deviation=deviation), dict[str, Tensor]()
+
+    def keep(raw: Tensor, noise: Tensor, truth: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        seen.update(raw=raw, noise=noise.transpose(0, 1)[:, truth[:, 0] > 0])
+        return {}
+
+    monkeypatch.setattr(found, "losses", keep)
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        found.loss(Batch(TEST))
+    spread = (seen["raw"] - seen["raw"].mean((0, 2, 3), keepdim=True)).square().mean().sqrt()
+    wanted = expected * float(spread) if expected else deviation
+    assert float(seen["noise"].square().mean().sqrt()) == pytest.approx(wanted, rel=0.03)

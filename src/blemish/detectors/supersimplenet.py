@@ -18,7 +18,7 @@ from blemish.blocks.maps import smooth, upsample
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.pixelwise import MapHead, ScoreHead
 from blemish.errors import BadInput
-from blemish.synth.published.feature_noise import feature_noise
+from blemish.synth.published.feature_noise import feature_noise, spread
 from blemish.training.fabric import randomness
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
@@ -32,11 +32,11 @@ class SuperSimpleNet(nn.Module):
 
     image_score: the logit of the score head. anomaly_map: the logits of the map head, smoothed.
     layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
-    supervised: labelled defects are among what it learns from: they teach both heads, and the score head's gradient
-        reaches the map.
-    score_from: what the score head reads: "adapted" features as in the paper, or "raw" ones as in its extension
-        (arXiv:2508.19060), which get the same noise.
+    supervised: labelled defects teach both heads, and the score head's gradient reaches the map.
+    score_from: the score head reads "adapted" features, or "raw" ones with the same noise, as in arXiv:2508.19060.
     threshold: of Perlin noise; 0.2 for MVTec AD, 0.6 for small defects (VisA, KolektorSDD2, SensumSODF).
+    deviation: of the noise; the paper's 0.015 is for WideResNet-50. Deviation: by default half of the features' own,
+        since noise that is small beside the features of another encoder teaches nothing in hundreds of steps.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class SuperSimpleNet(nn.Module):
         supervised: bool = False,
         score_from: Literal["adapted", "raw"] = "adapted",
         threshold: float = 0.2,
-        deviation: float = 0.015,
+        deviation: float | None = None,
         width: int = 1024,
         sigma: float = 4.0,
         image_size: int | None = None,
@@ -93,7 +93,7 @@ class SuperSimpleNet(nn.Module):
             raw.shape,
             generator=torch.default_generator,
             defects=_defects(batch, raw.shape[2:]),
-            deviation=self.deviation,
+            deviation=self.deviation or spread(raw) / 2,
             threshold=self.threshold,
         )
         labels = truth.flatten(1).amax(1)

@@ -41,6 +41,11 @@ def perlin_masks(
     return ((resized > threshold) & kept).float()
 
 
+def spread(features: Tensor) -> float:
+    """How far a channel's values are from their mean, root mean square over (N, C, H, W)."""
+    return float(features.var((0, 2, 3), correction=0).mean().sqrt())
+
+
 def feature_noise(
     shape: Sequence[int],
     *,

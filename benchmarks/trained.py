@@ -1,0 +1,199 @@
+"""What methods that are trained reach on labelled data sets: the last weights, never the best ones.
+
+    python benchmarks/trained.py --method supersimplenet --data DIR --seeds 0 1 2 --steps 200 [--encoder FILE]
+    python benchmarks/trained.py --method april-gan --learn DIR --learn DIR --data DIR
+
+Of each data set and seed, `--share` of the training split's good parts are learned from, `--labelled` of each kind of
+its defects with their masks, and everything else but unlearned training parts is measured on, at most `--tested`
+pictures of each kind. With `--learn` these data sets are learned from instead, all their splits. Every row is printed
+and added to `trained.jsonl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from harness import HERE, Options, table
+
+from blemish import data, encoders
+from blemish.cli.options import arguments_of
+from blemish.data.sampling import normals
+from blemish.evaluation.evaluate import evaluate
+from blemish.progress import no_progress
+from blemish.recipes.train import Training, TrainingSettings, find_examples
+from blemish.types import Sample
+
+RAW = HERE / "trained.jsonl"
+METRICS = ("image_auroc", "pixel_ap", "aupro")
+HEAD = ("method", "encoder", "arguments", "learned", "steps", "seeds", "image AUROC", "pixel AP", "AUPRO", "measured")
+ASIDE = ("data", "learn", "seeds", "threads")
+LAST = 20  # steps whose mean losses are reported
+
+
+class Split(NamedTuple):
+    """Pictures of one data set."""
+
+    learned: list[Sample]
+    tested: list[Sample]
+
+
+class Losses:
+    """What is told of each step."""
+
+    def __init__(self, every: int = 25) -> None:
+        self.every, self.told = every, list[Mapping[str, float]]()
+
+    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
+        """Note it, and print some."""
+        self.told.append(losses)
+        if step % self.every == 0:
+            print(f"step {step}: {self.last()}", file=sys.stderr, flush=True)
+
+    def last(self) -> dict[str, float]:
+        """The mean of each over the last steps."""
+        rows = self.told[-LAST:]
+        return {name: round(statistics.fmean(row[name] for row in rows), 4) for name in rows[-1]}
+
+
+def section(given: Options) -> str:
+    """The section of RESULTS.md: all that was measured so far, the seeds of one training side by side."""
+    rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.is_file() else []
+    same: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        same[json.dumps([row[name] for name in ("data", "method", "encoder", "arguments", "learned")])].append(row)
+    parts = ["## Trained methods\n\nThe last weights of short trainings; mean over seeds, and their least and most."]
+    for root in sorted({row["data"] for row in rows}):
+        found = [_cells(each) for each in same.values() if each[0]["data"] == root]
+        parts += [f"### {root}", table(HEAD, sorted(found))]
+    return "\n\n".join(parts)
+
+
+def _cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    first = rows[0]
+    learned = f"{first['learned']['good']} good, {first['learned']['defects']} defects"
+    changed = ", ".join(first["arguments"]["arguments"])
+    steps = f"{first['steps']} of {first['batch_size']}"
+    values = [_spread([row[metric]["value"] for row in rows if row[metric]]) for metric in METRICS]
+    return [first["method"], first["encoder"], changed, learned, steps, str(len(rows)), *values, first["measured"]]
+
+
+def _spread(found: Sequence[float]) -> str:
+    return f"{np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})" if found else "none"
+
+
+def main() -> None:
+    given = _parser().parse_args()
+    torch.set_num_threads(given.threads)
+    for root in given.data:
+        rows = [measure(root, seed, given) for seed in given.seeds]
+        for metric in METRICS:
+            found = [row[metric]["value"] for row in rows if row[metric]]
+            print(f"{given.method} {root.name} {metric}: {_spread(found)} over {len(found)} seeds", flush=True)
+
+
+def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
+    """One training and one measurement."""
+    split = divide(root, seed, given)
+    sets = {str(root): split.learned}
+    if given.learn:
+        sets = dict(find_examples(given.method, given.learn, normal=False, split="all"))
+    settings = TrainingSettings(
+        product=root.name.replace("_", " "),
+        arguments=arguments_of(given.arguments),
+        augmentation=given.augment,
+        steps=given.steps,
+        rate=given.rate,
+        batch_size=given.batch_size,
+        device="cpu",
+        seed=seed,
+    )
+    encoder = encoders.load(given.encoder)
+    training, losses = Training(given.method, encoder, sets, settings, watch=no_progress), Losses()
+    begun = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        training.run(Path(folder), resume=False, tell=losses)
+    seconds = time.perf_counter() - begun
+    found = evaluate(training.detector, split.tested, seed=seed).as_json()
+    examples, names = training.examples, [Path(name).name for name in sets]
+    row = {
+        "method": given.method,
+        "encoder": encoder.name or str(given.encoder),
+        "data": root.name,
+        "seed": seed,
+        "arguments": {name: value for name, value in vars(given).items() if name not in ASIDE},
+        "learned": {"good": len(examples.good), "defects": len(examples.bad), "sets": names},
+        "steps": training.schedule.steps,
+        "batch_size": training.schedule.batch_size,
+        "rate": training.schedule.rate,
+        "seconds_of_training": round(seconds, 1),
+        "losses": losses.last(),
+        "measured": str(datetime.datetime.now(tz=datetime.UTC).date()),
+        **{name: found[name] for name in (*METRICS, "pixel_auroc", "n_normal", "n_anomalous", "seconds_per_image")},
+        "types": {name: each["image_auroc"]["value"] for name, each in found["types"].items()},
+    }
+    with RAW.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row, default=str) + "\n")
+    cells = [f"{name} {_interval(row[name])}" for name in METRICS]
+    print(f"{given.method} {root.name} seed {seed}, {training.schedule.steps} steps: {', '.join(cells)}", flush=True)
+    return row
+
+
+def divide(root: Path, seed: int, given: argparse.Namespace) -> Split:
+    """What is learned from and what is measured on; no picture is both."""
+    train = _shuffled(normals(data.samples(root, split="train")), seed)
+    kinds: dict[str, list[Sample]] = defaultdict(list)
+    for sample in data.samples(root, split="test"):
+        kinds[sample.label].append(sample)
+    learned, tested = train[: max(1, round(given.share * len(train)))], []
+    for label, samples in kinds.items():
+        count = round(given.labelled * len(samples)) if samples[0].is_anomalous else 0
+        order = _shuffled(samples, seed)
+        learned += order[:count]
+        tested += order[count:][: given.tested] if label else []
+    return Split(learned, tested)
+
+
+def _shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    order = sorted(samples, key=lambda sample: sample.image)
+    random.Random(seed).shuffle(order)
+    return order
+
+
+def _interval(estimate: Mapping[str, float] | None) -> str:
+    return "{value:.3f} [{low:.3f}, {high:.3f}]".format_map(estimate) if estimate else "none"
+
+
+def _parser() -> argparse.ArgumentParser:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--method", required=True)
+    made.add_argument("--data", type=Path, action="append", required=True, help="measured on; repeatable")
+    made.add_argument("--learn", type=Path, action="append", default=[], help="other products; repeatable")
+    made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
+    made.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the split and of training (default: 0)")
+    made.add_argument("--share", type=float, default=0.5, help="of the training split's good parts (default: 0.5)")
+    made.add_argument("--labelled", type=float, default=0.0, help="of each kind of defect, learned (default: 0)")
+    made.add_argument("--tested", type=int, help="pictures of each kind that are measured on (default: all)")
+    made.add_argument("--steps", type=int, help="updates (default: the paper's)")
+    made.add_argument("--rate", type=float, help="learning rate (default: the paper's)")
+    made.add_argument("--batch-size", type=int, help="pictures of an update (default: the paper's)")
+    made.add_argument("--augment", help="make defects on good parts, see `blemish train`")
+    made.add_argument("--set", dest="arguments", nargs="+", default=[], metavar="NAME=VALUE", help="of the method")
+    made.add_argument("--threads", type=int, default=2, help="(default: 2)")
+    return made
+
+
+if __name__ == "__main__":
+    main()
