@@ -80,7 +80,12 @@ def public() -> str:
 
 def commands() -> str:
     """Every command with its arguments and options."""
-    return "\n".join(_command(context) for context in walk(click.Context(program, info_name="blemish")))
+    return "\n".join(_command(context) for context in walk(root()))
+
+
+def root() -> click.Context:
+    """The program as it is run: click makes a command's help option for the first context that asks, and keeps it."""
+    return click.Context(program, info_name="blemish", **program.context_settings)
 
 
 def walk(context: click.Context) -> Iterator[click.Context]:

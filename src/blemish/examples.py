@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from blemish.data.masks import read_ground_truth
-from blemish.errors import BadData, BadImage, BadInput
-from blemish.images import decode, frame
-from blemish.inspection import Unreadable, prepare
+from blemish.errors import BadData, BadInput
+from blemish.fitting import keep_readable
+from blemish.images import frame
+from blemish.inspection import Unreadable, prepare, read_each
 from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect
 from blemish.types import Batch, Geometry, Sample
@@ -114,12 +115,9 @@ def read_examples(
     by_path = {sample.image: sample for sample in samples}
     found = LabelledBatches(samples, geometry, settings)
     advance = watch("reading pictures", len(by_path))
-    for path, result in decode(list(by_path), lambda path: found.one(by_path[path])):
-        if isinstance(result, BadImage):
-            unreadable.append(Unreadable(str(path), str(result)))
-            del by_path[path]
-        advance()
-    kept = LabelledBatches(list(by_path.values()), geometry, settings)
+    pictures = read_each(by_path, lambda source: found.one(by_path[Path(source.id)]), advance=advance)
+    readable = [by_path[Path(source.id)] for source, _ in keep_readable(pictures, unreadable)]
+    kept = LabelledBatches(readable, geometry, settings)
     kept.cache, kept.room = found.cache, found.room
     return kept
 

@@ -16,12 +16,14 @@ from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
-from blemish.images import Source, keyed_batches
-from blemish.inspection import WHOLE, Prepared, Unreadable, View, stream
+from blemish.images import keyed_batches
+from blemish.inspection import WHOLE, Unreadable, View, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)
+T = TypeVar("T")
+K = TypeVar("K")
 
 
 def good_parts(
@@ -52,8 +54,8 @@ def good_parts(
 
 
 def keep_readable(
-    pictures: Iterable[tuple[Source, Prepared | Unreadable]], unreadable: list[Unreadable] | None
-) -> Iterator[tuple[Source, Prepared]]:
+    pictures: Iterable[tuple[K, T | Unreadable]], unreadable: list[Unreadable] | None
+) -> Iterator[tuple[K, T]]:
     """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
     for source, found in pictures:
         if not isinstance(found, Unreadable):

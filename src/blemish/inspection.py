@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ from blemish.images import (
 )
 from blemish.types import Detector, Geometry, Prediction
 
+T = TypeVar("T")
 LONGEST = 16
 """How many times as long as wide a picture may be for a detector that keeps its shape, tiles apart."""
 
@@ -85,8 +86,7 @@ class Prepared(NamedTuple):
 def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> Prepared:
     """Read, cut out and resize one picture; raises BadImage."""
     start, source = time.perf_counter(), source_of(picture)
-    whole = read_source(source, white=view.white)
-    part = visible(source.id, whole, region=view.region, mask=view.mask)
+    whole, part = read_part(source, view)
     height, width = part.shape[-2:]
     if view.tile is None:
         _refuse_long(source.id, geometry, height, width)
@@ -95,6 +95,12 @@ def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> P
     boxes, square = tiles(height, width, view.tile, view.overlap), _of_tiles(geometry)
     pieces = (frame(piece, square) for piece in cut(part, boxes, view.tile))  # each when it is asked for
     return Prepared(whole, boxes, pieces, time.perf_counter() - start)
+
+
+def read_part(source: Source, view: View) -> tuple[Tensor, Tensor]:
+    """The whole picture, and what is inspected of it; raises BadImage."""
+    whole = read_source(source, white=view.white)
+    return whole, visible(source.id, whole, region=view.region, mask=view.mask)
 
 
 def _of_tiles(geometry: Geometry) -> Geometry:
@@ -118,9 +124,18 @@ def stream(
     view: View = WHOLE,
     advance: Callable[[], None] | None = None,
 ) -> Iterator[tuple[Source, Prepared | Unreadable]]:
-    """Every picture prepared, ahead and in threads, or why it cannot be; `advance` is called as each is handed on."""
-    sources = map(source_of, pictures)
-    for source, found in decode(sources, partial(prepare, geometry=geometry, view=view)):
+    """Every picture prepared for a detector, as `read_each`."""
+    return read_each(pictures, partial(prepare, geometry=geometry, view=view), advance=advance)
+
+
+def read_each(
+    pictures: Iterable[Path | Source], function: Callable[[Source], T], *, advance: Callable[[], None] | None = None
+) -> Iterator[tuple[Source, T | Unreadable]]:
+    """What a function makes of every picture, ahead and in threads, or why it cannot be read: the one reading loop.
+
+    `advance` is called as each is handed on.
+    """
+    for source, found in decode(map(source_of, pictures), function):
         if advance:
             advance()
         yield source, Unreadable(source.id, str(found)) if isinstance(found, BadImage) else found

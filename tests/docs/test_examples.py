@@ -120,18 +120,16 @@ def test_a_block_is_read_as_commands_with_their_output() -> None:
 
 
 def test_every_command_has_an_example() -> None:
-    import click
 
     written = " ".join(command for page in PAGES for each in examples(page) for command, _ in each.commands())
-    paths = [context.command_path for context in tables.walk(click.Context(main, info_name="blemish"))]
+    paths = [context.command_path for context in tables.walk(tables.root())]
     assert [path for path in paths if f"{path} " not in f"{written} "] == []
 
 
 def test_every_command_and_option_is_in_the_reference() -> None:
-    import click
 
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    for context in tables.walk(click.Context(main, info_name="blemish")):
+    for context in tables.walk(tables.root()):
         section = re.search(rf"(?ms)^## {context.command_path}$(.*?)(?=^## |\Z)", text)
         assert section, context.command_path
         for option in context.command.params:

@@ -6,7 +6,7 @@ folds, see `images.fingerprint`. That errs towards too few parts, which weakens 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,11 +14,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from blemish.errors import BadImage, BadInput
+from blemish.errors import BadInput
 from blemish.files import sha256_of
-from blemish.images import decode, read, visible
+from blemish.fitting import keep_readable
+from blemish.images import Source
 from blemish.images.fingerprint import fingerprint, same_parts
-from blemish.inspection import WHOLE, Unreadable, View, inspect
+from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect, read_each, read_part
 from blemish.recipes.update import PLAIN, Reading
 from blemish.types import Detector
 
@@ -47,23 +48,15 @@ def parts_of(
     that are equal byte for byte.
     """
 
-    def seen(path: Path) -> tuple[Tensor, str]:
-        part = visible(path, read(path, white=view.white), region=view.region, mask=view.mask)
-        found = fingerprint(part)
+    def identify(source: Source) -> tuple[Tensor, str]:
+        found = fingerprint(read_part(source, view)[1])
         # Pictures without structure are like none, not even themselves.
-        return torch.zeros_like(found) if every_picture else found, sha256_of(path)
+        return torch.zeros_like(found) if every_picture else found, sha256_of(Path(source.id))
 
     advance = reading.watch("comparing pictures", len(paths))
-    kept, prints, digests = list[Path](), list[Tensor](), list[str]()
-    for path, found in decode(paths, seen):
-        advance()
-        if isinstance(found, BadImage):
-            _refuse(Unreadable(str(path), str(found)), reading)
-            continue
-        kept.append(path)
-        prints.append(found[0])
-        digests.append(found[1])
-    return [tuple(kept[number] for number in part) for part in same_parts(prints, digests)]
+    found = list(keep_readable(read_each(paths, identify, advance=advance), reading.unreadable))
+    parts = same_parts([likeness for _, (likeness, _) in found], [digest for _, (_, digest) in found])
+    return [tuple(Path(found[number][0].id) for number in part) for part in parts]
 
 
 def score_parts(
@@ -75,18 +68,22 @@ def score_parts(
     advance: Callable[[], None] | None = None,
 ) -> dict[Path, PartScores]:
     """Each picture's result; those that cannot be read have none."""
-    found: dict[Path, PartScores] = {}
     every = list(paths)
-    for path, result in zip(every, inspect(detector, every, view=view, batch_size=reading.batch_size), strict=True):
-        if advance:
-            advance()
-        if isinstance(result, Unreadable):
-            _refuse(result, reading)
-            continue
-        values = result.anomaly_map[~result.anomaly_map.isnan()]
-        height, width = result.anomaly_map.shape
-        found[path] = PartScores(path, result.score, float(values.max()), (height, width))
-    return found
+
+    def results() -> Iterator[tuple[Path, Inspected | Unreadable]]:
+        found = inspect(detector, every, view=view, batch_size=reading.batch_size)
+        for path, result in zip(every, found, strict=True):
+            if advance:
+                advance()
+            yield path, result
+
+    return {path: _score(path, result) for path, result in keep_readable(results(), reading.unreadable)}
+
+
+def _score(path: Path, result: Inspected) -> PartScores:
+    values = result.anomaly_map[~result.anomaly_map.isnan()]
+    height, width = result.anomaly_map.shape
+    return PartScores(path, result.score, float(values.max()), (height, width))
 
 
 def draw_folds(count: int, folds: int | None, seed: int) -> list[list[int]]:
@@ -107,9 +104,3 @@ def draw_folds(count: int, folds: int | None, seed: int) -> list[list[int]]:
 def pictures(parts: Iterable[PartImages]) -> list[Path]:
     """All pictures of the parts."""
     return [path for part in parts for path in part]
-
-
-def _refuse(bad: Unreadable, reading: Reading) -> None:
-    if reading.unreadable is None:
-        raise BadImage(bad.reason)
-    reading.unreadable.append(bad)

@@ -14,8 +14,8 @@ from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadData, BadImage, BadInput, BadRecipe
 from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.files import json_lines
-from blemish.images import decode, read
-from blemish.inspection import WHOLE, Unreadable, View
+from blemish.images import read, read_source
+from blemish.inspection import WHOLE, Unreadable, View, read_each
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
 from blemish.recipes.suggestion import sentence_of
@@ -146,13 +146,10 @@ def _put_lines(writer: Writer, folder: Path, white: float | None, watch: ShowPro
 
     count = sum(1 for _ in lines())
     advance = watch("reading pictures", count)
-    originals = decode(
-        (Path(line.get("file") or line["path"]) for line in lines()),
-        lambda path: pictures.shrink(read(path, white=white)),
-    )
+    files = (Path(line.get("file") or line["path"]) for line in lines())
+    originals = read_each(files, lambda source: pictures.shrink(read_source(source, white=white)), advance=advance)
     for line, (_, original) in zip(lines(), originals, strict=True):
-        writer.put(_recorded(line, folder, None if isinstance(original, BadImage) else original, writer))
-        advance()
+        writer.put(_recorded(line, folder, None if isinstance(original, Unreadable) else original, writer))
     return count
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
@@ -10,9 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.errors import BadImage
-from blemish.images import crop, decode, read
-from blemish.inspection import WHOLE, View
+from blemish.fitting import keep_readable
+from blemish.inspection import WHOLE, View, read_each, read_part
 from blemish.report.pictures import large, shrink, small
 from blemish.report.spool import Spool
 
@@ -75,6 +75,7 @@ def likeness(image: Image.Image) -> NDArray[np.float32]:
 
 def read_good_parts(goods: GoodParts, paths: Iterable[Path], view: View = WHOLE) -> None:
     """Add every picture that can be read; what cannot has been reported by whoever learned from it."""
-    for path, picture in decode(paths, lambda path: read(path, white=view.white)):
-        if not isinstance(picture, BadImage):
-            goods.add(str(path), shrink(picture if view.region is None else crop(picture, view.region)))
+    shown = replace(view, mask=None)  # what a mask hides belongs to the picture of a part
+    pictures = read_each(paths, lambda source: shrink(read_part(source, shown)[1]))
+    for source, picture in keep_readable(pictures, []):
+        goods.add(source.id, picture)
