@@ -22,7 +22,7 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)
-T = TypeVar("T")
+R = TypeVar("R")
 K = TypeVar("K")
 
 
@@ -54,8 +54,8 @@ def good_parts(
 
 
 def keep_readable(
-    pictures: Iterable[tuple[K, T | Unreadable]], unreadable: list[Unreadable] | None
-) -> Iterator[tuple[K, T]]:
+    pictures: Iterable[tuple[K, R | Unreadable]], unreadable: list[Unreadable] | None
+) -> Iterator[tuple[K, R]]:
     """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
     for source, found in pictures:
         if not isinstance(found, Unreadable):

@@ -344,7 +344,7 @@ def test_the_encoder_may_lie_elsewhere_if_it_is_the_same(saved: Path, monkeypatc
 
 
 HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
-    "an unknown entry": (lambda v: v.update(run="rm -rf /"), "holds what no recipe holds"),
+    "an unknown entry": (lambda v: v.update(run="rm -rf /"), "run: there is no such key"),
     "a missing entry": (lambda v: v.pop("precision"), "precision"),
     "no encoder": (lambda v: v["encoders"].pop("encoder"), "encoders"),
     "an encoder without a name": (lambda v: v["encoders"]["encoder"].pop("name"), "encoders"),
@@ -355,11 +355,14 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "a region of words": (lambda v: v["view"].update(region=["a", "b", "c", "d"]), "region"),
     "a region without area": (lambda v: v["view"].update(region=[0, 0, 0, 9]), "region"),
     "a huge mask": (lambda v: v["view"].update(mask=[1 << 30, 1 << 30]), "mask"),
-    "a mask of one side": (lambda v: v["view"].update(mask=[61]), "no recipe holds"),
+    "a mask of one side": (
+        lambda v: v["view"].update(mask=[61]),
+        r"view\.mask: \[61\] will not do, wanted is .*copy it again",
+    ),
     "no tile to overlap": (lambda v: v["view"].update(tile=16, overlap=16), "tile"),
     "a black white": (lambda v: v["view"].update(white=-1), "white"),
     "a picture without a hash": (lambda v: v["taught"].append(["ab", "a.png", "good"]), "taught"),
-    "a picture of three hundred": (lambda v: v["taught"].append(["a"] * 300), "no recipe holds"),
+    "a picture of three hundred": (lambda v: v["taught"].append(["a"] * 300), "taught: .* will not do"),
     "an odd precision": (lambda v: v.update(precision="float8"), "precision"),
     "an odd calibration": (lambda v: v.update(calibration={"good": []}), "calibration"),
     "no versions": (lambda v: v.update(versions=None), "versions"),

@@ -11,7 +11,7 @@ from tests.structure.source import FILES, MODULES, ROOT, each_of, imported, impo
 
 RANKS = (
     {"types", "errors", "notices"},
-    {"files", "progress"},
+    {"files", "fields", "progress"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"training", "devices"},

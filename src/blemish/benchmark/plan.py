@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,13 @@ from typing import Any, get_args
 
 from blemish import catalog, data
 from blemish.benchmark.references import known_data
-from blemish.benchmark.sections import Section, is_count, is_share, is_text, one_of, read_toml
+from blemish.data.rows import read_text
 from blemish.devices import AUTO
 from blemish.encoders import DEFAULT, TINY, Precision
 from blemish.encoders.checkpoints.names import is_published
-from blemish.errors import BlemishError
+from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evaluate import Trial
+from blemish.fields import Fields, is_count, is_plain, is_share, is_text, list_of, one_of, table_of
 
 ALL = "all"
 """How plans and tables write the shots that are the whole training split."""
@@ -93,12 +95,12 @@ class PlannedTrial:
 def read(path: Path) -> Plan:
     """The plan in a file; raises BadInput."""
     keys = ("methods", "data", "encoders", "shots", "seeds", "precision", "alpha", "device")
-    whole = read_toml(path, EXAMPLE).only(*keys, needed=("methods", "data"))
+    whole = _read_toml(path).only(*keys, needed=("methods", "data"))
     encoders = whole.listed("encoders", (DEFAULT,), is_text, ENCODERS)
     shots = whole.listed("shots", (ALL,), lambda k: k == ALL or is_count(k), f'numbers and "{ALL}": [0, 4, "{ALL}"]')
     plan = Plan(
-        tuple(_method(section, encoders) for section in whole.sections("methods")),
-        tuple(_data(section, path.parent) for section in whole.sections("data")),
+        tuple(_method(section, encoders) for section in whole.tables("methods")),
+        tuple(_data(section, path.parent) for section in whole.tables("data")),
         tuple(None if k == ALL else k for k in shots),
         whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
         whole.one("precision", "auto", one_of(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
@@ -172,16 +174,29 @@ def _fits(method: Method, k: int | None) -> bool:
     return {"none": k == 0, "required": k != 0}.get(catalog.card(method.name).normal, True)
 
 
-def _method(section: Section, encoders: tuple[str, ...]) -> Method:
+def _read_toml(path: Path) -> Fields:
+    """The whole of a file in any usual encoding."""
+    try:
+        text = read_text(path)
+        if not text.strip():
+            raise BadInput(f"{path} is not TOML (it is empty): {EXAMPLE} shows a plan")
+        return Fields(path, "", tomllib.loads(text))
+    except BadData as error:
+        raise BadInput(f"{error}; {EXAMPLE} shows a plan") from error
+    except tomllib.TOMLDecodeError as error:
+        raise BadInput(f"{path} is not TOML ({error}): correct it, {EXAMPLE} shows a plan") from error
+
+
+def _method(section: Fields, encoders: tuple[str, ...]) -> Method:
     section.only("name", "arguments", "encoders", needed=("name",))
     name = section.one("name", "", one_of(catalog.METHODS), f"one of {', '.join(catalog.METHODS)}")
-    arguments = section.one("arguments", {}, _is_plain, "a table of plain values, such as { neighbours = 9 }")
+    arguments = section.one("arguments", {}, _is_table, "a table of plain values, such as { neighbours = 9 }")
     own = set(inspect.signature(catalog.method(name)).parameters) - {"encoder", "product"}
     section.inner("arguments", arguments).only(*own)
     return Method(name, arguments, section.listed("encoders", encoders, is_text, ENCODERS))
 
 
-def _data(section: Section, folder: Path) -> DataSet:
+def _data(section: Fields, folder: Path) -> DataSet:
     section.only("root", "name", "layout", "categories", "product", "published", needed=("root",))
     root = folder / Path(section.one("root", "", is_text, "the path of a data set, from the plan on")).expanduser()
     layout = section.one("layout", None, one_of(data.LAYOUTS), f"one of {', '.join(data.LAYOUTS)}")
@@ -202,7 +217,7 @@ def _data(section: Section, folder: Path) -> DataSet:
     )
 
 
-def _products(section: Section, categories: Sequence[str | None]) -> dict[str | None, str]:
+def _products(section: Fields, categories: Sequence[str | None]) -> dict[str | None, str]:
     wanted = 'words for the part, or a table such as { pcb1 = "printed circuit board" }'
     product = section.one("product", {}, lambda value: is_text(value) or isinstance(value, dict), wanted)
     if not isinstance(product, dict):
@@ -211,19 +226,12 @@ def _products(section: Section, categories: Sequence[str | None]) -> dict[str | 
     return {name: inner.one(name, "", is_text, "words for the part") for name in product}
 
 
-def _is_plain(value: Any) -> bool:
+def _is_table(value: Any) -> bool:
     """Fits tables of what JSON can hold, so no dates."""
-    kinds = (str, bool, int, float)
-    if isinstance(value, dict):
-        return all(isinstance(each, kinds) or _is_plain_list(each) for each in value.values())
-    return False
+    return table_of(lambda each: is_plain(each) or list_of(is_plain)(each))(value)
 
 
-def _is_plain_list(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(each, str | bool | int | float) for each in value)
-
-
-def _refuse_twins(whole: Section, key: str, found: Sequence[set[Any]]) -> None:
+def _refuse_twins(whole: Fields, key: str, found: Sequence[set[Any]]) -> None:
     for number, each in enumerate(found):
         for other, before in enumerate(found[:number]):
             if each & before:

@@ -16,14 +16,15 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Self
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self, get_args
 
 import numpy as np
 
 from blemish.errors import BadInput, BadRecipe
+from blemish.fields import Fields, is_count, is_number, is_plain, is_share, list_of, one_of, or_none, table_of
 from blemish.metrics.binomial import check_level, check_rate, most_failures
 
 Verdict = Literal["accept", "review", "reject"]
@@ -43,6 +44,8 @@ class Goal(NamedTuple):
 
 
 STRICTEST = Goal()
+LIMITS = 'a finite number, "inf" or "-inf"'
+AREAS = table_of(list_of(or_none(lambda area: is_number(area) and area >= 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,24 +84,27 @@ class Calibration:
         }
 
     @classmethod
-    def from_json(cls, values: Any) -> Self:
+    def from_json(cls, values: Any, *, file: str | Path = "this recipe") -> Self:
         """The calibration that `as_json` described; raises BadRecipe on anything else."""
-        names = {each.name for each in dataclasses.fields(cls)}
-        _require(isinstance(values, dict) and set(values) == names, "its entries")
-        assert isinstance(values, dict)
+        names = [each.name for each in dataclasses.fields(cls)]
+        read = Fields(file, "", {}, BadRecipe, "calibrate it again").inner("calibration", values)
+        read.only(*names, needed=names)
+        score, defects = "finite numbers", table_of(list_of(is_number))
         found = cls(
-            good=_numbers(values["good"], "good"),
-            scheme=values["scheme"],
-            defects=_by_type(values["defects"], "defects"),
-            sizes=_by_type(values["sizes"], "sizes", unknown=True),
-            accept=_threshold(values["accept"], "accept"),
-            reject=_threshold(values["reject"], "reject"),
-            pixel=None if values["pixel"] is None else _threshold(values["pixel"], "pixel"),
-            goal=values["goal"],
-            peaks=_numbers(values["peaks"], "peaks"),
-            fold=values["fold"],
+            good=_floats(read.one("good", [], list_of(is_number), score)),
+            scheme=read.one("scheme", "", one_of(get_args(Scheme)), "split or cross"),
+            defects={name: _floats(each) for name, each in read.one("defects", {}, defects, score).items()},
+            sizes={name: _floats(each) for name, each in read.one("sizes", {}, AREAS, "areas or null").items()},
+            accept=_threshold(read.one("accept", 0, _is_threshold, LIMITS)),
+            reject=_threshold(read.one("reject", 0, _is_threshold, LIMITS)),
+            pixel=None
+            if read.one("pixel", None, or_none(_is_threshold), LIMITS) is None
+            else _threshold(values["pixel"]),
+            goal=read.one("goal", {}, _is_goal, "what `Goal` holds"),
+            peaks=_floats(read.one("peaks", [], list_of(is_number), score)),
+            fold=read.one("fold", 1, lambda fold: is_count(fold) and fold >= 1, "how many parts were left out"),
         )
-        _refuse_contradictions(found)
+        _refuse_contradictions(found, read)
         return found
 
 
@@ -239,56 +245,40 @@ def _refuse_unusable(scores: Iterable[Sequence[float]], goal: Goal, defects: Map
         raise BadInput("a cost ratio decides the threshold alone: leave out the targets, or the ratio")
 
 
-def _refuse_contradictions(found: Calibration) -> None:
+def _refuse_contradictions(found: Calibration, read: Fields) -> None:
     lengths = {name: len(scores) for name, scores in found.defects.items()}
-    _require(found.scheme in ("split", "cross"), "scheme")
-    _require(lengths == {name: len(areas) for name, areas in found.sizes.items()}, "sizes")
-    _require(all(not area < 0 for areas in found.sizes.values() for area in areas), "sizes")
-    _require(not found.peaks or len(found.peaks) == len(found.good), "peaks")
-    _require(found.accept <= found.reject, "accept and reject")
-    _require(type(found.fold) is int and found.fold >= 1, "fold")
-    _require(isinstance(found.goal, dict) and all(isinstance(name, str) for name in found.goal), "goal")
-    _require(all(map(_is_plain, found.goal.values())), "goal")
-    _require(_is_goal(goal_of(found)), "goal")
+    agreeing = {
+        "defects": all(found.defects),
+        "sizes": lengths == {name: len(areas) for name, areas in found.sizes.items()},
+        "peaks": not found.peaks or len(found.peaks) == len(found.good),
+        "accept": found.accept <= found.reject,
+    }
+    for key, agrees in agreeing.items():
+        if not agrees:
+            raise read.refused(key, "this contradicts the rest")
 
 
-def _require(fulfilled: bool, what: str) -> None:
-    if not fulfilled:
-        raise BadRecipe(f"the calibration of this recipe is damaged ({what}): calibrate it again")
-
-
-def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and abs(value) <= sys.float_info.max
-
-
-def _is_goal(goal: Goal) -> bool:
-    targets = (goal.false_reject, goal.escape, goal.confidence, goal.pixel)
-    rates = all(target is None or (_is_number(target) and 0 < target < 1) for target in targets)
-    ratio = goal.cost_ratio is None or (_is_number(goal.cost_ratio) and goal.cost_ratio > 0)
-    return rates and ratio and goal.confidence is not None
-
-
-def _is_plain(value: Any) -> bool:
-    return value is None or isinstance(value, str | bool) or _is_number(value)
-
-
-def _numbers(values: Any, what: str, *, unknown: bool = False) -> tuple[float, ...]:
-    _require(isinstance(values, list), what)
-    _require(all(_is_number(value) or (unknown and value is None) for value in values), what)
-    return tuple(math.nan if value is None else float(value) for value in values)
-
-
-def _by_type(values: Any, what: str, *, unknown: bool = False) -> dict[str, tuple[float, ...]]:
-    _require(isinstance(values, dict) and all(isinstance(name, str) and name for name in values), what)
-    return {name: _numbers(scores, what, unknown=unknown) for name, scores in values.items()}
+def _is_goal(values: Any) -> bool:
+    if not table_of(is_plain)(values):
+        return False
+    goal = Goal(**{name: values[name] for name in Goal._fields if name in values})
+    rates = all(target is None or is_share(target) for target in (goal.false_reject, goal.escape, goal.pixel))
+    ratio = goal.cost_ratio is None or (is_number(goal.cost_ratio) and goal.cost_ratio > 0)
+    return rates and ratio and is_share(goal.confidence)
 
 
 def _write(threshold: float) -> float | str:
     return threshold if math.isfinite(threshold) else str(threshold)
 
 
-def _threshold(value: Any, what: str) -> float:
-    if isinstance(value, str) and value in INFINITE:
-        return INFINITE[value]
-    _require(_is_number(value), what)
-    return float(value)
+def _is_threshold(value: Any) -> bool:
+    return is_number(value) or one_of(INFINITE)(value)
+
+
+def _threshold(value: float | str) -> float:
+    return INFINITE[value] if isinstance(value, str) else float(value)
+
+
+def _floats(values: Sequence[float | None]) -> tuple[float, ...]:
+    """An unknown size is NaN."""
+    return tuple(math.nan if value is None else float(value) for value in values)

@@ -27,6 +27,7 @@ from blemish.blocks.learned import Learned
 from blemish.calibration.thresholds import Calibration
 from blemish.devices import beside, place_model
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
+from blemish.fields import Fields, is_count, is_number, is_string, list_of, one_of, or_none, table_of
 from blemish.files import write
 from blemish.images import Region, input_size
 from blemish.inspection import WHOLE, View, predict
@@ -44,6 +45,8 @@ STATE = "detector."
 LARGEST_SIDE, LARGEST_NUMBER = 1 << 13, 1 << 16
 """Pixels of a side, and arguments, that a recipe may ask for: its file could ask for any amount of memory or time."""
 UNLIMITED = ("seed", "few")
+TAUGHT, SETS = "sha256, name and kind of each picture", "name, good parts, defects and sha256 of each set"
+"""What a header's lists hold."""
 AGAIN = "use the version of blemish that wrote it, or freeze it again"
 MISFITS = (BlemishError, TypeError, ValueError, LookupError, RuntimeError, ArithmeticError, AttributeError)
 """What a method may raise for arguments and tensors that are not its own: a recipe's are whatever its file says."""
@@ -134,11 +137,7 @@ def save(recipe: Recipe, path: str | Path, *, old: str | Path | None = None) -> 
 
 def load(path: str | Path) -> Recipe:
     """The recipe of a file, bit for bit what was saved; raises BadRecipe with the reason and the way out."""
-    content = recipe_file.read(Path(path))
-    try:
-        return dataclasses.replace(_recipe(content), source=str(path))
-    except (BadRecipe, ValueError, TypeError, KeyError) as error:
-        raise BadRecipe(f"{path} holds what no recipe holds ({error}): {COPY}") from error
+    return _recipe(recipe_file.read(Path(path)), Path(path))
 
 
 def detector(recipe: Recipe, encoder: Place = None) -> Detector:
@@ -302,98 +301,71 @@ def content_of(recipe: Recipe) -> Content:
     return Content(header, {**recipe.tensors, **packed})
 
 
-def _recipe(content: Content) -> Recipe:
-    """The inverse of `_content`; raises ValueError and its like where a value has another type or makes no sense."""
-    header, tensors = dict(content.header), dict(content.tensors)
-    expected = {each.name for each in dataclasses.fields(Recipe)} - {"tensors", "source"}
-    if set(header) != expected:
-        raise ValueError(f"entries {', '.join(sorted(set(header) ^ expected))[:80]!r}")
-    for name in ("method", "precision", "parent", "created"):
-        header[name] = _text(header[name], name)
-    if header["precision"] not in ("float32", "bfloat16"):
-        raise ValueError(f"precision {header['precision']!r}")
+def _recipe(content: Content, path: Path) -> Recipe:
+    """The inverse of `content_of`."""
+    tensors = dict(content.tensors)
     if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in tensors.values()):
-        raise ValueError("tensors with NaN or infinite values")
-    header |= {
-        "arguments": _mapping(header["arguments"], "arguments"),
-        "versions": {name: _text(each, name) for name, each in _mapping(header["versions"], "versions").items()},
-        "encoders": _encoders(_mapping(header["encoders"], "encoders")),
-        "view": _view(_mapping(header["view"], "view"), tensors.pop(MASK, None)),
-        "taught": tuple(map(_taught, _list(header["taught"], "taught"))),
-        "trained_on": tuple(map(_training_set, _list(header["trained_on"], "trained_on"))),
-        "calibration": None if header["calibration"] is None else Calibration.from_json(header["calibration"]),
-    }
-    return Recipe(tensors=tensors, **header)
+        raise BadRecipe(f"{path} has tensors with NaN or infinite values: {COPY}")
+    known = [each.name for each in dataclasses.fields(Recipe) if each.name not in ("tensors", "source")]
+    read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed=known)
+    read.inner("encoders", content.header["encoders"]).only(*content.header["encoders"], needed=(ENCODER,))
+    encoders = read.one("encoders", {}, table_of(_is_reference), "encoders with name and sha256")
+    calibration = content.header["calibration"]
+    return Recipe(
+        method=read.one("method", "", is_string, "a method's name"),
+        arguments=read.one("arguments", {}, lambda each: isinstance(each, dict), "a table"),
+        encoders={name: Reference(**each) for name, each in encoders.items()},
+        precision=read.one("precision", "", one_of(("float32", "bfloat16")), "float32 or bfloat16"),
+        view=_view(read.inner("view", content.header["view"]), tensors.pop(MASK, None)),
+        tensors=tensors,
+        taught=tuple(Taught(*each) for each in read.one("taught", [], list_of(_is_taught), TAUGHT)),
+        trained_on=tuple(TrainingSet(*each) for each in read.one("trained_on", [], list_of(_is_set), SETS)),
+        calibration=None if calibration is None else Calibration.from_json(calibration, file=path),
+        parent=read.one("parent", "", is_string, "a hash"),
+        created=read.one("created", "", is_string, "a date"),
+        versions=read.one("versions", {}, table_of(is_string), "packages and their versions"),
+        source=str(path),
+    )
 
 
-def _encoders(values: dict[str, Any]) -> dict[str, Reference]:
-    if ENCODER not in values:
-        raise ValueError("encoders")
-    found = {name: _mapping(each, "encoders") for name, each in values.items()}
-    if any(set(each) != set(Reference._fields) for each in found.values()):
-        raise ValueError("encoders")
-    return {
-        name: Reference(*(_text(each[field], "encoders") for field in Reference._fields))
-        for name, each in found.items()
-    }
+def _view(read: Fields, packed: Tensor | None) -> View:
+    names = ("region", "mask", "tile", "overlap", "white")
+    read.only(*names, needed=names)
+    region = read.one("region", None, or_none(_is_region), "x, y, width and height")
+    tile = read.one("tile", None, or_none(lambda side: _is_size(side) and side >= 16), "16 pixels or more")
+    fits = (lambda size: _is_size(size) and size < tile) if tile else _is_size
+    overlap = read.one("overlap", 0, fits, "fewer pixels than a tile has")
+    white = read.one("white", None, or_none(lambda value: is_number(value) and value > 0), "a positive number")
+    size = read.one("mask", None, or_none(list_of(_is_size, 2)), "height and width")
+    if (size is None) != (packed is None):
+        raise read.refused("mask", "its size and its pixels are not both there")
+    mask = None if packed is None else _mask(packed, read, *size)
+    return View(Region(*region) if region else None, mask, tile, overlap, white)
 
 
-def _view(values: dict[str, Any], packed: Tensor | None) -> View:
-    region, size, tile, overlap = (values.pop(name) for name in ("region", "mask", "tile", "overlap"))
-    white = values.pop("white")
-    if values or (size is None) != (packed is None):
-        raise ValueError("view")
-    if not (_is_size(overlap, 0) and (tile is None or (_is_size(tile, 16) and overlap < tile))):
-        raise ValueError("tile")
-    if not (white is None or (type(white) in (int, float) and white > 0)):
-        raise ValueError("white")
-    if region is not None:
-        x, y, width, height = _list(region, "region")
-        region = Region(x, y, width, height)
-        if not (_is_size(x, 0) and _is_size(y, 0) and _is_size(width, 1) and _is_size(height, 1)):
-            raise ValueError("region")
-    return View(region, None if packed is None else _mask(packed, size), tile, overlap, white)
-
-
-def _mask(packed: Tensor, size: Any) -> Tensor:
-    height, width = _list(size, "mask")
-    fits = _is_size(height, 1) and _is_size(width, 1) and packed.numel() == -(-height * width // 8)
+def _mask(packed: Tensor, read: Fields, height: int, width: int) -> Tensor:
+    fits = height * width > 0 and packed.numel() == -(-height * width // 8)
     if not fits or packed.dtype != torch.uint8 or packed.ndim != 1:
-        raise ValueError("mask")
+        raise read.refused("mask", f"its pixels are not {height} x {width}")
     return torch.from_numpy(np.unpackbits(packed.numpy(), count=height * width)).view(height, width).bool()
 
 
-def _taught(values: Any) -> Taught:
-    sha256, name, kind = (_text(value, "taught") for value in _list(values, "taught"))
-    if not re.fullmatch("[0-9a-f]{64}", sha256) or not kind:
-        raise ValueError("taught")
-    return Taught(sha256, name, kind)
+def _is_size(value: Any) -> bool:
+    return is_count(value) and bool(value < 1 << 31)
 
 
-def _training_set(values: Any) -> TrainingSet:
-    name, good, defects, sha256 = _list(values, "a training set")
-    if not (_is_size(good, 0) and _is_size(defects, 0)):
-        raise ValueError("how many pictures it was trained on")
-    return TrainingSet(_text(name, "a training set"), good, defects, _text(sha256, "a training set"))
+def _is_region(value: Any) -> bool:
+    return list_of(_is_size, 4)(value) and min(value[2:]) > 0
 
 
-def _is_size(value: Any, least: int) -> bool:
-    return type(value) is int and least <= value < 1 << 31
+def _is_reference(value: Any) -> bool:
+    return table_of(is_string)(value) and set(value) == set(Reference._fields)
 
 
-def _text(value: Any, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(what)
-    return value
+def _is_taught(value: Any) -> bool:
+    return list_of(is_string, 3)(value) and bool(re.fullmatch("[0-9a-f]{64}", value[0]) and value[2])
 
 
-def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise ValueError(what)
-    return value
-
-
-def _mapping(value: Any, what: str) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise ValueError(what)
-    return dict(value)
+def _is_set(value: Any) -> bool:
+    fits = isinstance(value, list) and len(value) == 4
+    return fits and is_string(value[0]) and all(map(_is_size, value[1:3])) and is_string(value[3])

@@ -15,6 +15,7 @@ from blemish import catalog, data, encoders
 from blemish.data.masks import check_fit
 from blemish.errors import BadData, BadInput
 from blemish.examples import BatchSettings, LabelledBatches, read_examples
+from blemish.fields import read_json
 from blemish.files import sha256_of, write_json
 from blemish.images import find
 from blemish.inspection import Unreadable
@@ -165,7 +166,7 @@ class Training:
         if (folder / checkpoint.NAME).exists() and not resume:
             raise BadInput(f"{folder} holds a training that was stopped: go on with --resume, or remove the folder")
         if resume and note.exists():
-            before = json.loads(note.read_text(encoding="utf-8"))
+            before = read_json(note, BadInput, "remove the folder to begin anew").values
             if odd := sorted(name for name in {*before, *stated} if before.get(name) != stated.get(name)):
                 raise BadInput(
                     f"{folder} was begun with other {', '.join(odd)}: say the same again, or remove the folder"

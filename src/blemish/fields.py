@@ -1,0 +1,146 @@
+"""Tables of a JSON or TOML file read field by field: what does not fit is one error, with file, field and way out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Collection, Container, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Self
+
+from blemish.errors import BadInput, BlemishError
+
+Fits = Callable[[Any], bool]
+SHOWN = 80
+"""Characters of a value that does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fields:
+    """A table of the file."""
+
+    file: str | Path
+    path: str  # where it stands in the file: "methods[1].arguments"; "" for the whole
+    values: Mapping[str, Any]
+    error: type[BlemishError] = BadInput
+    way_out: str = ""  # ends every message
+
+    def place(self, key: str) -> str:
+        """The key with everything above it."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def refused(self, key: str, said: str) -> BlemishError:
+        """The error that says so about a key."""
+        return self.error(f"{self.file}: {self.place(key)}: {said}" + (self.way_out and f": {self.way_out}"))
+
+    def inner(self, key: str, values: Any) -> Fields:
+        """The table under a key."""
+        if not (isinstance(values, Mapping) and all(map(is_string, values))):
+            raise self.misfit(key, values, "a table")
+        return Fields(self.file, self.place(key), values, self.error, self.way_out)
+
+    def misfit(self, key: str, value: Any, wanted: str) -> BlemishError:
+        """The error that says what a key is to be."""
+        return self.refused(key, f"{value!r:.{SHOWN}} will not do, wanted is {wanted}")
+
+    def only(self, *known: str, needed: Collection[str] = ()) -> Self:
+        """This table, when it has no key but those known and every key that is needed."""
+        for key in self.values:
+            if key not in known:
+                close = get_close_matches(key, known, 1)
+                hint = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(sorted(known)) or 'none'}"
+                raise self.refused(key[:SHOWN], f"there is no such key; {hint}")
+        for key in needed:
+            if key not in self.values:
+                raise self.refused(key, "this key is needed")
+        return self
+
+    def one(self, key: str, usual: Any, fits: Fits, wanted: str) -> Any:
+        """The value of a key, `usual` where it is left out."""
+        if key in self.values and not fits(self.values[key]):
+            raise self.misfit(key, self.values[key], wanted)
+        return self.values.get(key, usual)
+
+    def listed(self, key: str, usual: tuple[Any, ...], fits: Fits, wanted: str) -> tuple[Any, ...]:
+        """A list of different values, at least one, each of which fits."""
+        if key not in self.values:
+            return usual
+        values = self.values[key]
+        if not (isinstance(values, list) and values):
+            raise self.misfit(key, values, f"a list of {wanted}")
+        for number, value in enumerate(values):
+            if not fits(value):
+                raise self.misfit(key, value, f"a list of {wanted}")
+            if value in values[:number]:
+                raise self.refused(key, f"{value!r} is there twice: leave one out")
+        return tuple(values)
+
+    def tables(self, key: str) -> list[Fields]:
+        """The tables of an array, at least one."""
+        values = self.values[key]
+        if not (isinstance(values, list) and values and all(isinstance(value, dict) for value in values)):
+            raise self.refused(key, f"write one table or more, each under [[{key}]]")
+        return [self.inner(f"{key}[{number}]", value) for number, value in enumerate(values)]
+
+
+def read_json(path: Path, error: type[BlemishError], way_out: str) -> Fields:
+    """The object of a JSON file; raises the error when it is missing or something else."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as damage:
+        raise error(f"{path} is damaged ({str(damage)[:SHOWN]}): {way_out}") from damage
+    if not isinstance(values, dict):
+        raise error(f"{path} is damaged (it holds no object): {way_out}")
+    return Fields(path, "", values, error, way_out)
+
+
+def one_of(names: Container[str]) -> Fits:
+    """Fits one of these names."""
+    return lambda value: isinstance(value, str) and value in names
+
+
+def or_none(fits: Fits) -> Fits:
+    """Fits nothing as well."""
+    return lambda value: value is None or fits(value)
+
+
+def list_of(fits: Fits, length: int | None = None) -> Fits:
+    """Fits a list whose values fit, of that length if one is given."""
+    return lambda value: isinstance(value, list) and length in (None, len(value)) and all(map(fits, value))
+
+
+def table_of(fits: Fits) -> Fits:
+    """Fits a table whose values fit."""
+    return lambda value: isinstance(value, dict) and all(map(is_string, value)) and all(map(fits, value.values()))
+
+
+def is_string(value: Any) -> bool:
+    """Fits any words."""
+    return isinstance(value, str)
+
+
+def is_text(value: Any) -> bool:
+    """Fits words that are not empty."""
+    return isinstance(value, str) and bool(value.strip())
+
+
+def is_count(value: Any) -> bool:
+    """Fits whole numbers from 0 on, which true and false are not."""
+    return type(value) is int and value >= 0
+
+
+def is_number(value: Any) -> bool:
+    """Fits finite numbers that a float can hold."""
+    return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def is_share(value: Any) -> bool:
+    """Fits a number between 0 and 1, without the ends."""
+    return type(value) in (int, float) and 0 < value < 1
+
+
+def is_plain(value: Any) -> bool:
+    """Fits what JSON has but lists and tables."""
+    return value is None or isinstance(value, str | bool) or is_number(value)
