@@ -132,3 +132,33 @@ def test_pictures_of_different_shapes_are_refused(tmp_path: Path) -> None:
 def test_without_good_parts_there_is_nothing_to_train_on(tmp_path: Path) -> None:
     with pytest.raises(BadData, match="no good part to train on"):
         LabelledBatches(defects(tmp_path), SHAPE, CHOICE)
+
+
+def test_a_batch_says_whose_masks_are_known(tmp_path: Path) -> None:
+    marked = LabelledBatches([*normals(tmp_path), *defects(tmp_path)], SHAPE, CHOICE)(0)
+    assert marked.known is None
+    unmarked = [replace(sample, masks=()) for sample in defects(tmp_path, 2)]
+    batch = LabelledBatches([*normals(tmp_path), *unmarked], SHAPE, CHOICE)(0)
+    assert batch.known is not None
+    assert batch.labels is not None
+    assert batch.known.tolist() == [True, True, False, False]
+    assert batch.labels.tolist() == [False, False, True, True]
+
+
+def test_a_defect_with_an_empty_mask_is_somewhere(tmp_path: Path) -> None:
+    (sample,) = defects(tmp_path, 1)
+    Image.new("L", (64, 64)).save(sample.masks[0])
+    batch = LabelledBatches([*normals(tmp_path), sample], SHAPE, CHOICE)(0)
+    assert batch.known is not None
+    assert batch.known.tolist() == [True, True, False, False]
+
+
+def test_types_are_drawn_equally_often_where_that_is_asked_for(tmp_path: Path) -> None:
+    many, rare = defects(tmp_path, 3), replace(defects(tmp_path, 1)[0], label="rare")
+    samples = [*normals(tmp_path), *many, *many, *many, rare]
+    shares = []
+    for even in (False, True):
+        examples = LabelledBatches(samples, SHAPE, replace(CHOICE, even=even))
+        types = [each for number in range(40) for each in (examples(number).types or ()) if each != GOOD]
+        shares.append(types.count("rare") / len(types))
+    assert shares[0] < 0.25 < 0.35 < shares[1] < 0.65

@@ -22,6 +22,8 @@ class Card(NamedTuple):
     task: Literal["detect", "classify", "video"] = "detect"
     normal: Need = "none"  # good parts that it is shown
     labelled: Need = "none"  # parts with defects that it is shown, their masks or types
+    weak: bool = False  # defects without masks teach it too
+    named: bool = False  # types of labelled defects teach it: its argument `defects` are their names
     augmentation: str = ""  # makes the defects it is trained on, unless another does: see `synth.augment`
     auxiliary: bool = False  # trained first, on pictures of other products
     trained: bool = False  # by gradients: `blemish train`

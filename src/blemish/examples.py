@@ -30,6 +30,7 @@ class BatchSettings:
     batch_size: int = 8
     augmentation: str | None = None  # makes defects on good parts, see `synth.augment`
     share: float = 0.5  # of a batch that shows a defect, where there are any or some are made
+    even: bool = False  # each type of real defects is drawn equally often, however rare
     seed: int = 0
 
 
@@ -44,6 +45,9 @@ class LabelledBatches:
         self.good = [sample for sample in samples if not sample.is_anomalous]
         self.bad = [sample for sample in samples if sample.is_anomalous]
         self.geometry, self.settings = geometry, settings
+        self.kinds = [
+            [one for one in self.bad if one.label == kind] for kind in sorted({one.label for one in self.bad})
+        ]
         self.cache: dict[Path, tuple[Tensor, Tensor]] = {}
         self.room = CACHE_BYTES
         if not self.good:
@@ -72,13 +76,17 @@ class LabelledBatches:
         shows = [sample.category.replace("_", " ") for sample in samples]
         products = tuple(shows) if all(shows) else None
         names = tuple(str(sample.image) for sample in samples)
-        return Batch(images, masks, torch.tensor(shown), types, names, products)
+        known = torch.tensor(
+            [not one.is_anomalous or bool(mask.any()) for one, mask in zip(samples, masks, strict=True)]
+        )
+        return Batch(images, masks, torch.tensor(shown), types, names, products, None if known.all() else known)
 
     def _defective(self, rng: np.random.Generator) -> tuple[Sample, tuple[Tensor, Tensor]]:
         """A real defect, mirrored, or one made on a good part: where both are wanted, equally often."""
         name = self.settings.augmentation
         if self.bad and (name is None or rng.random() < 0.5):
-            sample = self.bad[int(rng.integers(len(self.bad)))]
+            same = self.kinds[int(rng.integers(len(self.kinds)))] if self.settings.even else self.bad
+            sample = same[int(rng.integers(len(same)))]
             return sample, _mirror(*_as_floats(self.one(sample)), rng)
         assert name is not None
         sample, another = (self.good[int(at)] for at in rng.integers(len(self.good), size=2))

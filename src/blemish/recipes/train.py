@@ -112,11 +112,12 @@ class Training:
         augmentation = _augmentation(method, settings)
         known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)
         check_fit((each.masks, each.image) for each in known)
-        self.arguments = _arguments(method, settings, any(each.is_anomalous for each in known))
+        self.arguments = _arguments(method, settings, sorted({each.label for each in known if each.is_anomalous}))
         made = catalog.detector(method, encoders.load(encoder), self.arguments)
         self.detector = cast(TrainedDetector, made)
         usual = self.detector.schedule
-        of_batches = BatchSettings(settings.batch_size or usual.batch_size, augmentation, seed=settings.seed)
+        even = catalog.card(method).named
+        of_batches = BatchSettings(settings.batch_size or usual.batch_size, augmentation, even=even, seed=settings.seed)
         self.examples = read_examples(known, made.geometry, of_batches, watch=watch, unreadable=self.unreadable)
         self.schedule = replace(
             usual,
@@ -196,8 +197,8 @@ def _usable(method: str, samples: Sequence[Sample], settings: TrainingSettings) 
         raise BadInput(f"{method} is not trained, it learns at a glance: use `blemish recipe freeze {method}`")
     labelled = [each for each in samples if each.label]
     wanted = settings.defects and card.labelled != "none"
-    known = [each for each in labelled if not each.is_anomalous or (wanted and each.masks)]
-    unmasked = sum(each.is_anomalous and not each.masks for each in labelled) if wanted else 0
+    known = [each for each in labelled if not each.is_anomalous or (wanted and (each.masks or card.weak))]
+    unmasked = sum(each.is_anomalous and not each.masks for each in labelled) if wanted and not card.weak else 0
     ways = "give some with masks, " + ("by --split test, " if card.auxiliary else "") + "or --augment drawn"
     made = _augmentation(method, settings) is not None
     if card.labelled == "required" and not made and not any(each.is_anomalous for each in known):
@@ -211,10 +212,12 @@ def _augmentation(method: str, settings: TrainingSettings) -> str | None:
     return "+".join(generators(name)) if name not in ("", "none") else None
 
 
-def _arguments(method: str, settings: TrainingSettings, defects: bool) -> dict[str, Any]:
-    """Those given, the product's name and whether there are defects where the method asks for them."""
+def _arguments(method: str, settings: TrainingSettings, types: Sequence[str]) -> dict[str, Any]:
+    """Those given, and where the method asks for it the product's name, the types of defects, if there are any."""
     known = signature(catalog.method(method)).parameters
-    found = {"product": settings.product, "supervised": defects, "seed": settings.seed}
+    found = {"product": settings.product, "supervised": bool(types), "seed": settings.seed}
+    if catalog.card(method).named:
+        found["defects"] = list(types)
     return {name: value for name, value in found.items() if name in known} | dict(settings.arguments)
 
 
