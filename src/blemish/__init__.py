@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.april_gan import APRILGAN
     from blemish.detectors.clip_ada import CLIPADA
+    from blemish.detectors.musc import MuSc
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.subspace_ad import SubspaceAD
@@ -77,6 +78,7 @@ __all__ = [
     "Features",
     "Geometry",
     "Goal",
+    "MuSc",
     "PaDiM",
     "PatchCore",
     "Prediction",

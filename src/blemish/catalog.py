@@ -90,6 +90,13 @@ METHODS = {
         needs=frozenset({"text", "prompts"}),
         reconstructed=("layers and heads", "offsets and temperatures", "losses", "refinement of regions", "schedule"),
     ),
+    "musc": Card(
+        "blemish.detectors.musc:MuSc",
+        "arXiv:2401.16753",
+        "patches that no patch of most other pictures of the set is like",
+        normal="optional",
+        scores="set",
+    ),
     "padim": Card(
         "blemish.detectors.padim:PaDiM",
         "arXiv:2011.08785",

@@ -19,7 +19,7 @@ from blemish.files import sha256_of
 from blemish.images import keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, stream
 from blemish.progress import ShowProgress, no_progress
-from blemish.types import Batch, Consolidator, Detector, Encoder, Geometry, Learner
+from blemish.types import Batch, Comparer, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)
 R = TypeVar("R")
@@ -116,6 +116,30 @@ def default_method(encoder: Encoder, *, good: bool) -> str:
     return "anomaly-dino" if good else "winclip"
 
 
+def choose_set(detector: Comparer, pictures: Sequence[Path]) -> list[Path]:
+    """What the pictures to be inspected are compared with: themselves, or as many of them as are remembered.
+
+    Of more those of the lowest sha256, in that order, so the set is the same in whatever order they come; files that
+    are equal byte for byte count once.
+    """
+    lowest = dict(sorted({sha256_of(path): path for path in reversed(pictures)}.items()))
+    if len(lowest) < 2:
+        raise BadInput(
+            f"{'there is no picture' if not lowest else f'{pictures[0]} is alone'}, and this method compares pictures "
+            "with each other: give more of the same product, or good parts to compare with"
+        )
+    return list(lowest.values())[: max(2, detector.pictures)]
+
+
+def require_good(method: str, *, frozen: bool = False) -> None:
+    """Raise BadInput for a method that is of no use without good parts; frozen, there is no set to compare with."""
+    card = catalog.card(method)
+    if card.normal == "required":
+        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    if frozen and card.scores == "set":
+        raise BadInput(f"{method} compares pictures, and a recipe holds those to compare with: give it some good parts")
+
+
 def require_learner(method: str) -> None:
     """Raise BadInput for a method that is trained by gradients, which learns in another way."""
     if catalog.card(method).trained:
@@ -135,12 +159,11 @@ def make_detector(
 ) -> Detector:
     """A detector by name that knows no part yet; raises BadInput where it needs `good` ones and there are none."""
     require_learner(method)
+    if not good:
+        require_good(method)
     card = catalog.card(method)
     words = {"product": product} if "product" in card.words else {}
-    detector = catalog.detector(method, encoder, words | dict(arguments or {}))
-    if not good and card.normal == "required":
-        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
-    return detector
+    return catalog.detector(method, encoder, words | dict(arguments or {}))
 
 
 def fit_detector(
@@ -149,16 +172,24 @@ def fit_detector(
     *,
     product: str = "object",
     good: Sequence[Path] = (),
+    pictures: Sequence[Path] = (),
     arguments: Mapping[str, Any] | None = None,
     view: View = WHOLE,
     batch_size: int = 8,
     watch: ShowProgress = no_progress,
     unreadable: list[Unreadable] | None = None,
 ) -> Detector:
-    """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them."""
+    """A detector by name, fitted to pictures of good parts when there are any; raises BadInput when it needs them.
+
+    `pictures` are those to be inspected: a method that scores a set compares them with each other if none is good.
+    """
     detector = make_detector(method, encoder, product=product, good=bool(good), arguments=arguments)
+    stage = "learning from good parts"
+    if not good and catalog.card(method).scores == "set":
+        stage, good = "looking at the whole set", choose_set(cast(Comparer, detector), pictures)
+        unreadable = []  # what cannot be read is told of when it is inspected
     if good:
-        advance = watch("learning from good parts", len(good))
+        advance = watch(stage, len(good))
         batches = good_parts(
             good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable, advance=advance
         )

@@ -189,6 +189,12 @@ class Learner(Detector, Protocol):
         """
 
 
+class Comparer(Learner, Protocol):
+    """A learner of a set: where it is shown no good parts, it compares the pictures to be inspected with each other."""
+
+    pictures: int  # it remembers at most so many
+
+
 @runtime_checkable
 class Consolidator(Learner, Protocol):
     """A learner that remembers only some of the rows that were learned together."""

@@ -28,7 +28,9 @@ from blemish.types import Geometry, Learner, Prediction
 
 LEARNERS = sorted(name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained)
 NEED_GOOD_PARTS = sorted(
-    name for name, card in catalog.METHODS.items() if card.normal == "required" and not card.trained
+    name
+    for name, card in catalog.METHODS.items()
+    if (card.normal == "required" or card.scores == "set") and not card.trained
 )
 NEED_NOTHING = sorted(set(catalog.METHODS) - set(NEED_GOOD_PARTS) - set(TRAINED))
 

@@ -90,12 +90,13 @@ def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> No
     noise = torch.randint(100, 150, (2, 64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for number in range(2):
         Image.fromarray(noise[number].numpy()).save(tmp_path / f"{number}.png")
+    card = catalog.card(method)
     words = ["inspect", str(tmp_path / "0.png"), "--out", str(tmp_path / "out")]
-    if catalog.card(method).trained:
+    if card.trained:
         words += ["--recipe", str(trained_recipe(method, tmp_path))]
     else:
         words += ["--method", method]
-    if catalog.card(method).normal == "required" and not catalog.card(method).trained:
+    if (card.normal == "required" or card.scores == "set") and not card.trained:
         words += ["--normal", str(tmp_path / "1.png")]
     if "turns" in signature(catalog.method(method)).parameters:
         words += ["--set", "turns=1"]  # of what is learned, which is over before the picture comes

@@ -15,6 +15,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "anomaly-dino": {"image_size": SIDE, "turns": 2, "layer": 3},
     "april-gan": {"image_size": SIDE, "layers": (2, 4)},
     "clip-ada": {"image_size": SIDE, "tokens": 3, "sigma": 2.0, "crops": 2},
+    "musc": {"image_size": SIDE, "layers": (2, 3), "sizes": (1, 3)},
     "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},
     "patchcore": {"image_size": SIDE, "width": 32, "ratio": 0.25, "neighbours": 3, "layers": [2, 3]},
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},

@@ -66,10 +66,10 @@ def _measure(planned: PlannedTrial, watch: ShowProgress) -> Measured:
     examine(test, [sample.image for sample in (*parts.learned, *parts.held)])
     bad: list[Unreadable] = []
     start = time.perf_counter()
-    detector = evaluation.fit_trial(trial, parts.learned, watch=watch, unreadable=bad)
+    detector = evaluation.fit_trial(trial, parts.learned, test, watch=watch, unreadable=bad)
     seconds = time.perf_counter() - start
     split = parts.fitted != parts.learned
-    judge = evaluation.fit_trial(trial, parts.fitted, watch=watch, unreadable=bad) if split else detector
+    judge = evaluation.fit_trial(trial, parts.fitted, test, watch=watch, unreadable=bad) if split else detector
     held = _scored(judge, parts.held, trial, watch, bad)
     decided = calibrate_on_average([line["score"] for line in held], planned.alpha) if held else None
     tested = _Lines()

@@ -58,8 +58,8 @@ def inspect(
 ) -> None:
     """Score pictures and show where they are anomalous.
 
-    IMAGES are files, folders or globs. Without --normal the words alone rank them; with it, good parts are learned
-    first, and suggest a threshold, which is no calibration and changes no exit status.
+    IMAGES are files, folders or globs. Without --normal words rank them, or by musc the pictures each other; with it,
+    good parts are learned first, and suggest a threshold, which is no calibration and changes no exit status.
     With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict and the defect regions, and
     an alarm when the scores are no longer those it was calibrated with. The folder --out gets a line a picture in
     results.jsonl, its heat map, and a summary.json.
@@ -78,7 +78,7 @@ def inspect(
         plan = (
             plan_by_recipe(recipe, chosen, scale)
             if recipe
-            else plan_by_method(chosen, product, normal, region, mask, scale)
+            else plan_by_method(chosen, product, paths, normal, region, mask, scale)
         )
         told = print_line if as_json else None
         alarm = plan.drift(drift or 0.01)

@@ -87,6 +87,11 @@ def _worth(record: RunWriter, plan: InspectionRun) -> str:
         return "" if plan.recipe.calibration else lacks
     if record.suggested:
         return sentence_of(record.suggested)
+    if plan.settings["set"]:
+        return (
+            "these pictures were compared with each other and with nothing else: the scores only rank them, and what "
+            "most of them have is normal here"
+        )
     if plan.settings["normal"]:
         return (
             "no threshold can be suggested from a single good part, or from some that all look the same: show others "

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def plan_by_method(
     chosen: DetectorOptions,
     product: str,
+    pictures: list[Path],
     normal: tuple[str, ...],
     region: tuple[int, int, int, int] | None,
     mask: str | None,
@@ -36,6 +37,7 @@ def plan_by_method(
         precision=chosen.precision,
         product=product,
         good=good,
+        pictures=pictures,
         arguments=arguments_of(chosen.arguments),
         view=view_of(chosen, region, mask),
         mask=mask,

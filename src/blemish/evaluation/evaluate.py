@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish import data
+from blemish import catalog, data
 from blemish.calibration.thresholds import Calibration
 from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots
@@ -113,7 +113,7 @@ def run_trial(trial: Trial, *, watch: ShowProgress = no_progress, sinks: Sequenc
         test, good = test_samples(trial), training_samples(trial)
         examine(test, [sample.image for sample in good])
         unreadable: list[Unreadable] = []
-        detector = fit_trial(trial, good, watch=watch, unreadable=unreadable)
+        detector = fit_trial(trial, good, test, watch=watch, unreadable=unreadable)
         report = evaluate(
             detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=sinks
         )
@@ -126,13 +126,26 @@ def test_samples(trial: Trial) -> list[Sample]:
     return data.samples(trial.root, layout=trial.layout, category=trial.category, split=trial.split)
 
 
-def fit_trial(trial: Trial, good: Sequence[Sample], *, watch: ShowProgress, unreadable: list[Unreadable]) -> Detector:
-    """The trial's detector, fitted to these good parts; what cannot be read is added to `unreadable`."""
+def fit_trial(
+    trial: Trial,
+    good: Sequence[Sample],
+    test: Sequence[Sample],
+    *,
+    watch: ShowProgress,
+    unreadable: list[Unreadable],
+) -> Detector:
+    """The trial's detector, fitted to these good parts; what cannot be read is added to `unreadable`.
+
+    A method that scores a set is handed, without their labels, the pictures that it is measured on if none is good.
+    """
+    if not good and catalog.card(trial.method).scores == "set":
+        notice("%s compared the pictures of the split %s with each other", trial.method, trial.split)
     return fit_detector(
         trial.method,
         trial.encoder,
         product=trial.part,
         good=[sample.image for sample in good],
+        pictures=[sample.image for sample in test],
         arguments=trial.arguments,
         view=trial.view,
         batch_size=trial.batch_size,

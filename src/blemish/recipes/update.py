@@ -25,7 +25,7 @@ from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import extract_all, good_parts, keep_readable, require_learner
+from blemish.fitting import extract_all, good_parts, keep_readable, require_good, require_learner
 from blemish.inspection import WHOLE, Unreadable, View, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
@@ -85,8 +85,8 @@ def freeze(
     require_learner(method)
     given = {name: each if isinstance(each, Encoder) else _as_json(each) for name, each in (arguments or {}).items()}
     detector = catalog.detector(method, encoders.load(encoder), given)
-    if not good and catalog.card(method).normal == "required":
-        raise BadInput(f"{method} learns from good parts: give it some, or choose a method that needs none (winclip)")
+    if not good:
+        require_good(method, frozen=True)
     recipe = freeze_detector(detector, method, arguments=given, view=view)
     if not good:
         return recipe

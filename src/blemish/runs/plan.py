@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol, cast
 
 import torch
 
+from blemish import catalog
 from blemish.calibration.thresholds import Calibration
 from blemish.fitting import fit_detector, make_detector
 from blemish.inspection import Unreadable, View
@@ -58,13 +59,18 @@ def by_method(
     precision: str,
     product: str,
     good: Sequence[Path],
+    pictures: Sequence[Path] = (),
     arguments: Mapping[str, Any],
     view: View,
     mask: str | None,
     batch_size: int,
 ) -> InspectionRun:
-    """A method that learns from good parts first, if there are any."""
+    """A method that learns from good parts first, if there are any, or else looks at the whole set if it scores one.
+
+    `pictures` are those to be inspected.
+    """
     settings = _settings(method, arguments, encoder, precision, product, view)
+    compared = pictures if not good and catalog.card(method).scores == "set" else ()
 
     def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
         if good and suggest:
@@ -77,6 +83,7 @@ def by_method(
                 encoder,
                 product=product,
                 good=good,
+                pictures=compared,
                 arguments=arguments,
                 view=view,
                 batch_size=batch_size,
@@ -85,7 +92,8 @@ def by_method(
             )
         )
 
-    return InspectionRun(settings | {"normal": [str(path) for path in good], "mask": mask}, view, encoder, make)
+    settings |= {"normal": list(map(str, good)), "set": list(map(str, compared)), "mask": mask}
+    return InspectionRun(settings, view, encoder, make)
 
 
 def by_recipe(
@@ -96,7 +104,7 @@ def by_recipe(
     found = recipes.encoders_of(recipe, encoder, device)
     seer, product = found[recipes.ENCODER], recipe.product
     settings = _settings(recipe.method, recipe.arguments, seer, recipe.precision, product, recipe.view)
-    settings |= {"normal": [], "mask": None, "recipe": recipe.hash, "scale": scale}
+    settings |= {"normal": [], "set": [], "mask": None, "recipe": recipe.hash, "scale": scale}
 
     def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
         return ReadyDetector(recipes.detector(recipe, found))

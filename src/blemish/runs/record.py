@@ -36,7 +36,7 @@ SCALE_FROM = 16
 """Pictures held back until the colour scale is known: it is read from them and is then the same for all."""
 OVERLAY_SIDE = 1200
 GO_ON = "make room, and go on by the same command with --resume"
-PLACES = ("normal", "mask")
+PLACES = ("normal", "set", "mask")
 """Settings that are paths: another spelling of the same place is no other setting."""
 
 
@@ -252,7 +252,7 @@ class RunWriter:
 
     def _differs(self, key: str, settings: dict[str, Any], folder: str) -> bool:
         before, now = settings.get(key), self.settings[key]
-        if key not in PLACES or before is None or now is None:
+        if key not in PLACES or not before or not now:
             return bool(before != now)
         one, other = ([each] if isinstance(each, str) else list(each) for each in (before, now))
         return [place_of(Path(folder, each)) for each in one] != list(map(place_of, other))
