@@ -68,6 +68,17 @@ def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE) 
             beside.unlink(missing_ok=True)
 
 
+def reserve(path: Path, way_out: str = ELSEWHERE) -> None:
+    """Room on the disk for all of a file that will be mapped; raises CannotWrite where there is less.
+
+    What is written to a mapped file that has holes ends the process when the disk is full.
+    """
+    with guard_write(path, way_out), path.open("rb+") as file:
+        size = file.seek(0, os.SEEK_END)
+        if size and hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+
+
 def write_json(path: Path, values: Any) -> None:
     """Plain values, for people and programs."""
     write(path, json.dumps(values, indent=2) + "\n")

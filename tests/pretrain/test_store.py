@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 from tests.support.small import PRODUCTS, SIDE, photographs, several, stored, twins
 
-from blemish.errors import BadInput
+from blemish.errors import BadInput, CannotWrite
 from blemish.pretrain.store import UNKNOWN, Entry, Store
 
 
@@ -109,6 +111,35 @@ def test_features_count_once_all_pictures_have_them(tmp_path: Path) -> None:
     store.fill(photographs(1), 5)
     assert not store.has("grey")
     assert store.known("grey") == 4
+
+
+def test_all_that_will_be_written_has_room_on_the_disk_before(tmp_path: Path) -> None:
+    store = Store(tmp_path, SIDE)
+    with pytest.raises(KeyboardInterrupt):
+        store.fill(cut_off(0), 40)
+    for name in ("pictures", "masks"):
+        found = (tmp_path / f"{name}.npy").stat()
+        assert 512 * found.st_blocks >= found.st_size > 40 * SIDE**2
+
+
+@pytest.mark.parametrize("before", [0, 2])
+def test_a_full_disk_is_told_before_anything_is_drawn_and_what_is_there_stays(
+    before: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored(tmp_path, before)
+    with monkeypatch.context() as patch:
+
+        def refuse(descriptor: int, start: int, size: int) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        patch.setattr(os, "posix_fallocate", refuse)
+        with pytest.raises(CannotWrite, match=r"\(the disk is full\): make room, and run the same command again"):
+            Store(tmp_path, SIDE).fill(cut_off(0), 40)
+    assert not list(tmp_path.glob("*.part"))
+    store = Store(tmp_path, SIDE)
+    assert len(store) == 2 * before
+    store.fill((twins(number) for number in range(before, 3)), 6)
+    assert_same(store, stored(tmp_path / "whole", 3))
 
 
 def test_an_empty_store_has_nothing(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from blemish.encoders.embedded.network import Embedded, EmbeddedConfig
 from blemish.errors import BadInput
+from blemish.files import write
 from blemish.images import find
 from blemish.pretrain import sentences
 from blemish.pretrain.batches import Batches
@@ -95,7 +96,7 @@ def _store(folder: Path, side: int, made_of: dict[str, Any]) -> Store:
     """The store in this folder; raises BadInput where what it holds was made of something else."""
     store, note, stated = Store(folder, side), folder / "made-of.json", json.dumps(made_of | {"side": side})
     if not len(store):
-        note.write_text(stated, encoding="utf-8")
+        write(note, stated)
     before = note.read_text(encoding="utf-8") if note.exists() else "something that it does not state"
     if before != stated:
         raise BadInput(f"{folder} was made of {before}, asked for is {stated}: choose another folder for the work")

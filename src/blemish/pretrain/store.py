@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.errors import BadInput
+from blemish.errors import BadInput, CannotWrite
+from blemish.files import guard_write, reserve, write
 
 
 class Entry(NamedTuple):
@@ -22,6 +23,7 @@ class Entry(NamedTuple):
     family: str = ""  # of the flaw; "" for a good part, UNKNOWN where nothing is known
 
 
+GO_ON = "make room, and run the same command again"
 UNKNOWN = "?"
 """The family of a picture that only teachers say something about."""
 
@@ -31,7 +33,8 @@ class Store:
 
     def __init__(self, folder: Path, side: int) -> None:
         self.folder, self.side = folder, side
-        folder.mkdir(parents=True, exist_ok=True)
+        with guard_write(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         facts = folder / "facts.jsonl"
         lines = facts.read_text(encoding="utf-8").splitlines() if facts.exists() else []
         self.facts: list[dict[str, Any]] = [json.loads(line) for line in lines if line.endswith("}")]
@@ -40,13 +43,14 @@ class Store:
         return len(self.facts)
 
     def fill(self, entries: Iterable[Sequence[Entry]], total: int) -> None:
-        """Append groups of entries until there are `total` pictures; what is there already is kept."""
+        """Append groups of entries until there are `total` pictures; what is there already is kept.
+
+        Raises CannotWrite before the first is drawn where the disk has no room for all.
+        """
         pictures, masks = self._pictures(total), self._masks(total)
         facts = self.folder / "facts.jsonl"
-        part = facts.with_suffix(".part")
-        part.write_text(_lines(self.facts), encoding="utf-8")  # without a line that was cut off
-        part.replace(facts)
-        with facts.open("a", encoding="utf-8") as out:
+        write(facts, _lines(self.facts), GO_ON)  # without a line that was cut off
+        with guard_write(facts, GO_ON), facts.open("a", encoding="utf-8") as out:
             for group in entries:
                 first = len(self.facts)
                 if first + len(group) > total:
@@ -67,14 +71,16 @@ class Store:
         """The array's file, at least `total` long; a longer one is copied into place once."""
         path = self.folder / f"{name}.npy"
         if not path.exists():
-            return np.lib.format.open_memmap(path, "w+", kind, (max(total, len(self)), *shape))
+            return new_array(path, kind, (max(total, len(self)), *shape))
         found = np.lib.format.open_memmap(path, "r+")
         if found.shape[1:] != shape:
             raise BadInput(f"{path} holds pictures of {found.shape[1:]}, asked for {shape}: choose another folder")
         if len(found) >= total:
+            if total:  # it is about to be written
+                reserve(path, GO_ON)
             return found
         part = path.with_suffix(".part")
-        grown = np.lib.format.open_memmap(part, "w+", kind, (total, *shape))
+        grown = new_array(part, kind, (total, *shape))
         grown[: len(found)] = found
         part.replace(path)
         return grown
@@ -109,6 +115,18 @@ class Store:
             at.setdefault(fact["group"], []).append(number)
         pairs = [(group[0], other) for group in at.values() for other in group[1:]]
         return pairs, [group[0] for group in at.values() if len(group) == 1]
+
+
+def new_array(path: Path, kind: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Zeros in a mapped file, all of whose bytes are on the disk; raises CannotWrite, and leaves none."""
+    try:
+        with guard_write(path, GO_ON):
+            array = np.lib.format.open_memmap(path, "w+", kind, shape)
+        reserve(path, GO_ON)
+    except CannotWrite:
+        path.unlink(missing_ok=True)
+        raise
+    return array
 
 
 def _lines(facts: Sequence[dict[str, Any]]) -> str:

@@ -9,11 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from blemish.blocks.resampling import resample
-from blemish.pretrain.store import Store
+from blemish.files import write
+from blemish.pretrain.store import GO_ON, Store, new_array
 from blemish.progress import ShowProgress
 
 Teacher = Callable[[Tensor], Sequence[Tensor]]
@@ -104,7 +105,7 @@ def _compressions(
             rows.append(_at(maps, lesson, store.side).movedim(1, -1).flatten(0, 2))
     for rows, lesson in zip(seen, missing, strict=True):
         found = compression(torch.cat(rows), lesson.channels)
-        save_file(found._asdict(), bases / f"{lesson.name}.safetensors")
+        write(bases / f"{lesson.name}.safetensors", save(found._asdict()), GO_ON)
     return [Compression(**load_file(bases / f"{lesson.name}.safetensors")) for lesson in lessons]
 
 
@@ -118,7 +119,7 @@ def _file(store: Store, lesson: TeacherMap) -> NDArray[np.float16]:
     """Where to write; what is known stands in it already."""
     grid = store.side // lesson.stride
     shape = (len(store), lesson.channels, grid, grid)
-    array = np.lib.format.open_memmap(store.folder / f"{lesson.name}.part", "w+", np.float16, shape)
+    array = new_array(store.folder / f"{lesson.name}.part", np.float16, shape)
     if known := store.known(lesson.name):
         array[:known] = store.features(lesson.name)
     return array
