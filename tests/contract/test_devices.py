@@ -5,7 +5,7 @@ from typing import cast
 
 import pytest
 import torch
-from tests.support.device import DEVICE, second_device
+from tests.support.device import DEVICE, narrow_device, second_device
 from tests.support.parts import good, mask, part, spots
 from tests.support.quick import quick
 from torch import nn
@@ -75,6 +75,23 @@ def test_a_recipe_is_taught_and_used_there_and_holds_what_one_from_here_holds(me
         name: tensor.shape for name, tensor in here.tensors.items()
     }
     assert agrees(found, scores(recipes.detector(here), picture))
+
+
+@pytest.mark.parametrize("method", sorted(name for name in METHODS if catalog.card(name).normal != "none"))
+def test_a_device_without_float64_learns_and_inspects_the_same(method: str, tmp_path: Path) -> None:
+    paths, picture = good(tmp_path, 4), part(tmp_path / "new.png", 40, spot=(20, 30))
+    recipe = update.freeze(method, "test-tiny", good=paths[:3], arguments=quick(method))
+    grown = scores(recipes.detector(update.add_good(recipe, paths[3:])), picture)
+    here = scores(fit_detector(method, "test-tiny", good=paths, arguments=quick(method)), picture)
+    with narrow_device():
+        detector = fit_detector(method, elsewhere(), good=paths, arguments=quick(method))
+        buffers = cast(nn.Module, detector).buffers()
+        assert {each.device for each in buffers if each.dtype != torch.float64} == {DEVICE}
+        found = scores(detector, picture)
+        there = update.add_good(recipe, paths[3:], encoder=elsewhere())
+        again = scores(recipes.detector(there, elsewhere()), picture)
+    assert agrees(found, here)
+    assert agrees(again, grown)
 
 
 def test_the_second_device_refuses_what_lies_in_two_places() -> None:

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import pytest
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
+
+from blemish.blocks import learned
 
 DEVICE = torch.device("meta")
 """A device that torch knows everywhere, and that computes nothing by itself."""
@@ -21,9 +24,12 @@ class Elsewhere(Tensor):
 
     plain: Tensor
     is_meta = False
+    has_float64 = True
 
     @staticmethod
     def __new__(cls, values: Tensor) -> Elsewhere:
+        if values.dtype == torch.float64 and not cls.has_float64:
+            raise TypeError("the second device has no float64")
         made: Elsewhere = torch.Tensor._make_wrapper_subclass(
             cls, values.size(), strides=values.stride(), dtype=values.dtype, device=DEVICE
         )
@@ -88,6 +94,15 @@ def _computed(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 def _plain(value: Any) -> Any:
     return value.plain if isinstance(value, Elsewhere) else value
+
+
+@contextmanager
+def narrow_device() -> Iterator[torch.device]:
+    """The device without float64, as graphics of Apple's are."""
+    with pytest.MonkeyPatch.context() as patch, second_device() as device:
+        patch.setattr(Elsewhere, "has_float64", False)
+        patch.setattr(learned, "NARROW", {device.type})
+        yield device
 
 
 @contextmanager

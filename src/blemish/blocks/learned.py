@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
 from blemish.errors import NotFitted
 
+NARROW = frozenset({"mps"})
+"""Kinds of device that have no float64."""
+
+
+def double(tensor: Tensor) -> Tensor:
+    """In float64, on the processor where its device has none."""
+    return (tensor.cpu() if tensor.device.type in NARROW else tensor).double()
+
 
 class Learned(nn.Module):
-    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size."""
+    """Named buffers, empty until stored; saved, moved and exported with their detector, loaded at the saved size.
+
+    Those in float64 stay on the processor where the device they are moved to has none.
+    """
 
     def __init__(self, *layouts: str, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
@@ -41,6 +52,18 @@ class Learned(nn.Module):
         """Raises NotFitted when there is nothing to compare with."""
         if not self.fitted:
             raise NotFitted("nothing has been learned yet: call fit() with images of good parts first")
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        wide = {name: each for name, each in self.named_buffers(recurse=False) if each.dtype == torch.float64}
+        if not wide or fn(torch.empty(0)).device.type not in NARROW:
+            super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+            return self
+        for name in wide:
+            setattr(self, name, None)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, tensor in wide.items():
+            setattr(self, name, tensor)
+        return self
 
     def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *args: Any) -> None:
         for name, tensor in self.named_buffers(recurse=False):

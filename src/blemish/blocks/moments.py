@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from blemish.blocks.learned import Learned
+from blemish.blocks.learned import Learned, double
 from blemish.blocks.rows import Rows
 
 
@@ -22,7 +22,7 @@ class Moments(NamedTuple):
 
 def moments(rows: Tensor) -> Moments:
     """Sums over the first axis of features (n, ..., C)."""
-    rows = rows.double()
+    rows = double(rows)
     number = torch.tensor(float(len(rows)), dtype=torch.float64, device=rows.device)
     return Moments(number, rows.sum(0), torch.einsum("n...i,n...j->...ij", rows, rows))
 

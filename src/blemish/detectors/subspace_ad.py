@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.density import Subspace
+from blemish.blocks.learned import double
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.patches import join_layers
 from blemish.blocks.rotation import Views, random_turns
@@ -52,9 +53,8 @@ class SubspaceAD(nn.Module):
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:
         """The sums over each picture's patches, in every view."""
-        grids = (self._patches(view).flatten(1, 2).double() for view in self.views(batch.images))  # (N, h * w, D)
-        count = torch.zeros(len(batch), dtype=torch.float64, device=batch.images.device)
-        sums = ((count + rows.shape[1], rows.sum(1), rows.mT @ rows) for rows in grids)
+        grids = (double(self._patches(view).flatten(1, 2)) for view in self.views(batch.images))  # (N, h * w, D)
+        sums = ((rows.new_full((len(rows),), rows.shape[1]), rows.sum(1), rows.mT @ rows) for rows in grids)
         return (reduce(lambda one, other: tuple(map(torch.add, one, other)), sums),)
 
     def forward(self, images: Tensor) -> Prediction:
