@@ -35,7 +35,10 @@ def test_good_parts_suggest_a_threshold_that_decides_nothing(parts: Path) -> Non
     for line in found:
         assert line["suggested"]["verdict"] == ("reject" if line["score"] >= threshold else "accept")
         assert "verdict" not in line
+        pixel, places = line["suggested"]["pixel"], line["suggested"]["regions"]
+        assert all(each["score"] >= pixel for each in places)
     assert found[-1]["suggested"]["verdict"] == "reject"
+    assert found[-1]["suggested"]["regions"]
     assert "suggested" in result.stdout
     assert " reject, as suggested" in result.stdout
     assert "suggested from 4 different good parts, not a calibration" in result.stderr
@@ -43,6 +46,7 @@ def test_good_parts_suggest_a_threshold_that_decides_nothing(parts: Path) -> Non
     assert "Nothing is promised about escapes" in result.stderr
     summary = loaded(parts / "out" / "summary.json")
     assert summary["verdicts"] == {}
+    assert summary["suggested"]["pixel"] == found[0]["suggested"]["pixel"]
     assert (summary["suggested"]["threshold"], summary["suggested"]["parts"]) == (threshold, 4)
     assert sum(summary["suggested"]["verdicts"].values()) == 4
     assert summary["suggested"]["statement"] in result.stderr
@@ -124,6 +128,8 @@ def test_every_learner_suggests_and_has_learned_all(
     assert found is not None
     assert 2 <= len(found.good) <= 4
     assert found.reject > max(found.good)
+    assert found.pixel is not None
+    assert found.pixel > max(found.peaks)
     assert [Path(each.id).name for each in refused] == ["broken.png"]
     fitted = fit_detector(method, "test-tiny", good=find([*good[:4]]), arguments=ARGUMENTS[method])
     with torch.inference_mode():

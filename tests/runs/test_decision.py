@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 
 from blemish.calibration.thresholds import Calibration, calibrate_thresholds, with_thresholds
@@ -32,11 +34,21 @@ def test_without_a_calibration_nothing_is_decided() -> None:
 
 
 def test_a_suggestion_is_no_verdict() -> None:
-    hint = calibration(0.9, 0.9)
+    hint = replace(calibration(0.9, 0.9), pixel=1.1)
     high, low = (decide(result(score), None, suggested=hint) for score in (0.9, 0.8))
-    assert high.as_json() == {"suggested": {"verdict": "reject", "threshold": 0.9}}
-    assert low.as_json() == {"suggested": {"verdict": "accept", "threshold": 0.9}}
+    (region,) = high.as_json()["suggested"]["regions"]
+    assert region["area"] == 1
+    assert region["score"] == pytest.approx(1.25 * 0.9)
+    expected = {"verdict": "accept", "threshold": 0.9, "pixel": 1.1, "regions": []}
+    assert low.as_json() == {"suggested": expected}
     assert high.verdict == low.verdict == ""
+    assert high.regions == low.regions == ()
+    assert (
+        decide(result(1.0), None, suggested=replace(calibration(0.9, 0.9), pixel=None)).as_json()["suggested"][
+            "regions"
+        ]
+        == []
+    )
     assert decide(result(1.0, typed=False), calibration(0.4, 2.0), suggested=hint).as_json()["verdict"] == "review"
 
 

@@ -47,9 +47,10 @@ def fit_and_suggest(
 def sentence_of(suggested: Calibration) -> str:
     """What the threshold is, and what it can promise."""
     about_good, about_defects, *_ = guarantees.statement(suggested)
+    at = f", and {suggested.pixel:.4g} above the highest pixel of their maps" if suggested.pixel is not None else ""
     return (
         f"suggested from {len(suggested.good)} different good parts, not a calibration: each was scored as if it were "
-        f"unknown, and the threshold {suggested.reject:.4g} is just above the highest of them. {about_good} "
+        f"unknown, and the threshold {suggested.reject:.4g} is just above the highest of them{at}. {about_good} "
         f"{about_defects}"
     )
 
@@ -58,6 +59,7 @@ def as_summary(suggested: Calibration, verdicts: Mapping[str, int]) -> dict[str,
     """Plain values, with how many pictures the threshold would accept and reject."""
     return {
         "threshold": suggested.reject,
+        "pixel": suggested.pixel,
         "parts": len(suggested.good),
         "verdicts": dict(verdicts),
         "statement": sentence_of(suggested),
@@ -75,15 +77,18 @@ def _suggest(learner: Learner, good: Sequence[Path], view: View, reading: Readin
     folds = [[known[at] for at in fold] for fold in draw_folds(len(known), min(len(known), FOLDS), seed=0)]
     if any(memory.pictures <= set(out) for out in folds):  # a coreset may know one part only
         return None
-    scores = list[float]()
+    scores, peaks = list[float](), list[float]()
     advance = reading.watch("inspecting good parts as if unknown", sum(map(len, folds)))
     for out in folds:
         provenance.set_memory(learner, provenance.remove(memory, set(out)).groups)
         paths = [path for path in learned if part_of[path] in out]
         found = score_parts(learner, paths, view=view, reading=reading, advance=advance)
-        scores += [max(each.score for each in found.values() if part_of[each.picture] == part) for part in out]
+        for part in out:
+            shown = [each for each in found.values() if part_of[each.picture] == part]
+            scores.append(max(each.score for each in shown))
+            peaks.append(max(each.peak for each in shown))
     provenance.set_memory(learner, memory.groups)
-    return calibrate_thresholds(scores, scheme="cross", fold=len(folds[0]))
+    return calibrate_thresholds(scores, peaks=peaks, scheme="cross", fold=len(folds[0]))
 
 
 def _learn(

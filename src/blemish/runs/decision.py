@@ -31,6 +31,8 @@ class Suggested(NamedTuple):
 
     verdict: Verdict
     threshold: float
+    pixel: float | None = None  # a pixel of the map from this on belongs to one of the regions
+    regions: tuple[DefectRegion, ...] = ()  # worst first
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +48,8 @@ class Decided:
     def as_json(self) -> dict[str, Any]:
         """What a line of results says beside the score."""
         if self.suggested:
-            return {"suggested": self.suggested._asdict()}
+            found = [each.as_json() for each in self.suggested.regions]
+            return {"suggested": self.suggested._asdict() | {"regions": found}}
         if not self.verdict:
             return {}
         return {"verdict": self.verdict, "regions": [each.region.as_json(each.type) for each in self.regions]}
@@ -75,10 +78,9 @@ def decide(
     `types` are the detector's, and `scale` is millimetres a pixel, for areas.
     """
     if calibration is None:
-        hint = Suggested(suggested.verdict(result.score), suggested.reject) if suggested else None
+        hint = _suggest(result, suggested) if suggested else None
         return Decided(result, types=_likeliest(result, types), suggested=hint)
-    threshold = calibration.pixel
-    found = [] if threshold is None else regions(result.anomaly_map, threshold, scale=scale)
+    found = _regions(result, calibration, scale)
     typed = tuple(TypedRegion(each, _type(result.type_map, result.anomaly_map, each, types)) for each in found)
     named = tuple(dict.fromkeys(each.type for each in typed if each.type))
     verdict = calibration.verdict(result.score)
@@ -95,6 +97,14 @@ def decision(
     """`decide` by these, with the names of the detector's types."""
     types = tuple(getattr(detector, "types", ()))
     return partial(decide, calibration=calibration, suggested=suggested, types=types, scale=scale)
+
+
+def _suggest(result: Inspected, by: Calibration) -> Suggested:
+    return Suggested(by.verdict(result.score), by.reject, by.pixel, tuple(_regions(result, by)))
+
+
+def _regions(result: Inspected, by: Calibration, scale: float | None = None) -> list[DefectRegion]:
+    return [] if by.pixel is None else regions(result.anomaly_map, by.pixel, scale=scale)
 
 
 def _likeliest(result: Inspected, types: Sequence[str]) -> tuple[str, ...]:
