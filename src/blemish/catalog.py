@@ -53,6 +53,16 @@ class Card(NamedTuple):
 COLUMNS = ("learns from", "scores", "asks of an encoder", "paper", "essence")
 
 METHODS = {
+    "aa-clip": Card(
+        "blemish.detectors.aa_clip:AACLIP",
+        "arXiv:2503.06661",
+        "adapters teach first the texts what an anomaly is, and then the patches to lie near them",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+        words=("product",),
+    ),
     "anomaly-clip": Card(
         "blemish.detectors.anomaly_clip:AnomalyCLIP",
         "arXiv:2310.18961",

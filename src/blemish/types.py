@@ -21,6 +21,8 @@ Between: TypeAlias = "Callable[[Tensor, int], Tensor]"
 """between(tokens, depth) -> the tokens that go on."""
 Prompt: TypeAlias = "Sequence[str | Tensor]"
 """The parts of a sentence in their order: words as text, learned ones as (n, prompt_width)."""
+Head: TypeAlias = "Callable[[Tensor], Tensor]"
+"""(..., C) -> (..., D)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +125,8 @@ class Encoder(Protocol):
 class SeamEncoder(Encoder, Protocol):
     """The capability "seams": what happens between its transformer blocks can be changed by arguments."""
 
+    norm: Head  # the last one, which `projected` patches pass: (..., C) -> (..., C)
+
     def __call__(
         self,
         images: Tensor,
@@ -154,11 +158,22 @@ class PromptEncoder(TextEncoder, Protocol):
     prompt_width: int  # of a word's vector
     prompt_depth: int  # blocks of the text tower
 
-    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
-        """(len(prompts), D), not normalised, with gradients to the learned words.
+    def encode_prompts(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        deep: Mapping[int, Tensor] | None = None,
+        ahead: Tensor | None = None,
+        between: Between | None = None,
+        head: Head | None = None,
+    ) -> Tensor:
+        """(len(prompts), D), not normalised, with gradients to whatever is learned.
 
         deep: depth -> (n, prompt_width), or (len(prompts), n, prompt_width), learned tokens that replace the first n
             of each sentence, its start token left out, on entering that block.
+        ahead: (n, prompt_width) learned tokens in front of each sentence, and of its start token where it has one.
+        between: called as `between(tokens, depth)` after every block of the text tower; its result goes on.
+        head: (..., prompt_width) -> (..., D), instead of the tower's projection, behind its last norm.
         """
 
 

@@ -8,7 +8,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from blemish.blocks.losses import attraction, contrast, dice, focal, focal_probability, masks_of, truncated_l1
+from blemish.blocks.losses import (
+    attraction,
+    contrast,
+    dice,
+    focal,
+    focal_probability,
+    masks_of,
+    orthogonality,
+    segmentation,
+    truncated_l1,
+)
 from blemish.errors import BadInput
 from blemish.types import Batch
 
@@ -107,3 +117,18 @@ def test_a_prompt_is_drawn_to_members_and_away_from_the_others() -> None:
     expected = -math.log((values[0] + values[3]) / sum(values))
     assert attraction(cosines, members).item() == pytest.approx(expected, rel=1e-5)
     assert attraction(cosines, torch.zeros(2, 2, dtype=torch.bool)) == 0
+
+
+def test_segmentation_adds_up_focal_and_both_dice_losses_of_all_maps() -> None:
+    maps, target = [uniform(2, 4, 5, seed=seed) for seed in (1, 2)], (uniform(2, 4, 5) > 0.5).float()
+    found = segmentation(maps, target)
+    assert found["focal"] == focal_probability(maps[0], target) + focal_probability(maps[1], target)
+    both = [dice(each, target) + dice(1 - each, 1 - target) for each in maps]
+    torch.testing.assert_close(found["dice"], both[0] + both[1])
+
+
+def test_orthogonality_is_the_square_of_the_mean_cosine() -> None:
+    one, other = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.6, 0.8], [0.8, -0.6]])
+    assert orthogonality(one, other).item() == pytest.approx(((0.6 - 0.6) / 2) ** 2)
+    assert orthogonality(one, one.flip(0)) == 0
+    assert orthogonality(one, other.abs()).item() == pytest.approx(0.36)

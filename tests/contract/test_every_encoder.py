@@ -233,6 +233,24 @@ def reads_learned_words(encoder: PromptEncoder) -> None:
     assert not torch.allclose(texts[0], texts[1], rtol=1e-3)
     gradients = torch.autograd.grad(texts[1, 0] - texts[0, 0], [context, deep])
     assert all(gradient.abs().sum() > 0 for gradient in gradients)
+    changes_what_happens_in_the_text_tower(encoder)
+
+
+def changes_what_happens_in_the_text_tower(encoder: PromptEncoder) -> None:
+    plain, ahead, reached = encoder.encode_prompts([("a cap",)]), torch.full((2, encoder.prompt_width), 0.1), []
+
+    def watch(tokens: Tensor, depth: int) -> Tensor:
+        reached.append(depth)
+        return tokens
+
+    assert torch.equal(encoder.encode_prompts([("a cap",)], between=watch), plain)
+    assert reached == list(range(1, encoder.prompt_depth + 1))
+    assert not torch.allclose(encoder.encode_prompts([("a cap",)], between=lambda x, _: 2 * x + 1), plain, rtol=1e-3)
+    assert encoder.encode_prompts([("a cap",), ("cap",)], head=lambda x: x[..., :3]).shape == (2, 3)
+    moved = encoder.encode_prompts([("a cap",)], ahead=ahead)
+    assert not torch.allclose(moved, plain, rtol=1e-3)
+    deep = {encoder.prompt_depth: torch.zeros(1, encoder.prompt_width)}
+    assert not torch.allclose(encoder.encode_prompts([("a cap",)], ahead=ahead, deep=deep), moved, rtol=1e-3)
 
 
 def looks_at_windows(encoder: WindowEncoder) -> None:
@@ -260,6 +278,7 @@ def has_seams(encoder: SeamEncoder) -> None:
     assert not torch.allclose(found.patches[0], plain.patches[0])
     learned = torch.ones(2, encoder.widths[0])
     assert not torch.allclose(encoder(images, extra={1: learned}).image, plain.image)
+    assert encoder.norm(plain.patches[0]).shape == plain.patches[0].shape
 
 
 DOES: dict[Capability, Callable[[Any], None]] = {

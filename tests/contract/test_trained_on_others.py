@@ -15,9 +15,11 @@ from tests.support.training import batch, begun, ready
 from torch import Tensor, nn
 
 from blemish import catalog, encoders
+from blemish.detectors.aa_clip import AACLIP
 from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.april_gan import APRILGAN
 from blemish.errors import BadInput
+from blemish.training.trainable import Staged
 from blemish.types import Batch
 
 METHODS = [name for name, card in catalog.METHODS.items() if card.auxiliary]
@@ -33,17 +35,24 @@ def total(detector: Any, given: Batch) -> float:
 @pytest.mark.parametrize("encoder", ["embedded", "clip-resnet-pair", "test-tiny"])
 def test_a_step_against_the_gradient_lowers_its_loss_on_every_encoder_with_words(method: str, encoder: str) -> None:
     found = catalog.method(method)(made(encoder), **quick(method))
-    parameters = [each for group in found.trained_parameters() for each in group.parameters]
-    for each in parameters:
+    parameters = {id(each): each for group in found.trained_parameters() for each in group.parameters}
+    for each in parameters.values():
         each.requires_grad_(True)
-    before = found.loss(batch(1))
-    gradients = torch.autograd.grad(torch.stack(list(before.values())).sum(), parameters)
-    assert all(gradient.abs().sum() > 0 for gradient in gradients)
-    size = torch.stack([gradient.norm() for gradient in gradients]).norm()
-    with torch.no_grad():
-        for each, gradient in zip(parameters, gradients, strict=True):
-            each -= 1e-3 * gradient / size
-    assert total(found, batch(1)) < float(torch.stack(list(before.values())).sum().detach())
+    reached = set[int]()
+    for stage in range(max(1, len(found.schedule.stages))):
+        if isinstance(found, Staged):
+            found.begin(stage)
+        before = torch.stack(list(found.loss(batch(1)).values())).sum()
+        gradients = torch.autograd.grad(before, list(parameters.values()), allow_unused=True)
+        steps = {key: each for key, each in zip(parameters, gradients, strict=True) if each is not None}
+        assert all(gradient.abs().sum() > 0 for gradient in steps.values())
+        size = torch.stack([gradient.norm() for gradient in steps.values()]).norm()
+        with torch.no_grad():
+            for key, gradient in steps.items():
+                parameters[key] -= 1e-3 * gradient / size
+        assert total(found, batch(1)) < float(before.detach())
+        reached |= set(steps)
+    assert reached == set(parameters)
 
 
 @every
@@ -61,8 +70,14 @@ def test_the_seed_says_where_training_begins(method: str) -> None:
     assert one != other
 
 
-def test_april_gan_reads_the_name_of_each_picture_or_its_own() -> None:
-    found = APRILGAN("test-tiny", product="metal cap", image_size=SIDE)
+def test_what_has_stages_says_how_many_and_nothing_else_has() -> None:
+    staged = [method for method in METHODS if isinstance(begun(method), Staged)]
+    assert staged == [method for method in METHODS if begun(method).schedule.stages]
+
+
+@pytest.mark.parametrize("method", [name for name in METHODS if catalog.card(name).words])
+def test_it_reads_the_name_of_each_picture_or_its_own(method: str) -> None:
+    found = catalog.method(method)("test-tiny", product="metal cap", image_size=SIDE)
     own, said, others = (
         total(found, replace(batch(0), products=names))
         for names in (None, ("metal cap",) * 4, ("metal cap", "leather", "metal cap", "leather"))
@@ -71,13 +86,47 @@ def test_april_gan_reads_the_name_of_each_picture_or_its_own() -> None:
     assert own != others
 
 
-def test_a_trained_april_gan_is_asked_about_another_product_by_its_name() -> None:
-    one = cast(Any, ready("april-gan"))
-    other = catalog.method("april-gan")("test-tiny", **(quick("april-gan") | {"product": "leather"}))
+@pytest.mark.parametrize("method", [name for name in METHODS if catalog.card(name).words])
+def test_once_trained_it_is_asked_about_another_product_by_its_name(method: str) -> None:
+    one = cast(Any, ready(method))
+    other = catalog.method(method)("test-tiny", **(quick(method) | {"product": "leather"}))
     other.load_state_dict(cast(nn.Module, one).state_dict())
-    assert torch.equal(other.texts, APRILGAN("test-tiny", product="leather").texts)
     images = batch(0).images
     assert not torch.equal(other(images).anomaly_map, one(images).anomaly_map)
+    same = catalog.method(method)("test-tiny", **(quick(method) | {"product": "leather"}))
+    same.load_state_dict(cast(nn.Module, other).state_dict())
+    assert torch.equal(same(images).anomaly_map, other(images).anomaly_map)
+
+
+def test_april_gan_reads_other_words_for_another_product() -> None:
+    assert not torch.equal(APRILGAN("test-tiny", product="leather").texts, APRILGAN("test-tiny").texts)
+
+
+def test_aa_clip_teaches_its_texts_first_and_leaves_them_then() -> None:
+    found = cast(Any, begun("aa-clip"))
+    reading = [each.requires_grad_(True) for each in found.reading.parameters()]
+    assert "disentangle" in found.loss(batch(0))
+    found.begin(1)
+    losses = found.loss(batch(0))
+    assert set(losses) == {"image", "focal", "dice"}
+    assert not any(loss.requires_grad for loss in losses.values())
+    before = found.texts.clone()
+    with torch.no_grad():
+        reading[0].add_(0.1)
+    found.train().eval()
+    assert not torch.equal(found.texts, before)
+    torch.testing.assert_close(found.texts.norm(dim=-1), torch.ones(2))
+
+
+def test_aa_clip_is_taught_by_the_last_layer_or_by_those_that_are_asked_for() -> None:
+    losses = [
+        total(AACLIP("test-tiny", anchor_layers=layers, disentangle=0.0, image_size=SIDE), batch(0))
+        for layers in (None, (4,), (2,), (2, 4))
+    ]
+    assert losses[0] == losses[1]
+    assert losses[3] == pytest.approx(losses[1] + losses[2], rel=1e-5)
+    with pytest.raises(BadInput, match="only layer 5"):
+        total(AACLIP(made("embedded"), anchor_layers=(2, 5), image_size=SIDE), batch(0))
 
 
 def test_april_gan_remembers_good_parts_on_top_of_what_it_was_trained_for() -> None:

@@ -208,6 +208,20 @@ def test_deep_tokens_are_shared_by_the_prompts_or_their_own(model: CLIP) -> None
     assert not torch.allclose(own[1], shared[1], atol=1e-3)
 
 
+def test_tokens_ahead_stand_before_the_start_token_and_keep_deep_ones_behind_it(model: CLIP) -> None:
+    marks = model.text.embed(torch.tensor(model.tokenize([""])[0]))
+    ahead, deep = torch.randn(2, 3, 64, generator=torch.Generator().manual_seed(3)) * 0.1
+    word = model.text.embed(torch.tensor(model.tokenize(["part"])[0][1:-1]))
+    row = torch.cat([ahead, marks[:1], word, marks[1:]])[None]
+    found = model.encode_prompts([("part",)], ahead=ahead)
+    torch.testing.assert_close(found, model.text(row, torch.tensor([row.shape[1] - 1])), rtol=1e-4, atol=1e-5)
+    found = model.encode_prompts([("part",)], ahead=ahead, deep={1: deep})
+    row = torch.cat([ahead, marks[:1], deep - model.text.positions[4:7], word[3:], marks[1:]])[None]
+    torch.testing.assert_close(found, model.text(row, torch.tensor([row.shape[1] - 1])), rtol=1e-4, atol=1e-5)
+    with pytest.raises(BadInput, match="73 tokens, the text tower takes 72"):
+        model.encode_prompts([(torch.zeros(73, 64),)], ahead=ahead)
+
+
 def test_prompts_that_have_no_place_are_refused(model: CLIP) -> None:
     with pytest.raises(BadInput, match="76 tokens, the text tower takes 75"):
         model.encode_prompts([(torch.zeros(76, 64),)])

@@ -20,7 +20,7 @@ from blemish.blocks.learned import Learned
 from blemish.errors import BadInput, MissingExtra
 from blemish.training import loop
 from blemish.training.loop import train
-from blemish.training.schedule import Schedule
+from blemish.training.schedule import Schedule, Stage
 from blemish.training.trainable import ParameterGroup
 from blemish.types import Batch
 
@@ -255,3 +255,38 @@ def test_without_fabric_the_way_to_install_it_is_named(tmp_path: Path, monkeypat
     monkeypatch.setitem(sys.modules, "lightning_fabric", None)
     with pytest.raises(MissingExtra, match=r"pip install 'blemish\[train\]'"):
         trained(tmp_path)
+
+
+class TwoStages(Model):
+    """First the matrix is trained, by the labels, and then only the bias, which is made small."""
+
+    def begin(self, stage: int) -> None:
+        self.stage = stage
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        if self.stage == 1:
+            return {"small": self.head.get_parameter("2.bias").square().sum()}
+        return super().loss(batch)
+
+
+def test_stages_are_steps_of_one_training_which_goes_on_in_the_one_where_it_stopped(tmp_path: Path) -> None:
+    plan = replace(PLAN, stages=(Stage(0.5, 2), Stage(0.5)))
+    seen, told, begins = list[int](), Told(), list[int]()
+
+    def run(folder: Path, said: Told) -> TwoStages:
+        with torch.random.fork_rng(devices=[]):
+            model = TwoStages()
+        begin = model.begin
+        model.begin = lambda stage: begins.append(stage) or begin(stage)  # type: ignore[method-assign, func-returns-value]
+        train(model, lambda number: seen.append(number) or batches(number), plan, folder, watch=said)  # type: ignore[func-returns-value]
+        return model
+
+    whole = run(tmp_path / "whole", told)
+    assert seen == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert [sorted(losses) for losses in told.losses] == [["right", "small", "total"]] * 3 + [["small", "total"]] * 3
+    assert begins == [0, 1]
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "cut", Told(5))
+    begins.clear()
+    assert_same(run(tmp_path / "cut", Told()), whole)
+    assert begins == [1]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -31,6 +34,18 @@ def dice(probability: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:
     inside = (probability * target).sum((1, 2))
     total = probability.sum((1, 2)) + target.sum((1, 2))
     return (1 - (2 * inside + smooth) / (total + smooth)).mean()
+
+
+def segmentation(maps: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
+    """Focal loss, and dice loss of either class, of probabilities (N, h, w) for one target, summed over the maps."""
+    overlap = [dice(each, target) + dice(1 - each, 1 - target) for each in maps]
+    sums = torch.stack([focal_probability(each, target) for each in maps]).sum(), torch.stack(overlap).sum()
+    return dict(zip(("focal", "dice"), sums, strict=True))
+
+
+def orthogonality(one: Tensor, other: Tensor) -> Tensor:
+    """The square of the mean cosine of unit rows (N, D) with those of the other (N, D): a scalar in [0, 1]."""
+    return (one * other).sum(-1).mean().square()
 
 
 def contrast(embeddings: Tensor, texts: Tensor, number: Tensor, scale: float) -> Tensor:

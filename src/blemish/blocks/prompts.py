@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor
@@ -11,6 +11,13 @@ from torch.nn import functional as F
 
 from blemish.errors import BadInput, UnknownName
 from blemish.types import TextEncoder
+
+
+class Reader(Protocol):
+    """Whatever reads sentences."""
+
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """(len(texts), D), not normalised."""
 
 
 class Wording(NamedTuple):
@@ -90,6 +97,13 @@ APRIL_GAN = Wording(
 )
 """APRIL-GAN's ensemble, 7 + 5 states x 35 templates (Chen et al., arXiv:2305.17382)."""
 
+AA_CLIP = Wording(
+    ("{}", "a {}", "the {}"),
+    ("a damaged {}", "a broken {}", "a {} with flaw", "a {} with defect", "a {} with damage"),
+    ("{}.", "a photo of {}."),
+)
+"""AA-CLIP's ensemble, 3 + 5 states x 2 templates (Ma et al., arXiv:2503.06661)."""
+
 DEFECTS = (
     "abrasion", "bend", "blowhole", "break", "bubble", "burn", "burr", "chip", "color spot", "contamination",
     "corrosion", "crack", "crazing", "cut", "damaged piece", "dent", "discoloration", "extra", "faded", "fibre",
@@ -99,7 +113,7 @@ DEFECTS = (
 )  # fmt: skip
 """What goes wrong with manufactured parts, by one name each: what a defect that is asked for is told apart from."""
 
-WORDINGS = {"april-gan": APRIL_GAN, "winclip": WINCLIP}
+WORDINGS = {"aa-clip": AA_CLIP, "april-gan": APRIL_GAN, "winclip": WINCLIP}
 
 
 def ensemble(name: str) -> Wording:
@@ -123,9 +137,7 @@ def defect_prototypes(encoder: TextEncoder, product: str, defects: Sequence[str]
     return F.normalize(embedded.unflatten(0, (len(groups), -1)).mean(1), dim=-1)
 
 
-def prototypes(
-    encoder: TextEncoder, product: str, words: Wording = WINCLIP, *, normalize_sentences: bool = False
-) -> Tensor:
+def prototypes(encoder: Reader, product: str, words: Wording = WINCLIP, *, normalize_sentences: bool = False) -> Tensor:
     """Unit text embeddings of the normal (row 0) and the anomalous (row 1) product: (2, D).
 
     The mean over all sentences of a class, of unit vectors when `normalize_sentences` (as in APRIL-GAN and one

@@ -13,7 +13,7 @@ MORE: dict[Capability, tuple[str, ...]] = {
     "text": ("project", "encode_text"),
     "windows": ("encode_windows",),
     "prompts": ("encode_prompts", "prompt_width", "prompt_depth"),
-    "seams": (),
+    "seams": ("norm",),
 }
 """What an encoder with each capability has besides."""
 LACKS: dict[Capability, str] = {

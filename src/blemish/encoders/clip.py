@@ -15,7 +15,7 @@ from blemish.encoders.text import TextTransformer, check_prompts
 from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights
-from blemish.types import Attention, Between, Capability, Features, Prompt
+from blemish.types import Attention, Between, Capability, Features, Head, Prompt
 
 TokenizerSource: TypeAlias = "Tokenizer | Callable[[], Tokenizer] | None"
 """A tokenizer, or a function that fetches one as soon as there is something to read."""
@@ -68,6 +68,12 @@ class CLIP(nn.Module):
             last=last, between=between, extra=extra, normed=normed,
         )  # fmt: skip
 
+    @property
+    def norm(self) -> Head:
+        """The image tower's last norm: (..., C) -> (..., C). A residual network has none."""
+        assert isinstance(self.visual, VisionTransformer), "no norm without seams"
+        return self.visual.norm
+
     def project(self, patches: Tensor) -> Tensor:
         """Raw patches of the last layer in the joint space: (..., C) -> (..., D) float32."""
         return self.visual.project(patches).float()
@@ -95,10 +101,20 @@ class CLIP(nn.Module):
         """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
         return self.text.encode(self.tokenize(texts))
 
-    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+    def encode_prompts(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        deep: Mapping[int, Tensor] | None = None,
+        ahead: Tensor | None = None,
+        between: Between | None = None,
+        head: Head | None = None,
+    ) -> Tensor:
         """Embeddings of sentences with learned words, (n, prompt_width) each, among their own: (P, D) float32.
 
         deep: depth -> (n, prompt_width) or (P, n, prompt_width) tokens that replace the n behind the start token.
+        ahead: (n, prompt_width) tokens in front of the start token, which stays the beginning of what is replaced.
+        between, head: as `TextTransformer.forward`.
         """
         if not prompts:
             return self.encode_text([])
@@ -106,11 +122,11 @@ class CLIP(nn.Module):
         device = self.text.positions.device
         marks, *found = (self.text.embed(torch.tensor(each, device=device)) for each in self.tokenize(["", *words]))
         vectors = {word: each[1:-1] for word, each in zip(words, found, strict=True)}  # (t, C), without marks
-        rows = [
-            torch.cat([marks[:1], *(vectors[part] if isinstance(part, str) else part for part in prompt), marks[1:]])
-            for prompt in prompts
-        ]
-        lengths = [len(row) - 2 for row in rows]
-        check_prompts(lengths, deep or {}, depth=self.prompt_depth, most=self.text.config.context - 2)
-        ends = torch.tensor(lengths) + 1
-        return self.text.forward(pad_sequence(rows, batch_first=True), ends, deep=deep)  # (P, T, C) -> (P, D)
+        first = marks[:0] if ahead is None else ahead  # (n, C)
+        bodies = [[vectors[part] if isinstance(part, str) else part for part in prompt] for prompt in prompts]
+        rows = [torch.cat([first, marks[:1], *body, marks[1:]]) for body in bodies]  # (T, C) each
+        start, most = len(first), self.text.config.context - 2 - len(first)
+        lengths = [len(row) - 2 - start for row in rows]
+        check_prompts(lengths, deep or {}, depth=self.prompt_depth, most=most)
+        padded, ends = pad_sequence(rows, batch_first=True), torch.tensor(lengths) + 1 + start  # (P, T, C)
+        return self.text.forward(padded, ends, deep=deep, between=between, head=head, start=start)  # (P, D)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from blemish.encoders.config import TextConfig
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput
-from blemish.types import Between
+from blemish.types import Between, Head
 
 MOST_TOKENS = 256
 """Distinct tokens in one pass: attention grows with their square."""
@@ -38,23 +38,26 @@ class TextTransformer(nn.Module):
         *,
         deep: Mapping[int, Tensor] | None = None,
         between: Between | None = None,
+        head: Head | None = None,
+        start: int = 0,
     ) -> Tensor:
         """Word vectors (N, T, C) without positions, and the number of each sentence's end token (N,) -> (N, D) float32.
 
-        deep: depth -> (n, C) or (N, n, C) learned tokens that replace tokens 1 .. n on entering that block
-            (AnomalyCLIP, AdaCLIP).
+        deep: depth -> (n, C) or (N, n, C) learned tokens that replace the n behind the start token, whose number is
+            `start`, on entering that block (AnomalyCLIP, AdaCLIP).
         between: called as `between(tokens, depth)` after every block; its result goes on.
+        head: instead of the projection, behind the last norm.
         """
         length = embedded.shape[1]
         x = embedded.to(self.positions.dtype) + self.positions[:length]
         causal = torch.ones(length, length, dtype=torch.bool, device=x.device).tril()
         for number, block in enumerate(self.blocks, start=1):
             if deep and number in deep:
-                context = deep[number].to(x.dtype).expand(len(x), -1, -1)
-                x = torch.cat([x[:, :1], context, x[:, 1 + context.shape[1] :]], 1)
+                context, lead = deep[number].to(x.dtype).expand(len(x), -1, -1), start + 1
+                x = torch.cat([x[:, :lead], context, x[:, lead + context.shape[1] :]], 1)
             x = block(x, causal)
             x = x if between is None else between(x, number)
-        return self.project(x[torch.arange(len(x), device=x.device), ends.to(x.device)])
+        return self.project(x[torch.arange(len(x), device=x.device), ends.to(x.device)], head)
 
     def embed(self, tokens: Tensor) -> Tensor:
         """Word vectors of token numbers: (N, T) -> (N, T, C)."""
@@ -87,9 +90,9 @@ class TextTransformer(nn.Module):
         x = x[:, ends] + last.attend(q[:, :, ends], k, v, ancestors[ends])
         return self.project(x + last.mlp(x))[0]
 
-    def project(self, x: Tensor) -> Tensor:
-        """Last norm and projection of end tokens: (N, C) -> (N, D) float32."""
-        return cast(Tensor, self.projection(self.norm(x))).float()
+    def project(self, x: Tensor, head: Head | None = None) -> Tensor:
+        """Last norm of end tokens, and the projection or the head instead: (N, C) -> (N, D) float32."""
+        return cast(Tensor, (head or self.projection)(self.norm(x))).float()
 
 
 def check_prompts(lengths: Sequence[int], deep: Mapping[int, Tensor], *, depth: int, most: int | None = None) -> None:

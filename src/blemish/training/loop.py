@@ -15,8 +15,8 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.training import fabric as running
 from blemish.training.checkpoint import Checkpoint, State
 from blemish.training.parameters import options, training
-from blemish.training.schedule import Schedule, rate
-from blemish.training.trainable import Trainable
+from blemish.training.schedule import Schedule, batch_numbers, rate, stage
+from blemish.training.trainable import Staged, Trainable
 
 UNSAVED = 60.0
 """Seconds of work after which a checkpoint is written, however few steps they were."""
@@ -52,12 +52,15 @@ def train(
         checkpoint.restore(folder, schedule)
         advance = (watch if fabric.is_global_zero else no_progress)("training", schedule.steps, checkpoint.step)
         saved = time.monotonic()
+        begun: int | None = None
         while checkpoint.step < schedule.steps:
             asked, late = fabric.broadcast((stop(), time.monotonic() - saved > UNSAVED))  # one clock for all devices
             if asked:
                 break
             if before:
                 before(checkpoint.step, checkpoint.mean)
+            if isinstance(model, Staged) and (now := stage(checkpoint.step, schedule)) != begun:
+                model.begin(begun := now)
             losses = _step(fabric, objective, optimizer, batches, schedule, checkpoint.step)
             checkpoint.advance(schedule.average)
             advance(losses)
@@ -95,17 +98,17 @@ def _step(
         group["lr"] = rate(step, schedule) * group["factor"]
     optimizer.zero_grad(set_to_none=True)
     told: dict[str, float] = {}
-    for part in range(schedule.accumulate):
-        number = (step * schedule.accumulate + part) * fabric.world_size + fabric.global_rank
-        batch = batches(number).to(fabric.device)
-        with fabric.no_backward_sync(objective, enabled=part + 1 < schedule.accumulate):
+    numbers = batch_numbers(step, schedule)
+    for number in numbers:
+        batch = batches(number * fabric.world_size + fabric.global_rank).to(fabric.device)
+        with fabric.no_backward_sync(objective, enabled=number < numbers[-1]):
             losses: dict[str, Tensor] = objective(lambda found=batch: found)
             total = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(total):
                 raise BadInput(f"training diverged at step {step}: start anew with a smaller rate than {schedule.rate}")
-            fabric.backward(total / schedule.accumulate)
+            fabric.backward(total / len(numbers))
         for name, loss in (losses | {"total": total}).items():
-            told[name] = told.get(name, 0.0) + float(loss.detach()) / schedule.accumulate
+            told[name] = told.get(name, 0.0) + float(loss.detach()) / len(numbers)
     if schedule.clip:
         fabric.clip_gradients(objective, optimizer, max_norm=schedule.clip)
     optimizer.step()

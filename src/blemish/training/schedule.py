@@ -4,6 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Stage(NamedTuple):
+    """A part of a training that has a loss of its own."""
+
+    share: float  # of the steps; of the last stage it is the rest
+    accumulate: int = 1  # times the schedule's
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +27,7 @@ class Schedule:
     betas: tuple[float, float] = (0.9, 0.999)
     clip: float = 0.0  # largest norm of the gradient; 0: it is left as it is
     accumulate: int = 1  # batches of an update
+    stages: tuple[Stage, ...] = ()  # of a method that is trained in several, see `Staged`
     average: float = 0.0  # of the running mean of the weights, which is what is kept; 0: the last ones
     save_every: int = 100  # steps; a checkpoint is written after a minute at the latest
     seed: int = 0
@@ -35,3 +44,25 @@ def rate(step: int, schedule: Schedule) -> float:
         return schedule.rate * math.prod(f for at, f in schedule.drops if step >= round(at * schedule.steps))
     share = (step - schedule.warmup) / max(1, schedule.steps - schedule.warmup)
     return schedule.rate * (schedule.floor + (1 - schedule.floor) * (1 + math.cos(math.pi * share)) / 2)
+
+
+def stage(step: int, schedule: Schedule) -> int:
+    """The number of the stage of a step, from 0; each stage has at least one step while there are any."""
+    return sum(step >= begin for begin in _beginnings(schedule)[1:])
+
+
+def batch_numbers(step: int, schedule: Schedule) -> range:
+    """The numbers of the batches of an update: with those of all updates, each number once."""
+    sizes = [schedule.accumulate * each.accumulate for each in schedule.stages or (Stage(1.0),)]
+    begins = _beginnings(schedule)
+    ends = [*begins[1:], schedule.steps]
+    first = sum(max(0, min(step, end) - begin) * size for begin, end, size in zip(begins, ends, sizes, strict=True))
+    return range(first, first + sizes[stage(step, schedule)])
+
+
+def _beginnings(schedule: Schedule) -> list[int]:
+    """The first step of each stage."""
+    found = [0]
+    for each in schedule.stages[:-1]:
+        found.append(found[-1] + max(1, round(each.share * schedule.steps)))
+    return found

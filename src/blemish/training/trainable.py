@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -30,3 +30,14 @@ class Trainable(Protocol[TrainingBatch]):
         What is random in it is drawn from torch's default generator, as dropout is: the loop seeds it, keeps it in
         checkpoints, and leaves it as it was.
         """
+
+
+@runtime_checkable
+class Staged(Protocol):
+    """What is trained in stages, each with a loss of its own: a `Trainable` whose schedule has `stages`.
+
+    All stages are steps of one training. What a stage's loss does not reach stays as it is meanwhile.
+    """
+
+    def begin(self, stage: int) -> None:
+        """The loss that is asked for from now on is that of this stage, from 0."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, cast
 
@@ -14,7 +14,7 @@ from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
 from blemish.encoders.embedded.words import Words, WordsConfig
 from blemish.encoders.inputs import check_layers, refuse_seams
 from blemish.errors import BadInput
-from blemish.types import Attention, Between, Capability, Features, Prompt
+from blemish.types import Attention, Between, Capability, Features
 
 LAYERS = 5
 """Four stages, and the neck that joins them."""
@@ -116,9 +116,10 @@ class Embedded(nn.Module):
         """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
         return cast(Tensor, self.words(texts)).float()
 
-    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
-        """As `Words.encode_prompts`: (P, D) float32, not normalised."""
-        return self.words.encode_prompts(prompts, deep=deep).float()
+    @property
+    def encode_prompts(self) -> Callable[..., Tensor]:
+        """`Words.encode_prompts`: (P, D) float32, not normalised."""
+        return self.words.encode_prompts
 
 
 def enlarge(x: Tensor) -> Tensor:

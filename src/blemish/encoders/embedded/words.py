@@ -17,7 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 from blemish.encoders.text import check_prompts
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput
-from blemish.types import Prompt
+from blemish.types import Between, Head, Prompt
 
 WORD = re.compile(r"[^\W_]+")
 PIECE_LENGTHS = (3, 4, 5)
@@ -75,32 +75,53 @@ class Words(nn.Module):
         present = rows > 0  # (S, T)
         return self.mix(self.vectors(distinct, hidden)[rows], present)
 
-    def mix(self, x: Tensor, present: Tensor, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+    def mix(
+        self,
+        x: Tensor,
+        present: Tensor,
+        *,
+        deep: Mapping[int, Tensor] | None = None,
+        between: Between | None = None,
+        head: Head | None = None,
+        start: int = 0,
+    ) -> Tensor:
         """Word vectors (S, T, C), and which of them are there (S, T) -> (S, D)."""
         # An empty sentence looks at one empty word: attention over nothing has no value.
         visible = (present | ~present.any(1, keepdim=True))[:, None, None]
         for number, block in enumerate(self.blocks, start=1):
             if deep and number in deep:
                 learned = deep[number].to(x.dtype).expand(len(x), -1, -1)
-                x = torch.cat([learned, x[:, learned.shape[1] :]], 1)
+                x = torch.cat([x[:, :start], learned, x[:, start + learned.shape[1] :]], 1)
             x = block(x, visible)
+            x = x if between is None else between(x, number)
         weights = visible[:, 0, 0].unsqueeze(-1).to(x.dtype)
-        return cast(Tensor, self.projection(self.norm((x * weights).sum(1) / weights.sum(1))))
+        return cast(Tensor, (head or self.projection)(self.norm((x * weights).sum(1) / weights.sum(1))))
 
-    def encode_prompts(self, prompts: Sequence[Prompt], *, deep: Mapping[int, Tensor] | None = None) -> Tensor:
+    def encode_prompts(
+        self,
+        prompts: Sequence[Prompt],
+        *,
+        deep: Mapping[int, Tensor] | None = None,
+        ahead: Tensor | None = None,
+        between: Between | None = None,
+        head: Head | None = None,
+    ) -> Tensor:
         """Embeddings of sentences with learned words, (n, C) each, among their own: (P, D), not normalised.
 
         deep: depth -> (n, C) or (P, n, C) tokens that replace a prompt's first n on entering that block.
+        ahead: (n, C) tokens before each prompt, which are not replaced.
+        between, head: called after each block, and instead of the projection.
         """
         if not prompts:
             return self.forward([])
+        first = self.norm.weight.new_zeros(0, self.config.width) if ahead is None else ahead  # (n, C)
         bags = [[self._part(part) for part in prompt] for prompt in prompts]
-        rows = [torch.cat([self.norm.weight.new_zeros(0, self.config.width), *bag]) for bag in bags]  # (t, C) each
-        lengths = [len(row) for row in rows]
-        check_prompts(lengths, deep or {}, depth=self.config.depth)
+        rows = [torch.cat([first, *bag]) for bag in bags]  # (t, C) each
+        lengths, start = [len(row) for row in rows], len(first)
+        check_prompts([length - start for length in lengths], deep or {}, depth=self.config.depth)
         x = pad_sequence([*rows, rows[0].new_zeros(1, self.config.width)], batch_first=True)[:-1]  # (P, T, C), T > 0
         present = torch.arange(x.shape[1], device=x.device) < torch.tensor(lengths, device=x.device)[:, None]
-        return self.mix(x, present, deep)
+        return self.mix(x, present, deep=deep, between=between, head=head, start=start)
 
     def _part(self, part: str | Tensor) -> Tensor:
         """Word vectors of a text, or those that are given: (t, C)."""

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+from typing import cast
+
+import pytest
+import torch
+from tests.contract.test_every_encoder import made, pictures
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from blemish.blocks.adapters import AdaptedLayers, ResidualAdapter, adapt_block, draw_linear
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def test_a_residual_adapter_steps_as_far_as_its_weight_says() -> None:
+    adapter = ResidualAdapter(4, weight=0.3, generator=generator())
+    tokens = torch.randn(2, 3, 4, generator=generator(1))
+    for token, found in zip(tokens.flatten(0, 1), adapter(tokens).flatten(0, 1), strict=True):
+        pushed = adapter.linear.weight @ token
+        step = torch.where(pushed > 0, pushed, 0.01 * pushed)
+        assert_close(found, 0.7 * token + 0.3 * step * token.norm() / step.norm())
+
+
+def test_an_adapter_of_nothing_gives_nothing() -> None:
+    adapter = ResidualAdapter(4, generator=generator()).requires_grad_(True)
+    tokens = torch.zeros(1, 4, requires_grad=True)
+    adapter(tokens).sum().backward()
+    assert torch.equal(adapter(tokens), torch.zeros(1, 4))
+    assert tokens.grad is not None
+    assert tokens.grad.isfinite().all()
+
+
+def test_only_the_first_blocks_are_adapted() -> None:
+    adapters = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])
+    tokens = torch.randn(1, 2, 3, generator=generator())
+    assert torch.equal(adapt_block(adapters, tokens, 2), adapters[1](tokens))
+    assert adapt_block(adapters, tokens, 3) is tokens
+
+
+def test_a_linear_map_is_drawn_by_its_generator_within_the_bound_of_glorot() -> None:
+    before = torch.get_rng_state()
+    one, same, other = (draw_linear(5, 7, generator(seed)) for seed in (1, 1, 2))
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.equal(one.weight, same.weight)
+    assert not torch.equal(one.weight, other.weight)
+    assert one.bias is None
+    assert 0.8 * (6 / 12) ** 0.5 < one.weight.abs().max() <= (6 / 12) ** 0.5
+
+
+@pytest.mark.parametrize("name", ["embedded", "clip-resnet-pair"])
+def test_without_seams_each_layer_is_adapted_behind_the_encoder(name: str) -> None:
+    encoder, images = made(name), pictures(64, 64)
+    adapted = AdaptedLayers(encoder, (2, 4), 6, blocks=9, weight=0.2)
+    found, whole = adapted(encoder, images)
+    for number, layer in enumerate(encoder(images, layers=(2, 4)).patches):
+        behind = adapted.adapters[number](layer)
+        assert_close(found[number], F.normalize(adapted.heads[number](behind), dim=-1))
+    assert_close(whole, F.normalize(adapted.whole(behind), dim=-1).flatten(1, 2).mean(1))
+
+
+def test_with_seams_the_first_blocks_are_adapted_and_layers_pass_the_last_norm() -> None:
+    encoder, images = made("test-tiny"), pictures(64, 64)
+    adapted = AdaptedLayers(encoder, (1, 4), 6, blocks=2, weight=0.2)
+    (first, last), _ = adapted(encoder, images)
+    plain = encoder(images, layers=(1,)).patches[0]
+    behind = adapted.adapters[0](plain)
+    assert_close(first, F.normalize(adapted.heads[0](F.layer_norm(behind, (64,))), dim=-1), rtol=1e-4, atol=1e-5)
+    assert len(adapted.adapters) == 2
+    cast(ResidualAdapter, adapted.adapters[1]).weight = 0.0
+    assert not torch.allclose(adapted(encoder, images)[0][1], last, atol=1e-3)
