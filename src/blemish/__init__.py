@@ -10,6 +10,8 @@ from blemish.catalog import METHODS
 if TYPE_CHECKING:
     # tables: names
     from blemish.calibration.thresholds import Goal
+    from blemish.detectors.aa_clip import AACLIP
+    from blemish.detectors.af_clip import AFCLIP
     from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.april_gan import APRILGAN
@@ -68,6 +70,8 @@ _WHERE = {
 
 # tables: exports
 __all__ = [
+    "AACLIP",
+    "AFCLIP",
     "APRILGAN",
     "CLIPADA",
     "TAB",

@@ -63,6 +63,16 @@ METHODS = {
         needs=frozenset({"text", "prompts"}),
         words=("product",),
     ),
+    "af-clip": Card(
+        "blemish.detectors.af_clip:AFCLIP",
+        "arXiv:2507.19949",
+        "neighbourhoods through a trained attention against learned sentences, and against good parts if any",
+        normal="optional",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+    ),
     "anomaly-clip": Card(
         "blemish.detectors.anomaly_clip:AnomalyCLIP",
         "arXiv:2310.18961",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from blemish.blocks.losses import (
+    agreement_focal,
     attraction,
     contrast,
     dice,
@@ -16,6 +17,7 @@ from blemish.blocks.losses import (
     focal_probability,
     masks_of,
     orthogonality,
+    patch_alignment,
     segmentation,
     truncated_l1,
 )
@@ -132,3 +134,36 @@ def test_orthogonality_is_the_square_of_the_mean_cosine() -> None:
     assert orthogonality(one, other).item() == pytest.approx(((0.6 - 0.6) / 2) ** 2)
     assert orthogonality(one, one.flip(0)) == 0
     assert orthogonality(one, other.abs()).item() == pytest.approx(0.36)
+
+
+def test_agreement_focal_is_focal_for_plain_targets_and_weighs_a_half_by_a_half() -> None:
+    logits, target = 3 * drawn(3, 4, 4), (uniform(3, 4, 4) > 0.5).float()
+    torch.testing.assert_close(agreement_focal(logits, target, gamma=4.0), focal(logits, target, gamma=4.0))
+    half = torch.tensor([0.5])
+    p = 1 / (1 + math.exp(-0.7))
+    expected = 0.5**4 * -(math.log(p) + math.log(1 - p)) / 2
+    assert agreement_focal(torch.tensor([0.7]), half, gamma=4.0).item() == pytest.approx(expected, rel=1e-5)
+
+
+def pairs(patches: Tensor, target: Tensor) -> tuple[list[float], list[float]]:
+    """Cosines of alike and of unlike places of each picture, each pair both ways, each place with itself."""
+    alike, unlike = list[float](), list[float]()
+    for picture, truth in zip(patches.flatten(1, 2), target.flatten(1), strict=True):
+        for one, this in zip(picture, truth.tolist(), strict=True):
+            for other, that in zip(picture, truth.tolist(), strict=True):
+                if this in (0, 1) and that in (0, 1):
+                    (alike if this == that else unlike).append(float(one @ other))
+    return alike, unlike
+
+
+def test_patch_alignment_compares_the_mean_cosines_of_unlike_and_alike_pairs() -> None:
+    patches = torch.nn.functional.normalize(drawn(2, 3, 4, 5), dim=-1)
+    target = torch.zeros(2, 3, 4)
+    target[0, 1, :2], target[1, 2, 3], target[1, 0, 0] = 1, 1, 0.5
+    patches[0, 1, :2] = patches[1, 2, 3] = torch.nn.functional.normalize(patches.flatten(0, 2).sum(0), dim=0)
+    alike, unlike = pairs(patches, target)
+    expected = sum(unlike) / len(unlike) - sum(alike) / len(alike)
+    assert expected > 0.01
+    assert patch_alignment(patches, target).item() == pytest.approx(expected, rel=1e-4)
+    assert patch_alignment(patches, torch.ones(2, 3, 4)) == 0
+    assert patch_alignment(patches, torch.zeros(2, 3, 4)) == 0

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from blemish import catalog, encoders
 from blemish.detectors.aa_clip import AACLIP
+from blemish.detectors.af_clip import AFCLIP
 from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.april_gan import APRILGAN
 from blemish.errors import BadInput
@@ -140,6 +141,26 @@ def test_april_gan_remembers_good_parts_on_top_of_what_it_was_trained_for() -> N
     assert rise[1::2].min() > rise[0::2].max()
     expected = (words.image_score + both.anomaly_map.flatten(1).amax(1) / (2 * len(found.taps))) / 2
     torch.testing.assert_close(both.image_score, expected)
+
+
+def test_af_clip_remembers_good_parts_and_trusts_them_more_than_words() -> None:
+    found = copy.deepcopy(cast(AFCLIP, ready("af-clip")))
+    images = batch(5).images
+    words = found(images)
+    learn(found, [batch(6).images[::2]])
+    both = found(images)
+    near = both.image_score - found.alpha * words.image_score  # the highest distance
+    assert near[1::2].min() > near[0::2].max()
+    learn(found, [images])
+    torch.testing.assert_close(found(images).image_score, found.alpha * words.image_score, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found(images).anomaly_map, found.alpha * words.anomaly_map, rtol=1e-4, atol=1e-5)
+
+
+def test_af_clip_compares_only_what_has_a_place_in_the_space_of_words() -> None:
+    assert AFCLIP(made("embedded")).taps == (5,)
+    assert AFCLIP("test-tiny").taps == (1, 2, 3, 4)
+    with pytest.raises(BadInput, match=r"only layer 4 of .* can be compared with words"):
+        AFCLIP(made("clip-resnet-pair"), layers=(2, 4))
 
 
 def test_anomaly_clip_has_a_second_stream_where_there_are_blocks_and_says_so_where_there_are_none() -> None:

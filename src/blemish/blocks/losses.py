@@ -19,8 +19,15 @@ def focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
     return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
 
 
+def agreement_focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
+    """`focal` where 1 - (p t + (1 - p) (1 - t)) is missed: the same for targets of 0 and 1; others stay undecided."""
+    probability = logits.sigmoid()
+    missed = target * (1 - probability) + (1 - target) * probability
+    return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
+
+
 def focal_probability(probability: Tensor, target: Tensor, *, gamma: float = 2.0, smoothing: float = 1e-5) -> Tensor:
-    """The same of probabilities (...), where they are not a sigmoid's, as interpolated ones are: a scalar.
+    """`focal` of probabilities (...), where they are not a sigmoid's, as interpolated ones are: a scalar.
 
     The true class counts as 1 - `smoothing` sure, which keeps logarithm and gradient finite.
     """
@@ -46,6 +53,20 @@ def segmentation(maps: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
 def orthogonality(one: Tensor, other: Tensor) -> Tensor:
     """The square of the mean cosine of unit rows (N, D) with those of the other (N, D): a scalar in [0, 1]."""
     return (one * other).sum(-1).mean().square()
+
+
+def patch_alignment(patches: Tensor, target: Tensor) -> Tensor:
+    """relu(mean cosine of unlike pairs - mean cosine of alike pairs) of unit patches (N, h, w, D): a scalar (AF-CLIP).
+
+    target: (N, h, w), 0 or 1; places with any other value are in no pair. Pairs are those within a picture, each place
+    with itself too, and are never written out: the sum of a group's products is the product of its sums.
+    """
+    groups = [(target == value).to(patches) for value in (0.0, 1.0)]
+    good, bad = (torch.einsum("nhwd,nhw->nd", patches, group) for group in groups)
+    many, few = (group.sum((1, 2)) for group in groups)
+    unlike = (good * bad).sum() / (many * few).sum().clamp_min(1)
+    alike = (good.square().sum() + bad.square().sum()) / (many.square() + few.square()).sum().clamp_min(1)
+    return F.relu(unlike - alike)
 
 
 def contrast(embeddings: Tensor, texts: Tensor, number: Tensor, scale: float) -> Tensor:
