@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
+from functools import partial
+from hashlib import sha256
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadInput
+from blemish.files import sha256_of
 from blemish.fitting import keep_readable
 from blemish.images import frame
 from blemish.inspection import Unreadable, prepare, read_each
 from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect
-from blemish.types import Batch, Geometry, Sample
+from blemish.training.features import FeatureCache
+from blemish.types import Batch, Features, Geometry, Sample
 
 CACHE_BYTES = 2 << 30
 """Bytes of pictures that are kept once they have been read; the others are read anew each time."""
+MAKING = 1
+"""Raised when pictures are framed, mirrored or flawed in another way: features of before are then made again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,24 +41,41 @@ class BatchSettings:
     share: float = 0.5  # of a batch that shows a defect, where there are any or some are made
     even: bool = False  # each type of real defects is drawn equally often, however rare
     seed: int = 0
+    pool: int | None = None  # how many defects are made in all; None: new ones for every batch
+
+
+class Drawn(NamedTuple):
+    """A place of a batch: a sample, mirrored or not, or one on which a defect is made."""
+
+    number: int  # of the sample
+    axes: tuple[int, ...] = ()  # along which it is mirrored
+    texture: int = 0  # the number of another good part, which may lend its texture to a defect
+    flaw: tuple[int, ...] = ()  # which defect is made, if any
 
 
 class LabelledBatches:
     """`examples(number)` is the same batch for ever; no state but pictures, so that training goes on where it stopped.
 
     Good parts come in a new random order each time all have been seen. Defects are a share of each batch, drawn and
-    mirrored at random, so that few of them are not learned by heart.
+    mirrored at random, so that few of them are not learned by heart. What a frozen tower sees may come
+    from a folder instead of the pictures.
     """
 
-    def __init__(self, samples: Sequence[Sample], geometry: Geometry, settings: BatchSettings) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        geometry: Geometry,
+        settings: BatchSettings,
+        features: FeatureCache | None = None,
+    ) -> None:
         self.good = [sample for sample in samples if not sample.is_anomalous]
         self.bad = [sample for sample in samples if sample.is_anomalous]
-        self.geometry, self.settings = geometry, settings
-        self.kinds = [
-            [one for one in self.bad if one.label == kind] for kind in sorted({one.label for one in self.bad})
-        ]
+        self.geometry, self.settings, self.features = geometry, settings, features
+        self.kinds = _by_label(self.bad) if settings.even else [np.arange(len(self.bad))]
         self.cache: dict[Path, tuple[Tensor, Tensor]] = {}
         self.room = CACHE_BYTES
+        self.digests = np.zeros((len(samples), 32), np.uint8)  # of files, as far as they were asked for
+        self.order = -1, np.zeros(0, np.int64)  # the last turn through the good parts
         if not self.good:
             raise BadData("there is no good part to train on: give a set with some in its training split")
 
@@ -61,16 +87,12 @@ class LabelledBatches:
 
     def __call__(self, number: int) -> Batch:
         """The batch of a number."""
-        seed, count = self.settings.seed, self.good_of_a_batch
-        good, rng = _draw(self.good, number, count, seed), np.random.default_rng((seed, number))
-        bad = [self._defective(rng) for _ in range(self.settings.batch_size - count)]
-        pairs = [_as_floats(self.one(sample)) for sample in good] + [pair for _, pair in bad]
-        _require_one_shape([picture for picture, _ in pairs])
-        images, masks = (torch.stack(each) for each in zip(*pairs, strict=True))
-        samples = [*good, *(sample for sample, _ in bad)]
+        drawn = self.draw(number)
+        images, masks, features = self._kept(drawn) if self.features else self._made(drawn)
+        samples = [self.sample(each.number) for each in drawn]
         shown = [sample.is_anomalous or bool(mask.any()) for sample, mask in zip(samples, masks, strict=True)]
         types = tuple(
-            "" if made and not one.is_anomalous else one.label for one, made in zip(samples, shown, strict=True)
+            "" if each.flaw and bad else one.label for each, one, bad in zip(drawn, samples, shown, strict=True)
         )
         # Words, where a data set says what it shows: "metal_nut" is a metal nut.
         shows = [sample.category.replace("_", " ") for sample in samples]
@@ -79,25 +101,84 @@ class LabelledBatches:
         known = torch.tensor(
             [not one.is_anomalous or bool(mask.any()) for one, mask in zip(samples, masks, strict=True)]
         )
-        return Batch(images, masks, torch.tensor(shown), types, names, products, None if known.all() else known)
+        some = None if known.all() else known
+        return Batch(images, masks, torch.tensor(shown), types, names, products, some, features)
 
-    def _defective(self, rng: np.random.Generator) -> tuple[Sample, tuple[Tensor, Tensor]]:
+    def sample(self, number: int) -> Sample:
+        """Good parts have the first numbers, defects the next."""
+        return self.good[number] if number < len(self.good) else self.bad[number - len(self.good)]
+
+    def draw(self, number: int) -> list[Drawn]:
+        """What is in the batch of a number."""
+        count, rng = self.good_of_a_batch, np.random.default_rng((self.settings.seed, number))
+        good = [Drawn(self._turn(at)) for at in range(number * count, (number + 1) * count)]
+        return [*good, *(self._defect(rng, number, at) for at in range(self.settings.batch_size - count))]
+
+    def _turn(self, at: int) -> int:
+        """The good part at a place: they are shuffled anew each time all have been drawn."""
+        turn, place = divmod(at, len(self.good))
+        if self.order[0] != turn:
+            rng = np.random.default_rng((self.settings.seed, 0, turn))
+            self.order = turn, rng.permutation(len(self.good))
+        return int(self.order[1][place])
+
+    def _defect(self, rng: np.random.Generator, number: int, at: int) -> Drawn:
         """A real defect, mirrored, or one made on a good part: where both are wanted, equally often."""
-        name = self.settings.augmentation
-        if self.bad and (name is None or rng.random() < 0.5):
-            same = self.kinds[int(rng.integers(len(self.kinds)))] if self.settings.even else self.bad
-            sample = same[int(rng.integers(len(same)))]
-            return sample, _mirror(*_as_floats(self.one(sample)), rng)
-        assert name is not None
-        sample, another = (self.good[int(at)] for at in rng.integers(len(self.good), size=2))
-        picture, other = (_as_floats(self.one(each))[0] for each in (sample, another))
+        if self.bad and (self.settings.augmentation is None or rng.random() < 0.5):
+            same = self.kinds[int(rng.integers(len(self.kinds)))]
+            chosen = len(self.good) + int(same[int(rng.integers(len(same)))])
+            return Drawn(chosen, tuple(axis for axis in (-1, -2) if rng.random() < 0.5))
+        pool = self.settings.pool
+        flaw = (number, at) if pool is None else (int(rng.integers(pool)),)
+        own = np.random.default_rng((self.settings.seed, 1, *flaw))
+        sample, other = own.integers(len(self.good), size=2)
+        return Drawn(int(sample), texture=int(other), flaw=flaw)
+
+    def _made(self, drawn: Sequence[Drawn]) -> tuple[Tensor, Tensor, None]:
+        """Images (N, 3, H, W) and masks (N, H, W)."""
+        pairs = [self.picture(each) for each in drawn]
+        _require_one_shape([mask for _, mask in pairs])
+        images, masks = (torch.stack(each) for each in zip(*pairs, strict=True))
+        return images, masks, None
+
+    def _kept(self, drawn: Sequence[Drawn]) -> tuple[Tensor, Tensor, Features]:
+        """Masks and kept features, and images: of NaN where nothing else of them is needed."""
+        assert self.features
+        seen = [self.features.get(self.key(each), partial(self.picture, each)) for each in drawn]
+        _require_one_shape([each.mask for each in seen])
+        masks = torch.stack([each.mask for each in seen])
+        whole, layers = zip(*(each.features for each in seen), strict=True)
+        features = Features(torch.stack(whole), tuple(torch.stack(each) for each in zip(*layers, strict=True)))
+        if self.features.needs_pixels:
+            return torch.stack([self.picture(each)[0] for each in drawn]), masks, features
+        return torch.full((1,), torch.nan).expand(len(masks), 3, *masks.shape[1:]), masks, features
+
+    def picture(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
+        """Picture (3, h, w) in [0, 1], and bool mask (h, w)."""
+        picture, mask = _as_floats(self.one(self.sample(drawn.number)))
+        if not drawn.flaw:
+            return picture.flip(drawn.axes), mask.flip(drawn.axes)
+        other, _ = _as_floats(self.one(self.sample(drawn.texture)))
         _require_one_shape([picture, other])
         colours, texture = (each.permute(1, 2, 0).contiguous().numpy() for each in (picture, other))
-        flawed, mask = make_defect(name, colours, rng, texture)
-        return replace(sample, label=""), (
-            torch.from_numpy(np.ascontiguousarray(flawed.transpose(2, 0, 1))),
-            torch.from_numpy(mask),
-        )
+        rng = np.random.default_rng((self.settings.seed, 2, *drawn.flaw))
+        assert self.settings.augmentation
+        flawed, mask_of_flaw = make_defect(self.settings.augmentation, colours, rng, texture)
+        return torch.from_numpy(np.ascontiguousarray(flawed.transpose(2, 0, 1))), torch.from_numpy(mask_of_flaw)
+
+    def key(self, drawn: Drawn) -> str:
+        """sha256 of all that decides what is seen at a place: the same for the same files, wherever they lie."""
+        made = [self.settings.augmentation, self.settings.seed, drawn.flaw, self._digest(drawn.texture)]
+        said = [MAKING, asdict(self.geometry), self._digest(drawn.number), drawn.axes, made if drawn.flaw else None]
+        return sha256(json.dumps(said).encode()).hexdigest()
+
+    def _digest(self, number: int) -> str:
+        """Of a sample's picture and masks."""
+        if not self.digests[number].any():
+            sample = self.sample(number)
+            sums = "".join(map(sha256_of, (sample.image, *sample.masks)))
+            self.digests[number] = np.frombuffer(sha256(sums.encode()).digest(), np.uint8)
+        return bytes(self.digests[number]).hex()
 
     def one(self, sample: Sample) -> tuple[Tensor, Tensor]:
         """A picture, uint8 (3, h, w), and its mask, bool (h, w), at the size that the geometry asks for."""
@@ -110,6 +191,11 @@ class LabelledBatches:
                 self.cache[sample.image] = found
         return found
 
+    def check(self, number: int) -> None:
+        """Raises BadImage for a sample that cannot be read; one whose features are kept could be."""
+        if not (self.features and self.features.has(self.key(Drawn(number)))):
+            self.one(self.sample(number))
+
 
 def read_examples(
     samples: Sequence[Sample],
@@ -118,14 +204,17 @@ def read_examples(
     *,
     watch: ShowProgress,
     unreadable: list[Unreadable],
+    features: FeatureCache | None = None,
 ) -> LabelledBatches:
     """All pictures looked at once, in threads; those that cannot be read are left out and named in `unreadable`."""
-    by_path = {sample.image: sample for sample in samples}
-    found = LabelledBatches(samples, geometry, settings)
-    advance = watch("reading pictures", len(by_path))
-    pictures = read_each(by_path, lambda source: found.one(by_path[Path(source.id)]), advance=advance)
-    readable = [by_path[Path(source.id)] for source, _ in keep_readable(pictures, unreadable)]
-    kept = LabelledBatches(readable, geometry, settings)
+    found = LabelledBatches(samples, geometry, settings, features)
+    numbers = {found.sample(number).image: number for number in range(len(samples))}
+    advance = watch("reading pictures", len(numbers))
+    pictures = read_each(numbers, lambda source: found.check(numbers[Path(source.id)]), advance=advance)
+    readable = {Path(source.id) for source, _ in keep_readable(pictures, unreadable)}
+    if len(readable) == len(numbers):
+        return found
+    kept = LabelledBatches([each for each in samples if each.image in readable], geometry, settings, features)
     kept.cache, kept.room = found.cache, found.room
     return kept
 
@@ -141,22 +230,14 @@ def prepare_example(sample: Sample, geometry: Geometry) -> tuple[Tensor, Tensor]
     return picture, frame(truth.float().expand(3, -1, -1), geometry)[0] >= 0.5
 
 
-def _draw(samples: Sequence[Sample], number: int, count: int, seed: int) -> list[Sample]:
-    """`count` samples of batch `number`: shuffled anew each time all have been drawn."""
-    places = range(number * count, (number + 1) * count)
-    turns = {at // len(samples) for at in places}
-    rngs = {turn: np.random.default_rng((seed, 0, turn)) for turn in turns}
-    orders = {turn: rng.permutation(len(samples)) for turn, rng in rngs.items()}
-    return [samples[orders[at // len(samples)][at % len(samples)]] for at in places]
+def _by_label(samples: Sequence[Sample]) -> list[NDArray[np.int64]]:
+    """The numbers of the samples of each label."""
+    labels = np.array([each.label for each in samples])
+    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
 
 
 def _as_floats(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return pair[0].float() / 255, pair[1]
-
-
-def _mirror(picture: Tensor, mask: Tensor, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
-    axes = [axis for axis in (-1, -2) if rng.random() < 0.5]
-    return picture.flip(axes), mask.flip(axes)
 
 
 def _require_one_shape(pictures: Sequence[Tensor]) -> None:

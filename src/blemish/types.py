@@ -62,7 +62,7 @@ class Batch:
     names: tuple[str, ...] = ()  # of each picture, for messages
     products: tuple[str, ...] | None = None  # what each picture shows, in words
     known: Tensor | None = None  # bool (N,), whose masks say where all defects are; None: those of every picture
-    features: Features | None = None  # what a frozen encoder saw in these images, where that was kept
+    features: Features | None = None  # what a frozen tower saw in these images, where that was kept; they are NaN then
 
     def __len__(self) -> int:
         return len(self.images)

@@ -23,7 +23,9 @@ from tests.support.training import TRAINED
 from blemish import catalog
 from blemish.cli import train as commands
 from blemish.cli.main import main
+from blemish.detectors.supersimplenet import SuperSimpleNet
 from blemish.files import alone_at, alone_in
+from blemish.recipes.file import read
 from blemish.recipes.recipe import load
 from blemish.training import loop
 from blemish.types import GOOD
@@ -454,3 +456,40 @@ def test_what_is_tied_to_made_defects_makes_them_by_itself_unless_told_otherwise
     assert run(*words, "--augment", "rust").stderr.count("no augmentation 'rust'") == 1
     passed(*words)
     assert load(tmp_path / "a.blemish").method == "clip-ada"
+
+
+def test_what_a_frozen_encoder_sees_is_kept_and_used_by_the_next_training(root: Path, tmp_path: Path) -> None:
+    kept = ("--cache", tmp_path / "seen", "--augment", "cutpaste", "--pool", "2", "--steps", "3")
+    passed("train", *QUICK, root, *kept, "--out", tmp_path / "one.blemish")
+    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "seen").rglob("*.safetensors")}
+    assert 3 < len(files) <= 1 + 6 + 2
+    passed("train", *QUICK, root, *kept, "--out", tmp_path / "two.blemish")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "seen").rglob("*.safetensors")} == files
+    one, two = (read(tmp_path / f"{name}.blemish").tensors for name in ("one", "two"))
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_what_cannot_be_kept_is_said(root: Path, tmp_path: Path) -> None:
+    out = ("--steps", "1", "--out", tmp_path / "a.blemish")
+    result = run("train", *QUICK, root, "--cache", tmp_path / "seen", "--augment", "cutpaste", *out)
+    assert result.exit_code == 1
+    assert "say how many to make and keep, such as --pool 1000" in result.stderr
+    result = run("train", *QUICK, root, "--pool", "3", *out)
+    assert result.exit_code == 1
+    assert "say by which --augment" in result.stderr
+
+
+class Tuned(SuperSimpleNet):
+    """One whose encoder is trained as well."""
+
+    frozen = None  # type: ignore[assignment]
+
+
+def test_a_tower_that_is_trained_has_nothing_to_keep(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog, "method", lambda name: Tuned)
+    result = run("train", *QUICK, root, "--cache", tmp_path / "seen", "--out", tmp_path / "a.blemish")
+    assert result.exit_code == 1
+    assert "supersimplenet trains what its encoder sees" in result.stderr

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import copy
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
+from tests.support.parts import good, mask, part
 from tests.support.told import Told
 from tests.support.training import TRAINED, batch, begun, ready, trained
 from torch import nn
 
 from blemish import catalog, encoders
 from blemish.errors import NotFitted
+from blemish.examples import BatchSettings, LabelledBatches
 from blemish.recipes.train import TrainedDetector
+from blemish.training.features import FeatureCache, FrozenTower
+from blemish.training.loop import train
 from blemish.training.schedule import Schedule
-from blemish.types import Batch
+from blemish.types import GOOD, Batch, Sample
 
 PARITY = Path(__file__).parents[1] / "parity" / "encoders"
 ENCODERS = ["embedded", "test-tiny", *map(str, sorted(PARITY.glob("timm_*/*model*.safetensors")))]
@@ -144,6 +149,58 @@ def test_it_trains_on_good_parts_and_made_defects_alike(name: str, tmp_path: Pat
 def _losses(detector: TrainedDetector, given: Batch) -> dict[str, torch.Tensor]:
     with torch.random.fork_rng(devices=[]):
         return dict(detector.loss(given))
+
+
+FROZEN = [name for name in TRAINED if hasattr(catalog.method(name), "frozen")]
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_kept_features_stand_for_the_pictures_and_nothing_else_of_them_is_asked(name: str) -> None:
+    detector = begun(name)
+    seen = cast(FrozenTower, detector).frozen(batch(0).images)
+    assert not any(each.requires_grad for each in (seen.image, *seen.patches))
+    unread = torch.full((1,), torch.nan).expand_as(batch(0).images)
+    if getattr(detector, "needs_pixels", False):
+        unread = batch(0).images
+    for each in parameters(detector):
+        each.requires_grad_()
+    (losses, gradients), (kept, others) = (
+        _with_gradients(detector, given) for given in (batch(0), replace(batch(0), images=unread, features=seen))
+    )
+    assert losses == kept
+    assert gradients == others
+
+
+def _with_gradients(detector: TrainedDetector, given: Batch) -> tuple[dict[str, float], list[float]]:
+    losses = _losses(detector, given)
+    total = torch.stack(list(losses.values())).sum()
+    found = torch.autograd.grad(total, parameters(detector), allow_unused=True)
+    plain = {name: float(loss.detach()) for name, loss in losses.items()}
+    return plain, [float(each.norm()) if each is not None else 0.0 for each in found]
+
+
+@pytest.mark.parametrize("name", FROZEN)
+def test_it_trains_alike_with_a_cache_and_without(name: str, tmp_path: Path) -> None:
+    samples = [Sample(path, GOOD) for path in good(tmp_path, 4)]
+    spots = [(8, 40), (30, 12)]
+    for at, spot in enumerate(spots):
+        marked = mask(tmp_path / f"mask{at}.png", spot)
+        samples.append(Sample(part(tmp_path / f"bad{at}.png", 50 + at, spot=spot), "spot", (marked,)))
+    told: list[Told] = []
+    for turn in range(3):
+        detector = begun(name)
+        cache = FeatureCache(tmp_path / "cache", cast(Any, detector), detector.geometry) if turn else None
+        settings = BatchSettings(batch_size=4, augmentation="cutpaste", pool=3)
+        examples = LabelledBatches(samples, detector.geometry, settings, cache)
+        told.append(Told())
+        schedule = replace(detector.schedule, steps=4, batch_size=4, device="cpu")
+        train(detector, examples, schedule, tmp_path / f"run{turn}", watch=told[-1])
+        assert bool(examples(0).features) == bool(turn)
+        assert bool(examples(0).images.isnan().any()) == bool(turn and not getattr(detector, "needs_pixels", False))
+    without, filling, filled = (each.losses for each in told)
+    assert filling == filled
+    for one, other in zip(without, filled, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
 
 
 @every

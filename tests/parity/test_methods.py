@@ -412,7 +412,7 @@ def anomaly_clip(tmp_path: Path) -> AnomalyCLIP:
 def test_anomaly_clip_reads_and_sees_the_same(anomaly_clip: AnomalyCLIP) -> None:
     data = stored("anomaly_clip")
     assert_near(anomaly_clip.texts, data["texts"], atol=1e-5)
-    embedding, patches = anomaly_clip._look(data["images"] / 255)
+    embedding, (patches,) = anomaly_clip.frozen(data["images"] / 255)
     assert_near(embedding, data["image_embedding"], rtol=1e-4, atol=1e-4)
     assert_near(patches, data["patches"], rtol=1e-4, atol=1e-4)
 

@@ -12,7 +12,7 @@ from tests.parity.test_methods import Playback, numbered
 from torch import Tensor
 from torch.testing import assert_close
 
-from blemish.detectors.supersimplenet import SuperSimpleNet
+from blemish.detectors.supersimplenet import SuperSimpleNet, join
 from blemish.types import Batch, Encoder
 
 STORED: dict[str, Tensor] = load_file(Path(__file__).parent / "methods" / "supersimplenet.safetensors")
@@ -51,7 +51,7 @@ def detector(regime: str, split: str) -> SuperSimpleNet:
 @regimes
 def test_it_scores_and_maps_alike(regime: str) -> None:
     made, images = detector(regime, "test"), numbered(0, 2, *SIZE)
-    assert_close(made.features(images), STORED[f"{regime}.features"], rtol=1e-5, atol=1e-5)
+    assert_close(join(made.frozen(images)), STORED[f"{regime}.features"], rtol=1e-5, atol=1e-5)
     found = made(images)
     assert_close(found.image_score.sigmoid(), STORED[f"{regime}.image_score"], rtol=1e-4, atol=1e-5)
     assert_close(found.anomaly_map.sigmoid(), STORED[f"{regime}.anomaly_map"], rtol=1e-4, atol=1e-5)
@@ -62,7 +62,7 @@ def test_a_step_of_training_has_the_same_loss_and_gradients(regime: str) -> None
     made, given = detector(regime, "train").train().requires_grad_(), {
         name: STORED[f"{regime}.step.{name}"] for name in ("noise", "truth", "labels", "loss")
     }  # fmt: skip
-    losses = made.losses(made.features(numbered(0, 2, *SIZE)), given["noise"], given["truth"], given["labels"])
+    losses = made.losses(join(made.frozen(numbered(0, 2, *SIZE))), given["noise"], given["truth"], given["labels"])
     total = torch.stack(list(losses.values())).sum()
     total.backward()
     assert_close(total.detach(), given["loss"], rtol=1e-5, atol=1e-6)

@@ -50,6 +50,8 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
     help="Whether to learn from labelled defects.",
 )
 @click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, draem+nsa (either), none, ...")
+@click.option("--pool", type=click.IntRange(1), help="Make that many defects, not new ones for every batch.")
+@click.option("--cache", type=NEW_FOLDER, help="Keep what a frozen encoder sees here, for this training and others.")
 @click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights.")
 @click.option("--product", default="object", show_default=True, help="The part's name, for methods that read words.")
 @click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method.")
@@ -84,6 +86,8 @@ def train(
     split: str,
     defects: str,
     augment: str | None,
+    pool: int | None,
+    cache: Path | None,
     encoder: str | None,
     product: str,
     arguments: tuple[str, ...],
@@ -112,17 +116,15 @@ def train(
         raise click.UsageError("--steps and --epochs say the same thing: give one of them")
     if normal and split != "train":
         raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
-    kind = _device(device, devices)
     if _is_first():
         hold_new(out)
     settings = TrainingSettings(
-        product, arguments_of(arguments), defects == "use", augment,
-        steps, epochs, rate, batch_size, precision, accumulate, kind, devices, seed,
+        product, arguments_of(arguments), defects == "use", augment, steps, epochs, rate, batch_size,
+        precision, accumulate, _device(device, devices), devices, seed, cache, pool,
     )  # fmt: skip
     sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split)
     with show_progress() as watch:
         training = Training(method, encoder or encoders.DEFAULT, sets, settings, watch=watch)
-        _say_what_is_learned_from(training)
         _run(training, out, minutes, resume=resume)
 
 
@@ -131,6 +133,7 @@ def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) 
     from blemish.recipes.recipe import save
     from blemish.training import checkpoint
 
+    _say_what_is_learned_from(training)
     folder = out.with_name(f"{out.name}.training")
     if resume and not (folder / checkpoint.NAME).exists():
         say(f"{folder} holds no training to go on with: it begins anew", err=True)

@@ -19,7 +19,7 @@ from blemish.blocks.similarity import anomaly_probability, cosine
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Attention, Batch, Capability, Encoder, Prediction, PromptEncoder
+from blemish.types import Attention, Batch, Capability, Encoder, Features, Prediction, PromptEncoder
 
 SUFFIXES = ("object.", "damaged object.")  # of every product: what is learned is what is normal, not what it is
 
@@ -92,8 +92,7 @@ class AnomalyCLIP(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the image; focal loss, and dice loss of either class, of the map (Eq. 2 and 3)."""
         truth = masks_of(batch)
-        with torch.no_grad():
-            embedding, patches = self._look(batch.images)
+        embedding, (patches,) = batch.features or self.frozen(batch.images)
         texts = self.prompts(self.encoder)  # (2, D), with gradients
         logits = cosine(embedding, texts) / self.temperature  # (N, 2)
         grid = anomaly_probability(patches, texts, self.temperature)  # (N, h, w)
@@ -108,16 +107,17 @@ class AnomalyCLIP(nn.Module):
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
         self.updates.require()
-        embedding, patches = self._look(images)
+        embedding, (patches,) = self.frozen(images)
         whole = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
         grid = anomaly_probability(patches, self.texts, self.temperature)  # (N, h, w)
         return Prediction(whole, smooth(upsample(grid, images.shape[-2:]), self.sigma))
 
-    def _look(self, images: Tensor) -> tuple[Tensor, Tensor]:
+    @torch.no_grad()
+    def frozen(self, images: Tensor) -> Features:
         """Image embedding (N, D), and patches in its space (N, h, w, D)."""
         depth, seams = self.encoder.depth, dict[str, Any]()
         if "seams" in self.encoder.can:
             last = round(depth * 19 / 24) if self.last is None else self.last
             seams = {"attention": self.attention, "last": last, "normed": False}
         embedding, (patches,) = self.encoder(images, layers=[depth], **seams)
-        return embedding, self.encoder.project(patches)
+        return Features(embedding, (self.encoder.project(patches),))

@@ -22,7 +22,7 @@ from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Prediction, TextEncoder
+from blemish.types import Batch, Encoder, Features, Prediction, TextEncoder
 
 
 class APRILGAN(nn.Module):
@@ -77,26 +77,29 @@ class APRILGAN(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and dice loss of each layer's map, summed over the layers."""
-        images, truth = batch.images, masks_of(batch)
+        seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
         products = batch.products or [self.product] * len(batch)
         texts = torch.stack([self._texts(product) for product in products])  # (N, 2, D)
-        with torch.no_grad():
-            layers = self.encoder(images, layers=self.taps).patches
-        maps = self._maps(layers, texts, images.shape[-2:])
+        maps = self._maps(seen.patches, texts, truth.shape[-2:])
         self.updates.add()
         focal = torch.stack([focal_probability(each, truth) for each in maps])
         return {"focal": focal.sum(), "dice": torch.stack([dice(each, truth) for each in maps]).sum()}
 
+    @torch.no_grad()
+    def frozen(self, images: Tensor) -> Features:
+        """What the heads see."""
+        return self.encoder(images, layers=self.taps)
+
     def extract(self, batch: Batch) -> tuple[tuple[Tensor, ...], ...]:
         """Patches of each layer."""
-        layers = self.encoder(batch.images, layers=self.taps).patches
+        layers = self.frozen(batch.images).patches
         return tuple((F.normalize(each, dim=-1).flatten(0, 2),) for each in layers)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
         size = images.shape[-2:]
-        embedding, layers = self.encoder(images, layers=self.taps)
+        embedding, layers = self.frozen(images)
         whole = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
         text = torch.stack(self._maps(layers, self.texts[None], size)).sum(0)  # (N, H, W)
         if not self.banks[0].fitted:

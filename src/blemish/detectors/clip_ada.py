@@ -63,7 +63,7 @@ class CLIPADA(nn.Module):
         self.encoder = cast(PromptEncoder, encoders.load(encoder, needs={"text", "prompts"}))
         self.layers, self.tokens, self.suffix, self.heads, self.refine = layers, tokens, suffix, heads, refine
         self.crops, self.sigma, self.image_size, self.seed = crops, sigma, image_size, seed
-        self.geometry = geometry(self.encoder, image_size)
+        self.geometry, self.needs_pixels = geometry(self.encoder, image_size), refine == "crops"  # for close-ups
         width, last = self.encoder.width, self.encoder.depth
         self.taps = tuple(layers or quarters(last)) if heads == "linear" else (last,)
         self.prompt = LearnedPrompts([suffix], self.encoder.prompt_width, tokens=tokens, seed=seed)

@@ -22,7 +22,7 @@ from blemish.synth.published.feature_noise import feature_noise, spread
 from blemish.training.fabric import randomness
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Geometry, Prediction
+from blemish.types import Batch, Encoder, Features, Geometry, Prediction
 
 BLUR_RADIUS = 12  # pixels, three deviations of 4
 
@@ -59,7 +59,9 @@ class SuperSimpleNet(nn.Module):
         self.threshold, self.deviation, self.width = threshold, deviation, width
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
-        channels = sum(self.encoder.widths[number - 1] for number in self._layers())
+        depth = self.encoder.depth
+        self.taps = tuple(layers or (max(1, depth // 2), min(depth, max(depth // 2 + 1, depth * 3 // 4))))
+        channels = sum(self.encoder.widths[tap - 1] for tap in self.taps)
         with randomness(torch.device("cpu"), seed):
             self.adapter = nn.Conv2d(channels, channels, 1)
             self.map_head = MapHead(channels, width)
@@ -73,11 +75,7 @@ class SuperSimpleNet(nn.Module):
     def schedule(self) -> Schedule:
         """The paper's, but in steps: its 300 epochs of MVTec AD's 240 good parts in batches of 32."""
         return Schedule(
-            steps=2250,
-            rate=2e-4,
-            batch_size=32,
-            drops=((0.8, 0.4), (0.9, 0.4)),
-            clip=1.0 if self.supervised else 0.0,
+            steps=2250, rate=2e-4, batch_size=32, drops=((0.8, 0.4), (0.9, 0.4)), clip=float(self.supervised)
         )
 
     def trained_parameters(self) -> list[ParameterGroup]:
@@ -87,8 +85,7 @@ class SuperSimpleNet(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and truncated L1 of the map, focal of the score; labelled defects need masks."""
-        with torch.no_grad():
-            raw = self.features(batch.images)
+        raw = join(batch.features or self.frozen(batch.images))
         noise, truth = feature_noise(
             raw.shape,
             generator=torch.default_generator,
@@ -96,9 +93,9 @@ class SuperSimpleNet(nn.Module):
             deviation=self.deviation or spread(raw) / 2,
             threshold=self.threshold,
         )
-        labels = truth.flatten(1).amax(1)
-        if batch.labels is not None:
-            labels = torch.maximum(labels, torch.cat([batch.labels, batch.labels]).to(labels))
+        labels, given = truth.flatten(1).amax(1), batch.labels
+        if given is not None:
+            labels = torch.maximum(labels, torch.cat([given, given]).to(labels))
         self.updates.add()
         return self.losses(raw, noise.to(raw), truth.to(raw), labels.to(raw))
 
@@ -118,22 +115,23 @@ class SuperSimpleNet(nn.Module):
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
-        raw = self.features(images)  # (N, C, h, w)
+        raw = join(self.frozen(images))  # (N, C, h, w)
         adapted = self.adapter(raw)
         grid = self.map_head(adapted)  # (N, 1, h, w)
         score = self.score_head(adapted if self.score_from == "adapted" else raw, grid)
         whole = upsample(grid.squeeze(1), images.shape[-2:])  # (N, H, W)
         return Prediction(score, smooth(whole, self.sigma, radius=BLUR_RADIUS, border="mirror"))
 
-    def features(self, images: Tensor) -> Tensor:
-        """The layers side by side at twice the first one's grid, each 3 x 3 neighbourhood averaged: (N, C, h, w)."""
-        layers = self.encoder(images, layers=self._layers()).patches
-        joined = join_layers(layers, size=[2 * side for side in layers[0].shape[1:3]])
-        return pool_neighbours(joined).permute(0, 3, 1, 2)
+    @torch.no_grad()
+    def frozen(self, images: Tensor) -> Features:
+        """The layers that are adapted."""
+        return self.encoder(images, layers=self.taps)
 
-    def _layers(self) -> Sequence[int]:
-        depth = self.encoder.depth
-        return self.layers or (max(1, depth // 2), min(depth, max(depth // 2 + 1, depth * 3 // 4)))
+
+def join(seen: Features) -> Tensor:
+    """Layers side by side at twice the first one's grid, each 3 x 3 neighbourhood averaged: (N, C, h, w)."""
+    joined = join_layers(seen.patches, size=[2 * side for side in seen.patches[0].shape[1:3]])
+    return pool_neighbours(joined).permute(0, 3, 1, 2)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -24,6 +24,7 @@ from blemish.recipes.recipe import Recipe, Taught, TrainingSet
 from blemish.recipes.update import freeze_detector
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
+from blemish.training.features import FeatureCache, FrozenTower
 from blemish.training.loop import never, train
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import Trainable
@@ -56,6 +57,8 @@ class TrainingSettings:
     device: str = "auto"
     devices: int = 1
     seed: int = 0
+    cache: Path | None = None  # a folder for what a frozen tower sees, see `training.features`
+    pool: int | None = None  # how many defects are made; None: new ones for every batch
 
 
 Sets = Mapping[str, Sequence[Sample]]
@@ -110,15 +113,25 @@ class Training:
     ) -> None:
         self.method, self.sets, self.watch, self.unreadable = method, sets, watch, list[Unreadable]()
         augmentation = _augmentation(method, settings)
+        if settings.pool and not augmentation:
+            raise BadInput("a pool is of defects that are made: say by which --augment, or leave out --pool")
         known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)
         check_fit((each.masks, each.image) for each in known)
         self.arguments = _arguments(method, settings, sorted({each.label for each in known if each.is_anomalous}))
         made = catalog.detector(method, encoders.load(encoder), self.arguments)
         self.detector = cast(TrainedDetector, made)
         usual = self.detector.schedule
-        even = catalog.card(method).named
-        of_batches = BatchSettings(settings.batch_size or usual.batch_size, augmentation, even=even, seed=settings.seed)
-        self.examples = read_examples(known, made.geometry, of_batches, watch=watch, unreadable=self.unreadable)
+        of_batches = BatchSettings(
+            settings.batch_size or usual.batch_size,
+            augmentation,
+            even=catalog.card(method).named,
+            seed=settings.seed,
+            pool=settings.pool,
+        )
+        features = _features(method, made, settings, made_by=augmentation)
+        self.examples = read_examples(
+            known, made.geometry, of_batches, watch=watch, unreadable=self.unreadable, features=features
+        )
         self.schedule = replace(
             usual,
             steps=settings.steps or _steps(self.examples, settings.epochs) or usual.steps,
@@ -183,6 +196,7 @@ class Training:
             "encoder": encoder.sha256 or encoder.name,
             "pictures": sha256(pictures.encode()).hexdigest(),
             "augmentation": self.examples.settings.augmentation,
+            "pool": self.examples.settings.pool,
             **self.arguments,
             **{name: value for name, value in asdict(self.schedule).items() if name not in ("device", "save_every")},
         }
@@ -219,6 +233,19 @@ def _arguments(method: str, settings: TrainingSettings, types: Sequence[str]) ->
     if catalog.card(method).named:
         found["defects"] = list(types)
     return {name: value for name, value in found.items() if name in known} | dict(settings.arguments)
+
+
+def _features(
+    method: str, detector: Detector, settings: TrainingSettings, *, made_by: str | None
+) -> FeatureCache | None:
+    """Where a cache is asked for; raises BadInput where nothing can be kept."""
+    if settings.cache is None:
+        return None
+    if not isinstance(detector, FrozenTower):
+        raise BadInput(f"{method} trains what its encoder sees, so that nothing of it can be kept: leave out --cache")
+    if made_by and settings.pool is None:
+        raise BadInput("made defects are new ones in every batch: say how many to make and keep, such as --pool 1000")
+    return FeatureCache(settings.cache, detector, detector.geometry)
 
 
 def _steps(examples: LabelledBatches, epochs: int | None) -> int | None:
