@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     # tables: names
     from blemish.calibration.thresholds import Goal
     from blemish.detectors.aa_clip import AACLIP
+    from blemish.detectors.ada_clip import AdaCLIP
     from blemish.detectors.af_clip import AFCLIP
     from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
@@ -75,6 +76,7 @@ __all__ = [
     "APRILGAN",
     "CLIPADA",
     "TAB",
+    "AdaCLIP",
     "AnomalyCLIP",
     "AnomalyDINO",
     "Batch",

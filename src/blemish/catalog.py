@@ -63,6 +63,16 @@ METHODS = {
         needs=frozenset({"text", "prompts"}),
         words=("product",),
     ),
+    "ada-clip": Card(
+        "blemish.detectors.ada_clip:AdaCLIP",
+        "arXiv:2407.15795",
+        "layers through trained linear heads against words; each picture changes the tokens that both towers read",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text", "prompts", "seams"}),
+        words=("product",),
+    ),
     "af-clip": Card(
         "blemish.detectors.af_clip:AFCLIP",
         "arXiv:2507.19949",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from blemish import catalog, encoders
 from blemish.detectors.aa_clip import AACLIP
+from blemish.detectors.ada_clip import AdaCLIP
 from blemish.detectors.af_clip import AFCLIP
 from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.april_gan import APRILGAN
@@ -35,6 +36,10 @@ def total(detector: Any, given: Batch) -> float:
 @every
 @pytest.mark.parametrize("encoder", ["embedded", "clip-resnet-pair", "test-tiny"])
 def test_a_step_against_the_gradient_lowers_its_loss_on_every_encoder_with_words(method: str, encoder: str) -> None:
+    if not catalog.card(method).needs <= made(encoder).can:
+        with pytest.raises(BadInput, match="choose one that can, such as ViT-"):
+            catalog.method(method)(made(encoder), **quick(method))
+        return
     found = catalog.method(method)(made(encoder), **quick(method))
     parameters = {id(each): each for group in found.trained_parameters() for each in group.parameters}
     for each in parameters.values():
@@ -141,6 +146,33 @@ def test_april_gan_remembers_good_parts_on_top_of_what_it_was_trained_for() -> N
     assert rise[1::2].min() > rise[0::2].max()
     expected = (words.image_score + both.anomaly_map.flatten(1).amax(1) / (2 * len(found.taps))) / 2
     torch.testing.assert_close(both.image_score, expected)
+
+
+def test_ada_clip_has_texts_of_its_own_for_every_picture() -> None:
+    found = cast(AdaCLIP, ready("ada-clip"))
+    images = batch(5).images[:2]
+    texts = found._look(images, ["metal cap", "metal cap"]).texts
+    assert not torch.allclose(texts[0], texts[1], atol=1e-5)
+    torch.testing.assert_close(found._look(images.flip(0), ["metal cap"] * 2).texts, texts.flip(0))
+
+
+def test_ada_clip_takes_dice_of_rows_or_of_whole_maps() -> None:
+    rows, maps = (AdaCLIP("test-tiny", overlap=way, image_size=SIDE) for way in ("rows", "maps"))
+    found, whole = rows.loss(batch(0)), maps.loss(batch(0))
+    assert found["dice"] != whole["dice"]
+    torch.testing.assert_close(found["focal"], whole["focal"])
+    assert found["image"] == whole["image"]
+
+
+def test_ada_clip_lets_the_most_anomalous_patches_speak_for_the_picture() -> None:
+    found, images = copy.deepcopy(cast(AdaCLIP, ready("ada-clip"))), batch(5).images
+    mixed = found(images).image_score
+    found.fusion = 0.0
+    seen = found._look(images, ["metal cap"] * 4)
+    found.product = "metal cap"
+    expected = torch.stack([(whole @ texts.T / 0.01).softmax(-1)[1] for whole, texts in zip(*seen[::2], strict=True)])
+    torch.testing.assert_close(found(images).image_score, expected, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(mixed, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_af_clip_remembers_good_parts_and_trusts_them_more_than_words() -> None:

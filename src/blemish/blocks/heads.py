@@ -16,7 +16,7 @@ class LayerHeads(nn.Module):
     def __init__(self, widths: Sequence[int], output: int, *, seed: int = 0) -> None:
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
-        self.heads = nn.ModuleList(_linear(width, output, generator) for width in widths)
+        self.heads = nn.ModuleList(draw_affine(width, output, generator) for width in widths)
 
     def forward(self, layers: Sequence[Tensor]) -> list[Tensor]:
         """(..., C_l) per layer -> (..., output) per layer."""
@@ -34,7 +34,7 @@ class ProjectedHeads(nn.Module):
         super().__init__()
         generator = torch.Generator().manual_seed(seed)
         self.own = own
-        self.heads = nn.ModuleList(_linear(width, output, generator, bias=False) for width in widths)
+        self.heads = nn.ModuleList(draw_affine(width, output, generator, bias=False) for width in widths)
         for width, head in zip(widths, self.heads, strict=True):
             if width == own:
                 nn.init.zeros_(cast(nn.Linear, head).weight)
@@ -69,7 +69,8 @@ class MapRefiner(nn.Module):
         return logits + cast(Tensor, self.outer(F.relu(self.inner(seen)))).squeeze(1)
 
 
-def _linear(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+def draw_affine(inputs: int, outputs: int, generator: torch.Generator, *, bias: bool = True) -> nn.Linear:
+    """A linear map as torch draws it, but from the generator."""
     linear = cast(nn.Linear, nn.utils.skip_init(nn.Linear, inputs, outputs, bias=bias))
     _draw(linear, generator)
     return linear

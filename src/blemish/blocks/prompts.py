@@ -104,6 +104,18 @@ AA_CLIP = Wording(
 )
 """AA-CLIP's ensemble, 3 + 5 states x 2 templates (Ma et al., arXiv:2503.06661)."""
 
+ADA_CLIP = Wording(
+    NORMAL_STATES,
+    APRIL_GAN.anomalous,
+    (
+        "a bad photo of a {}.",
+        "a low resolution photo of the {}.",
+        "a bad photo of the {}.",
+        "a cropped photo of the {}.",
+    ),
+)
+"""AdaCLIP's ensemble, 7 + 5 states x 4 templates (Cao et al., arXiv:2407.15795)."""
+
 DEFECTS = (
     "abrasion", "bend", "blowhole", "break", "bubble", "burn", "burr", "chip", "color spot", "contamination",
     "corrosion", "crack", "crazing", "cut", "damaged piece", "dent", "discoloration", "extra", "faded", "fibre",
@@ -113,7 +125,7 @@ DEFECTS = (
 )  # fmt: skip
 """What goes wrong with manufactured parts, by one name each: what a defect that is asked for is told apart from."""
 
-WORDINGS = {"aa-clip": AA_CLIP, "april-gan": APRIL_GAN, "winclip": WINCLIP}
+WORDINGS = {"aa-clip": AA_CLIP, "ada-clip": ADA_CLIP, "april-gan": APRIL_GAN, "winclip": WINCLIP}
 
 
 def ensemble(name: str) -> Wording:
