@@ -59,6 +59,10 @@ def learned_and_tested(root: Path) -> None:
     shutil.copy(root / "train/good/0.png", root / "test/good/again.png")
 
 
+def learned_and_tested_in_another_format(root: Path) -> None:
+    Image.open(root / "train/good/0.png").save(root / "test/good/again.jpg", quality=90)
+
+
 def twice(root: Path) -> None:
     shutil.copy(root / "test/spot/0.png", root / "test/spot/again.png")
 
@@ -93,6 +97,7 @@ HERE: dict[Callable[[Path], None], str] = {
 }
 LEARNED: dict[Callable[[Path], None], str] = {
     learned_and_tested: "which is learned from",
+    learned_and_tested_in_another_format: "which is learned from",
     learned_as_good: "is labelled spot",
 }
 

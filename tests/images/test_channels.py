@@ -115,13 +115,39 @@ def test_of_16_bits_too(channels: int, colour_type: int, alpha: int, tmp_path: P
     assert len(said) == (alpha != 65535)
 
 
-def test_alpha_of_zeros_and_ones_is_ignored(tmp_path: Path) -> None:
-    rgba = with_last(RGB, 0)
-    rgba[:8, :, 3] = 1
+def spoil(alpha: NDArray[np.uint8], kind: str) -> None:
+    """What bytes that nobody filled on purpose look like."""
+    if kind == "zeros and ones":
+        alpha[:8] = 1
+    elif kind == "noise":
+        alpha[:] = np.random.default_rng(0).integers(0, 3, alpha.shape)
+    elif kind == "half":
+        alpha[:] = np.random.default_rng(0).integers(100, 140, alpha.shape)
+    else:
+        alpha[3, 5] = 255
+
+
+@pytest.mark.parametrize("kind", ["zeros and ones", "noise", "half", "one pixel"])
+@pytest.mark.parametrize("name", ["a.png", "a.tif", "a.webp"])
+def test_alpha_that_shows_hardly_a_pixel_as_it_is_is_ignored(name: str, kind: str, tmp_path: Path) -> None:
+    large = np.tile(RGB, (4, 4, 1))
+    rgba = with_last(large, 0)
+    spoil(rgba[:, :, 3], kind)
+    options: dict[str, Any] = {"lossless": True, "exact": True} if name == "a.webp" else {}
+    Image.fromarray(rgba).save(tmp_path / name, **options)
+    image, said = found(tmp_path / name)
+    assert np.array_equal(image, large)
+    assert "hides nearly all of it" in said[0]
+
+
+def test_a_small_part_cut_out_of_a_large_picture_stays_cut_out(tmp_path: Path) -> None:
+    rgba = with_last(np.tile(RGB, (4, 4, 1)), 0)
+    rgba[8:12, 8:12, 3] = 255
     Image.fromarray(rgba).save(tmp_path / "a.png")
     image, said = found(tmp_path / "a.png")
-    assert np.array_equal(image, RGB)
-    assert "0 and 1" in said[0]
+    assert not image[12:].any()
+    assert np.array_equal(image[8:12, 8:12], rgba[8:12, 8:12, :3])
+    assert said == []
 
 
 def test_alpha_that_is_a_picture_is_shown_on_black_and_nothing_is_said(tmp_path: Path) -> None:

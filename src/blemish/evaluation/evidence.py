@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from blemish.data.masks import check_fit
-from blemish.files import sha256_of
+from blemish.images.copies import same_pictures
 from blemish.notices import notice
 from blemish.types import GOOD, Sample
 
@@ -49,11 +49,13 @@ class _Shown(NamedTuple):
 
 
 def _say_twins(samples: Sequence[Sample], learned: Iterable[Path]) -> None:
-    """Pictures that are the same file, byte for byte, as another one or as one that is learned."""
-    taught = [_Shown(path, GOOD, is_learned=True) for path in learned]
-    for first, *others in _twins([*taught, *(_Shown(each.image, each.label, is_learned=False) for each in samples)]):
+    """Pictures that are the same, saved once more in whatever format, as another one or as one that is learned."""
+    taught = [_Shown(path, GOOD, is_learned=True) for path in dict.fromkeys(learned)]
+    shown = [*taught, *(_Shown(each.image, each.label, is_learned=False) for each in samples)]
+    for numbers in same_pictures([each.path for each in shown]):
+        first, *others = (shown[number] for number in numbers)
         for other in others:
-            if other.is_learned:
+            if other.is_learned or other.path == first.path:
                 continue
             if first.is_learned:
                 notice("%s is the same picture as %s, which is learned from: it proves nothing", other.path, first.path)
@@ -61,18 +63,3 @@ def _say_twins(samples: Sequence[Sample], learned: Iterable[Path]) -> None:
                 notice("%s is the same picture as %s: it counts twice", other.path, first.path)
             if other.label != first.label:
                 notice("%s is labelled %s, %s %s: correct one", other.path, other.label, first.path, first.label)
-
-
-def _twins(shown: Sequence[_Shown]) -> Iterator[list[_Shown]]:
-    """Those with equal files, two or more, as they come; only files of one size are read."""
-    sizes = Counter(_size(each.path) for each in shown)
-    same: dict[str, list[_Shown]] = defaultdict(list)
-    for each in shown:
-        size = _size(each.path)
-        if size is not None and sizes[size] > 1:
-            same[sha256_of(each.path)].append(each)
-    yield from (group for group in same.values() if len(group) > 1)
-
-
-def _size(path: Path) -> int | None:
-    return path.stat().st_size if path.is_file() else None
