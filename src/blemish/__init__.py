@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blemish.detectors.musc import MuSc
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
+    from blemish.detectors.rare_clip import RareCLIP
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
@@ -88,6 +89,7 @@ __all__ = [
     "PaDiM",
     "PatchCore",
     "Prediction",
+    "RareCLIP",
     "Recipe",
     "Sample",
     "SubspaceAD",

@@ -139,6 +139,16 @@ METHODS = {
         "nearest patch in a coreset of many good parts",
         normal="required",
     ),
+    "rare-clip": Card(
+        "blemish.detectors.rare_clip:RareCLIP",
+        "ICCV 2025",
+        "patches that are rare in the stream so far, and words through trained heads",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        scores="online",
+        needs=frozenset({"text"}),
+    ),
     "subspace-ad": Card(
         "blemish.detectors.subspace_ad:SubspaceAD",
         "CVPR 2026",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -33,7 +33,7 @@ from blemish.images import (
     tiles,
     visible,
 )
-from blemish.types import Detector, Geometry, Prediction
+from blemish.types import Detector, Follower, Geometry, Prediction
 
 T = TypeVar("T")
 LONGEST = 16
@@ -141,10 +141,16 @@ def read_each(
         yield source, Unreadable(source.id, str(found)) if isinstance(found, BadImage) else found
 
 
-def predict(detector: Detector, images: Tensor) -> Prediction:
+def follows(detector: Detector) -> bool:
+    """Whether it is to remember what it scores, which makes order matter."""
+    return isinstance(detector, Follower) and detector.online
+
+
+def predict(detector: Detector, images: Tensor, *, follow: bool = False) -> Prediction:
     """Of images anywhere, made where the detector is and brought back."""
+    look = cast(Follower, detector).follow if follow else detector
     with torch.inference_mode():
-        found = detector(images.to(device_of(detector)))
+        found = look(images.to(device_of(detector)))
     return Prediction._make(each if each is None else each.cpu() for each in found)
 
 
@@ -153,8 +159,10 @@ def inspect(
 ) -> Iterator[Inspected | Unreadable]:
     """One result a picture, in their order; memory does not depend on how many there are.
 
-    Decoding runs ahead in threads. Inputs of one size are batched across pictures and tiles.
+    Decoding runs ahead in threads. Inputs of one size are batched across pictures and tiles, but for a detector that
+    follows a stream, which sees one at a time.
     """
+    follow = follows(detector)
     waiting: deque[_Open | Unreadable] = deque()
 
     def inputs() -> Iterator[tuple[_Open, Tensor]]:
@@ -166,9 +174,9 @@ def inspect(
             waiting.append(opened)
             yield from ((opened, image) for image in found.inputs)
 
-    for owners, images in keyed_batches(inputs(), batch_size):
+    for owners, images in keyed_batches(inputs(), 1 if follow else batch_size):
         start = time.perf_counter()
-        found = predict(detector, images)
+        found = predict(detector, images, follow=follow)
         seconds = (time.perf_counter() - start) / len(owners)
         for number, owner in enumerate(owners):
             owner.add(Prediction._make(each if each is None else each[number] for each in found), seconds)

@@ -211,6 +211,16 @@ class Comparer(Learner, Protocol):
 
 
 @runtime_checkable
+class Follower(Detector, Protocol):
+    """A detector of streams: its scores depend on the pictures before, in their order."""
+
+    online: bool  # whether a stream is to be followed; otherwise all are scored by what it remembers now
+
+    def follow(self, images: Tensor) -> Prediction:
+        """As when called, but image by image, each of which is remembered before the next is scored."""
+
+
+@runtime_checkable
 class Consolidator(Learner, Protocol):
     """A learner that remembers only some of the rows that were learned together."""
 

@@ -15,6 +15,8 @@ from blemish.blocks.losses import (
     dice,
     focal,
     focal_probability,
+    likeness_loss,
+    map_losses,
     masks_of,
     orthogonality,
     patch_alignment,
@@ -167,3 +169,21 @@ def test_patch_alignment_compares_the_mean_cosines_of_unlike_and_alike_pairs() -
     assert patch_alignment(patches, target).item() == pytest.approx(expected, rel=1e-4)
     assert patch_alignment(patches, torch.ones(2, 3, 4)) == 0
     assert patch_alignment(patches, torch.zeros(2, 3, 4)) == 0
+
+
+def test_losses_of_several_maps_are_sums() -> None:
+    one, other, truth = uniform(2, 4, 5), uniform(2, 4, 5, seed=1), (uniform(2, 4, 5, seed=2) > 0.5).float()
+    found = map_losses([one, other], truth)
+    torch.testing.assert_close(found["focal"], focal_probability(one, truth) + focal_probability(other, truth))
+    torch.testing.assert_close(found["dice"], dice(one, truth) + dice(other, truth))
+
+
+def test_patches_are_to_be_like_their_picture() -> None:
+    embedding, layers = drawn(2, 6), [drawn(2, 3, 3, 6, seed=1), drawn(2, 2, 2, 6, seed=2)]
+    wrong = [
+        (1 - torch.cosine_similarity(patch, embedding[number], dim=0)) ** 2
+        for layer in layers
+        for number, grid in enumerate(layer)
+        for patch in grid.flatten(0, 1)
+    ]
+    torch.testing.assert_close(likeness_loss(layers, embedding), torch.stack(wrong).mean())

@@ -21,6 +21,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "musc": {"image_size": SIDE, "layers": (2, 3), "sizes": (1, 3)},
     "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},
     "patchcore": {"image_size": SIDE, "width": 32, "ratio": 0.25, "neighbours": 3, "layers": [2, 3]},
+    "rare-clip": {"image_size": SIDE, "layers": (2, 4), "text_layers": (3, 4)},
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},
     "supersimplenet": {"image_size": SIDE, "width": 32, "layers": [2, 3]},
     "tab": {"image_size": SIDE, "few": 16, "defects": ("scratch", "hole"), "layers": (2, 3)},

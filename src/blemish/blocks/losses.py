@@ -69,6 +69,18 @@ def patch_alignment(patches: Tensor, target: Tensor) -> Tensor:
     return F.relu(unlike - alike)
 
 
+def map_losses(maps: Sequence[Tensor], truth: Tensor) -> dict[str, Tensor]:
+    """Focal and dice loss of several maps of probabilities (N, H, W), summed over the maps."""
+    focal = torch.stack([focal_probability(each, truth) for each in maps])
+    return {"focal": focal.sum(), "dice": torch.stack([dice(each, truth) for each in maps]).sum()}
+
+
+def likeness_loss(layers: Sequence[Tensor], embedding: Tensor) -> Tensor:
+    """Mean of (1 - cos)^2 of every layer's patches (N, h, w, D) with their picture's embedding (N, D): a scalar."""
+    whole = F.normalize(embedding, dim=-1)[:, None, :, None]
+    return (1 - torch.cat([(F.normalize(each, dim=-1) @ whole).flatten() for each in layers])).square().mean()
+
+
 def contrast(embeddings: Tensor, texts: Tensor, number: Tensor, scale: float) -> Tensor:
     """Cross entropy of each embedding (N, D) choosing its text among (K, D): a scalar."""
     return F.cross_entropy(scale * F.normalize(embeddings, dim=-1) @ F.normalize(texts, dim=-1).T, number)

@@ -149,15 +149,19 @@ def defect_prototypes(encoder: TextEncoder, product: str, defects: Sequence[str]
     return F.normalize(embedded.unflatten(0, (len(groups), -1)).mean(1), dim=-1)
 
 
-def prototypes(encoder: Reader, product: str, words: Wording = WINCLIP, *, normalize_sentences: bool = False) -> Tensor:
-    """Unit text embeddings of the normal (row 0) and the anomalous (row 1) product: (2, D).
+def prototypes(
+    encoder: Reader, product: str | Sequence[str], words: Wording = WINCLIP, *, normalize_sentences: bool = False
+) -> Tensor:
+    """Unit text embeddings of the normal (row 0) and the anomalous (row 1) product, or of several at once: (2, D).
 
     The mean over all sentences of a class, of unit vectors when `normalize_sentences` (as in APRIL-GAN and one
     public WinCLIP), of embeddings as they are otherwise (as in the other WinCLIPs, anomalib's among them).
     """
-    if not product.strip():
+    names = [product] if isinstance(product, str) else product
+    if not all(name.strip() for name in names):
         raise BadInput("the product's name is empty: say what the part is, for example 'metal bottle cap'")
-    groups = [sentences(states, words.templates, product) for states in (words.normal, words.anomalous)]
+    both = (words.normal, words.anomalous)
+    groups = [[said for name in names for said in sentences(states, words.templates, name)] for states in both]
     embedded = encoder.encode_text([sentence for group in groups for sentence in group])
     if normalize_sentences:
         embedded = F.normalize(embedded, dim=-1)

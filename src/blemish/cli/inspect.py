@@ -93,7 +93,7 @@ def inspect(
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:
-    from blemish.inspection import Unreadable, inspect
+    from blemish.inspection import Inspected, Unreadable, follows, inspect
     from blemish.runs.decision import decision
 
     with ExitStack() as stack:
@@ -105,14 +105,17 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
             report.about = about_of(record, plan)
         calibration, scale = plan.recipe.calibration if plan.recipe else None, plan.settings.get("scale")
         decide = decision(calibration, detector, suggested=record.suggested, scale=scale)
-        todo = record.todo(paths)
+        again = follows(detector)  # what is done is looked at again, so that the stream is as if it had never stopped
+        todo = paths if again else record.todo(paths)
         advance = watch("inspecting", len(todo))
         sinks: list[Sink] = [stack.enter_context(record), *([report] if report else [])]
         for result in inspect(detector, todo, view=plan.view, batch_size=batch_size):
+            advance()
+            if again and isinstance(result, Inspected) and not record.todo([result.source]):
+                continue
             found = result if isinstance(result, Unreadable) else decide(result)
             for sink in sinks:
                 sink.add(found)
-            advance()
         record.finish()
         if report:
             report.finish()

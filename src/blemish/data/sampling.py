@@ -28,7 +28,12 @@ def shots(samples: Sequence[Sample], k: int, *, seed: int = 0) -> list[Sample]:
     good = normals(samples)
     if len(good) < k:
         raise BadData(f"{k} shots were asked for but there are {len(good)} good samples: add normal pictures")
-    return sorted(good, key=lambda sample: _draw(f"{seed}/{'/'.join(sample.image.parts[-3:])}"))[:k]
+    return shuffle(good, seed=seed)[:k]
+
+
+def shuffle(samples: Sequence[Sample], *, seed: int = 0) -> list[Sample]:
+    """In an order drawn as that of `shots`."""
+    return sorted(samples, key=lambda sample: _draw(f"{seed}/{'/'.join(sample.image.parts[-3:])}"))
 
 
 def hold_out(

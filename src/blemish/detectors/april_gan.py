@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.heads import LayerHeads, quarters
 from blemish.blocks.learned import Updates
-from blemish.blocks.losses import dice, focal_probability, masks_of
+from blemish.blocks.losses import map_losses, masks_of
 from blemish.blocks.maps import fuse_mean, maximum, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import ensemble, prototypes
@@ -82,8 +82,7 @@ class APRILGAN(nn.Module):
         texts = torch.stack([self._texts(product) for product in products])  # (N, 2, D)
         maps = self._maps(seen.patches, texts, truth.shape[-2:])
         self.updates.add()
-        focal = torch.stack([focal_probability(each, truth) for each in maps])
-        return {"focal": focal.sum(), "dice": torch.stack([dice(each, truth) for each in maps]).sum()}
+        return map_losses(maps, truth)
 
     @torch.no_grad()
     def frozen(self, images: Tensor) -> Features:

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from blemish import catalog, data
 from blemish.calibration.thresholds import Calibration
 from blemish.data.masks import check_fit, read_ground_truth
-from blemish.data.sampling import normals, shots
+from blemish.data.sampling import normals, shots, shuffle
 from blemish.errors import BadData
 from blemish.evaluation.evidence import examine, missing_class
 from blemish.fitting import fit_detector
-from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect
+from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.notices import gather, notice
@@ -203,6 +203,9 @@ def evaluate(
             "`blemish inspect` gives scores and heat maps"
         )
     check_fit((sample.masks, sample.image) for sample in labelled)
+    if follows(detector):
+        labelled = shuffle(labelled, seed=seed)
+        notice("the scores follow a stream, in an order of the pictures drawn by the seed %s", seed)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with _Maps() as maps:
         start = time.perf_counter()

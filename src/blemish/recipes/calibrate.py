@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from blemish import catalog
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.calibration.thresholds import STRICTEST, Calibration, Goal, Scheme, calibrate_thresholds
 from blemish.data.masks import check_fit, read_ground_truth
@@ -105,6 +106,11 @@ def held_out_scores(
 
     Raises BadInput for a file that is shown as good and as defective, or that taught the recipe the other.
     """
+    if catalog.card(recipe.method).scores == "online" and recipe.arguments.get("online", True):
+        raise BadInput(
+            f"{recipe.method} scores a part by the stream before it, so no threshold holds for later ones: train it "
+            "with --set online=false, and all are scored alike"
+        )
     check_fit(((mask,), path) for path, mask in (masks or {}).items())
     parts = parts_of(list(kinds), view=recipe.view, every_picture=way.every_picture, reading=reading)
     kinds_before = {each.sha256: each.kind for each in recipe.taught}

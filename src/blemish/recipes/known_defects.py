@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.exemplars import CachedEncoder, Exemplars, patch_descriptors
 from blemish.blocks.maps import maximum, upsample
-from blemish.types import Detector, Prediction
+from blemish.types import Detector, Follower, Prediction
 
 ROWS, OF, SPREAD, PICTURES, MARGIN = (
     "shown.rows",  # (K, D), patches of defects
@@ -51,8 +52,20 @@ class WithKnownDefects(nn.Module):
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in the detector's own units."""
+        return self._raise(self.detector, images)
+
+    @property
+    def online(self) -> bool:
+        """Whether the detector is to follow a stream."""
+        return isinstance(self.detector, Follower) and self.detector.online
+
+    def follow(self, images: Tensor) -> Prediction:
+        """As when called, and the detector remembers them, see `types.Follower`."""
+        return self._raise(cast(Follower, self.detector).follow, images)
+
+    def _raise(self, look: Callable[[Tensor], Prediction], images: Tensor) -> Prediction:
         self.encoder.clear()
-        found = self.raised(self.detector(images), patch_descriptors(self.encoder, images))
+        found = self.raised(look(images), patch_descriptors(self.encoder, images))
         self.encoder.clear()
         return found
 
