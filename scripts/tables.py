@@ -6,14 +6,17 @@ A block begins with `tables: NAME` and ends with `tables: end`, each in a commen
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 
 import blemish
 from blemish import catalog, data
+from blemish import encoders as encoders_door
 from blemish.cli.main import main as program
 from blemish.encoders.checkpoints import names as published
 
@@ -48,6 +51,71 @@ def methods() -> str:
     """A row a method."""
     rows = [(f"`{name}`", *map(link, card.row())) for name, card in catalog.METHODS.items()]
     return table(("name", *catalog.COLUMNS), rows)
+
+
+def situations() -> str:
+    """Which methods can begin with what a user has."""
+    return "\n".join(_situation(each) for each in catalog.SITUATIONS if each.methods())
+
+
+def _situation(each: catalog.Situation) -> str:
+    rows = [(f"`{name}`", card.learns_from, card.encoders, card.essence) for name, card in each.methods().items()]
+    return f"### {each.title}\n\n{each.advice}\n\n{table(('method', 'learns from', 'encoders', 'essence'), rows)}"
+
+
+def measured() -> str:
+    """What the benchmarks have found on the default encoder, and the methods of which they have found nothing yet."""
+    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for file in ("accuracy", "backbones", "trained"):
+        for row in _measurements(ROOT / "benchmarks" / f"{file}.jsonl"):
+            values = found.setdefault((row["method"], _taught(row)), {})
+            values.setdefault(row["data"], []).append(_value(row["image_auroc"]))
+    sets = sorted({name for values in found.values() for name in values})
+    rows = [
+        (f"`{method}`", taught, *(_mean(values.get(name)) for name in sets))
+        for (method, taught), values in sorted(found.items())
+    ]
+    missing = ", ".join(f"`{name}`" for name in catalog.METHODS if name not in {method for method, _ in found})
+    said = f"\nNot measured yet: {missing}.\n" if missing else ""
+    return table(("method", "learned from", *(f"`{name}`" for name in sets)), rows) + said
+
+
+def _measurements(file: Path) -> Iterator[dict[str, Any]]:
+    """Its rows that are of the default encoder."""
+    for line in file.read_text(encoding="utf-8").splitlines() if file.exists() else ():
+        row = json.loads(line)
+        if encoders_door.DEFAULT in (row.get("encoder"), row.get("weights")) and row["method"] in catalog.METHODS:
+            yield row
+
+
+def _taught(row: dict[str, Any]) -> str:
+    if "learned" in row:
+        return str(row["learned"])
+    return f"{row['shots']} good parts" if row["shots"] else "words alone"
+
+
+def _value(found: Any) -> float:
+    return float(found["value"] if isinstance(found, dict) else found)
+
+
+def _mean(values: list[float] | None) -> str:
+    return f"{sum(values) / len(values):.3f}" if values else ""
+
+
+def blocks() -> str:
+    """Which blocks each method is made of, by the imports of its file."""
+    used = {name: _blocks_of(card) for name, card in catalog.METHODS.items()}
+    columns = sorted(set().union(*used.values()))
+    rows = ((f"`{name}`", *("x" if column in own else "" for column in columns)) for name, own in used.items())
+    return table(("method", *(f"`{column}`" for column in columns)), rows)
+
+
+def _blocks_of(card: catalog.Card) -> set[str]:
+    file = ROOT / "src" / Path(*card.where.partition(":")[0].split(".")).with_suffix(".py")
+    found = re.findall(
+        r"(?m)^from blemish\.(?:blocks|synth\.published)\.(\w+) import", file.read_text(encoding="utf-8")
+    )
+    return set(found)
 
 
 def arguments() -> str:
@@ -120,7 +188,8 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 
 BLOCKS: dict[str, Callable[[], str]] = {
-    made.__name__: made for made in (names, exports, methods, arguments, encoders, layouts, public, commands)
+    made.__name__: made
+    for made in (names, exports, methods, situations, measured, blocks, arguments, encoders, layouts, public, commands)
 }
 FILES = [ROOT / "src/blemish/__init__.py", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
 

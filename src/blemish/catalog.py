@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
+from blemish.encoders import TINY
+from blemish.encoders.checkpoints.names import examples
 from blemish.errors import BadInput, UnknownName
 from blemish.types import Capability, Detector, Encoder
 
@@ -40,6 +42,12 @@ class Card(NamedTuple):
         first = " and ".join(required) or "nothing"
         return " or ".join([first, *optional]) if not required else ", perhaps ".join([first, *optional])
 
+    @property
+    def encoders(self) -> str:
+        """Which ones it runs on: "any", or what they must do and some that can."""
+        wanted = ", ".join(sorted(self.needs))
+        return f"{wanted}: {', '.join(found for found in examples(self.needs) if found != TINY)}" if wanted else "any"
+
     def row(self) -> tuple[str, ...]:
         """The cells of a table of methods, see COLUMNS."""
         together = {"one": "one picture", "set": "a set together", "online": "a stream"}[self.scores]
@@ -49,6 +57,50 @@ class Card(NamedTuple):
         trained: Need = "required" if self.auxiliary else "none"
         return [("other products", trained), ("good parts", self.normal), ("labelled defects", self.labelled)]
 
+
+class Situation(NamedTuple):
+    """What a user has, at the least, and which methods can begin with that."""
+
+    title: str
+    advice: str
+    fits: Callable[[Card], bool]
+
+    def methods(self) -> dict[str, Card]:
+        """By name."""
+        return {name: card for name, card in METHODS.items() if self.fits(card)}
+
+
+SITUATIONS = (
+    Situation(
+        "Nothing but words",
+        "They need an encoder that reads sentences and say at once what is odd for a product of that name; a few good "
+        "parts make them better.",
+        lambda card: not card.trained and card.normal != "required" and card.scores == "one",
+    ),
+    Situation(
+        "Pictures without labels",
+        "They judge pictures by each other, most of which must be good.",
+        lambda card: not card.trained and card.scores != "one",
+    ),
+    Situation(
+        "Good parts",
+        "They learn in one look at each part and can be taught more later; begin here.",
+        lambda card: not card.trained and card.normal == "required" and card.scores == "one",
+    ),
+    Situation(
+        "Good parts, and time to train",
+        "Trained by `blemish train` on the parts they will inspect, with labelled defects if there are any; worth it "
+        "where defects were collected or pictures must be judged quickly.",
+        lambda card: card.trained and not card.auxiliary,
+    ),
+    Situation(
+        "Labelled defects of other products",
+        "Trained once by `blemish train` on public or older data with masks, and then used on products that they have "
+        "never seen.",
+        lambda card: card.trained and card.auxiliary,
+    ),
+)
+"""Each method stands in exactly one: the one that asks for least."""
 
 COLUMNS = ("learns from", "scores", "asks of an encoder", "paper", "essence")
 

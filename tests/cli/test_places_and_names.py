@@ -226,3 +226,14 @@ def test_a_long_picture_is_listed_and_the_others_are_inspected(parts: Path) -> N
     assert done.exit_code == 3
     assert "rail.png: 5000 x 1 keeps its shape" in done.stderr
     assert len(lines(parts / "out" / "results.jsonl")) == 4
+
+
+def test_methods_are_listed_under_what_they_need_at_the_least() -> None:
+    result = CliRunner().invoke(main, ["list", "methods"])
+    assert result.exit_code == 0
+    text = result.output
+    assert (
+        text.index("Nothing but words.") < text.index("winclip") < text.index("Good parts. ") < text.index("patchcore")
+    )
+    assert text.index("patchcore") < text.index("and time to train") < text.index("supersimplenet")
+    assert text.index("supersimplenet") < text.index("of other products") < text.index("april-gan")

@@ -50,6 +50,24 @@ def test_the_catalogue_is_sorted() -> None:
     assert list(catalog.METHODS) == sorted(catalog.METHODS)
 
 
+def test_each_method_suits_one_situation() -> None:
+    found = [name for each in catalog.SITUATIONS for name in each.methods()]
+    assert sorted(found) == list(catalog.METHODS)
+
+
+def test_the_matrix_of_blocks_says_what_the_files_import() -> None:
+    head, _, *lines = tables.blocks().splitlines()
+    columns = [cell.strip().strip("`") for cell in head.split("|")[2:-1]]
+    files = {name: ROOT / "detectors" / f"{name.replace('-', '_')}.py" for name in catalog.METHODS}
+    for line, (method, file) in zip(lines, files.items(), strict=True):
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        assert cells[0] == f"`{method}`"
+        used = {
+            each.rpartition(".")[2] for each in imported(file) if each.startswith(("blemish.blocks.", "blemish.synth"))
+        }
+        assert {column for column, cell in zip(columns, cells[1:], strict=True) if cell} == used, method
+
+
 def test_public_names_can_be_imported() -> None:
     assert set(blemish.__all__) == set(blemish._WHERE)
     for public in blemish.__all__:
