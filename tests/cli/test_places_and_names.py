@@ -229,7 +229,7 @@ def test_a_long_picture_is_listed_and_the_others_are_inspected(parts: Path) -> N
 
 
 def test_methods_are_listed_under_what_they_need_at_the_least() -> None:
-    result = CliRunner().invoke(main, ["list", "methods"])
+    result = run("list", "methods")
     assert result.exit_code == 0
     text = result.output
     assert (

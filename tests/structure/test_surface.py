@@ -14,7 +14,7 @@ from typing import get_args
 import click
 import pytest
 from scripts import tables
-from tests.structure.source import FILES, MODULES, ROOT, each_of
+from tests.structure.source import FILES, MODULES, ROOT, each_of, imported
 from tests.support.parts import part
 from tests.support.quick import QUICK
 

@@ -77,6 +77,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 @click.option("--product", help="What the part is, in words, for a method that reads them.  [default: object]")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+@click.option("--weights", type=FILE, metavar="FILE", help="What a trained method's authors publish, see below.")
 @BUDGET
 @add_detector_options
 def freeze(
@@ -86,11 +87,14 @@ def freeze(
     product: str | None,
     region: tuple[int, int, int, int] | None,
     mask: str | None,
+    weights: Path | None,
     budget: float | None,
 ) -> None:
     """Learn from good parts and write the recipe OUT, for `blemish inspect --recipe OUT`.
 
-    --budget bounds the features that are kept of good parts, in MiB; without it all are that the method keeps.
+    --budget bounds the features that are kept of good parts, in MiB; without it all are that the method keeps. A method
+    that is trained (april-gan, anomaly-clip) may instead take its authors' file of heads or prompts as --weights, with
+    the --encoder that they used. Such a file is read as data, and never run.
     """
     from blemish import encoders
     from blemish.fitting import default_method
@@ -112,6 +116,7 @@ def freeze(
             view=view_of(chosen, region, mask),
             budget=budget,
             reading=update.Reading(chosen.batch_size, watch, unreadable),
+            weights=weights,
         )
     recipes.save(made, out)
     print_table(("", out.name), describe.summary(made))

@@ -4,6 +4,7 @@ Detection", ICLR 2024, arXiv:2310.18961.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Self, cast
 
 import torch
@@ -121,3 +122,11 @@ class AnomalyCLIP(nn.Module):
             seams = {"attention": self.attention, "last": last, "normed": False}
         embedding, (patches,) = self.encoder(images, layers=[depth], **seams)
         return Features(embedding, (self.encoder.project(patches),))
+
+    def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the authors' file: `prompt_learner` has each sentence's words, and the deep tokens of each block."""
+        words = [theirs[name] for side in ("pos", "neg") if (name := f"prompt_learner.ctx_{side}") in theirs]
+        names = (f"prompt_learner.compound_prompts_text.{number}" for number in range(len(self.prompts.blocks)))
+        deep = [theirs[name] for name in names if name in theirs]
+        found = {"prompts.context": torch.cat(words).flatten(0, 1)} if words else {}
+        return found | ({"prompts.deep": torch.stack(deep)} if deep else {})

@@ -4,7 +4,7 @@ Method for CVPR 2023 VAND Workshop Challenge Tracks 1&2", CVPR workshops 2023, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -106,6 +106,11 @@ class APRILGAN(nn.Module):
         distances = [bank.distance(each) for bank, each in zip(self.banks, layers, strict=True)]  # (N, h, w) each
         both = text + torch.stack([upsample(each, size, corners=True) for each in distances]).sum(0)
         return Prediction(fuse_mean(whole, maximum(both) / (2 * len(self.taps))), both)
+
+    def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the authors' file: `trainable_linearlayer` has a map `fc.N` a layer."""
+        before = "trainable_linearlayer.fc."
+        return {f"heads.heads.{name[len(before) :]}": each for name, each in theirs.items() if name.startswith(before)}
 
     def _maps(self, layers: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         """Each layer's probability of the anomalous words: (N, h, w, C_l), (N or 1, 2, D) -> (N, H, W)."""

@@ -75,6 +75,8 @@ def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, 
 
 
 def _training_set(found: TrainingSet) -> str:
+    if not found.good + found.defects:
+        return f"{found.name}: weights of the method's authors (sha256 {found.sha256})"
     return f"{found.name}: {found.good} good parts, {found.defects} defects (list {found.sha256})"
 
 

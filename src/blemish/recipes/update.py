@@ -31,6 +31,7 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
 from blemish.recipes.provenance import Groups, Memory
+from blemish.recipes.published import load_published
 from blemish.recipes.recipe import (
     ENCODER,
     STATE,
@@ -77,17 +78,21 @@ def freeze(
     view: View = WHOLE,
     budget: float | None = None,
     reading: Reading = PLAIN,
+    weights: Path | None = None,
 ) -> Recipe:
     """A first recipe: a method and what it learns from good parts, if there are any.
 
-    `budget` in MiB bounds the rows that are kept; left out, all are that the method itself would keep.
+    `budget` in MiB bounds the rows that are kept; left out, all are that the method itself would keep. `weights` is a
+    file that the authors of a trained method publish, instead of training.
     """
-    require_learner(method)
+    if weights is None:
+        require_learner(method)
     given = {name: each if isinstance(each, Encoder) else _as_json(each) for name, each in (arguments or {}).items()}
     detector = catalog.detector(method, encoders.load(encoder), given)
-    if not good:
+    if not good and weights is None:
         require_good(method, frozen=True)
-    recipe = freeze_detector(detector, method, arguments=given, view=view)
+    trained_on = [load_published(detector, method, weights)] if weights else []
+    recipe = freeze_detector(detector, method, arguments=given, view=view, trained_on=trained_on)
     if not good:
         return recipe
     learner, found = _learner(recipe, detector), encoders_in(detector)[ENCODER]

@@ -7,7 +7,7 @@ import io
 import pickle
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -29,12 +29,31 @@ def read(path: Path) -> dict[str, Tensor]:
     A training checkpoint is unwrapped, and a prefix that all names share (`module.`, `backbone.`) is taken off.
     """
     start = _start(path)
-    if _is_safetensors(start):
-        return unwrap(_read_safetensors(path), path)
-    if start.startswith(b"PK") and is_scripted(path):
+    if start.startswith(b"PK") and is_scripted(path) and not _is_safetensors(start):
         return read_archive(path)
-    payload = _read_pickle(path) if start.startswith((b"PK", b"\x80")) else _read_safetensors(path)
-    return unwrap(payload, path)
+    return unwrap(_payload(path, start), path)
+
+
+def read_nested(path: Path) -> dict[str, Tensor]:
+    """The same of a training script's file, as it lies there: tensors of dictionaries in it as "outer.inner"."""
+    found = dict(_flat(_payload(path, _start(path)), ""))
+    if not found:
+        raise BadWeights(f"{path} holds no named tensors: give a file of trained weights")
+    return found
+
+
+def _flat(payload: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
+    for name, value in payload.items() if isinstance(payload, Mapping) else ():
+        if isinstance(value, Tensor):
+            yield f"{prefix}{name}", value
+        else:
+            yield from _flat(value, f"{prefix}{name}.")
+
+
+def _payload(path: Path, start: bytes) -> object:
+    """What a file that begins like this holds."""
+    is_pickle = start.startswith((b"PK", b"\x80")) and not _is_safetensors(start)
+    return _read_pickle(path) if is_pickle else _read_safetensors(path)
 
 
 def _is_safetensors(start: bytes) -> bool:
