@@ -64,7 +64,8 @@ def furnish(folder: Path) -> None:
     shutil.copytree(folder / "good", folder / "data/gears/train/good")
     _pictures(folder)
     (folder / "examples").mkdir()
-    shutil.copy(ROOT / "examples" / "make_parts.py", folder / "examples")
+    for name in ("make_parts.py", "own_method.py"):
+        shutil.copy(ROOT / "examples" / name, folder / "examples")
     (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
     (folder / "judged.csv").write_text(judged(), encoding="utf-8")
 
