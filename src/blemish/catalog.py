@@ -95,8 +95,8 @@ SITUATIONS = (
     ),
     Situation(
         "Labelled defects of other products",
-        "Trained once by `blemish train` on public or older data with masks, and then used on products that they have "
-        "never seen.",
+        "Trained once by `blemish train` on public or older data with masks, and then used on products they "
+        "have never seen.",
         lambda card: card.trained and card.auxiliary,
     ),
 )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from blemish import catalog
 from blemish.cli.main import main
 from blemish.errors import BadInput, BadWeights
-from blemish.recipes.published import load_published
+from blemish.recipes.published import load_weights
 from blemish.recipes.recipe import STATE, load
 
 
@@ -63,7 +63,7 @@ def images() -> Tensor:
 def test_april_gans_heads_are_those_of_the_file(tmp_path: Path) -> None:
     path, theirs = april_gan(tmp_path)
     found = cast(Any, begun("april-gan"))
-    said = load_published(found, "april-gan", path)
+    said = load_weights(found, "april-gan", path)
     layers = found.frozen(images()).patches
     for own, linear, layer in zip(found.heads(layers), theirs.fc, layers, strict=True):
         assert torch.equal(own, linear(layer))
@@ -74,7 +74,7 @@ def test_april_gans_heads_are_those_of_the_file(tmp_path: Path) -> None:
 def test_anomaly_clips_prompts_are_those_of_the_file_and_are_read(tmp_path: Path) -> None:
     path, theirs = anomaly_clip(tmp_path)
     found = cast(Any, begun("anomaly-clip"))
-    load_published(found, "anomaly-clip", path)
+    load_weights(found, "anomaly-clip", path)
     prompts = [[theirs.ctx_pos[0, 0].detach(), "object."], [theirs.ctx_neg[0, 0].detach(), "damaged object."]]
     deep = {block: theirs.compound_prompts_text[at].detach() for at, block in enumerate(found.prompts.blocks)}
     texts = nn.functional.normalize(found.encoder.encode_prompts(prompts, deep=deep), dim=-1)
@@ -104,20 +104,20 @@ def test_a_recipe_begins_with_the_weights_of_a_methods_authors_and_learns_good_p
 def test_a_file_that_does_not_fit_is_refused(tmp_path: Path) -> None:
     wide, _ = april_gan(tmp_path, output=7)
     with pytest.raises(BadWeights, match=r"is for another encoder.*heads.heads.0.weight is 7 x .* by --encoder"):
-        load_published(begun("april-gan"), "april-gan", wide)
+        load_weights(begun("april-gan"), "april-gan", wide)
     with pytest.raises(BadWeights, match=r"is no file of anomaly-clip.*nothing for prompts.context"):
-        load_published(begun("anomaly-clip"), "anomaly-clip", wide)
+        load_weights(begun("anomaly-clip"), "anomaly-clip", wide)
     with pytest.raises(BadInput, match="supersimplenet knows no weights of its authors: train it by `blemish train"):
-        load_published(begun("supersimplenet"), "supersimplenet", wide)
+        load_weights(begun("supersimplenet"), "supersimplenet", wide)
     (tmp_path / "theirs.pth").write_bytes(b"no weights")
     with pytest.raises(BadWeights, match="neither a complete"):
-        load_published(begun("april-gan"), "april-gan", wide)
+        load_weights(begun("april-gan"), "april-gan", wide)
 
 
 def test_a_file_that_would_run_code_is_refused(tmp_path: Path) -> None:
     torch.save({"trainable_linearlayer": Heads(2, 4, 4)}, tmp_path / "theirs.pth")
     with pytest.raises(BadWeights, match="was refused: it is damaged, or holds objects other than tensors"):
-        load_published(begun("april-gan"), "april-gan", tmp_path / "theirs.pth")
+        load_weights(begun("april-gan"), "april-gan", tmp_path / "theirs.pth")
 
 
 @pytest.mark.parametrize("method", [name for name in catalog.METHODS if hasattr(catalog.method(name), "published")])
@@ -125,4 +125,4 @@ def test_whatever_is_trained_can_be_published(method: str, tmp_path: Path) -> No
     """An empty file is missed by name, whatever the method makes of it."""
     torch.save({"nothing": torch.zeros(1)}, tmp_path / "theirs.pth")
     with pytest.raises(BadWeights, match=rf"is no file of {method}, or of other arguments: it has nothing for "):
-        load_published(begun(method), method, tmp_path / "theirs.pth")
+        load_weights(begun(method), method, tmp_path / "theirs.pth")

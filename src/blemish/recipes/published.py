@@ -9,7 +9,7 @@ from typing import Protocol, cast, runtime_checkable
 from torch import Tensor, nn
 
 from blemish.blocks.learned import Updates
-from blemish.encoders.checkpoints.weights import read_nested
+from blemish.encoders.checkpoints.weights import read_tree
 from blemish.errors import BadInput, BadWeights
 from blemish.files import sha256_of
 from blemish.recipes.recipe import TrainingSet
@@ -28,12 +28,12 @@ class Published(Protocol):
         """
 
 
-def load_published(detector: Detector, method: str, path: Path) -> TrainingSet:
+def load_weights(detector: Detector, method: str, path: Path) -> TrainingSet:
     """Set everything that training would, and say from what; raises BadWeights for a file that does not fit."""
     if not isinstance(detector, Published):
         raise BadInput(f"{method} knows no weights of its authors: train it by `blemish train {method}`")
     module = cast(nn.Module, detector)
-    found, own = detector.published(read_nested(path)), module.state_dict()
+    found, own = detector.published(read_tree(path)), module.state_dict()
     chosen = {id(each) for group in cast(Trainable[Batch], detector).trained_parameters() for each in group.parameters}
     wanted = {name for name, each in module.named_parameters() if id(each) in chosen}
     if missing := sorted(wanted - found.keys()):

@@ -31,7 +31,7 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
 from blemish.recipes.provenance import Groups, Memory
-from blemish.recipes.published import load_published
+from blemish.recipes.published import load_weights
 from blemish.recipes.recipe import (
     ENCODER,
     STATE,
@@ -91,7 +91,7 @@ def freeze(
     detector = catalog.detector(method, encoders.load(encoder), given)
     if not good and weights is None:
         require_good(method, frozen=True)
-    trained_on = [load_published(detector, method, weights)] if weights else []
+    trained_on = [load_weights(detector, method, weights)] if weights else []
     recipe = freeze_detector(detector, method, arguments=given, view=view, trained_on=trained_on)
     if not good:
         return recipe

@@ -34,7 +34,7 @@ def read(path: Path) -> dict[str, Tensor]:
     return unwrap(_payload(path, start), path)
 
 
-def read_nested(path: Path) -> dict[str, Tensor]:
+def read_tree(path: Path) -> dict[str, Tensor]:
     """The same of a training script's file, as it lies there: tensors of dictionaries in it as "outer.inner"."""
     found = dict(_flat(_payload(path, _start(path)), ""))
     if not found:
