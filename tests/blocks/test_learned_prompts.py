@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.learned_prompts import LearnedPrompts
+from blemish.blocks.learned_prompts import LearnedPrompts, SharedPrompt
 from blemish.types import PromptEncoder
 
 TINY = cast(PromptEncoder, encoders.load("test-tiny"))
@@ -41,3 +41,13 @@ def test_prompts_come_from_the_seed_and_leave_the_global_random_state_alone() ->
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
+
+
+def test_a_shared_prompt_stands_in_front_of_every_sentence() -> None:
+    prompt = SharedPrompt(("without defect.", "with defect."), 64, tokens=3, seed=2)
+    found = prompt(TINY)
+    for sentence, unit in zip(prompt.sentences, found, strict=True):
+        (expected,) = TINY.encode_prompts([(sentence,)], ahead=prompt.context)
+        torch.testing.assert_close(unit, expected / expected.norm(), rtol=1e-4, atol=1e-5)
+    assert torch.equal(prompt.context, SharedPrompt(("any",), 64, tokens=3, seed=2).context)
+    assert prompt.context.std() < 0.02

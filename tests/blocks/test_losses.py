@@ -20,6 +20,7 @@ from blemish.blocks.losses import (
     masks_of,
     orthogonality,
     patch_alignment,
+    round_masks,
     segmentation,
     truncated_l1,
 )
@@ -187,3 +188,8 @@ def test_patches_are_to_be_like_their_picture() -> None:
         for patch in grid.flatten(0, 1)
     ]
     torch.testing.assert_close(likeness_loss(layers, embedding), torch.stack(wrong).mean())
+
+
+def test_places_are_covered_or_not_or_undecided() -> None:
+    covered = torch.tensor([0.0, 0.49, 0.5, 0.51, 1.0])
+    assert torch.equal(round_masks(covered), torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0]))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -11,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.patches import blur_neighbours, describe_neighbours, join_layers, pool_neighbours
+from blemish.blocks.patches import describe_neighbours, join_layers, pool_neighbours
 from blemish.blocks.rotation import rotate
 from blemish.detectors.subspace_ad import relative_layers
 
@@ -101,17 +99,3 @@ def test_relative_layers_are_every_one_between_two_fractions(
     depth: int, first: float, last: float, layers: tuple[int, ...]
 ) -> None:
     assert relative_layers(depth, first, last) == layers
-
-
-@pytest.mark.parametrize("size", [1, 3, 5])
-def test_blurred_neighbourhoods_are_weighted_by_distance_and_count_what_is_outside_as_0(size: int) -> None:
-    patches = torch.randn(2, 4, 6, 3, generator=torch.Generator().manual_seed(0))
-    found, half = blur_neighbours(patches, size, 1.5), size // 2
-    reach = range(-half, half + 1)
-    weights = {(dy, dx): math.exp(-(dy**2 + dx**2) / (2 * 1.5**2)) for dy in reach for dx in reach}
-    for y, x in ((0, 0), (2, 3), (3, 5)):
-        expected = torch.zeros(2, 3)
-        for (dy, dx), weight in weights.items():
-            if 0 <= y + dy < 4 and 0 <= x + dx < 6:
-                expected += weight / sum(weights.values()) * patches[:, y + dy, x + dx]
-        assert_close(found[:, y, x], expected)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.tokens import SelfAttention, read_tokens
+from blemish.blocks.tokens import SelfAttention, blur_neighbours, read_tokens
 from blemish.encoders.clip import CLIP
 from blemish.encoders.vit import VisionTransformer
 
@@ -54,3 +55,17 @@ def test_attention_comes_from_its_seed_and_leaves_the_global_random_state_alone(
     assert torch.equal(one, same)
     assert not torch.equal(one, other)
     assert one.abs().max() <= 6**-0.5
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_blurred_neighbourhoods_are_weighted_by_distance_and_count_what_is_outside_as_0(size: int) -> None:
+    patches = torch.randn(2, 4, 6, 3, generator=torch.Generator().manual_seed(0))
+    found, half = blur_neighbours(patches, size, 1.5), size // 2
+    reach = range(-half, half + 1)
+    weights = {(dy, dx): math.exp(-(dy**2 + dx**2) / (2 * 1.5**2)) for dy in reach for dx in reach}
+    for y, x in ((0, 0), (2, 3), (3, 5)):
+        expected = torch.zeros(2, 3)
+        for (dy, dx), weight in weights.items():
+            if 0 <= y + dy < 4 and 0 <= x + dx < 6:
+                expected += weight / sum(weights.values()) * patches[:, y + dy, x + dx]
+        assert_close(found[:, y, x], expected)

@@ -191,7 +191,7 @@ def test_af_clip_remembers_good_parts_and_trusts_them_more_than_words() -> None:
 def test_af_clip_compares_only_what_has_a_place_in_the_space_of_words() -> None:
     assert AFCLIP(made("embedded")).taps == (5,)
     assert AFCLIP("test-tiny").taps == (1, 2, 3, 4)
-    with pytest.raises(BadInput, match=r"only layer 4 of .* can be compared with words"):
+    with pytest.raises(BadInput, match=r"only layer 4 of .* is compared with words"):
         AFCLIP(made("clip-resnet-pair"), layers=(2, 4))
 
 

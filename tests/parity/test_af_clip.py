@@ -38,7 +38,7 @@ def detector(data: dict[str, Tensor], tmp_path: Path) -> AFCLIP:
     encoder = published("af_clip", tmp_path, image=image, text=text, quick_gelu=True, resize="bilinear")
     found = AFCLIP(encoder, image_size=64)
     found.adapter.load_state_dict(adapter(data, "adaptor.attention."))
-    found.context.data = data["prompt"][0].float()
+    found.prompt.context.data = data["prompt"][0].float()
     found.updates.add()
     return found.eval()
 

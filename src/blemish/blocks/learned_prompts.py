@@ -40,3 +40,20 @@ class LearnedPrompts(nn.Module):
         prompts = list(zip(self.context, self.suffixes, strict=True))
         deep = dict(zip(self.blocks, self.deep, strict=True))
         return F.normalize(encoder.encode_prompts(prompts, deep=deep), dim=-1)
+
+
+class SharedPrompt(nn.Module):
+    """`tokens` learned words that all sentences share, in front of each and of its start token (AF-CLIP)."""
+
+    def __init__(
+        self, sentences: Sequence[str], width: int, *, tokens: int, spread: float = 0.01, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.sentences = tuple(sentences)
+        generator = torch.Generator().manual_seed(seed)
+        self.context = nn.Parameter(torch.randn(tokens, width, generator=generator) * spread)
+
+    def forward(self, encoder: PromptEncoder) -> Tensor:
+        """Unit embeddings of the sentences: (P, D)."""
+        prompts = [(sentence,) for sentence in self.sentences]
+        return F.normalize(encoder.encode_prompts(prompts, ahead=self.context), dim=-1)

@@ -108,6 +108,11 @@ def attraction(cosines: Tensor, members: Tensor, *, temperature: float = 0.07) -
     return logits.logsumexp(0) - logits[chosen].logsumexp(0)
 
 
+def round_masks(covered: Tensor) -> Tensor:
+    """The covered share of each place as 0 or 1; exactly one half stays undecided, as in AF-CLIP's code."""
+    return torch.where(covered == 0.5, covered, (covered > 0.5).to(covered))
+
+
 def masks_of(batch: Batch) -> Tensor:
     """The masks of a batch as 0 and 1 (N, H, W); raises BadInput where there are none."""
     if batch.masks is None:

@@ -15,21 +15,6 @@ def pool_neighbours(patches: Tensor, size: int = 3) -> Tensor:
     return F.avg_pool2d(patches.permute(0, 3, 1, 2), size, 1, size // 2).permute(0, 2, 3, 1)
 
 
-def blur_neighbours(patches: Tensor, size: int, spread: float) -> Tensor:
-    """Gaussian mean over each size x size neighbourhood, outside counted as 0: (N, h, w, C) -> same shape (AF-CLIP).
-
-    spread: the Gaussian's deviation, in patches; the weights of a whole neighbourhood add up to 1.
-    """
-    if size == 1:
-        return patches
-    offsets = torch.arange(size, device=patches.device, dtype=patches.dtype) - (size - 1) / 2
-    weights = torch.exp(-0.5 * (offsets / spread) ** 2)
-    kernel = torch.outer(weights, weights) / weights.sum() ** 2
-    planes = patches.permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1)  # (N C, 1, h, w)
-    blurred = F.conv2d(planes, kernel[None, None], padding=size // 2)
-    return blurred.view(len(patches), -1, *patches.shape[1:3]).permute(0, 2, 3, 1)
-
-
 def describe_neighbours(patches: Tensor, width: int, size: int = 3) -> Tensor:
     """All values of each size x size neighbourhood averaged to `width` numbers: (N, h, w, C) -> (N, h, w, width).
 

@@ -1,4 +1,4 @@
-"""Tokens of several layers, the class token of each with them, and attention that is trained on such tokens."""
+"""Tokens of several layers with the class token of each, their neighbourhoods, and attention trained on them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,57 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.blocks.heads import draw_affine, quarters
+from blemish.errors import BadInput
 from blemish.types import Encoder, Features, SeamEncoder
+
+
+def comparable_layers(encoder: Encoder, layers: Sequence[int] | None) -> tuple[int, ...]:
+    """Layers whose patches the encoder projects into its space of words, by default four of a transformer, or the last.
+
+    Raises BadInput for layers of a residual network that are of another width than its projection takes.
+    """
+    if "seams" in encoder.can:
+        return tuple(layers or quarters(encoder.depth))
+    if layers and tuple(layers) != (encoder.depth,):
+        raise BadInput(f"layers={tuple(layers)}: only layer {encoder.depth} of {encoder.name} is compared with words")
+    return (encoder.depth,)
 
 
 def read_tokens(encoder: Encoder, images: Tensor, layers: Sequence[int]) -> Features:
     """Class tokens of the layers side by side (N, L C), and their patches; for a class token stands the mean of a
     layer's patches where the encoder has none.
     """
-    if not {"seams", "windows"} <= encoder.can:
-        patches = encoder(images, layers=layers).patches
-        return Features(torch.cat([each.mean((1, 2)) for each in patches], 1), patches)
+    if {"seams", "windows"} <= encoder.can:
+        return _read_classes(cast(SeamEncoder, encoder), images, layers)
+    patches = encoder(images, layers=layers).patches
+    return Features(torch.cat([each.mean((1, 2)) for each in patches], 1), patches)
+
+
+def _read_classes(encoder: SeamEncoder, images: Tensor, layers: Sequence[int]) -> Features:
     first: dict[int, Tensor] = {}
 
     def keep(tokens: Tensor, depth: int) -> Tensor:
         first[depth] = tokens[:, 0]
         return tokens
 
-    patches = cast(SeamEncoder, encoder)(images, layers=layers, between=keep).patches
+    patches = encoder(images, layers=layers, between=keep).patches
     return Features(torch.cat([first[layer].float() for layer in layers], 1), patches)
+
+
+def blur_neighbours(patches: Tensor, size: int, spread: float) -> Tensor:
+    """Gaussian mean over each size x size neighbourhood, outside counted as 0: (N, h, w, C) -> same shape (AF-CLIP).
+
+    spread: the Gaussian's deviation, in patches; the weights of a whole neighbourhood add up to 1.
+    """
+    if size == 1:
+        return patches
+    offsets = torch.arange(size, device=patches.device, dtype=patches.dtype) - (size - 1) / 2
+    weights = torch.exp(-0.5 * (offsets / spread) ** 2)
+    kernel = torch.outer(weights, weights) / weights.sum() ** 2
+    planes = patches.permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1)  # (N C, 1, h, w)
+    blurred = F.conv2d(planes, kernel[None, None], padding=size // 2)
+    return blurred.view(len(patches), -1, *patches.shape[1:3]).permute(0, 2, 3, 1)
 
 
 class SelfAttention(nn.Module):
@@ -36,11 +69,8 @@ class SelfAttention(nn.Module):
         super().__init__()
         inner, generator = heads * head_width, torch.Generator().manual_seed(seed)
         self.heads, self.norm = heads, nn.LayerNorm(width)
-        self.roles = nn.utils.skip_init(nn.Linear, width, 3 * inner, bias=False)
-        self.out = nn.utils.skip_init(nn.Linear, inner, width)
-        for linear, inputs in ((self.roles, width), (self.out, inner)):
-            for parameter in linear.parameters():
-                nn.init.uniform_(parameter, -(inputs**-0.5), inputs**-0.5, generator=generator)
+        self.roles = draw_affine(width, 3 * inner, generator, bias=False)
+        self.out = draw_affine(inner, width, generator)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(N, T, C) -> (N, T, C)."""

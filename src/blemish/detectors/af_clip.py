@@ -12,15 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.heads import quarters
 from blemish.blocks.learned import Updates
-from blemish.blocks.losses import agreement_focal, focal, masks_of, patch_alignment
+from blemish.blocks.learned_prompts import SharedPrompt
+from blemish.blocks.losses import agreement_focal, focal, masks_of, patch_alignment, round_masks
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
-from blemish.blocks.patches import blur_neighbours
-from blemish.blocks.tokens import SelfAttention, read_tokens
+from blemish.blocks.tokens import SelfAttention, blur_neighbours, comparable_layers, read_tokens
 from blemish.encoders.capabilities import geometry
-from blemish.errors import BadInput
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
 from blemish.types import Batch, Encoder, Features, Prediction, PromptEncoder
@@ -67,12 +65,8 @@ class AFCLIP(nn.Module):
         self.layers, self.tokens, self.sizes, self.spread = layers, tokens, sizes, spread
         self.temperature, self.map_weight, self.alignment_weight = temperature, map_weight, alignment_weight
         self.alpha, self.sigma, self.image_size, self.seed = alpha, sigma, image_size, seed
-        self.geometry, depth = geometry(self.encoder, image_size), self.encoder.depth
-        self.taps = tuple(layers or (quarters(depth) if "seams" in self.encoder.can else (depth,)))
-        if "seams" not in self.encoder.can and self.taps != (depth,):
-            raise BadInput(f"layers={self.taps}: only layer {depth} of {self.encoder.name} can be compared with words")
-        draw = torch.Generator().manual_seed(seed)
-        self.context = nn.Parameter(torch.randn(tokens, self.encoder.prompt_width, generator=draw) * 0.01)
+        self.geometry, self.taps = geometry(self.encoder, image_size), comparable_layers(self.encoder, layers)
+        self.prompt = SharedPrompt(STATES, self.encoder.prompt_width, tokens=tokens, seed=seed)
         self.adapter = SelfAttention(self.encoder.widths[-1], seed=seed)
         banks = [MemoryBank() for _ in self.taps for _ in sizes]
         self.updates, self.banks = Updates(), cast("Sequence[MemoryBank]", nn.ModuleList(banks))
@@ -84,7 +78,7 @@ class AFCLIP(nn.Module):
         super().train(mode)
         if not mode:
             with torch.no_grad():
-                self.texts = self._texts()
+                self.texts = self.prompt(self.encoder)
         return self
 
     @property
@@ -94,7 +88,7 @@ class AFCLIP(nn.Module):
 
     def trained_parameters(self) -> list[ParameterGroup]:
         """The learned words, and the self-attention."""
-        return [ParameterGroup([self.context, *self.adapter.parameters()])]
+        return [ParameterGroup([*self.prompt.parameters(), *self.adapter.parameters()])]
 
     @torch.no_grad()
     def frozen(self, images: Tensor) -> Features:
@@ -104,9 +98,8 @@ class AFCLIP(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal of the picture; focal and L1 of the map, and alignment of patches, on the grid."""
         seen, masks = batch.features or self.frozen(batch.images), masks_of(batch)
-        whole, grid, places = self._read(seen, self._texts())  # (N,), (N, h, w), S x (N, h, w, D)
-        covered = upsample(masks, grid.shape[1:])
-        truth = torch.where(covered == 0.5, covered, (covered > 0.5).to(covered))  # a half stays, as in the code
+        whole, grid, places = self._read(seen, self.prompt(self.encoder))  # (N,), (N, h, w), S x (N, h, w, D)
+        truth = round_masks(upsample(masks, grid.shape[1:]))
         aligned = torch.stack([patch_alignment(each, truth) for each in places]).mean()
         self.updates.add()
         return {
@@ -144,7 +137,3 @@ class AFCLIP(nn.Module):
         logits = torch.stack(found).sum(0) @ (texts[1] - texts[0]) / self.temperature  # (N, 1 + h w)
         size = seen.patches[0].shape[1:3]
         return logits[:, 0], logits[:, 1:].unflatten(1, size), [each[:, 1:].unflatten(1, size) for each in found]
-
-    def _texts(self) -> Tensor:
-        """Unit embeddings of the two sentences: (2, D)."""
-        return F.normalize(self.encoder.encode_prompts([(each,) for each in STATES], ahead=self.context), dim=-1)
