@@ -32,7 +32,7 @@ from blemish import data, encoders
 from blemish.cli.options import arguments_of
 from blemish.data.sampling import normals
 from blemish.evaluation.evaluate import evaluate
-from blemish.progress import no_progress
+from blemish.progress import NOTHING, Advance, no_progress
 from blemish.recipes.train import Training, TrainingSettings, find_examples
 from blemish.types import Sample
 
@@ -51,16 +51,20 @@ class Split(NamedTuple):
 
 
 class Losses:
-    """What is told of each step."""
+    """What is measured of each step."""
 
     def __init__(self, every: int = 25) -> None:
         self.every, self.told = every, list[Mapping[str, float]]()
 
-    def __call__(self, step: int, losses: Mapping[str, float]) -> None:
-        """Note it, and print some."""
-        self.told.append(losses)
-        if step % self.every == 0:
-            print(f"step {step}: {self.last()}", file=sys.stderr, flush=True)
+    def watch(self, stage: str, total: int, done: int = 0, /) -> Advance:
+        """Only training is watched."""
+        return self.note if stage == "training" else no_progress(stage, total, done)
+
+    def note(self, measured: Mapping[str, float] = NOTHING, /) -> None:
+        """Keep it, and print some."""
+        self.told.append(measured)
+        if len(self.told) % self.every == 0:
+            print(f"step {len(self.told)}: {self.last()}", file=sys.stderr, flush=True)
 
     def last(self) -> dict[str, float]:
         """The mean of each over the last steps."""
@@ -121,10 +125,11 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
         seed=seed,
     )
     encoder = encoders.load(given.encoder)
-    training, losses = Training(given.method, encoder, sets, settings, watch=no_progress), Losses()
+    losses = Losses()
+    training = Training(given.method, encoder, sets, settings, watch=losses.watch)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        training.run(Path(folder), resume=False, tell=losses)
+        training.run(Path(folder), resume=False)
     seconds = time.perf_counter() - begun
     found = evaluate(training.detector, split.tested, seed=seed).as_json()
     examples, names = training.examples, [Path(name).name for name in sets]

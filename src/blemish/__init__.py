@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.april_gan import APRILGAN
     from blemish.detectors.clip_ada import CLIPADA
+    from blemish.detectors.dinomaly import Dinomaly
+    from blemish.detectors.glass import GLASS
     from blemish.detectors.musc import MuSc
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
@@ -76,12 +78,14 @@ __all__ = [
     "AFCLIP",
     "APRILGAN",
     "CLIPADA",
+    "GLASS",
     "TAB",
     "AdaCLIP",
     "AnomalyCLIP",
     "AnomalyDINO",
     "Batch",
     "BlemishError",
+    "Dinomaly",
     "Features",
     "Geometry",
     "Goal",

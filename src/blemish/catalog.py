@@ -172,6 +172,22 @@ METHODS = {
         needs=frozenset({"text", "prompts"}),
         reconstructed=("layers and heads", "offsets and temperatures", "losses", "refinement of regions", "schedule"),
     ),
+    "dinomaly": Card(
+        "blemish.detectors.dinomaly:Dinomaly",
+        "arXiv:2405.14325",
+        "what a decoder that saw good parts alone cannot rebuild of an encoder's layers",
+        normal="required",
+        trained=True,
+    ),
+    "glass": Card(
+        "blemish.detectors.glass:GLASS",
+        "arXiv:2407.09359",
+        "patches judged by a network trained on good ones, on these moved by gradient ascent, and on made defects",
+        normal="required",
+        labelled="optional",
+        augmentation="glass",
+        trained=True,
+    ),
     "musc": Card(
         "blemish.detectors.musc:MuSc",
         "arXiv:2401.16753",

@@ -13,8 +13,8 @@ from blemish.synth.drawn.scene import Colours, Mask
 from blemish.synth.published.augmenters import AUGMENTERS, Augmenter
 from blemish.synth.published.cutpaste import cutpaste, cutpaste_scar
 from blemish.synth.published.draem import CODE_OPACITY, draem
-from blemish.synth.published.feature_noise import feature_noise, perlin_masks
-from blemish.synth.published.glass import glass, onto_shell
+from blemish.synth.published.feature_noise import feature_noise, perlin_masks, spread
+from blemish.synth.published.glass import ascend, glass, onto_shell
 from blemish.synth.published.nsa import half_side, intensity_label, logistic_label, nsa, shift_intensity
 from blemish.synth.published.perlin import fade, perlin_mask, perlin_noise
 from blemish.synth.published.poisson import Gradients, poisson_blend
@@ -302,3 +302,23 @@ def test_features_are_moved_onto_the_shell() -> None:
     lengths = (moved - 1).norm(dim=1)
     assert float(lengths.min()) >= 4 - 1e-4
     assert float(lengths.max()) <= 6 + 1e-4
+
+
+def test_ascent_moves_features_to_where_they_are_taken_for_good_and_keeps_them_at_a_distance() -> None:
+    good, noise = torch.zeros(3, 2, 4, requires_grad=True), 0.1 * torch.ones(3, 2, 4)
+
+    def judge(both: torch.Tensor) -> torch.Tensor:
+        return both.sum(-1)
+
+    moved = ascend(good, noise, judge, good, 0.5, steps=4, length=0.01)
+    torch.testing.assert_close(moved, noise - 4 * 0.01 / 2)  # along the gradient, whose length is 1
+    kept = ascend(good, noise, judge, good, 0.5, steps=5, length=0.01)
+    torch.testing.assert_close(kept.norm(dim=-1), torch.full((3, 2), 0.5))
+
+
+def test_the_spread_of_features_is_of_each_channel_around_its_own_mean() -> None:
+    features = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) + torch.tensor(
+        [0.0, 50.0, -9.0]
+    ).view(1, 3, 1, 1)
+    variances = [float(features[:, at].var(correction=0)) for at in range(3)]
+    assert spread(features) == pytest.approx((sum(variances) / 3) ** 0.5, rel=1e-4)

@@ -78,6 +78,11 @@ class Updates(Learned):
     def __init__(self) -> None:
         super().__init__("count: 1", dtype=torch.int64)
 
+    @property
+    def number(self) -> int:
+        """So many so far."""
+        return int(self.get_buffer("count").sum())
+
     def add(self) -> None:
         """One more."""
         self.store({"count": 1 + self.get_buffer("count").sum(0, keepdim=True)})

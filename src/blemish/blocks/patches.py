@@ -37,3 +37,8 @@ def join_layers(
     straight = False if mode == "bilinear" else None
     resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
     return torch.cat(resized, 1).permute(0, 2, 3, 1)
+
+
+def middle(depth: int) -> tuple[int, int]:
+    """The layers at a half and three quarters of a network's depth: 2 and 3 of four stages."""
+    return max(1, depth // 2), min(depth, max(depth // 2 + 1, depth * 3 // 4))

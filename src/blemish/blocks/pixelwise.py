@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class MapHead(nn.Sequential):
@@ -16,6 +17,24 @@ class MapHead(nn.Sequential):
             nn.LeakyReLU(0.2),
             nn.Conv2d(width, 1, 1, bias=False),
         )
+
+
+class Judge(nn.Module):
+    """One logit of each place: (..., C) -> (...), higher is more anomalous; begun as GLASS's discriminator is."""
+
+    def __init__(self, channels: int, width: int = 1024) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(channels, width)
+        self.norm = nn.BatchNorm1d(width)
+        self.out = nn.Linear(width, 1, bias=False)
+        for linear in (self.hidden, self.out):
+            nn.init.xavier_normal_(linear.weight)
+
+    def forward(self, patches: Tensor) -> Tensor:
+        """Batch norm is over all places at once."""
+        hidden = F.leaky_relu(self.norm(self.hidden(patches.flatten(0, -2))), 0.2)
+        logits: Tensor = self.out(hidden).view(patches.shape[:-1])
+        return logits
 
 
 class ScoreHead(nn.Module):

@@ -6,9 +6,12 @@ projections of its global ones. Deviation: the texture's augmenters are DRAEM's.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from blemish.synth.drawn.scene import Colours, Mask
 from blemish.synth.published.augmenters import augment
@@ -56,4 +59,30 @@ def onto_shell(features: Tensor, centre: Tensor, nearest: float, farthest: float
     away = features - centre
     length = torch.linalg.vector_norm(away, dim=-1, keepdim=True).clamp_min(1e-12)
     moved: Tensor = centre + away / length * length.clamp(nearest, farthest)
+    return moved
+
+
+def ascend(
+    good: Tensor,
+    noise: Tensor,
+    judge: Callable[[Tensor], Tensor],
+    anchor: Tensor,
+    nearest: float,
+    *,
+    steps: int = 20,
+    length: float = 1e-3,
+) -> Tensor:
+    """Features (..., C) with noise, moved in steps of `length` to where `judge` takes them for good ones.
+
+    judge: the logits of good and of moved features, (2, ..., C) -> (2, ...), the latter anomalous where they are high.
+    Every fifth time they are put between `nearest` and twice that from `anchor`, the features themselves or a centre.
+    """
+    moved = good + noise
+    for step in range(1, steps + 1):
+        logits = judge(torch.stack([good, moved]))[1]
+        wrong = functional.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+        (gradient,) = torch.autograd.grad(wrong, moved)
+        moved = moved + length * functional.normalize(gradient, dim=-1)
+        if step % 5 == 0:
+            moved = onto_shell(moved, anchor, nearest, 2 * nearest)
     return moved
