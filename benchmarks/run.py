@@ -17,6 +17,7 @@ import aupro
 import backbones
 import choices
 import coverage
+import kept
 import memory
 import patchcore
 import precision
@@ -49,6 +50,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "coverage": coverage.section,
     "teaching": teaching.section,
     "trained": trained.section,
+    "kept": kept.section,
 }
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -162,3 +163,28 @@ def test_types_are_drawn_equally_often_where_that_is_asked_for(tmp_path: Path) -
         types = [each for number in range(40) for each in (examples(number).types or ()) if each != GOOD]
         shares.append(types.count("rare") / len(types))
     assert shares[0] < 0.25 < 0.35 < shares[1] < 0.65
+
+
+def test_each_product_is_drawn_equally_often_however_few_of_its_parts_there_are(tmp_path: Path) -> None:
+    many = [replace(each, category="tile") for each in [*normals(tmp_path / "tile", 6), *defects(tmp_path / "tile", 3)]]
+    few = [replace(each, category="cap") for each in [*normals(tmp_path / "cap", 2), *defects(tmp_path / "cap", 1)]]
+    counts = {}
+    for balanced in (True, False):
+        examples = LabelledBatches([*many, *few], SHAPE, replace(CHOICE, balanced=balanced))
+        drawn = [examples.sample(each.number) for number in range(24) for each in examples.draw(number)]
+        counts[balanced] = [
+            sum(each.category == "cap" for each in drawn if each.is_anomalous == bad) for bad in (False, True)
+        ]
+    assert counts[True][0] == 24  # of 48 good parts
+    assert 14 < counts[True][1] < 34
+    assert counts[False][0] == 12
+    assert counts[False][1] < 20
+
+
+def test_a_million_pictures_take_little_more_than_their_list() -> None:
+    samples = [Sample(Path("part.png"), GOOD)] * 1_000_000
+    tracemalloc.start()
+    LabelledBatches(samples, SHAPE, CHOICE).draw(0)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 120e6  # bytes

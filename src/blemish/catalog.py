@@ -26,6 +26,7 @@ class Card(NamedTuple):
     labelled: Need = "none"  # parts with defects that it is shown, their masks or types
     weak: bool = False  # defects without masks teach it too
     named: bool = False  # types of labelled defects teach it: its argument `defects` are their names
+    balanced: bool = False  # it learns several products at once, each equally often
     augmentation: str = ""  # makes the defects it is trained on, unless another does: see `synth.augment`
     auxiliary: bool = False  # trained first, on pictures of other products
     trained: bool = False  # by gradients: `blemish train`
@@ -167,6 +168,7 @@ METHODS = {
         "one learned sentence that means simulated defects, for all products; regions looked at again",
         normal="required",
         labelled="optional",
+        balanced=True,
         augmentation="draem+perlin+nsa",
         trained=True,
         needs=frozenset({"text", "prompts"}),

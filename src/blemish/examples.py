@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from hashlib import sha256
@@ -40,6 +40,7 @@ class BatchSettings:
     augmentation: str | None = None  # makes defects on good parts, see `synth.augment`
     share: float = 0.5  # of a batch that shows a defect, where there are any or some are made
     even: bool = False  # each type of real defects is drawn equally often, however rare
+    balanced: bool = False  # so is each product, however few of its pictures there are
     seed: int = 0
     pool: int | None = None  # how many defects are made in all; None: new ones for every batch
 
@@ -71,11 +72,14 @@ class LabelledBatches:
         self.good = [sample for sample in samples if not sample.is_anomalous]
         self.bad = [sample for sample in samples if sample.is_anomalous]
         self.geometry, self.settings, self.features = geometry, settings, features
-        self.kinds = _by_label(self.bad) if settings.even else [np.arange(len(self.bad))]
+        self.products = _group((one.category if settings.balanced else "",) for one in self.good)
+        self.kinds = _group(
+            (one.category if settings.balanced else "", one.label if settings.even else "") for one in self.bad
+        )
         self.cache: dict[Path, tuple[Tensor, Tensor]] = {}
         self.room = CACHE_BYTES
         self.digests = np.zeros((len(samples), 32), np.uint8)  # of files, as far as they were asked for
-        self.order = -1, np.zeros(0, np.int64)  # the last turn through the good parts
+        self.orders: dict[int, tuple[int, NDArray[np.int64]]] = {}  # the last turn through each product's good parts
         if not self.good:
             raise BadData("there is no good part to train on: give a set with some in its training split")
 
@@ -115,24 +119,23 @@ class LabelledBatches:
         return [*good, *(self._defect(rng, number, at) for at in range(self.settings.batch_size - count))]
 
     def _turn(self, at: int) -> int:
-        """The good part at a place: they are shuffled anew each time all have been drawn."""
-        turn, place = divmod(at, len(self.good))
-        if self.order[0] != turn:
-            rng = np.random.default_rng((self.settings.seed, 0, turn))
-            self.order = turn, rng.permutation(len(self.good))
-        return int(self.order[1][place])
+        """The good part at a place: products in turn, and each one's are shuffled anew when all have been drawn."""
+        cycle, product = divmod(at, len(self.products))
+        same = self.products[product]
+        turn, place = divmod(cycle, len(same))
+        if self.orders.get(product, (-1,))[0] != turn:
+            rng = np.random.default_rng((self.settings.seed, 0, turn, product))
+            self.orders[product] = turn, rng.permutation(same)
+        return int(self.orders[product][1][place])
 
     def _defect(self, rng: np.random.Generator, number: int, at: int) -> Drawn:
         """A real defect, mirrored, or one made on a good part: where both are wanted, equally often."""
         if self.bad and (self.settings.augmentation is None or rng.random() < 0.5):
-            same = self.kinds[int(rng.integers(len(self.kinds)))]
-            chosen = len(self.good) + int(same[int(rng.integers(len(same)))])
-            return Drawn(chosen, tuple(axis for axis in (-1, -2) if rng.random() < 0.5))
+            return Drawn(len(self.good) + _any(self.kinds, rng), tuple(axis for axis in (-1, -2) if rng.random() < 0.5))
         pool = self.settings.pool
         flaw = (number, at) if pool is None else (int(rng.integers(pool)),)
         own = np.random.default_rng((self.settings.seed, 1, *flaw))
-        sample, other = own.integers(len(self.good), size=2)
-        return Drawn(int(sample), texture=int(other), flaw=flaw)
+        return Drawn(_any(self.products, own), texture=_any(self.products, own), flaw=flaw)
 
     def _made(self, drawn: Sequence[Drawn]) -> tuple[Tensor, Tensor, None]:
         """Images (N, 3, H, W) and masks (N, H, W)."""
@@ -230,10 +233,18 @@ def prepare_example(sample: Sample, geometry: Geometry) -> tuple[Tensor, Tensor]
     return picture, frame(truth.float().expand(3, -1, -1), geometry)[0] >= 0.5
 
 
-def _by_label(samples: Sequence[Sample]) -> list[NDArray[np.int64]]:
-    """The numbers of the samples of each label."""
-    labels = np.array([each.label for each in samples])
-    return [np.flatnonzero(labels == label) for label in np.unique(labels)]
+def _group(keys: Iterable[tuple[str, ...]]) -> list[NDArray[np.int64]]:
+    """The numbers of those that have a key in common, in the order of the keys."""
+    found = dict[tuple[str, ...], list[int]]()
+    for number, key in enumerate(keys):
+        found.setdefault(key, []).append(number)
+    return [np.array(found[key]) for key in sorted(found)]
+
+
+def _any(groups: Sequence[NDArray[np.int64]], rng: np.random.Generator) -> int:
+    """A number of any group, each group equally often."""
+    same = groups[int(rng.integers(len(groups)))]
+    return int(same[int(rng.integers(len(same)))])
 
 
 def _as_floats(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:

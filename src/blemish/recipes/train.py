@@ -125,6 +125,7 @@ class Training:
             settings.batch_size or usual.batch_size,
             augmentation,
             even=catalog.card(method).named,
+            balanced=catalog.card(method).balanced,
             seed=settings.seed,
             pool=settings.pool,
         )
