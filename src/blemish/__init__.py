@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from blemish.detectors.dinomaly import Dinomaly
     from blemish.detectors.glass import GLASS
     from blemish.detectors.musc import MuSc
+    from blemish.detectors.mvfa import MVFA
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.rare_clip import RareCLIP
@@ -79,6 +80,7 @@ __all__ = [
     "APRILGAN",
     "CLIPADA",
     "GLASS",
+    "MVFA",
     "TAB",
     "AdaCLIP",
     "AnomalyCLIP",

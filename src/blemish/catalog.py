@@ -197,6 +197,17 @@ METHODS = {
         normal="optional",
         scores="set",
     ),
+    "mvfa": Card(
+        "blemish.detectors.mvfa:MVFA",
+        "arXiv:2403.12570",
+        "what adapters inside the tower say on the way, against words, and against good parts if there are any",
+        normal="optional",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text"}),
+        words=("product",),
+    ),
     "padim": Card(
         "blemish.detectors.padim:PaDiM",
         "arXiv:2011.08785",

@@ -4,9 +4,10 @@ import math
 
 import pytest
 import torch
+from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.similarity import anomaly_probability, cosine
+from blemish.blocks.similarity import anomaly_probability, cosine, text_margin
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -43,3 +44,12 @@ def test_anomaly_probability_keeps_its_digits_near_0() -> None:
     prototypes = torch.eye(2)
     found = float(anomaly_probability(torch.tensor([1.0, 0.0]), prototypes, 0.05))
     assert found == pytest.approx(1 / (1 + math.exp(20)), rel=1e-5)
+
+
+def test_the_margin_is_the_logit_of_the_second_text_among_two() -> None:
+    draw = torch.Generator().manual_seed(0)
+    places, texts = (F.normalize(torch.randn(2, *shape, generator=draw), dim=-1) for shape in ((3, 4, 5), (2, 5)))
+    found = text_margin(places, texts, 0.1)
+    for picture, pair, margin in zip(places, texts, found, strict=True):
+        assert_close(margin.sigmoid(), anomaly_probability(picture, pair, 0.1))
+    assert_close(text_margin(places, texts[:1], 0.1)[0], found[0])

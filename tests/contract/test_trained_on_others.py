@@ -20,6 +20,7 @@ from blemish.detectors.ada_clip import AdaCLIP
 from blemish.detectors.af_clip import AFCLIP
 from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.april_gan import APRILGAN
+from blemish.detectors.mvfa import MVFA
 from blemish.errors import BadInput
 from blemish.training.trainable import Staged
 from blemish.types import Batch
@@ -186,6 +187,19 @@ def test_af_clip_remembers_good_parts_and_trusts_them_more_than_words() -> None:
     learn(found, [images])
     torch.testing.assert_close(found(images).image_score, found.alpha * words.image_score, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(found(images).anomaly_map, found.alpha * words.anomaly_map, rtol=1e-4, atol=1e-5)
+
+
+def test_mvfa_remembers_what_is_said_of_good_parts() -> None:
+    found = copy.deepcopy(cast(MVFA, ready("mvfa")))
+    images = batch(5).images
+    words = found(images)
+    learn(found, [images])
+    known = found(images)
+    torch.testing.assert_close(known.anomaly_map, words.anomaly_map / 2, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(known.image_score, known.anomaly_map.flatten(1).amax(1))
+    learn(found, [batch(6).images[::2]])
+    rise = (found(images).anomaly_map - words.anomaly_map / 2).flatten(1).amax(1)
+    assert rise[1::2].min() > rise[0::2].max()
 
 
 def test_af_clip_compares_only_what_has_a_place_in_the_space_of_words() -> None:

@@ -17,3 +17,12 @@ def anomaly_probability(embeddings: Tensor, texts: Tensor, temperature: float = 
     The sum over the anomalous rows, computed directly: 1 - p(normal) would lose its digits near 0.
     """
     return (cosine(embeddings, texts) / temperature).softmax(-1)[..., normal:].sum(-1)
+
+
+def text_margin(places: Tensor, texts: Tensor, temperature: float) -> Tensor:
+    """By how much the logit of the second text exceeds that of the first: (N, h, w, D), (N or 1, 2, D) -> (N, h, w).
+
+    All are unit vectors. The sigmoid of it is the second text's probability among the two.
+    """
+    toward = (texts[:, 1] - texts[:, 0])[:, None, :, None]  # (N or 1, 1, D, 1)
+    return (places @ toward).squeeze(-1) / temperature

@@ -18,6 +18,7 @@ from blemish.blocks.learned import Updates
 from blemish.blocks.losses import masks_of, orthogonality, segmentation
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.prompts import ensemble, prototypes
+from blemish.blocks.similarity import text_margin
 from blemish.blocks.text_adapters import TextAdapters, text_targets
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule, Stage
@@ -120,23 +121,18 @@ class AACLIP(nn.Module):
             texts, (patches, whole) = texts.detach(), self.looking(self.encoder, batch.images)
             logits = torch.einsum("nd,ncd->nc", whole, texts)
             more = {"image": F.cross_entropy(logits, truth.flatten(1).amax(1).long())}
-        grids = self._logits(patches, texts)
+        grids = [text_margin(each, texts, self.temperature) for each in patches]  # (N, h, w)
         return more | segmentation([upsample(each, truth.shape[1:], corners=True).sigmoid() for each in grids], truth)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
         patches, whole = self.looking(self.encoder, images)  # (N, h, w, D) each, (N, D)
-        grids = [(each + 1) / 2 for each in self._logits(patches, self.texts[None])]  # (N, h, w)
-        blurred = [smooth(each, self.sigma, radius=int(3 * self.sigma), border="mirror") for each in grids]
+        margins = [text_margin(each, self.texts[None], self.temperature) for each in patches]  # (N, h, w)
+        blurred = [smooth((each + 1) / 2, self.sigma, radius=int(3 * self.sigma), border="mirror") for each in margins]
         found = torch.stack([upsample(each, images.shape[-2:], corners=True) for each in blurred]).sum(0)  # (N, H, W)
         highest = maximum(found) * self.temperature / len(self.taps)
         return Prediction(fuse_mean(highest, (whole @ self.texts[1] + 1) / 2), found)
-
-    def _logits(self, patches: Sequence[Tensor], texts: Tensor) -> list[Tensor]:
-        """How much nearer each place is to the anomalous text: (N, h, w, D), (N or 1, 2, D) -> (N, h, w)."""
-        toward = (texts[:, 1] - texts[:, 0])[:, None, :, None]  # (N or 1, 1, D, 1)
-        return [(each @ toward).squeeze(-1) / self.temperature for each in patches]
 
     def _texts(self, products: Sequence[str]) -> Tensor:
         """Prototypes of the normal and the anomalous product, a pair a name: (N, 2, D)."""

@@ -19,6 +19,7 @@ from blemish.blocks.learned import Updates
 from blemish.blocks.losses import focal_probability, masks_of, segmentation
 from blemish.blocks.maps import fuse_mean, smooth, upsample
 from blemish.blocks.prompts import ensemble, prototypes
+from blemish.blocks.similarity import text_margin
 from blemish.blocks.text_adapters import ChangedReader
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
@@ -100,7 +101,7 @@ class AdaCLIP(nn.Module):
         """Focal of the picture; focal, and dice of either class, of each layer's map."""
         truth, products = masks_of(batch), batch.products or [self.product] * len(batch)
         seen = self._look(batch.images, products)
-        grids = self._logits(seen)
+        grids = [text_margin(each, seen.texts, self.temperature) for each in seen.patches]
         maps = [upsample(each, truth.shape[1:], corners=True).sigmoid() for each in grids]  # (N, H, W)
         self.updates.add()
         score, labels = self._score(seen, grids).sigmoid(), truth.flatten(1).amax(1)
@@ -112,7 +113,7 @@ class AdaCLIP(nn.Module):
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
         self.updates.require()
         seen = self._look(images, [self.product] * len(images))
-        grids = self._logits(seen)  # (N, h, w) each
+        grids = [text_margin(each, seen.texts, self.temperature) for each in seen.patches]  # (N, h, w) each
         mean = fuse_mean(*(upsample(each, images.shape[-2:], corners=True) for each in grids))  # (N, H, W)
         return Prediction(self._score(seen, grids).sigmoid(), smooth(mean.sigmoid(), self.sigma))
 
@@ -130,11 +131,6 @@ class AdaCLIP(nn.Module):
         readers = [ChangedReader(self.encoder, {n: t[at] for n, t in tokens.items()}) for at in range(len(products))]
         pairs = zip(readers, products, strict=True)
         return torch.stack([prototypes(reader, each, words, normalize_sentences=True) for reader, each in pairs])
-
-    def _logits(self, seen: Seen) -> list[Tensor]:
-        """How much nearer each place is to the anomalous words: (N, h, w) of each layer."""
-        toward = (seen.texts[:, 1] - seen.texts[:, 0])[:, None, :, None] / self.temperature  # (N, 1, D, 1)
-        return [(each @ toward).squeeze(-1) for each in seen.patches]
 
     def _score(self, seen: Seen, grids: Sequence[Tensor]) -> Tensor:
         """The same of the picture, with what its most anomalous patches say: (N,)."""
