@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from blemish.detectors.mvfa import MVFA
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
+    from blemish.detectors.prompt_ad import PromptAD
     from blemish.detectors.rare_clip import RareCLIP
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
@@ -95,6 +96,7 @@ __all__ = [
     "PaDiM",
     "PatchCore",
     "Prediction",
+    "PromptAD",
     "RareCLIP",
     "Recipe",
     "Sample",

@@ -220,6 +220,15 @@ METHODS = {
         "nearest patch in a coreset of many good parts",
         normal="required",
     ),
+    "prompt-ad": Card(
+        "blemish.detectors.prompt_ad:PromptAD",
+        "arXiv:2404.05231",
+        "sentences learned from a few good parts alone, and their patches",
+        normal="required",
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+        words=("product", "defects"),
+    ),
     "rare-clip": Card(
         "blemish.detectors.rare_clip:RareCLIP",
         "ICCV 2025",

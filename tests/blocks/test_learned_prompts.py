@@ -2,11 +2,12 @@ from __future__ import annotations
 
 from typing import cast
 
+import pytest
 import torch
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.learned_prompts import LearnedPrompts, SharedPrompt
+from blemish.blocks.learned_prompts import AnomalyPrompts, LearnedPrompts, Said, SharedPrompt, one_class_losses
 from blemish.types import PromptEncoder
 
 TINY = cast(PromptEncoder, encoders.load("test-tiny"))
@@ -51,3 +52,33 @@ def test_a_shared_prompt_stands_in_front_of_every_sentence() -> None:
         torch.testing.assert_close(unit, expected / expected.norm(), rtol=1e-4, atol=1e-5)
     assert torch.equal(prompt.context, SharedPrompt(("any",), 64, tokens=3, seed=2).context)
     assert prompt.context.std() < 0.02
+
+
+def test_anomalous_sentences_begin_as_normal_ones_do() -> None:
+    encoder = TINY
+    prompts = AnomalyPrompts("cap", ("broken {}", "{} with hole"), encoder.prompt_width, normal=2, anomalous=3)
+    said = prompts(encoder)
+    assert [len(each) for each in said] == [2, 4, 6]
+    begin, word = prompts.normal[1], prompts.anomalous[2]
+    expected = encoder.encode_prompts([(begin, "cap."), (begin, "cap with hole."), (begin, word, "cap.")])
+    torch.testing.assert_close(torch.stack([said.normal[1], said.stated[3], said.learned[5]]), expected)
+    torch.testing.assert_close(said.anchors.norm(dim=1), torch.ones(2))
+
+
+@pytest.mark.parametrize("shape", [(3, 6), (3, 5, 6)])
+def test_one_class_losses_by_their_definitions(shape: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(4)
+    seen = F.normalize(torch.randn(*shape, generator=generator), dim=-1)
+    said = Said(*(torch.randn(count, 6, generator=generator) for count in (2, 3, 4)))
+    normal, anomalous = said.anchors
+    others = [each / each.norm() for each in (*said.stated, *said.learned)]
+    rows = [
+        -torch.log_softmax(3 * torch.stack([row @ normal, *(row @ other for other in others)]), 0)[0]
+        for row in seen.view(-1, 6)
+    ]
+    found = one_class_losses(seen, said, 3.0)
+    torch.testing.assert_close(found["choice"], torch.stack(rows).mean())
+    apart = (seen - normal) ** 2 - (seen - anomalous) ** 2
+    torch.testing.assert_close(found["margin"], apart.sum(1).clamp_min(0).mean())
+    means = [torch.stack([each / each.norm() for each in kind]).mean(0) for kind in (said.stated, said.learned)]
+    torch.testing.assert_close(found["align"], ((means[0] - means[1]) ** 2).sum())

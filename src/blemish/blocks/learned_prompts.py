@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -57,3 +58,74 @@ class SharedPrompt(nn.Module):
         """Unit embeddings of the sentences: (P, D)."""
         prompts = [(sentence,) for sentence in self.sentences]
         return F.normalize(encoder.encode_prompts(prompts, ahead=self.context), dim=-1)
+
+
+class Said(NamedTuple):
+    """Embeddings of sentences, not normalised."""
+
+    normal: Tensor  # (P, D)
+    stated: Tensor  # (P * S, D), anomalous by words
+    learned: Tensor  # (P * Q, D), anomalous by learned words
+
+    @property
+    def anomalous(self) -> Tensor:
+        """Both kinds: (P * (S + Q), D)."""
+        return torch.cat([self.stated, self.learned])
+
+    @property
+    def anchors(self) -> Tensor:
+        """What is normal and what is not, each the mean of its sentences, of unit length: (2, D)."""
+        return F.normalize(torch.stack([self.normal.mean(0), self.anomalous.mean(0)]), dim=-1)
+
+
+class AnomalyPrompts(nn.Module):
+    """`normal` beginnings of learned words for the product, from which anomalous sentences are made in two ways
+    (semantic concatenation, PromptAD, arXiv:2404.05231): with each of the `states`, phrases with {} for the product,
+    and with each of `anomalous` learned words.
+    """
+
+    def __init__(
+        self,
+        product: str,
+        states: Sequence[str],
+        width: int,
+        *,
+        normal: int,
+        anomalous: int,
+        tokens: int = 4,
+        anomaly_tokens: int = 1,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.product, self.states = f"{product}.", [f"{state.format(product)}." for state in states]
+        generator = torch.Generator().manual_seed(seed)
+        self.normal = nn.Parameter(torch.randn(normal, tokens, width, generator=generator) * SPREAD)
+        self.anomalous = nn.Parameter(torch.randn(anomalous, anomaly_tokens, width, generator=generator) * SPREAD)
+
+    def forward(self, encoder: PromptEncoder) -> Said:
+        """What all of them say."""
+        normal = [(begin, self.product) for begin in self.normal]
+        stated = [(begin, state) for begin in self.normal for state in self.states]
+        learned = [(begin, word, self.product) for begin in self.normal for word in self.anomalous]
+        said = encoder.encode_prompts([*normal, *stated, *learned])
+        return Said(*said.split([len(normal), len(stated), len(learned)]))
+
+
+def one_class_losses(embeddings: Tensor, said: Said, scale: float) -> dict[str, Tensor]:
+    """Of unit embeddings (N, D) or (N, P, D) of good parts, scalars (PromptAD, Eq. 4 to 7).
+
+    choice: cross entropy of choosing the normal anchor among all anomalous sentences. margin: mean of how much nearer
+    the anomalous anchor is than the normal one, in squared distances that are summed over the second axis: of patches
+    that is P, as in the code, not D as in the paper. align: squared distance of the means of both kinds of anomalous
+    sentences.
+    """
+    normal, anomalous = said.anchors
+    others = F.normalize(said.anomalous, dim=-1)
+    logits = scale * torch.cat([embeddings @ normal[:, None], embeddings @ others.T], -1)
+    nearer = (embeddings - normal).square() - (embeddings - anomalous).square()
+    stated, learned = (F.normalize(each, dim=-1).mean(0) for each in (said.stated, said.learned))
+    return {
+        "choice": -logits.log_softmax(-1)[..., 0].mean(),
+        "margin": F.relu(nearer.sum(1)).mean(),
+        "align": (stated - learned).square().sum(),
+    }

@@ -175,7 +175,7 @@ def leave_out(recipe: Recipe, encoder: Place) -> LeaveOut:
 
     def refit(out: Sequence[PartImages]) -> Detector:
         gone = {known_defects.number(sha256_of(path)[:12]) for path in pictures(out)} & set(kinds)
-        if provenance.is_permanent(everything, learner, gone):
+        if provenance.is_permanent(everything, learner, gone, auxiliary=catalog.card(recipe.method).auxiliary):
             raise BadInput(
                 f"what taught {recipe.source} was merged to save memory, or trained: calibrate by others, with "
                 "--scheme split"

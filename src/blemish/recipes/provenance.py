@@ -203,8 +203,13 @@ def _absorb_oldest(memory: Memory, before: Memory, learner: Learner, limit: int)
     return Memory(tuple(groups), memory.radii)
 
 
-def is_permanent(memory: Memory, learner: Learner, pictures: set[int]) -> bool:
-    """Whether what some of the pictures taught cannot be taken back: it was added up for good, or trained."""
+def is_permanent(memory: Memory, learner: Learner, pictures: set[int], *, auxiliary: bool) -> bool:
+    """Whether what some of the pictures taught cannot be taken back: it was added up for good, or trained.
+
+    auxiliary: parameters, if there are any, were trained on other products.
+    """
+    if has_parameters(learner) and not auxiliary:
+        return True
     evicted = (group.origin[:, 0].tolist() for groups in _evicted_groups(memory) for group in groups)
     kept = memory.pictures.union(*evicted)
     absorbs = any(isinstance(each, Absorbing) for each in memories(learner))

@@ -20,15 +20,15 @@ from blemish.files import sha256_of, write_json
 from blemish.images import find
 from blemish.inspection import Unreadable
 from blemish.progress import ShowProgress
-from blemish.recipes.recipe import Recipe, Taught, TrainingSet
-from blemish.recipes.update import freeze_detector
+from blemish.recipes.recipe import Recipe, Taught, TrainingSet, stamp
+from blemish.recipes.update import Reading, add_good, freeze_detector
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
 from blemish.training.features import FeatureCache, FrozenTower
 from blemish.training.loop import never, train
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import Trainable
-from blemish.types import GOOD, Batch, Detector, Encoder, Sample
+from blemish.types import GOOD, Batch, Detector, Encoder, Learner, Sample
 
 NOTE = "made-of.json"
 OTHERWISE = "if these are folders of good parts, say --normal"
@@ -157,13 +157,20 @@ class Training:
         sums = {each.image: sha256_of(each.image) for each in samples}
         taught = [Taught(sums[each.image], each.image.name, each.label) for each in samples]
         auxiliary = catalog.card(self.method).auxiliary  # what taught it is not this product, and cannot be forgotten
-        return freeze_detector(
+        remembers = isinstance(self.detector, Learner) and not auxiliary  # good parts, beside what it was trained to
+        made = freeze_detector(
             self.detector,
             self.method,
             arguments=self.arguments,
-            taught=() if auxiliary else taught,
+            taught=() if auxiliary or remembers else taught,
             trained_on=self._training_sets(sums),
         )
+        return self._remember(made) if remembers else made
+
+    def _remember(self, recipe: Recipe) -> Recipe:
+        """The recipe that also knows the good parts that it was trained on."""
+        good, encoder = [each.image for each in self.examples.good], cast(Any, self.detector).encoder
+        return stamp(add_good(recipe, good, encoder=encoder, reading=Reading(watch=self.watch)))
 
     def _training_sets(self, sums: Mapping[Path, str]) -> list[TrainingSet]:
         """What was learned from of each data set."""

@@ -206,7 +206,7 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
             raise BadInput(f"{recipe.source} would know no good part at all: freeze a new one instead")
         learner = _learner(recipe, bare_detector(recipe, encoders_of(recipe, encoder)))
         memory, numbers = _memory(recipe, learner), {known_defects.number(each.id) for each in parts}
-        if provenance.is_permanent(memory, learner, numbers):
+        if provenance.is_permanent(memory, learner, numbers, auxiliary=catalog.card(recipe.method).auxiliary):
             raise BadInput(
                 "what those pictures taught was merged to save memory, or trained, and stays: make a new recipe instead"
             )
@@ -221,8 +221,11 @@ def name_product(recipe: Recipe, product: str, *, encoder: Place = None) -> Reci
 
     What differs between the method made for one product and for the other is what its words say.
     """
-    if "product" not in catalog.card(recipe.method).words:
+    card = catalog.card(recipe.method)
+    if "product" not in card.words:
         raise BadInput(f"{recipe.method} reads no words for a product: {recipe.source} inspects any without them")
+    if card.trained and not card.auxiliary:
+        raise BadInput(f"{recipe.source} was trained on its product, words and all: train it again for {product!r}")
     found = encoders_of(recipe, encoder)
     renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, "product": product}, calibration=None)
     with misfits(recipe):
