@@ -276,3 +276,14 @@ def test_supersimplenet_s_noise_is_half_as_large_as_features_deviate_or_as_said(
     spread = (seen["raw"] - seen["raw"].mean((0, 2, 3), keepdim=True)).square().mean().sqrt()
     wanted = expected * float(spread) if expected else deviation
     assert float(seen["noise"].square().mean().sqrt()) == pytest.approx(wanted, rel=0.03)
+
+
+def test_supersimplenet_scores_by_its_map_and_trains_no_other_head_unless_asked() -> None:
+    found = SuperSimpleNet(TINY, image_size=SIDE, width=32)
+    with torch.random.fork_rng(devices=[]):
+        assert set(found.loss(Batch(TEST))) == {"map_focal", "map_l1"}
+    seen = found(TEST)
+    assert torch.equal(seen.image_score, seen.anomaly_map.flatten(1).amax(1))
+    assert not [name for name, _ in found.named_parameters() if name.startswith("score")]
+    with torch.random.fork_rng(devices=[]):
+        assert "score_focal" in SuperSimpleNet(TINY, image_size=SIDE, score_from="adapted", width=32).loss(Batch(TEST))

@@ -51,3 +51,9 @@ class ScoreHead(nn.Module):
         pooled = [pool for each in (mixed, grid) for pool in (each.amax((2, 3)), each.mean((2, 3)))]
         decided: Tensor = self.decide(torch.cat(pooled, 1)).squeeze(1)
         return decided
+
+
+def initialise(module: nn.Module) -> None:
+    """Xavier's normal weights, for `apply`: as both heads of SuperSimpleNet begin."""
+    if isinstance(module, nn.Conv2d | nn.Linear):
+        nn.init.xavier_normal_(module.weight)
