@@ -10,6 +10,7 @@ import torch
 from tests.parity.test_methods import Playback, assert_near, numbered, stored
 from tests.support.learning import learn
 
+from blemish.blocks.mutual import digest
 from blemish.detectors.musc import MuSc
 from blemish.types import Encoder, Features
 
@@ -40,3 +41,12 @@ def test_pictures_score_each_other_alike(neighbours: tuple[int, ...], name: str)
     low, high = (plain.min(), plain.max()) if name != "plain" else (torch.tensor(0.0), torch.tensor(1.0))
     # The authors rescale scores to the range of the set before they are shared.
     assert_near((found.image_score - low) / (high - low), stored("musc")[f"image_score.{name}"], rtol=1e-4, atol=1e-5)
+
+
+def test_pictures_of_the_set_are_compared_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    detector, images = compared((1, 2, 3)), numbered(0, COUNT, SIDE, SIDE) / COUNT
+    first = detector(images)
+    fresh = detector._scores(detector._look(images).patches, detector.bank.same(digest(images)))
+    assert_near(detector._scores_of_set(), fresh)
+    monkeypatch.setattr(detector, "_scores", None)
+    assert torch.equal(detector(images).anomaly_map, first.anomaly_map)

@@ -79,8 +79,12 @@ class MuSc(nn.Module):
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.bank.require()
         size, seen, own = images.shape[-2:], self._look(images), self.bank.same(digest(images))  # own: (N, M)
-        whole = upsample(self._scores(seen.patches, own), size, corners=True)  # (N, H, W)
-        others = maximum(upsample(self._scores_of_set(), size, corners=True))  # (M,)
+        maps = self._scores_of_set()  # (M, h, w)
+        if not torch.compiler.is_compiling() and own.any(1).all():  # all are of the set, and compared already
+            grid = maps[own.int().argmax(1)]  # (N, h, w)
+        else:
+            grid = self._scores(seen.patches, own)
+        whole, others = upsample(grid, size, corners=True), maximum(upsample(maps, size, corners=True))
         similarity = F.normalize(seen.image, dim=-1) @ self.bank.get_buffer("embeddings").T  # (N, M)
         near = similarity.masked_fill(own, -torch.inf)
         return Prediction(mean_of_neighbours(maximum(whole), others, near, self.neighbours), whole)
