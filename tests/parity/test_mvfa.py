@@ -13,18 +13,7 @@ from torch import Tensor
 
 from blemish.blocks.maps import maximum
 from blemish.detectors.mvfa import MVFA
-
-
-def by_our_names(data: dict[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    """The authors' adapters, or their gradients, under our names; the last second maps change nothing."""
-    found = dict[str, Tensor]()
-    for side, branch in enumerate(("seg", "det")):
-        for at in range(4):
-            for theirs, ours in (("fc1", "inward"), ("fc2", "outward")):
-                name = f"{prefix}{branch}_adapters.{at}.{theirs}.0.weight"
-                if name in data and (ours, at) != ("outward", 3):
-                    found[f"{ours}.{2 * at + side}.weight"] = data[name].float()
-    return found
+from blemish.recipes.published import load_weights
 
 
 @pytest.fixture
@@ -38,8 +27,13 @@ def detector(data: dict[str, Tensor], tmp_path: Path) -> MVFA:
     image = {"image_size": 64, "layers": 8, "width": 32, "head_width": 8, "patch_size": 8}
     encoder = published("mvfa", tmp_path, image=image, text=text, quick_gelu=False, resize="bicubic-antialias")
     found = MVFA(encoder, product="bottle")
-    found.implants.load_state_dict(by_our_names(data))
-    found.updates.add()
+    sides = ("seg_adapters", "det_adapters")
+    theirs = {
+        side: {name.removeprefix(f"{side}."): t.float() for name, t in data.items() if name.startswith(side)}
+        for side in sides
+    }
+    torch.save(theirs, tmp_path / "theirs.pth")
+    load_weights(found, "mvfa", tmp_path / "theirs.pth")
     return found
 
 
@@ -68,8 +62,10 @@ def test_a_training_step_has_the_same_losses_and_gradients(detector: MVFA, data:
         assert_near(loss, data[f"loss.{name}"], rtol=1e-4, atol=1e-6)
     found = gradients(detector, losses, group.parameters)
     assert_near(torch.stack([each.norm() for each in found]).norm(), data["gradient_norm"], rtol=1e-4, atol=1e-4)
-    by_name = dict(zip(dict(detector.implants.named_parameters()), found, strict=True))
-    expected = by_our_names(data, "gradient.")
+    by_name = dict(zip(dict(detector.implants.named_parameters(prefix="implants")), found, strict=True))
+    prefix = "gradient."
+    theirs = {name.removeprefix(prefix): tensor for name, tensor in data.items() if name.startswith(prefix)}
+    expected = detector.published(theirs)
     assert set(expected) == set(by_name)
     for name, gradient in expected.items():
         assert_near(by_name[name], gradient, rtol=1e-3, atol=1e-4)

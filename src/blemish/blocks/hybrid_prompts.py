@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -28,3 +28,15 @@ class HybridPrompts(nn.Module):
         """(N, D) -> the tokens of each block (N, tokens, width), by its number."""
         added = self.dynamic(embedding).unflatten(1, (self.tokens, -1))
         return {block: added + tokens for block, tokens in zip(self.blocks, self.static, strict=True)}
+
+
+def gather_prompts(theirs: Mapping[str, Tensor], tower: str, prompts: HybridPrompts) -> dict[str, Tensor]:
+    """Of AdaCLIP's file, which has tokens a block, from 0, and a linear map a token: ours, without what it lacks."""
+    names = [f"{tower}_prompter.static_prompts.{block - 1}" for block in prompts.blocks]
+    static = [theirs[name] for name in names if name in theirs]
+    found = {"static": torch.stack(static)} if static else {}
+    for part in ("weight", "bias"):
+        names = [f"dynamic_{tower}_prompt_generator.head.{token}.{part}" for token in range(prompts.tokens)]
+        maps = [theirs[name] for name in names if name in theirs]
+        found |= {f"dynamic.{part}": torch.cat(maps)} if maps else {}
+    return found

@@ -4,7 +4,7 @@ Zero-Shot Anomaly Detection", ECCV 2024, arXiv:2407.15795.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple, cast
 
 import torch
@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.clusters import pool_clusters
 from blemish.blocks.heads import LayerHeads, quarters
-from blemish.blocks.hybrid_prompts import HybridPrompts
+from blemish.blocks.hybrid_prompts import HybridPrompts, gather_prompts
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import focal_probability, masks_of, segmentation
 from blemish.blocks.maps import fuse_mean, smooth, upsample
@@ -116,6 +116,15 @@ class AdaCLIP(nn.Module):
         grids = [text_margin(each, seen.texts, self.temperature) for each in seen.patches]  # (N, h, w) each
         mean = fuse_mean(*(upsample(each, images.shape[-2:], corners=True) for each in grids))  # (N, H, W)
         return Prediction(self._score(seen, grids).sigmoid(), smooth(mean.sigmoid(), self.sigma))
+
+    def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the authors' file, whose names begin with `clip_model.`: prompts of both towers, and a map a layer."""
+        own = {name.removeprefix("clip_model."): each for name, each in theirs.items()}
+        towers = ("looking", "visual", self.looking), ("reading", "text", self.reading)
+        found = {f"{n}.{key}": each for n, t, p in towers for key, each in gather_prompts(own, t, p).items()}
+        heads = [*(f"patch_token_layer.head.{at}" for at in range(len(self.taps))), "cls_token_layer.head.0"]
+        pairs = [(at, f"{head}.{part}", part) for at, head in enumerate(heads) for part in ("weight", "bias")]
+        return found | {f"heads.heads.{at}.{part}": own[name] for at, name, part in pairs if name in own}
 
     def _look(self, images: Tensor, products: Sequence[str]) -> Seen:
         with torch.no_grad():

@@ -4,7 +4,7 @@ Medical Images", CVPR 2024, arXiv:2403.12570.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 import torch
@@ -108,6 +108,18 @@ class MVFA(nn.Module):
         near = torch.stack([upsample(each, images.shape[-2:], corners=True) for each in distances]).sum(0)
         both = fuse_mean(text, near)
         return Prediction(maximum(both), both)
+
+    def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the authors' file: `seg_adapters` and `det_adapters` have two maps a layer; not all are used."""
+        sides, maps = (("seg", 0), ("det", 1)), (("fc1", "inward"), ("fc2", "outward"))
+        names = {
+            f"implants.{ours}.{2 * at + side}.weight": f"{branch}_adapters.{at}.{part}.0.weight"
+            for at in range(len(self.taps))
+            for branch, side in sides
+            for part, ours in maps
+        }
+        own = dict(self.named_parameters())
+        return {name: theirs[each] for name, each in names.items() if each in theirs and name in own}
 
     def _maps(self, places: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         margins = [text_margin(each, texts, self.temperature) for each in places]
