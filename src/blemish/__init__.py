@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from blemish.detectors.clip_ada import CLIPADA
     from blemish.detectors.dinomaly import Dinomaly
     from blemish.detectors.glass import GLASS
+    from blemish.detectors.multi_ads import MultiADS
     from blemish.detectors.musc import MuSc
     from blemish.detectors.mvfa import MVFA
     from blemish.detectors.padim import PaDiM
@@ -93,6 +94,7 @@ __all__ = [
     "Geometry",
     "Goal",
     "MuSc",
+    "MultiADS",
     "PaDiM",
     "PatchCore",
     "Prediction",

@@ -190,6 +190,18 @@ METHODS = {
         augmentation="glass",
         trained=True,
     ),
+    "multi-ads": Card(
+        "blemish.detectors.multi_ads:MultiADS",
+        "arXiv:2504.06740",
+        "layers through trained linear heads against words for each type of defect, and against good parts if any",
+        normal="optional",
+        labelled="required",
+        named=True,
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text"}),
+        words=("product", "defects", "plausible"),
+    ),
     "musc": Card(
         "blemish.detectors.musc:MuSc",
         "arXiv:2401.16753",

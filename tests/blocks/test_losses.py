@@ -11,9 +11,11 @@ from torch import Tensor
 from blemish.blocks.losses import (
     agreement_focal,
     attraction,
+    choose_class,
     contrast,
     dice,
     focal,
+    focal_certainty,
     focal_probability,
     likeness_loss,
     map_losses,
@@ -52,6 +54,28 @@ def test_focal_is_least_at_a_target_between_0_and_1() -> None:
     losses = [float(focal(torch.tensor([x]), target)) for x in (-3.0, math.log(0.3 / 0.7), 3.0)]
     assert losses[1] < min(losses[0], losses[2])
     assert losses[1] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("classes", [2, 3, 21])
+def test_focal_of_several_classes_counts_the_right_one_as_almost_sure(classes: int) -> None:
+    probability, numbers = drawn(6, classes).softmax(1), [index % classes for index in range(6)]
+    losses = []
+    for row, right in zip(probability.tolist(), numbers, strict=True):
+        sure = [1 - 1e-5 if index == right else 1e-5 / (classes - 1) for index in range(classes)]
+        p = sum(one * other for one, other in zip(sure, row, strict=True)) + 1e-5
+        losses.append(-((1 - p) ** 2) * math.log(p))
+    found = focal_certainty(probability[range(6), numbers], classes=classes)
+    assert float(found) == pytest.approx(sum(losses) / 6, rel=1e-4)
+
+
+def test_the_right_class_is_no_defect_outside_the_mask_and_the_pictures_type_or_any_inside() -> None:
+    probability, target = drawn(3, 4, 5, 6).softmax(1), (uniform(3, 5, 6) > 0.5).float()
+    found = choose_class(probability, target, torch.tensor([2, -1, 0]))
+    for picture, wanted in enumerate([[2], [1, 2, 3], [1, 2, 3]]):  # a mask without a type is of any
+        for y, x in torch.cartesian_prod(torch.arange(5), torch.arange(6)).tolist():
+            rows = wanted if target[picture, y, x] else [0]
+            expected = sum(float(probability[picture, row, y, x]) for row in rows)
+            assert float(found[picture, y, x]) == pytest.approx(expected, rel=1e-5)
 
 
 def test_dice_is_one_minus_the_overlap_of_each_map() -> None:

@@ -32,8 +32,25 @@ def focal_probability(probability: Tensor, target: Tensor, *, gamma: float = 2.0
     The true class counts as 1 - `smoothing` sure, which keeps logarithm and gradient finite.
     """
     right = target * probability + (1 - target) * (1 - probability)
-    right = (1 - smoothing) * right + smoothing * (1 - right) + smoothing
+    return focal_certainty(right, gamma=gamma, smoothing=smoothing)
+
+
+def focal_certainty(right: Tensor, *, classes: int = 2, gamma: float = 2.0, smoothing: float = 1e-5) -> Tensor:
+    """Focal loss of the probability (...) of the right one of several classes, which counts as 1 - `smoothing` sure."""
+    right = (1 - smoothing) * right + smoothing / (classes - 1) * (1 - right) + smoothing
     return -((1 - right) ** gamma * right.log()).mean()
+
+
+def choose_class(probability: Tensor, target: Tensor, numbers: Tensor) -> Tensor:
+    """The probability of the right class: (N, K + 1, h, w) of no defect and K types -> (N, h, w).
+
+    Where the target (N, h, w) is 0 that of no defect, elsewhere of the type, `numbers` (N,) from 1; else of any.
+    """
+    rows = torch.arange(len(numbers), device=numbers.device)
+    defect = torch.where(
+        (numbers > 0)[:, None, None], probability[rows, numbers.clamp_min(0)], probability[:, 1:].sum(1)
+    )
+    return torch.where(target > 0, defect, probability[:, 0])
 
 
 def dice(probability: Tensor, target: Tensor, *, smooth: float = 1.0) -> Tensor:

@@ -140,12 +140,21 @@ def sentences(states: Sequence[str], templates: Sequence[str], product: str) -> 
     return [template.format(state.format(product)) for template in templates for state in states]
 
 
-def defect_prototypes(encoder: TextEncoder, product: str, defects: Sequence[str], words: Wording = WINCLIP) -> Tensor:
-    """Unit text embeddings of the product with each of these defects, a row a defect: (K, D)."""
+def defect_prototypes(
+    encoder: TextEncoder,
+    product: str,
+    defects: Sequence[str],
+    words: Wording = WINCLIP,
+    *,
+    normalize_sentences: bool = False,
+) -> Tensor:
+    """Unit text embeddings of the product with each of these defects, a row a defect, see `prototypes`: (K, D)."""
     if isinstance(defects, str) or any(not defect.strip() for defect in defects):
         raise BadInput(f"defects={defects!r}: give a list of what can go wrong, none of it empty, as ['scratch']")
     groups = [[template.format(f"{product} with {defect}") for template in words.templates] for defect in defects]
     embedded = encoder.encode_text([sentence for group in groups for sentence in group])
+    if normalize_sentences:
+        embedded = F.normalize(embedded, dim=-1)
     return F.normalize(embedded.unflatten(0, (len(groups), -1)).mean(1), dim=-1)
 
 

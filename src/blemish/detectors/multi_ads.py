@@ -1,0 +1,142 @@
+"""MultiADS. Sadikaj, Zhou, Halilaj, Schmid, Staab & Plant, "MultiADS: Defect-aware Supervision for Multi-type Anomaly
+Detection and Segmentation in Zero-Shot Learning", ICCV 2025, arXiv:2504.06740.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from blemish import encoders
+from blemish.blocks.heads import LayerHeads, quarters
+from blemish.blocks.learned import Updates
+from blemish.blocks.losses import choose_class, dice, focal_certainty, masks_of
+from blemish.blocks.maps import upsample
+from blemish.blocks.memory import MemoryBank
+from blemish.blocks.prompts import defect_prototypes, ensemble, prototypes
+from blemish.encoders.capabilities import geometry
+from blemish.training.schedule import Schedule
+from blemish.training.trainable import ParameterGroup
+from blemish.types import GOOD, Batch, Encoder, Features, Prediction, TextEncoder
+
+PEAK = 3  # pixels of a map that speak for the picture
+
+
+class MultiADS(nn.Module):
+    """Patches of several layers, each through its trained linear head, against words for a good part and for every type
+    of defect; after `fit`, against the same layers' patches of good parts as well.
+
+    anomaly_map: the sum over layers of the probability of all types, and, fitted, of the distance to a good patch.
+    image_score: the mean of the three highest values of the map, as in the authors' code, which then rescales it over
+        all pictures of a product (not here). type_scores: each type's probability there, summed over the layers.
+    type_map: the likeliest type by words; -1 where no defect is likelier.
+    defects: the types that training is told, by their names, which are their words too (`_` for a space), or names with
+        words, {"uneven": "uneven grinding"}. plausible: those that the inspected product may have, trained on or not
+        (MultiADS-F); by default all of `defects`. Without either there is one unnamed class, any damage. Defects of
+        another type, or of none, teach that it is one of the classes, and not which.
+    emphasis: of the defect in the dice loss, where the authors' code multiplies the mask by 5 and the paper does not.
+    Each picture is of one type, and its words name its own product where a batch says it. The authors run OpenAI's
+    weights with `activation="gelu"` and `resize="bicubic-antialias"`, see `encoders.load`. Deviation: they write six
+    phrases by hand for each type; here a type is read in one, "product with type", so that any name will do.
+    """
+
+    texts: Tensor
+    banks: Sequence[MemoryBank]
+
+    def __init__(
+        self,
+        encoder: str | Encoder = encoders.DEFAULT,
+        *,
+        product: str = "object",
+        defects: Sequence[str] | Mapping[str, str] = (),
+        plausible: Sequence[str] | Mapping[str, str] = (),
+        layers: Sequence[int] | None = None,
+        temperature: float = 0.01,
+        words: str = "april-gan",
+        emphasis: float = 5.0,
+        image_size: int | None = None,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
+        self.product, self.defects, self.plausible, self.layers = product, defects, plausible, layers
+        self.temperature, self.words, self.emphasis = temperature, words, emphasis
+        self.image_size, self.seed = image_size, seed
+        self.geometry, self.types = geometry(self.encoder, image_size), tuple(plausible or defects)
+        self.taps = tuple(layers or quarters(self.encoder.depth))
+        self.heads = LayerHeads([self.encoder.widths[tap - 1] for tap in self.taps], self.encoder.width, seed=seed)
+        self.updates = Updates()
+        self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in self.taps))
+        self.known: dict[str, Tensor] = {}  # prototypes of each product that training has met
+        # Not saved: a detector that was trained on some products is asked about others, by their words.
+        self.register_buffer("texts", self._read(product, plausible or defects), persistent=False)
+        self.requires_grad_(False).eval()
+
+    @property
+    def schedule(self) -> Schedule:
+        """The authors', for the 1,725 test pictures of MVTec AD once: Adam at a constant rate."""
+        return Schedule(steps=432, rate=1e-3, batch_size=4, betas=(0.5, 0.999), floor=1.0)
+
+    def trained_parameters(self) -> list[ParameterGroup]:
+        """The heads'."""
+        return [ParameterGroup(list(self.heads.parameters()))]
+
+    @torch.no_grad()
+    def frozen(self, images: Tensor) -> Features:
+        """What the encoder sees in (N, 3, H, W): the layers that the heads read."""
+        return self.encoder(images, layers=self.taps)
+
+    def loss(self, batch: Batch) -> dict[str, Tensor]:
+        """Focal loss of the classes and dice loss of all types together, each half, mean over the layers."""
+        seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
+        texts = torch.stack([self._known(each) for each in batch.products or [self.product] * len(batch)])
+        maps = self._maps(seen.patches, texts, truth.shape[-2:])  # (N, 1 + K, H, W) each
+        order = {GOOD: 0} | {name: number for number, name in enumerate(self.defects, start=1)}
+        numbers = torch.tensor([order.get(each, -1) for each in batch.types or [""] * len(batch)], device=truth.device)
+        focal = [focal_certainty(choose_class(each, truth, numbers), classes=each.shape[1]) for each in maps]
+        overlap = [dice(each[:, 1:].sum(1), self.emphasis * truth) for each in maps]
+        self.updates.add()
+        return {"focal": torch.stack(focal).mean() / 2, "dice": torch.stack(overlap).mean() / 2}
+
+    def extract(self, batch: Batch) -> tuple[tuple[Tensor, ...], ...]:
+        """Patches of each layer."""
+        return tuple((F.normalize(each, dim=-1).flatten(0, 2),) for each in self.frozen(batch.images).patches)
+
+    def forward(self, images: Tensor) -> Prediction:
+        """(N, 3, H, W) in [0, 1] -> Prediction."""
+        self.updates.require()
+        seen, size = self.frozen(images).patches, images.shape[-2:]
+        classes = torch.stack(self._maps(seen, self.texts[None], size)).sum(0)  # (N, 1 + K, H, W)
+        whole = classes[:, 1:].sum(1)  # (N, H, W)
+        if self.banks[0].fitted:
+            distances = [bank.distance(each) for bank, each in zip(self.banks, seen, strict=True)]  # (N, h, w) each
+            whole = whole + torch.stack([upsample(each, size, corners=True) for each in distances]).sum(0)
+        highest, places = whole.flatten(1).topk(PEAK)  # (N, 3) each
+        if not self.types:
+            return Prediction(highest.mean(1), whole)
+        named = classes.flatten(2).gather(2, places[:, None].expand(-1, classes.shape[1], -1)).mean(2)  # (N, 1 + K)
+        return Prediction(highest.mean(1), whole, named[:, 1:], classes.argmax(1) - 1)
+
+    def _maps(self, layers: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
+        """Each layer's probability of each class: (N, h, w, C_l), (N or 1, 1 + K, D) -> (N, 1 + K, H, W)."""
+        found = [F.normalize(each, dim=-1) @ texts.mT[:, None] / self.temperature for each in self.heads(layers)]
+        grids = [F.interpolate(each.movedim(-1, 1), list(size), mode="bilinear", align_corners=True) for each in found]
+        return [each.softmax(1) for each in grids]
+
+    def _known(self, product: str) -> Tensor:
+        """What training compares pictures of a product with: (1 + K, D)."""
+        if product not in self.known:
+            self.known[product] = self._read(product, self.defects)
+        return self.known[product].to(next(self.heads.parameters()).device)
+
+    def _read(self, product: str, defects: Sequence[str] | Mapping[str, str]) -> Tensor:
+        """Prototypes of a good product and of one with each defect, or with any where there is no name: (1 + K, D)."""
+        words = ensemble(self.words)
+        either = prototypes(self.encoder, product, words, normalize_sentences=True)
+        named = defects.values() if isinstance(defects, Mapping) else [each.replace("_", " ") for each in defects]
+        own = defect_prototypes(self.encoder, product, [*named], words, normalize_sentences=True) if named else either
+        return torch.cat([either[:1], own]) if named else either
