@@ -200,7 +200,7 @@ METHODS = {
         auxiliary=True,
         trained=True,
         needs=frozenset({"text"}),
-        words=("product", "defects", "plausible"),
+        words=("product", "defects"),
     ),
     "musc": Card(
         "blemish.detectors.musc:MuSc",
