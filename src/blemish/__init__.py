@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from blemish.calibration.thresholds import Goal
     from blemish.detectors.aa_clip import AACLIP
     from blemish.detectors.ada_clip import AdaCLIP
+    from blemish.detectors.adapt_clip import AdaptCLIP
     from blemish.detectors.af_clip import AFCLIP
     from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
@@ -85,6 +86,7 @@ __all__ = [
     "MVFA",
     "TAB",
     "AdaCLIP",
+    "AdaptCLIP",
     "AnomalyCLIP",
     "AnomalyDINO",
     "Batch",

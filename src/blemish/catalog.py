@@ -126,6 +126,16 @@ METHODS = {
         needs=frozenset({"text", "prompts", "seams"}),
         words=("product",),
     ),
+    "adapt-clip": Card(
+        "blemish.detectors.adapt_clip:AdaptCLIP",
+        "arXiv:2505.09926",
+        "an adapter of pictures, one of texts, and one that compares places with those of good parts, if any",
+        normal="optional",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+    ),
     "af-clip": Card(
         "blemish.detectors.af_clip:AFCLIP",
         "arXiv:2507.19949",

@@ -9,7 +9,8 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.adapters import AdaptedLayers, ResidualAdapter, adapt_block, draw_linear
+from blemish.blocks.adapters import AdaptedLayers, BottleneckAdapter, ResidualAdapter, adapt_block, draw_linear
+from blemish.errors import BadInput
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -32,6 +33,21 @@ def test_an_adapter_of_nothing_gives_nothing() -> None:
     assert torch.equal(adapter(tokens), torch.zeros(1, 4))
     assert tokens.grad is not None
     assert tokens.grad.isfinite().all()
+
+
+def test_a_bottleneck_adds_what_passes_it() -> None:
+    adapter, tokens = BottleneckAdapter(8, reduction=4).eval(), torch.randn(2, 3, 8, generator=generator(1))
+    adapter.norm.running_mean = torch.tensor([0.1, -0.2])
+    for token, found in zip(tokens.flatten(0, 1), adapter(tokens).flatten(0, 1), strict=True):
+        narrow = (adapter.narrow.weight @ token - torch.tensor([0.1, -0.2])) / (1 + 1e-5) ** 0.5
+        assert_close(found, token + adapter.widen.weight @ narrow.clamp_min(0))
+
+
+def test_a_bottleneck_is_not_trained_by_one_row() -> None:
+    adapter = BottleneckAdapter(8)
+    with pytest.raises(BadInput, match="--batch-size 2"):
+        adapter(torch.zeros(1, 8))
+    assert adapter.eval()(torch.zeros(1, 8)).shape == (1, 8)
 
 
 def test_only_the_first_blocks_are_adapted() -> None:

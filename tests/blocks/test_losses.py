@@ -25,6 +25,7 @@ from blemish.blocks.losses import (
     round_masks,
     segmentation,
     truncated_l1,
+    whole_and_map,
 )
 from blemish.errors import BadInput
 from blemish.types import Batch
@@ -91,6 +92,17 @@ def test_dice_is_0_for_a_perfect_map_and_nears_1_for_its_opposite() -> None:
     assert float(dice(target, target)) == pytest.approx(0, abs=1e-6)
     assert float(dice(1 - target, target)) > 0.99
     assert float(dice(torch.zeros(2, 4, 4), torch.zeros(2, 4, 4))) == 0
+
+
+def test_whole_and_map_is_cross_entropy_of_the_picture_and_the_losses_of_its_map() -> None:
+    picture, grid, target = drawn(3), drawn(3, 2, 2, seed=1), torch.zeros(3, 6, 6)
+    target[1, 2:, :3] = 1
+    probability = torch.nn.functional.interpolate(grid[:, None].sigmoid(), (6, 6), mode="bilinear")[:, 0]
+    chances = [1 / (1 + math.exp(-x)) for x in picture.tolist()]
+    entropy = -sum(math.log(p if number == 1 else 1 - p) for number, p in enumerate(chances)) / 3
+    expected = entropy + float(focal_probability(probability, target))
+    expected += float(dice(probability, target) + dice(1 - probability, 1 - target))
+    assert float(whole_and_map(picture, grid, target)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_contrast_is_the_cross_entropy_of_scaled_cosines() -> None:

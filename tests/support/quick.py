@@ -13,6 +13,7 @@ SIDE = 64
 QUICK: dict[str, dict[str, Any]] = {
     "aa-clip": {"image_size": SIDE, "layers": (2, 4)},
     "ada-clip": {"image_size": SIDE, "layers": (2, 4), "clusters": 4, "sigma": 2.0},
+    "adapt-clip": {"image_size": SIDE, "tokens": 3, "sigma": 2.0},
     "af-clip": {"image_size": SIDE, "tokens": 3, "sizes": (1, 3), "sigma": 2.0},
     "anomaly-clip": {"image_size": SIDE, "tokens": 3, "deep_tokens": 2, "sigma": 2.0},
     "anomaly-dino": {"image_size": SIDE, "turns": 2, "layer": 3},

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.errors import BadInput
 from blemish.types import Encoder, SeamEncoder
 
 LEAST_NORM = 1e-12
@@ -31,6 +32,27 @@ class ResidualAdapter(nn.Module):
         length = tokens.norm(dim=-1, keepdim=True) / step.norm(dim=-1, keepdim=True).clamp_min(LEAST_NORM)
         moved: Tensor = (1 - self.weight) * tokens + self.weight * length * step
         return moved
+
+
+class BottleneckAdapter(nn.Module):
+    """z + W2 relu(norm(W1 z)), the width between them `reduction` times less (AdaptCLIP, arXiv:2505.09926).
+
+    Raises BadInput where it is trained with a single row, of which a batch norm makes nothing.
+    """
+
+    def __init__(self, width: int, *, reduction: int = 4) -> None:
+        super().__init__()
+        self.narrow = nn.Linear(width, width // reduction, bias=False)
+        self.norm = nn.BatchNorm1d(width // reduction)
+        self.widen = nn.Linear(width // reduction, width, bias=False)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., C) -> (..., C)."""
+        rows = tokens.flatten(0, -2)
+        if self.training and len(rows) < 2:
+            raise BadInput("a batch norm cannot learn from batches of one picture: use --batch-size 2 or more")
+        moved: Tensor = self.widen(F.relu(self.norm(self.narrow(rows))))
+        return tokens + moved.view_as(tokens)
 
 
 def adapt_block(adapters: nn.ModuleList, tokens: Tensor, depth: int) -> Tensor:

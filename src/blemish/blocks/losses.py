@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from blemish.blocks.maps import upsample
 from blemish.errors import BadInput
 from blemish.types import Batch
 
@@ -65,6 +66,15 @@ def segmentation(maps: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
     overlap = [dice(each, target) + dice(1 - each, 1 - target) for each in maps]
     sums = torch.stack([focal_probability(each, target) for each in maps]).sum(), torch.stack(overlap).sum()
     return dict(zip(("focal", "dice"), sums, strict=True))
+
+
+def whole_and_map(picture: Tensor, grid: Tensor, target: Tensor) -> Tensor:
+    """Cross entropy of pictures, and `segmentation` of their maps, of logits (N,) and (N, h, w): a scalar.
+
+    target: (N, H, W), 0 or 1; a picture is flawed where any of it is 1.
+    """
+    terms = segmentation([upsample(grid.sigmoid(), target.shape[-2:])], target)
+    return F.binary_cross_entropy_with_logits(picture, target.flatten(1).amax(1)) + terms["focal"] + terms["dice"]
 
 
 def orthogonality(one: Tensor, other: Tensor) -> Tensor:
