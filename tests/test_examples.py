@@ -181,6 +181,22 @@ def test_each_product_is_drawn_equally_often_however_few_of_its_parts_there_are(
     assert counts[False][1] < 20
 
 
+@pytest.mark.parametrize("augmentation", [None, "perlin"])
+def test_a_batch_is_of_one_product_where_that_is_asked_for(tmp_path: Path, augmentation: str | None) -> None:
+    many = [replace(each, category="tile") for each in [*normals(tmp_path / "tile", 6), *defects(tmp_path / "tile", 3)]]
+    few = [replace(each, category="cap") for each in normals(tmp_path / "cap", 2)]
+    choice = replace(CHOICE, together=True, augmentation=augmentation)
+    examples = LabelledBatches([*few, *many], SHAPE, choice)
+    batches = [[examples.sample(each.number) for each in examples.draw(number)] for number in range(12)]
+    assert [{each.category for each in batch[:2]} for batch in batches] == [{"cap"}, {"tile"}] * 6
+    assert all(each.category == "tile" for batch in batches[1::2] for each in batch)
+    # Caps have no defects but those that are made, and the others' teach as well.
+    bad = {each.is_anomalous or each.category == "cap" for batch in batches[0::2] for each in batch[2:]}
+    assert bad == {True}
+    for start in (1, 7):  # every good part before one comes again
+        assert len({each.image for batch in batches[start : start + 6 : 2] for each in batch[:2]}) == 6
+
+
 def test_a_million_pictures_take_little_more_than_their_list() -> None:
     samples = [Sample(Path("part.png"), GOOD)] * 1_000_000
     tracemalloc.start()

@@ -27,6 +27,7 @@ class Card(NamedTuple):
     weak: bool = False  # defects without masks teach it too
     named: bool = False  # types of labelled defects teach it: its argument `defects` are their names
     balanced: bool = False  # it learns several products at once, each equally often
+    together: bool = False  # it compares the pictures of a batch, which are of one product then
     augmentation: str = ""  # makes the defects it is trained on, unless another does: see `synth.augment`
     auxiliary: bool = False  # trained first, on pictures of other products
     trained: bool = False  # by gradients: `blemish train`
@@ -132,6 +133,7 @@ METHODS = {
         "an adapter of pictures, one of texts, and one that compares places with those of good parts, if any",
         normal="optional",
         labelled="required",
+        together=True,
         auxiliary=True,
         trained=True,
         needs=frozenset({"text", "prompts"}),

@@ -41,6 +41,7 @@ class BatchSettings:
     share: float = 0.5  # of a batch that shows a defect, where there are any or some are made
     even: bool = False  # each type of real defects is drawn equally often, however rare
     balanced: bool = False  # so is each product, however few of its pictures there are
+    together: bool = False  # a batch is of one product, which they are in turn
     seed: int = 0
     pool: int | None = None  # how many defects are made in all; None: new ones for every batch
 
@@ -72,10 +73,9 @@ class LabelledBatches:
         self.good = [sample for sample in samples if not sample.is_anomalous]
         self.bad = [sample for sample in samples if sample.is_anomalous]
         self.geometry, self.settings, self.features = geometry, settings, features
-        self.products = _group((one.category if settings.balanced else "",) for one in self.good)
-        self.kinds = _group(
-            (one.category if settings.balanced else "", one.label if settings.even else "") for one in self.bad
-        )
+        apart = settings.balanced or settings.together
+        self.products = _group((one.category if apart else "",) for one in self.good)
+        self.kinds = _group((one.category if apart else "", one.label if settings.even else "") for one in self.bad)
         self.cache: dict[Path, tuple[Tensor, Tensor]] = {}
         self.room = CACHE_BYTES
         self.digests = np.zeros((len(samples), 32), np.uint8)  # of files, as far as they were asked for
@@ -115,8 +115,17 @@ class LabelledBatches:
     def draw(self, number: int) -> list[Drawn]:
         """What is in the batch of a number."""
         count, rng = self.good_of_a_batch, np.random.default_rng((self.settings.seed, number))
-        good = [Drawn(self._turn(at)) for at in range(number * count, (number + 1) * count)]
-        return [*good, *(self._defect(rng, number, at) for at in range(self.settings.batch_size - count))]
+        good = [Drawn(self._turn(at)) for at in self._places(number, count)]
+        product = self.good[good[0].number].category if self.settings.together else None
+        return [*good, *(self._defect(rng, number, at, product) for at in range(self.settings.batch_size - count))]
+
+    def _places(self, number: int, count: int) -> range:
+        """Which turns the good parts of a batch are."""
+        if not self.settings.together:
+            return range(number * count, (number + 1) * count)
+        every = len(self.products)
+        cycle, product = divmod(number, every)
+        return range(cycle * count * every + product, (cycle + 1) * count * every, every)
 
     def _turn(self, at: int) -> int:
         """The good part at a place: products in turn, and each one's are shuffled anew when all have been drawn."""
@@ -128,14 +137,19 @@ class LabelledBatches:
             self.orders[product] = turn, rng.permutation(same)
         return int(self.orders[product][1][place])
 
-    def _defect(self, rng: np.random.Generator, number: int, at: int) -> Drawn:
-        """A real defect, mirrored, or one made on a good part: where both are wanted, equally often."""
+    def _defect(self, rng: np.random.Generator, number: int, at: int, product: str | None) -> Drawn:
+        """A real defect, mirrored, or one made on a good part: where both are wanted, equally often.
+
+        Of the product if that is said, and of any where it has none.
+        """
         if self.bad and (self.settings.augmentation is None or rng.random() < 0.5):
-            return Drawn(len(self.good) + _any(self.kinds, rng), tuple(axis for axis in (-1, -2) if rng.random() < 0.5))
+            kinds = [each for each in self.kinds if product in (None, self.bad[each[0]].category)] or self.kinds
+            return Drawn(len(self.good) + _any(kinds, rng), tuple(axis for axis in (-1, -2) if rng.random() < 0.5))
         pool = self.settings.pool
         flaw = (number, at) if pool is None else (int(rng.integers(pool)),)
         own = np.random.default_rng((self.settings.seed, 1, *flaw))
-        return Drawn(_any(self.products, own), texture=_any(self.products, own), flaw=flaw)
+        parts = [each for each in self.products if product in (None, self.good[each[0]].category)]
+        return Drawn(_any(parts, own), texture=_any(parts, own), flaw=flaw)
 
     def _made(self, drawn: Sequence[Drawn]) -> tuple[Tensor, Tensor, None]:
         """Images (N, 3, H, W) and masks (N, H, W)."""

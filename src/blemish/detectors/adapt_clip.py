@@ -40,10 +40,11 @@ class AdaptCLIP(nn.Module):
         picture and of the highest value of the map; fitted, the harmonic mean of both.
     layers: of the comparison; sentences are compared with the last. Of a residual network there is only the last.
     tokens: words of each learned sentence. attention, last: as AnomalyCLIP's, whose second stream of patches this is.
-    In training a picture's good part is another good one of its product in the same batch; one without is left out of
-    that adapter's loss. As in the authors' code the image embedding leaves out the last norm. They resize position
-    tables by `resize="bilinear"`, see `encoders.load`. Deviation: the batch norm of their first adapter's places also
-    sees a class token a picture, and they have 20 of our 22 templates, one of them twice.
+    As in the authors' code the image embedding leaves out the last norm. They resize position tables by
+    `resize="bilinear"`, see `encoders.load`. Deviation: batches are of one product, and a picture is compared with another
+    good one in its batch, or left out of that loss where there is none; they mix products, and draw a good picture for
+    each. The batch norm of their first adapter's places also sees a class token a picture, and they have 20 of our 22
+    templates, one of them twice.
     """
 
     texts: Tensor

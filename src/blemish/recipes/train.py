@@ -126,6 +126,7 @@ class Training:
             augmentation,
             even=catalog.card(method).named,
             balanced=catalog.card(method).balanced,
+            together=catalog.card(method).together,
             seed=settings.seed,
             pool=settings.pool,
         )
