@@ -41,10 +41,10 @@ class AdaptCLIP(nn.Module):
     layers: of the comparison; sentences are compared with the last. Of a residual network there is only the last.
     tokens: words of each learned sentence. attention, last: as AnomalyCLIP's, whose second stream of patches this is.
     As in the authors' code the image embedding leaves out the last norm. They resize position tables by
-    `resize="bilinear"`, see `encoders.load`. Deviation: batches are of one product, and a picture is compared with another
-    good one in its batch, or left out of that loss where there is none; they mix products, and draw a good picture for
-    each. The batch norm of their first adapter's places also sees a class token a picture, and they have 20 of our 22
-    templates, one of them twice.
+    `resize="bilinear"`, see `encoders.load`. Deviation: batches are of one product, and a picture is compared with
+    another good one of its batch, or left out of that loss; they mix products, and draw a good picture for each. The
+    batch norm of their first adapter's places also sees a class token a picture, and they have 20 of our 22 templates,
+    one of them twice.
     """
 
     texts: Tensor
