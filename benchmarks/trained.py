@@ -158,20 +158,21 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
 
 def divide(root: Path, seed: int, given: argparse.Namespace) -> Split:
     """What is learned from and what is measured on; no picture is both."""
-    train = _shuffled(normals(data.samples(root, split="train")), seed)
+    train = shuffle(normals(data.samples(root, split="train")), seed)
     kinds: dict[str, list[Sample]] = defaultdict(list)
     for sample in data.samples(root, split="test"):
         kinds[sample.label].append(sample)
     learned, tested = train[: max(1, round(given.share * len(train)))], []
     for label, samples in kinds.items():
         count = round(given.labelled * len(samples)) if samples[0].is_anomalous else 0
-        order = _shuffled(samples, seed)
+        order = shuffle(samples, seed)
         learned += order[:count]
         tested += order[count:][: given.tested] if label else []
     return Split(learned, tested)
 
 
-def _shuffled(samples: Sequence[Sample], seed: int) -> list[Sample]:
+def shuffle(samples: Sequence[Sample], seed: int) -> list[Sample]:
+    """In an order of that seed."""
     order = sorted(samples, key=lambda sample: sample.image)
     random.Random(seed).shuffle(order)
     return order

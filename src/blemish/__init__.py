@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.april_gan import APRILGAN
     from blemish.detectors.clip_ada import CLIPADA
+    from blemish.detectors.clip_mdc import CLIPMDC
     from blemish.detectors.dinomaly import Dinomaly
     from blemish.detectors.glass import GLASS
     from blemish.detectors.multi_ads import MultiADS
@@ -82,6 +83,7 @@ __all__ = [
     "AFCLIP",
     "APRILGAN",
     "CLIPADA",
+    "CLIPMDC",
     "GLASS",
     "MVFA",
     "TAB",

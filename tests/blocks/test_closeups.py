@@ -1,10 +1,21 @@
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch.testing import assert_close
 
-from blemish.blocks.closeups import Closeup, blend_closeups, closeups_of_peaks, closeups_of_truth, look_closer
+from blemish.blocks.closeups import (
+    Closeup,
+    blend_closeups,
+    closeups_of_peaks,
+    closeups_of_truth,
+    look_closer,
+    view_defects,
+    view_pictures,
+)
 from blemish.images import Region
+from blemish.types import Batch, Encoder, Features
 
 
 def test_peaks_above_the_level_are_looked_at_worst_first_and_at_most_so_many() -> None:
@@ -59,3 +70,42 @@ def test_close_ups_that_overlap_do_not_count_twice() -> None:
     maps, closer = torch.full((1, 64, 64), 0.4), torch.full((2, 64, 64), 0.9)
     twice = blend_closeups(maps, closer, [Closeup(0, Region(16, 16, 32, 32))] * 2)[0]
     assert_close(twice[32, 32], torch.tensor(0.36).sqrt())
+
+
+class Tower:
+    """A stub that sees the mean colour, and notes the sizes of what it was shown."""
+
+    image_size = 24
+
+    def __init__(self) -> None:
+        self.sizes: list[tuple[int, ...]] = []
+
+    def __call__(self, images: torch.Tensor) -> Features:
+        self.sizes.append(tuple(images.shape))
+        return Features(images.mean((2, 3)), ())
+
+
+def test_whole_pictures_are_embedded_by_another_encoder_at_its_own_size() -> None:
+    own, other, images = Tower(), Tower(), torch.rand(2, 3, 32, 32)
+    seen = images.mean((2, 3))
+    assert view_pictures(cast(Encoder, own), None, images, seen) is seen
+    assert_close(view_pictures(cast(Encoder, own), None, images), seen)
+    view_pictures(cast(Encoder, own), cast(Encoder, other), images, seen)
+    assert (own.sizes, other.sizes) == ([(2, 3, 32, 32)], [(2, 3, 24, 24)])
+
+
+def test_defects_whose_place_is_known_are_embedded_from_near() -> None:
+    images, masks = torch.zeros(3, 3, 32, 32), torch.zeros(3, 32, 32, dtype=torch.bool)
+    masks[1, 10:22, 10:22] = True
+    images[:, :, 10:22, 10:22] = 1
+    tower, whole = Tower(), torch.zeros(3, 3)
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        found = view_defects(
+            cast(Encoder, tower), None, Batch(images, masks), torch.tensor([False, True, False]), whole
+        )
+    (closeup,) = closeups_of_truth(masks[1:2], torch.Generator().manual_seed(3))
+    assert found[[0, 2]].eq(0).all()
+    assert_close(found[1:2], look_closer(images[1:2], [closeup]).mean((2, 3)))
+    assert tower.sizes == [(1, 3, 32, 32)]
+    assert view_defects(cast(Encoder, tower), None, Batch(images), torch.ones(3, dtype=torch.bool), whole) is whole

@@ -16,15 +16,19 @@ from blemish.blocks.losses import (
     dice,
     focal,
     focal_certainty,
+    focal_of_peaks,
     focal_probability,
+    grid_losses,
     likeness_loss,
     map_losses,
     masks_of,
+    open_cross_entropy,
     orthogonality,
     patch_alignment,
     round_masks,
     segmentation,
     truncated_l1,
+    unlikeness,
     whole_and_map,
 )
 from blemish.errors import BadInput
@@ -229,3 +233,33 @@ def test_patches_are_to_be_like_their_picture() -> None:
 def test_places_are_covered_or_not_or_undecided() -> None:
     covered = torch.tensor([0.0, 0.49, 0.5, 0.51, 1.0])
     assert torch.equal(round_masks(covered), torch.tensor([0.0, 0.0, 0.5, 1.0, 1.0]))
+
+
+def test_a_type_costs_its_log_probability_and_an_unknown_one_that_of_any_defect() -> None:
+    logits = drawn(3, 4)
+    chances = logits.exp() / logits.exp().sum(1, keepdim=True)
+    expected = torch.stack([-chances[0, 0].log(), -chances[1, 2].log(), -(1 - chances[2, 0]).log()])
+    torch.testing.assert_close(open_cross_entropy(logits, torch.tensor([0, 2, -1])), expected)
+
+
+def test_a_defect_that_is_somewhere_costs_what_its_highest_places_miss() -> None:
+    logits = drawn(2, 10, 20)
+    missed = [1 - logits[at].flatten().sort().values[-2:].mean().sigmoid() for at in range(2)]
+    expected = torch.stack([-(m**4) * (1 - m).log() for m in missed]).mean()
+    torch.testing.assert_close(focal_of_peaks(logits), expected)
+    assert focal_of_peaks(logits[:0]).item() == 0
+
+
+def test_a_map_is_judged_by_its_truth_where_that_is_known_and_else_by_its_peaks() -> None:
+    logits, truth, known = drawn(3, 4, 4), (uniform(3, 4, 4) > 0.5).float(), torch.tensor([True, False, True])
+    found = grid_losses(logits, truth, known)
+    torch.testing.assert_close(found["map_focal"], focal(logits[[0, 2]], truth[[0, 2]], gamma=4.0))
+    torch.testing.assert_close(found["map_l1"], truncated_l1(logits[[0, 2]], truth[[0, 2]]))
+    torch.testing.assert_close(found["map_weak"], 0.1 * focal_of_peaks(logits[1:2]))
+
+
+def test_unlikeness_is_one_less_the_cosine_of_the_chosen_rows() -> None:
+    one, other = drawn(3, 5), drawn(3, 5, seed=1)
+    expected = [1 - float(a @ b) / float(a.norm() * b.norm()) for a, b in zip(one[:2], other[:2], strict=True)]
+    assert float(unlikeness(one, other, torch.tensor([True, True, False]))) == pytest.approx(sum(expected) / 2)
+    assert float(unlikeness(one, other, torch.tensor([False] * 3))) == 0

@@ -18,6 +18,8 @@ from blemish.blocks.prompts import (
     ensemble,
     prototypes,
     sentences,
+    type_prompts,
+    type_prototypes,
 )
 from blemish.errors import BadInput, UnknownName
 from blemish.types import TextEncoder
@@ -124,3 +126,18 @@ def test_a_named_defect_is_the_unit_mean_of_its_sentences() -> None:
 def test_a_defect_without_a_name_and_a_single_string_are_refused(defects: str | list[str]) -> None:
     with pytest.raises(BadInput, match="give a list"):
         defect_prototypes(cast(TextEncoder, Reader()), "cap", defects)
+
+
+def test_types_are_the_good_product_and_the_product_with_each_defect() -> None:
+    reader = cast(TextEncoder, Reader())
+    found = type_prototypes(reader, "cap", ["deep_dent", "hole"])
+    expected = [prototypes(reader, "cap")[:1], defect_prototypes(reader, "cap", ["deep dent", "hole"])]
+    assert_close(found, torch.cat(expected))
+    assert_close(type_prototypes(reader, "cap", {"A1": "deep dent", "A2": "hole"}), found)
+    assert_close(type_prototypes(reader, "cap", ()), prototypes(reader, "cap"))
+
+
+def test_types_have_words() -> None:
+    assert type_prompts("cap", ["deep_dent"]) == {"deep_dent": "cap with deep dent", "": "cap with an unknown defect"}
+    assert type_prompts("cap", {"A1": "hole"})["A1"] == "cap with hole"
+    assert list(type_prompts("cap", ())) == ["defect", ""]

@@ -84,3 +84,21 @@ def test_a_decision_knows_the_names_of_its_detector() -> None:
     found = decision(calibration(0.4, 0.9), Named())(result(1.0))  # type: ignore[arg-type]
     assert isinstance(found, Decided)
     assert found.types == ("scratch", "dent")
+
+
+def test_a_region_is_said_in_words_of_its_type_size_and_place() -> None:
+    prompts = {"dent": "cap with dent", "scratch": "cap with scratch", "": "cap with an unknown defect"}
+    found = decide(result(1.0), calibration(0.4, 0.9), types=("dent", "scratch"), prompts=prompts, scale=0.5)
+    assert [each.sentence for each in found.regions] == [
+        "cap with scratch: 2 x 2 px, 1 mm², at the upper left",
+        "cap with dent: 2 x 1 px, 0.5 mm², at the lower right",
+    ]
+    assert found.as_json()["regions"][0]["sentence"] == found.regions[0].sentence
+    unknown = result(1.0)._replace(type_map=torch.full((6, 8), -1, dtype=torch.int16))
+    (first, _) = decide(unknown, calibration(0.4, 0.9), types=("dent", "scratch"), prompts=prompts).regions
+    assert (first.type, first.sentence) == (None, "cap with an unknown defect: 2 x 2 px, at the upper left")
+
+
+def test_without_words_of_its_own_a_detector_says_no_sentence() -> None:
+    found = decide(result(1.0), calibration(0.4, 0.9), types=("dent", "scratch"))
+    assert "sentence" not in found.as_json()["regions"][0]

@@ -22,6 +22,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "dinomaly": {"image_size": SIDE, "layers": (1, 2, 3, 4), "blocks": 2, "dropout": 0.0, "map_size": 0},
     "glass": {"image_size": SIDE, "layers": (2, 3), "hidden": 128, "ascent": 5},
     "multi-ads": {"image_size": SIDE, "layers": (2, 4), "defects": ("scratch", "hole")},
+    "clip-mdc": {"image_size": SIDE, "width": 32, "layers": [2, 3], "sigma": 2.0, "defects": ("hole", "scratch")},
     "musc": {"image_size": SIDE, "layers": (2, 3), "sizes": (1, 3)},
     "mvfa": {"image_size": SIDE, "layers": (2, 4)},
     "padim": {"image_size": SIDE, "channels": 20, "layers": [1, 2], "seed": 3},

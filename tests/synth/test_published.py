@@ -13,7 +13,7 @@ from blemish.synth.drawn.scene import Colours, Mask
 from blemish.synth.published.augmenters import AUGMENTERS, Augmenter
 from blemish.synth.published.cutpaste import cutpaste, cutpaste_scar
 from blemish.synth.published.draem import CODE_OPACITY, draem
-from blemish.synth.published.feature_noise import feature_noise, perlin_masks, spread
+from blemish.synth.published.feature_noise import feature_noise, noise_in_spots, perlin_masks, spread
 from blemish.synth.published.glass import ascend, glass, onto_shell
 from blemish.synth.published.nsa import half_side, intensity_label, logistic_label, nsa, shift_intensity
 from blemish.synth.published.perlin import fade, perlin_mask, perlin_noise
@@ -322,3 +322,17 @@ def test_the_spread_of_features_is_of_each_channel_around_its_own_mean() -> None
     ).view(1, 3, 1, 1)
     variances = [float(features[:, at].var(correction=0)) for at in range(3)]
     assert spread(features) == pytest.approx((sum(variances) / 3) ** 0.5, rel=1e-4)
+
+
+def test_noise_in_spots_is_for_chosen_rows_in_units_of_each_channel() -> None:
+    features = torch.randn(6, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    features = features * torch.tensor([1.0, 4.0, 0.0]).view(3, 1, 1)
+    noise, spots = noise_in_spots(features, torch.tensor([1, 4]), 0.5, 0.2, torch.Generator().manual_seed(1))
+    assert noise.shape == (2, 3, 16, 16)
+    inside = spots[:, None].bool().expand_as(noise)
+    assert (noise[~inside] == 0).all()
+    assert float(noise[:, 0][spots.bool()].std()) == pytest.approx(0.5, rel=0.2)
+    assert float(noise[:, 1][spots.bool()].std()) == pytest.approx(2.0, rel=0.2)
+    assert (noise[:, 2] == 0).all()
+    none, nowhere = noise_in_spots(features, torch.tensor([], dtype=torch.long), 0.5, 0.2, torch.Generator())
+    assert (len(none), nowhere.shape) == (0, (0, 16, 16))

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish.images import Region
+from blemish.types import Batch, Encoder
 
 LEAST = 1 / 3  # of the side, which a close-up shows
 MOST = 2 / 3
@@ -73,6 +74,26 @@ def blend_closeups(maps: Tensor, closer: Tensor, closeups: Sequence[Closeup]) ->
         far, into = _cut(maps[each.picture], each.region), _cut(out[each.picture], each.region)
         into += _window(each.region, maps.shape[1:]).to(maps) * ((far * found).sqrt() - into)
     return out
+
+
+@torch.no_grad()
+def view_pictures(encoder: Encoder, other: Encoder | None, images: Tensor, seen: Tensor | None = None) -> Tensor:
+    """Embeddings of whole pictures, (N, D): by another encoder, at the size it was trained at, if there is one.
+
+    seen: the encoder's own, where they are known already.
+    """
+    if other is None:
+        return encoder(images).image if seen is None else seen
+    size = [other.image_size] * 2
+    return other(F.interpolate(images, size, mode="bilinear", align_corners=False)).image
+
+
+def view_defects(encoder: Encoder, other: Encoder | None, batch: Batch, marked: Tensor, whole: Tensor) -> Tensor:
+    """Such embeddings, (N, D): of a close-up round a defect where `marked`, bool (N,), else `whole`."""
+    if batch.masks is None or not marked.any():
+        return whole
+    closeups = closeups_of_truth(batch.masks[marked], torch.default_generator)
+    return whole.index_put((marked,), view_pictures(encoder, other, look_closer(batch.images[marked], closeups)))
 
 
 def _place(middle: tuple[float, float], share: float, width: int, height: int) -> Region:

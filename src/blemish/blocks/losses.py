@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish.blocks.maps import upsample
+from blemish.blocks.maps import top_mean, upsample
 from blemish.errors import BadInput
 from blemish.types import Batch
 
@@ -122,6 +122,42 @@ def truncated_l1(margins: Tensor, target: Tensor, *, margin: float = 0.5) -> Ten
     good = 1 - bad
     wrong = F.relu(margin + margins) * good, F.relu(margin - margins) * bad
     return wrong[0].sum() / good.sum().clamp_min(1) + wrong[1].sum() / bad.sum().clamp_min(1)
+
+
+def open_cross_entropy(logits: Tensor, numbers: Tensor) -> Tensor:
+    """Of the class of each row (N, K + 1), class 0 being no defect: (N,); -1 says any but class 0.
+
+    Those rows cost -log(1 - p_0): a defect whose type nobody knows.
+    """
+    total = logits.logsumexp(1)
+    chosen = logits.gather(1, numbers.clamp_min(0)[:, None])[:, 0]
+    return total - torch.where(numbers < 0, logits[:, 1:].logsumexp(1), chosen)
+
+
+def focal_of_peaks(logits: Tensor, *, share: float = 0.01, gamma: float = 4.0) -> Tensor:
+    """Focal loss of the mean of the highest `share` of each map (N, h, w) of a defect whose place nobody knows.
+
+    A scalar, 0 for no map.
+    """
+    if not len(logits):
+        return logits.sum()
+    highest = top_mean(logits, share)
+    return focal(highest, torch.ones_like(highest), gamma=gamma)
+
+
+def grid_losses(logits: Tensor, truth: Tensor, known: Tensor) -> dict[str, Tensor]:
+    """Focal and truncated L1 where the truth (N, h, w) is known, bool (N,); of the others' peaks a tenth of focal."""
+    return {
+        "map_focal": focal(logits[known], truth[known], gamma=4.0),
+        "map_l1": truncated_l1(logits[known], truth[known]),
+        "map_weak": 0.1 * focal_of_peaks(logits[~known]),
+    }
+
+
+def unlikeness(meant: Tensor, seen: Tensor, rows: Tensor) -> Tensor:
+    """Mean of 1 - cosine of (N, D) and (N, D) over the chosen rows, bool (N,): a scalar, 0 for none."""
+    apart = 1 - F.cosine_similarity(meant[rows], seen[rows], dim=-1)
+    return apart.sum() / max(1, len(apart))
 
 
 def attraction(cosines: Tensor, members: Tensor, *, temperature: float = 0.07) -> Tensor:

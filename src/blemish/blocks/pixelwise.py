@@ -1,10 +1,15 @@
-"""Trained heads on a grid of features: a logit of every place, and one of the whole picture."""
+"""Trained heads on a grid of features: of every place, of the regions that these mark, and of the whole picture."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+WARM, COLD = 0.5, 0.01  # bounds of the learned temperature
 
 
 class MapHead(nn.Sequential):
@@ -38,19 +43,117 @@ class Judge(nn.Module):
 
 
 class ScoreHead(nn.Module):
-    """The picture, from its features and its map: what both have at most and on the mean."""
+    """The picture, from its features and its map: what both have at most and on the mean.
 
-    def __init__(self, channels: int, width: int = 128) -> None:
+    reduced: so many channels are mixed from the features before, and places of 2 x 2 joined; 0: all are read as they
+        are, which is most of the work.
+    """
+
+    def __init__(self, channels: int, width: int = 128, *, reduced: int = 0) -> None:
         super().__init__()
-        self.mix = nn.Sequential(nn.Conv2d(channels + 1, width, 5, padding=2), nn.BatchNorm2d(width), nn.ReLU())
+        self.reduce = nn.Sequential(nn.Conv2d(channels, reduced, 1), nn.AvgPool2d(2)) if reduced else nn.Identity()
+        read = (reduced or channels) + 1
+        self.mix = nn.Sequential(nn.Conv2d(read, width, 5, padding=2), nn.BatchNorm2d(width), nn.ReLU())
         self.decide = nn.Linear(2 * width + 2, 1)
 
     def forward(self, features: Tensor, grid: Tensor) -> Tensor:
         """Features (N, C, h, w) and logits (N, 1, h, w) -> logits (N,)."""
-        mixed = self.mix(torch.cat([features, grid], 1))  # (N, width, h, w)
+        read = self.reduce(features)
+        mixed = self.mix(torch.cat([read, F.adaptive_max_pool2d(grid, read.shape[2:])], 1))  # (N, width, h', w')
         pooled = [pool for each in (mixed, grid) for pool in (each.amax((2, 3)), each.mean((2, 3)))]
         decided: Tensor = self.decide(torch.cat(pooled, 1)).squeeze(1)
         return decided
+
+
+class TypeHead(nn.Module):
+    """Features of a region and of its whole picture -> a unit vector in the space of sentences.
+
+    fused: another embedding of the picture in that space is added, by a learned weight that begins as 0.
+    """
+
+    def __init__(self, channels: int, output: int, *, width: int = 256, fused: bool = False) -> None:
+        super().__init__()
+        self.inner, self.outer = nn.Linear(2 * channels, width), nn.Linear(width, output)
+        self.temperature = nn.Parameter(torch.tensor(0.07).log())
+        self.gate = nn.Parameter(torch.zeros(1)) if fused else None
+
+    def forward(self, regions: Tensor, whole: Tensor, seen: Tensor | None = None) -> Tensor:
+        """Regions (N, R, C), mean features (N, C) and the other embedding (N, D) -> (N, R, D)."""
+        both = torch.cat([regions, whole[:, None].expand_as(regions)], -1)
+        meant: Tensor = self.outer(F.relu(self.inner(both)))
+        if self.gate is not None and seen is not None:
+            meant = meant + self.gate * F.normalize(seen, dim=-1)[:, None]
+        return F.normalize(meant, dim=-1)
+
+    def logits(self, meant: Tensor, texts: Tensor) -> Tensor:
+        """Unit vectors (..., D) against sentences (K, D): (..., K)."""
+        return meant @ texts.T / self.temperature.exp().clamp(COLD, WARM)
+
+
+def name_regions(regions: Regions, probability: Tensor, sure: float, size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """By probabilities (N, R, 1 + K), the first that of no defect: those of the first region (N, K), and a map.
+
+    The map (N, *size) has the number of each place's type: -1, unknown, where no type has more than `sure`, or none is
+    likelier than no defect. Places outside of all regions have the type of the first one.
+    """
+    best = probability[..., 1:].max(-1)  # (N, R)
+    certain = (best.values > sure) & (best.values > probability[..., 0])
+    numbers = best.indices.masked_fill(~certain, -1)
+    region = regions.members.argmax(1)  # (N, h, w), the first where there is none
+    grid = numbers.gather(1, region.flatten(1)).view_as(region)
+    return probability[:, 0, 1:], F.interpolate(grid[:, None].float(), list(size), mode="nearest-exact")[:, 0].long()
+
+
+class Regions(NamedTuple):
+    """The `most` heaviest regions of each picture, heaviest first; where there are fewer, the others are empty."""
+
+    members: Tensor  # (N, R, h, w), the weight of each place, 0 outside of the region
+    features: Tensor  # (N, R, C), weighted means; 0 for an empty region
+
+
+def components(inside: Tensor) -> Tensor:
+    """Numbers, 1 and more, of places that touch by a side or a corner, 0 outside: bool (N, h, w) -> int64 (N, h, w).
+
+    Places whose way to each other inside is longer than h + w may have different numbers, so that a graph can hold it.
+    """
+    within = inside.float()
+    labels = within * torch.arange(1.0, 1 + inside[0].numel(), device=inside.device).view(inside.shape[1:])
+    for _ in range(sum(inside.shape[1:])):
+        labels = F.max_pool2d(labels, 3, 1, 1) * within
+    return labels.long()
+
+
+def pool_regions(features: Tensor, logits: Tensor, *, most: int = 8) -> Regions:
+    """The regions where logits (N, h, w) exceed 0, and the weighted means of features (N, C, h, w) there.
+
+    A place weighs the sigmoid of its logit. A picture without such a place has one region, of its highest logits.
+    """
+    labels = components(peaks(logits))
+    weights = logits.sigmoid()
+    flat = labels.flatten(1)
+    mass = weights.new_zeros(len(flat), flat.shape[1] + 1).scatter_add(1, flat, weights.flatten(1))
+    mass[:, 0] = 0
+    heaviest = mass.topk(min(most, mass.shape[1]), dim=1)  # (N, R)
+    numbers = heaviest.indices.masked_fill(heaviest.values == 0, -1)
+    members = (labels[:, None] == numbers[..., None, None]) * weights[:, None]
+    return Regions(members, weighted_mean(features, members))
+
+
+def pool_region(features: Tensor, logits: Tensor, truth: Tensor, marked: Tensor) -> Tensor:
+    """The same of one region a picture: (N, 1, C). It is the truth (N, h, w) where `marked` (N,), else all peaks."""
+    inside = torch.where(marked[:, None, None], truth, peaks(logits).to(truth))
+    return weighted_mean(features, (inside * logits.detach().sigmoid())[:, None])
+
+
+def weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
+    """Means of (N, C, h, w) by weights (N, R, h, w): (N, R, C), 0 where nothing has a weight."""
+    total = weights.sum((2, 3))[..., None].clamp_min(torch.finfo(weights.dtype).tiny)
+    return torch.einsum("nrhw,nchw->nrc", weights, features) / total
+
+
+def peaks(logits: Tensor) -> Tensor:
+    """Where logits (N, h, w) exceed 0, or, in a picture without such a place, are its highest: bool (N, h, w)."""
+    return logits >= logits.amax((1, 2), keepdim=True).clamp_max(0)
 
 
 def initialise(module: nn.Module) -> None:

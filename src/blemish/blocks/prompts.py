@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -176,6 +176,26 @@ def prototypes(
         embedded = F.normalize(embedded, dim=-1)
     means = torch.stack([group.mean(0) for group in torch.split(embedded, [len(group) for group in groups])])
     return F.normalize(means, dim=-1)
+
+
+def type_words(defects: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """Names of types and their words: given with them, or the names, `_` being a space."""
+    return dict(defects) if isinstance(defects, Mapping) else {name: name.replace("_", " ") for name in defects}
+
+
+def type_prompts(product: str, defects: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
+    """What a part with a defect of each type is called, and with an unknown one (""); the only type may be "defect"."""
+    named = {name: f"{product} with {words}" for name, words in type_words(defects or {"defect": "a defect"}).items()}
+    return named | {"": f"{product} with an unknown defect"}
+
+
+def type_prototypes(encoder: TextEncoder, product: str, defects: Sequence[str] | Mapping[str, str]) -> Tensor:
+    """Unit text embeddings of a good product (row 0) and of the product with each defect: (1 + K, D).
+
+    Without any, of the product with any damage.
+    """
+    either, words = prototypes(encoder, product), [*type_words(defects).values()]
+    return torch.cat([either[:1], defect_prototypes(encoder, product, words)]) if words else either
 
 
 def class_prototypes(

@@ -222,6 +222,9 @@ def _print_report(name: str, report: Report) -> None:
     print_table(("metric", "value", "low", "high", "why there is none" if report.whole.missing else ""), rows)
     if len(report.types) > 1:
         print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
+    if report.naming:
+        found = {name: value for name, value in report.naming._asdict().items() if value is not None}
+        print_table(("names of defects", "value"), [(key, f"{value:.4g}") for key, value in found.items()])
     say(f"{report.seconds_per_image:.3f} s an image")
 
 

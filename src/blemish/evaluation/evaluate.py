@@ -23,9 +23,10 @@ from blemish.fitting import fit_detector
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
+from blemish.metrics.naming import Naming, score_names
 from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
-from blemish.runs.decision import Decide, Sink, decision
+from blemish.runs.decision import Decide, Decided, Sink, decision
 from blemish.types import GOOD, Detector, Encoder, Sample
 
 IN_MEMORY = 1 << 30
@@ -69,6 +70,7 @@ class Report:
     shots: int = 0  # good parts learned from
     types: Mapping[str, Metrics] = field(default_factory=dict)  # the defects of each label on their own, by name
     curves: pixel.Curves | None = None
+    naming: Naming | None = None  # how well a detector that names types names those of the labels
     notes: tuple[str, ...] = ()  # what makes all of it worth less, a sentence each
 
     def as_json(self) -> dict[str, Any]:
@@ -81,6 +83,7 @@ class Report:
             "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
             "notes": list(self.notes),
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
+            **({"naming": self.naming._asdict()} if self.naming else {}),
         }
 
 
@@ -209,11 +212,11 @@ def evaluate(
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with _Maps() as maps:
         start = time.perf_counter()
-        scores, kept, unreadable = [], [], []
+        scores, kept, unreadable, named = [], [], list[Unreadable](), _Named(getattr(detector, "types", ()))
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
-            start += _handed_on(result, sample, decided, sinks)
+            start += _handed_on(result, sample, decided, [*sinks, named] if named.types else sinks)
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
@@ -223,7 +226,24 @@ def evaluate(
         seconds = (time.perf_counter() - start) / len(labelled)
         (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
     bad = tuple(unreadable)
-    return Report(whole, seconds, bad, types=types, curves=curves)
+    return Report(whole, seconds, bad, types=types, curves=curves, naming=named.score(calibrated=bool(calibration)))
+
+
+class _Named:
+    """A sink that keeps what defects are called."""
+
+    def __init__(self, types: Sequence[str]) -> None:
+        self.types, self.labels, self.scores, self.found = types, list[str](), list[list[float]](), list[bool]()
+
+    def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
+        if isinstance(found, Unreadable) or not sample or not sample.is_anomalous or found.result.type_scores is None:
+            return
+        self.labels.append(sample.label)
+        self.scores.append(found.result.type_scores.tolist())
+        self.found.append(found.verdict != "accept")
+
+    def score(self, *, calibrated: bool) -> Naming | None:
+        return score_names(self.labels, self.scores, self.types, self.found if calibrated else None)
 
 
 def _handed_on(result: Inspected | Unreadable, sample: Sample, decided: Decide, sinks: Sequence[Sink]) -> float:

@@ -36,7 +36,7 @@ class WithKnownDefects(nn.Module):
     """The detector, and on top of its map `gain` times the resemblance to a shown defect; no score is ever lowered.
 
     image_score: the detector's, and what the highest value of its map has risen by.
-    type_map: the type of the defect that a patch resembles more than any good part.
+    type_map: the type of the defect that a patch resembles more than any good part; elsewhere the detector's own.
     """
 
     type_of: Tensor  # (K,), the number of the type of each of the exemplars' defect patches
@@ -46,7 +46,8 @@ class WithKnownDefects(nn.Module):
     ) -> None:
         super().__init__()
         self.detector, self.encoder, self.exemplars = detector, encoder, exemplars
-        self.gain, self.types = gain, tuple(dict.fromkeys(types))  # given for each of the exemplars' defect patches
+        own = tuple(getattr(detector, "types", ()))
+        self.gain, self.types = gain, tuple(dict.fromkeys([*own, *types]))  # given for each of the exemplars' patches
         self.register_buffer("type_of", torch.tensor([self.types.index(each) for each in types]), persistent=False)
         self.geometry = detector.geometry
 
@@ -75,11 +76,14 @@ class WithKnownDefects(nn.Module):
         amount, row = self.exemplars(patches)  # (N, h, w)
         raised = anomaly_map + self.gain * upsample(amount, anomaly_map.shape[-2:])
         kinds = torch.where(amount > 0, self.type_of[row], -1)  # (N, h, w)
+        type_map = F.interpolate(kinds[:, None].float(), anomaly_map.shape[-2:], mode="nearest-exact")[:, 0].long()
+        if found.type_map is not None:
+            type_map = torch.where(type_map < 0, found.type_map, type_map)
         return found._replace(
             image_score=score + (maximum(raised) - maximum(anomaly_map)),
             anomaly_map=raised,
             type_scores=None,
-            type_map=F.interpolate(kinds[:, None].float(), anomaly_map.shape[-2:], mode="nearest-exact")[:, 0].long(),
+            type_map=type_map,
         )
 
 

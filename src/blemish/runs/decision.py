@@ -6,9 +6,10 @@ Nothing is read and nothing is remembered here; whatever takes part in a run, it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol
 
 from torch import Tensor
@@ -18,12 +19,19 @@ from blemish.calibration.thresholds import Calibration, Verdict
 from blemish.inspection import Inspected, Unreadable
 from blemish.types import Detector, Sample
 
+NO_WORDS: Mapping[str, str] = MappingProxyType({})
+
 
 class TypedRegion(NamedTuple):
     """Pixels of one defect, and its type where the detector names one."""
 
     region: DefectRegion
     type: str | None
+    sentence: str = ""  # the same in words, of a detector that has them
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as a line of `results.jsonl` lists them."""
+        return self.region.as_json(self.type) | ({"sentence": self.sentence} if self.sentence else {})
 
 
 class Suggested(NamedTuple):
@@ -52,7 +60,7 @@ class Decided:
             return {"suggested": self.suggested._asdict() | {"regions": found}}
         if not self.verdict:
             return {}
-        return {"verdict": self.verdict, "regions": [each.region.as_json(each.type) for each in self.regions]}
+        return {"verdict": self.verdict, "regions": [each.as_json() for each in self.regions]}
 
 
 Decide = Callable[[Inspected], Decided]
@@ -71,17 +79,23 @@ def decide(
     *,
     suggested: Calibration | None = None,
     types: Sequence[str] = (),
+    prompts: Mapping[str, str] = NO_WORDS,
     scale: float | None = None,
 ) -> Decided:
     """By a calibration, or where there is none, only as one suggests that good parts alone gave.
 
-    `types` are the detector's, and `scale` is millimetres a pixel, for areas.
+    `types` are the detector's, `prompts` the words for each of them and for an unknown one (""), and `scale` is
+    millimetres a pixel, for areas.
     """
     if calibration is None:
         hint = _suggest(result, suggested) if suggested else None
         return Decided(result, types=_likeliest(result, types), suggested=hint)
     found = _regions(result, calibration, scale)
-    typed = tuple(TypedRegion(each, _type(result.type_map, result.anomaly_map, each, types)) for each in found)
+    kinds = [_type(result.type_map, result.anomaly_map, each, types) for each in found]
+    pairs, size = zip(found, kinds, strict=True), result.anomaly_map.shape
+    typed = tuple(
+        TypedRegion(each, kind, describe(each, prompts[kind or ""], size) if prompts else "") for each, kind in pairs
+    )
     named = tuple(dict.fromkeys(each.type for each in typed if each.type))
     verdict = calibration.verdict(result.score)
     return Decided(result, verdict, typed, named or (_likeliest(result, types) if verdict != "accept" else ()))
@@ -95,8 +109,17 @@ def decision(
     scale: float | None = None,
 ) -> Decide:
     """`decide` by these, with the names of the detector's types."""
-    types = tuple(getattr(detector, "types", ()))
-    return partial(decide, calibration=calibration, suggested=suggested, types=types, scale=scale)
+    types, prompts = tuple(getattr(detector, "types", ())), getattr(detector, "prompts", NO_WORDS)
+    return partial(decide, calibration=calibration, suggested=suggested, types=types, prompts=prompts, scale=scale)
+
+
+def describe(region: DefectRegion, words: str, size: Sequence[int]) -> str:
+    """What a region of a map (H, W) is, how large, and where: "tile with crack: 12 x 40 px, at the upper left"."""
+    (x, y), (height, width) = region.centroid, size
+    place = f"{('upper', 'middle', 'lower')[int(3 * y / height)]} {('left', 'centre', 'right')[int(3 * x / width)]}"
+    spread = "" if region.area_mm2 is None else f", {region.area_mm2:.3g} mm²"
+    at = "in the middle" if place == "middle centre" else f"at the {place}"
+    return f"{words}: {region.box.width} x {region.box.height} px{spread}, {at}"
 
 
 def _suggest(result: Inspected, by: Calibration) -> Suggested:

@@ -101,8 +101,10 @@ function regionTable(regions) {
         element("td", {}, region.type ?? ""),
       ),
     );
+  const said = regions.filter((region) => region.sentence).slice(0, 3);
   return [
     element("h3", {}, `Regions (${regions.length})`),
+    ...said.map((region) => element("p.sentence", {}, region.sentence)),
     element(
       "table",
       {},

@@ -66,3 +66,17 @@ def feature_noise(
     spots = spots * (1 - real)
     noise = deviation * torch.randn((2 * count, channels, height, width), generator=generator)
     return noise * spots, torch.maximum(spots, real)
+
+
+def noise_in_spots(
+    features: Tensor, rows: Tensor, deviation: float, threshold: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Noise for some rows of (N, C, H, W) in Perlin spots, and where these are, (M, H, W), 0 or 1.
+
+    deviation: in units of each channel's own, so that a channel that never answers gets none.
+    """
+    shape, own = features[rows].shape, features.std((0, 2, 3), keepdim=True)
+    if not len(rows):
+        return features[rows], features.new_zeros(0, *shape[2:])
+    spots = perlin_masks(len(rows), *shape[2:], generator=generator, threshold=threshold, empty=0.0).to(features)
+    return deviation * own * torch.randn(shape, generator=generator).to(features) * spots, spots[:, 0]
