@@ -141,3 +141,4 @@ def test_types_have_words() -> None:
     assert type_prompts("cap", ["deep_dent"]) == {"deep_dent": "cap with deep dent", "": "cap with an unknown defect"}
     assert type_prompts("cap", {"A1": "hole"})["A1"] == "cap with hole"
     assert list(type_prompts("cap", ())) == ["defect", ""]
+    assert list(type_prompts("cap", {"B": "dent", "A": "hole"})) == ["A", "B", ""]

@@ -179,8 +179,10 @@ def prototypes(
 
 
 def type_words(defects: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
-    """Names of types and their words: given with them, or the names, `_` being a space."""
-    return dict(defects) if isinstance(defects, Mapping) else {name: name.replace("_", " ") for name in defects}
+    """Names of types and their words: given with them, then by name since a recipe knows no order; or `_` a space."""
+    if isinstance(defects, Mapping):
+        return dict(sorted(defects.items()))
+    return {name: name.replace("_", " ") for name in defects}
 
 
 def type_prompts(product: str, defects: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
