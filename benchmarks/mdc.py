@@ -13,14 +13,15 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import statistics
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -29,19 +30,28 @@ from torch import Tensor
 from trained import Losses, shuffle
 
 from blemish import catalog, data, encoders
+from blemish.blocks.maps import smooth, upsample
+from blemish.calibration.thresholds import Calibration, calibrate_thresholds
 from blemish.cli.options import arguments_of
 from blemish.data.sampling import normals
 from blemish.detectors.clip_mdc import CLIPMDC
 from blemish.evaluation.evaluate import evaluate
 from blemish.examples import BatchSettings, LabelledBatches
+from blemish.inspection import Inspected, inspect
+from blemish.runs.decision import decision
 from blemish.training.loop import train
-from blemish.types import GOOD, Encoder, Features, Geometry, Sample
+from blemish.types import GOOD, Encoder, Features, Sample
 
 RAW = HERE / "mdc.jsonl"
 REGIMES: dict[str, float | None] = {"good": None, "weak": 0.0, "5 %": 0.05, "20 %": 0.2, "50 %": 0.5, "all": 1.0}
 """What share of the labelled defects has a mask; None: no label is used at all."""
 AUGMENT = catalog.card("clip-mdc").augmentation
 SAME = ("data", "encoder", "arguments", "steps", "batch_size", "regime")
+ABOUT = (
+    "By `benchmarks/mdc.py`: half of each kind of defect is learned from, the other half measured on. `good`: no label "
+    "is used; `weak`: labels without masks; then the share of the labelled defects that has a mask. "
+    "150 good parts are learned from and as many measured on; short trainings, far from the method's 3,000 steps of 32."
+)
 METRICS = ("image_auroc", "pixel_ap", "aupro")
 NAMES = ("accuracy", "balanced_accuracy", "macro_f1")
 
@@ -83,26 +93,11 @@ class Memory(torch.nn.Module):
             torch.save(seen, self.folder / key)
 
 
-class Batches(LabelledBatches):
-    """As those of `blemish train`, but of all defects that could be made only so many are."""
-
-    def __init__(self, samples: Sequence[Sample], geometry: Geometry, settings: BatchSettings, made: int) -> None:
-        super().__init__(samples, geometry, settings)
-        self.made = made
-        self.ready: dict[int, tuple[Sample, tuple[Tensor, Tensor]]] = {}
-
-    def _made(self, name: str, rng: np.random.Generator) -> tuple[Sample, tuple[Tensor, Tensor]]:
-        number = int(rng.integers(self.made))
-        if number not in self.ready:
-            sample, (image, mask) = super()._made(name, np.random.default_rng(number))
-            self.ready[number] = sample, ((255 * image).round().byte(), mask)
-        sample, (image, mask) = self.ready[number]
-        return sample, (image / 255, mask)
-
-
 def section(given: Options) -> str:
     """The section of RESULTS.md: all that was measured so far, the seeds of one training side by side."""
-    rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.is_file() else []
+    every = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.is_file() else []
+    rows = [row for row in every if "regime" in row]
+    timed = [line for row in every if "speed" in row for line in _times(row)]
     same: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         same[json.dumps([row[name] for name in ("data", "encoder", "arguments", "steps", "batch_size", "regime")])] += [
@@ -110,7 +105,19 @@ def section(given: Options) -> str:
         ]
     head = ("data", "encoder", "arguments", "learned from", "steps", "seeds", "image AUROC", "pixel AP", "AUPRO")
     lines = [_cells(each) for each in same.values()]
-    return f"## CLIP-MDC\n\n{__doc__}\n\n" + table((*head, "type accuracy", "balanced", "macro F1", "measured"), lines)
+    one = table(
+        ("one picture of 256 px", "encoder", "ms, median (least)", "of the backbone", "with", "measured"), timed
+    )
+    many = table((*head, "type accuracy", "balanced", "macro F1", "measured"), lines)
+    return "\n\n".join(["## CLIP-MDC", ABOUT, many, *([one] if timed else [])])
+
+
+def _times(row: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    bare, last = row["speed"]["bare backbone"][0], (f"{row['threads']} threads", row["measured"])
+    return [
+        (name, row["encoder"], f"{median:.1f} ({least:.1f})", f"{median / bare:.2f}x", *last)
+        for name, (median, least) in row["speed"].items()
+    ]
 
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -148,8 +155,8 @@ def measure(encoder: Memory, root: Path, regime: str, seed: int, given: argparse
     kinds = sorted({each.label for each in tested} - {GOOD})
     wanted = {"product": root.name.replace("_", " "), "supervised": REGIMES[regime] is not None}
     detector = CLIPMDC(encoder, defects=kinds, **wanted, **arguments_of(given.arguments), seed=seed)
-    settings = BatchSettings(given.batch_size, given.augment, even=True, seed=seed)
-    examples = Batches(learned, detector.geometry, settings, given.made)
+    settings = BatchSettings(given.batch_size, given.augment, even=True, seed=seed, pool=given.made)
+    examples = LabelledBatches(learned, detector.geometry, settings)
     schedule = replace(
         detector.schedule, steps=given.steps, batch_size=given.batch_size, seed=seed, device="cpu", save_every=1 << 20
     )
@@ -176,7 +183,47 @@ def measure(encoder: Memory, root: Path, regime: str, seed: int, given: argparse
         "names": found["naming"],
         "measured": str(datetime.datetime.now(tz=datetime.UTC).date()),
     }
-    with given.raw.open("a", encoding="utf-8") as file:
+    _write(row, given.raw)
+
+
+def speed(encoder: Encoder, root: Path, given: argparse.Namespace) -> None:
+    """Milliseconds of one picture: the bare backbone, map and score, these and the types, and from file to verdict."""
+    detector = CLIPMDC(encoder, defects=["crack", "hole", "stain"], product="part")
+    detector.updates.add()
+    path = data.samples(root, split="test")[0].image
+    image = torch.rand(1, 3, 256, 256, generator=torch.Generator().manual_seed(0))
+    decide = decision(_anything(), detector)
+    calls: dict[str, Callable[[], object]] = {
+        "bare backbone": lambda: encoder(image, layers=detector.taps),
+        "one head": lambda: _only_detect(detector, image),
+        "both heads": lambda: detector(image),
+        "file to verdict with types": lambda: [decide(cast(Inspected, each)) for each in inspect(detector, [path])],
+    }
+    taken: dict[str, list[float]] = {name: [] for name in calls}
+    with torch.inference_mode():
+        for _ in range(given.rounds):
+            for name, call in calls.items():  # in turn, so that whatever else the machine does falls on all alike
+                begun = time.perf_counter()
+                call()
+                taken[name].append(1000 * (time.perf_counter() - begun))
+    medians = {name: [round(statistics.median(each), 2), round(min(each), 2)] for name, each in taken.items()}
+    row = {"speed": medians, "encoder": encoder.name, "threads": given.threads, "rounds": given.rounds}
+    _write(row | {"measured": str(datetime.datetime.now(tz=datetime.UTC).date())}, given.raw)
+
+
+def _anything() -> Calibration:
+    return calibrate_thresholds([0.0, 0.1, 0.2], scheme="split", peaks=[0.4, 0.45, 0.5])
+
+
+def _only_detect(detector: CLIPMDC, image: Tensor) -> Tensor:
+    raw = detector._join(detector.frozen(image))
+    grid = detector.map_head(detector.adapter(raw))
+    detector.score_head(raw, grid)
+    return smooth(upsample(grid.squeeze(1).sigmoid(), image.shape[-2:]), detector.sigma)
+
+
+def _write(row: Mapping[str, Any], raw: Path) -> None:
+    with raw.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
     print(json.dumps(row), flush=True)
 
@@ -184,11 +231,13 @@ def measure(encoder: Memory, root: Path, regime: str, seed: int, given: argparse
 def main() -> None:
     given = _parser().parse_args()
     torch.set_num_threads(given.threads)
-    encoder = Memory(encoders.load(given.encoder), given.memory)
+    plain = encoders.load(given.encoder)
+    if given.speed:
+        return speed(plain, given.data[0], given)
     for root in given.data:
         for seed in given.seeds:
             for regime in given.regimes:
-                measure(encoder, root, regime, seed, given)
+                measure(Memory(plain, given.memory), root, regime, seed, given)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -204,6 +253,8 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--set", dest="arguments", nargs="+", default=[], metavar="NAME=VALUE", help="of the method")
     made.add_argument("--good", type=int, help="good parts learned, and as many measured on (default: all)")
     made.add_argument("--made", type=int, default=200, help="different defects that are made (default: 200)")
+    made.add_argument("--speed", action="store_true", help="time one picture instead")
+    made.add_argument("--rounds", type=int, default=30, help="of --speed (default: 30)")
     made.add_argument("--memory", type=Path, help="a folder for what the encoder saw")
     made.add_argument("--raw", type=Path, default=RAW, help="where rows are added (default: mdc.jsonl)")
     made.add_argument("--threads", type=int, default=2, help="(default: 2)")

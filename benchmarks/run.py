@@ -18,6 +18,7 @@ import backbones
 import choices
 import coverage
 import kept
+import mdc
 import memory
 import patchcore
 import precision
@@ -50,6 +51,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "coverage": coverage.section,
     "teaching": teaching.section,
     "trained": trained.section,
+    "mdc": mdc.section,
     "kept": kept.section,
 }
 RESULTS = HERE / "RESULTS.md"
