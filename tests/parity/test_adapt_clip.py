@@ -11,24 +11,16 @@ from tests.parity.test_methods import assert_near, gradients, published, stored,
 from tests.support.learning import learn
 from torch import Tensor, nn
 
-from blemish.blocks.comparison import ComparisonHead
+from blemish.blocks.comparison import ComparisonHead, gather_adapters
 from blemish.detectors.adapt_clip import AdaptCLIP
-
-NAMES = {
-    "visual.global_adapter.fc.": ("whole", {"0": "narrow", "1": "norm", "3": "widen"}),
-    "visual.local_adater.fc.": ("places", {"0": "narrow", "1": "norm", "3": "widen"}),
-    "comparison.sharebn.": ("comparison.norms", {}),
-    "comparison.local_adapter.0.": ("comparison.places", {}),
-    "comparison.global_adapter.0.": ("comparison.whole", {}),
-}
-"""The authors' names, spelt as they are, and ours."""
+from blemish.recipes.published import load_weights
 
 
-def ours(name: str) -> str:
-    prefix = next(each for each in NAMES if name.startswith(each))
-    module, numbers = NAMES[prefix]
-    number, rest = name.removeprefix(prefix).split(".", 1)
-    return f"{module}.{numbers.get(number, number)}.{rest}"
+def theirs(data: dict[str, Tensor], before: str = "") -> dict[str, Tensor]:
+    """As the authors' file names what begins so."""
+    learners = {f"{before}visual.": "visual_learner.", f"{before}comparison.": "pq_learner."}
+    chosen = ((old, new, name) for old, new in learners.items() for name in data if name.startswith(old))
+    return {new + name.removeprefix(old): data[name].float() for old, new, name in chosen}
 
 
 @pytest.fixture
@@ -49,17 +41,17 @@ def detector(data: dict[str, Tensor], tmp_path: Path) -> AdaptCLIP:
     encoder = published("anomaly_clip", tmp_path, image=image, text=text, quick_gelu=True, resize="bilinear")
     found = AdaptCLIP(encoder, last=4, image_size=64)
     found.comparison = ComparisonHead(16, 4, hidden=32)
-    state = {ours(name): t.float() for name, t in data.items() if name.startswith(("visual.", "comparison."))}
-    missing = found.load_state_dict(state | {"prompts.context": data["context"].float()}, strict=False).missing_keys
-    assert not {name for name in missing if name.split(".")[0] in ("whole", "places") and "running" not in name}
+    sides = zip(("pos", "neg"), data["context"].float(), strict=True)
+    context = {f"textual_learner.ctx_{side}": words[None, None] for side, words in sides}
+    torch.save(theirs(data) | context, tmp_path / "theirs.pth")
+    load_weights(found, "adapt-clip", tmp_path / "theirs.pth")
     found.texts = data["texts"]  # of 21 templates
-    found.updates.add()
-    return found.requires_grad_(False).eval()
+    return found.requires_grad_(False)
 
 
 def statistics(data: dict[str, Tensor]) -> dict[str, Tensor]:
     """Of the batch norms after one step."""
-    return {ours(name.removeprefix("buffer.")): t for name, t in data.items() if name.startswith("buffer.")}
+    return gather_adapters(theirs(data, "buffer."))
 
 
 def test_it_makes_the_same_sentences_maps_and_scores(
@@ -98,10 +90,8 @@ def test_a_training_step_has_the_same_losses_gradients_and_statistics(
     assert_near(torch.stack([each.norm() for each in found]).norm(), data["gradient_norm"], rtol=1e-4, atol=1e-4)
     by_id = {id(each): gradient.norm() for each, gradient in zip(group.parameters, found, strict=True)}
     mine = dict(detector.named_parameters())
-    for name, expected in data.items():
-        if name.startswith(("gradient.visual", "gradient.comparison")):
-            gradient = by_id[id(mine[ours(name.removeprefix("gradient."))])]
-            assert_near(gradient, expected, rtol=1e-3, atol=2e-3)
+    for name, expected in gather_adapters(theirs(data, "gradient.")).items():
+        assert_near(by_id[id(mine[name])], expected, rtol=1e-3, atol=2e-3)
     after = dict(nn.Module.named_buffers(detector))
     for name, expected in statistics(data).items():
         assert_near(after[name], expected, rtol=1e-4, atol=1e-5)

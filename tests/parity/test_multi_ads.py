@@ -12,6 +12,7 @@ from tests.support.learning import learn
 from torch import Tensor
 
 from blemish.detectors.multi_ads import MultiADS
+from blemish.recipes.published import load_weights
 from blemish.types import GOOD, Batch
 
 TYPES = (
@@ -38,12 +39,13 @@ def detector(folder: Path, plausible: tuple[str, ...] = ()) -> MultiADS:
     encoder = published("april_gan", folder, image=image, text=text, quick_gelu=False, resize="bicubic-antialias")
     found = MultiADS(encoder, product="bottle", defects=TYPES, plausible=plausible)
     heads = {name: t.float() for name, t in stored("april_gan").items() if name.startswith("heads.")}
-    found.heads.load_state_dict({name.removeprefix("heads."): tensor for name, tensor in heads.items()})
+    theirs = {name.replace("heads.heads", "trainable_linearlayer.fc"): each for name, each in heads.items()}
+    torch.save(theirs, folder / "theirs.pth")
+    load_weights(found, "multi-ads", folder / "theirs.pth")
     for product in ("bottle", "metal_nut"):  # in the authors' phrases
         found.known[product] = stored("multi_ads")[f"texts.{product}"]
     rows = [0, *(1 + TYPES.index(each) for each in found.types)]
     found.texts = found.known["bottle"][rows]
-    found.updates.add()
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -126,3 +126,21 @@ def choose_references(good: Tensor, products: Sequence[str] | None = None) -> tu
     first = {number: other for number, other in reversed(pairs)}
     found = torch.tensor(sorted(first.items()), dtype=torch.int64, device=good.device).view(-1, 2)
     return found[:, 0], found[:, 1]
+
+
+def gather_adapters(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of AdaptCLIP's file, in which shared heads stand once a layer, by our detector's names; without what it lacks."""
+    steps = {"0": "narrow", "1": "norm", "3": "widen"}  # of a bottleneck
+    found = dict[str, Tensor]()
+    for before, after, names in (
+        ("visual_learner.global_adapter.fc.", "whole", steps),
+        ("visual_learner.local_adater.fc.", "places", steps),  # as they spell it
+        ("pq_learner.sharebn.", "comparison.norms", {}),
+        ("pq_learner.local_adapter.0.", "comparison.places", {}),
+        ("pq_learner.global_adapter.0.", "comparison.whole", {}),
+    ):
+        for name in (each for each in theirs if each.startswith(before)):
+            number, rest = name.removeprefix(before).split(".", 1)
+            found[f"{after}.{names.get(number, number)}.{rest}"] = theirs[name]
+    words = [theirs[name] for side in ("pos", "neg") if (name := f"textual_learner.ctx_{side}") in theirs]
+    return found | ({"prompts.context": torch.cat(words).flatten(0, 1)} if words else {})

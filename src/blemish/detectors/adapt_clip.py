@@ -4,7 +4,7 @@ Anomaly Detection", AAAI 2026, arXiv:2505.09926.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import torch
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.adapters import BottleneckAdapter
-from blemish.blocks.comparison import ComparisonHead
+from blemish.blocks.comparison import ComparisonHead, gather_adapters
 from blemish.blocks.learned import Updates
 from blemish.blocks.learned_prompts import LearnedPrompts
 from blemish.blocks.losses import masks_of, whole_and_map
@@ -43,8 +43,7 @@ class AdaptCLIP(nn.Module):
     As in the authors' code the image embedding leaves out the last norm. They resize position tables by
     `resize="bilinear"`, see `encoders.load`. Deviation: batches are of one product, and a picture is compared with
     another good one of its batch, or left out of that loss; they mix products, and draw a good picture for each. The
-    batch norm of their first adapter's places also sees a class token a picture, and they have 20 of our 22 templates,
-    one of them twice.
+    batch norm of their first adapter's places also sees class tokens, and one of their 21 templates comes twice.
     """
 
     texts: Tensor
@@ -113,8 +112,7 @@ class AdaptCLIP(nn.Module):
         seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
         visual, textual = self._read(seen, self.prompts(self.encoder))
         terms = {"visual": whole_and_map(*visual, truth), "textual": whole_and_map(*textual, truth)}
-        good = truth.flatten(1).amax(1) == 0
-        rows, found = self.comparison.within(seen.patches, good, batch.products)
+        rows, found = self.comparison.within(seen.patches, truth.flatten(1).amax(1) == 0, batch.products)
         if found:
             terms["comparison"] = torch.stack([whole_and_map(one, grid, truth[rows]) for one, grid in found]).sum()
         self.updates.add()
@@ -138,11 +136,14 @@ class AdaptCLIP(nn.Module):
         whole = smooth(fuse_harmonic(fuse_mean(*maps, compared), far), self.sigma)
         return Prediction(fuse_harmonic(fuse_mean(*scores, score), maximum(whole)), whole)
 
+    def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the authors' file: `textual_learner`, `visual_learner` and `pq_learner`."""
+        return gather_adapters(theirs)
+
     def _read(self, seen: Features, sentences: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Logits of a defect by written texts, and by learned ones: of the picture (N,) and of its places (N, h, w)."""
-        last = seen.patches[-1]
-        adapted = self._ask(self.whole(seen.image), self.places(last), self.texts)
-        return adapted, self._ask(seen.image, last, sentences)
+        adapted = self._ask(self.whole(seen.image), self.places(seen.patches[-1]), self.texts)
+        return adapted, self._ask(seen.image, seen.patches[-1], sentences)
 
     def _ask(self, picture: Tensor, places: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
         toward = (texts[1] - texts[0]) / self.temperature

@@ -121,6 +121,11 @@ class MultiADS(nn.Module):
         named = classes.flatten(2).gather(2, places[:, None].expand(-1, classes.shape[1], -1)).mean(2)  # (N, 1 + K)
         return Prediction(highest.mean(1), whole, named[:, 1:], classes.argmax(1) - 1)
 
+    def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Of the authors' file: `trainable_linearlayer` has a map `fc.N` a layer."""
+        before = "trainable_linearlayer.fc."
+        return {f"heads.heads.{name[len(before) :]}": each for name, each in theirs.items() if name.startswith(before)}
+
     def _maps(self, layers: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         """Each layer's probability of each class: (N, h, w, C_l), (N or 1, 1 + K, D) -> (N, 1 + K, H, W)."""
         found = [F.normalize(each, dim=-1) @ texts.mT[:, None] / self.temperature for each in self.heads(layers)]
