@@ -252,6 +252,13 @@ def test_diff_says_what_changed_and_tells_by_its_status(parts: Path) -> None:
     assert {row[0] for row in rows} >= {"hash", "parent", "tensor detector.bank.rows"}
 
 
+def test_recipes_that_only_were_made_at_another_time_do_not_differ(parts: Path) -> None:
+    again = run("recipe", "freeze", parts / "again.blemish", "--normal", parts / "good", *QUICK)
+    assert again.exit_code == 0, again.output
+    result = run("recipe", "diff", parts / "a.blemish", parts / "again.blemish")
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
 def test_freezing_does_not_overwrite(parts: Path) -> None:
     result = freeze(parts)
     assert result.exit_code == 1

@@ -377,6 +377,8 @@ def test_what_is_trained_on_other_products_learns_from_their_test_splits_when_to
     assert first.taught == ()
     assert [(each.name, each.good, each.defects) for each in first.trained_on] == [("set", 6, 6)]
     assert "6 good parts, 6 defects" in passed("recipe", "show", out).output
+    measured = passed("evaluate", root, "--recipe", out)
+    assert "these are the pictures of set that the recipe was trained on: they prove nothing" in measured.stderr
     result = passed("train", *AUXILIARY, root, "--split", "all", "--steps", "1", "--out", tmp_path / "b.blemish")
     assert "learning from 12 good parts and 6 with defects" in result.stderr
     assert load(tmp_path / "b.blemish").trained_on[0].sha256 != first.trained_on[0].sha256

@@ -29,6 +29,18 @@ def test_a_picture_saved_once_more_is_the_same(name: str, options: dict[str, Any
     assert same_pictures(paths) == [[0, 1]]
 
 
+def test_parts_that_differ_by_the_noise_of_a_camera_are_others_and_a_copy_of_one_is_not(tmp_path: Path) -> None:
+    design = np.full((96, 128), 90.0)
+    design[20:70, 30:100] = 180
+    for number in range(6):
+        noise = np.random.default_rng(number).integers(0, 8, design.shape)
+        Image.fromarray((design + noise).astype(np.uint8)).save(tmp_path / f"{number}.png")
+    Image.open(tmp_path / "2.png").save(tmp_path / "6.jpg", quality=90)
+    paths = [*(tmp_path / f"{number}.png" for number in range(6)), tmp_path / "6.jpg"]
+    assert same_pictures(paths[:6]) == []
+    assert same_pictures(paths) == [[2, 6]]
+
+
 def test_a_flaw_drawn_into_it_makes_another_picture(tmp_path: Path) -> None:
     good, flawed = tmp_path / "good.png", tmp_path / "flawed.png"
     picture(0).save(good)

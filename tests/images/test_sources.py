@@ -91,3 +91,9 @@ def test_a_picture_counts_once_however_it_is_spelled(tmp_path: Path, monkeypatch
     (tmp_path / "link").symlink_to("many")
     monkeypatch.chdir(tmp_path)
     assert find(["./many", "many/", tmp_path / "many", "link", "many/*.png"]) == [Path("many/a.png")]
+
+
+def test_a_path_may_be_a_string_and_what_is_none_is_refused_by_name(tmp_path: Path) -> None:
+    assert source_of("a/b.png") == Source(Path("a/b.png"), "a/b.png")
+    with pytest.raises(BadInput, match="7 is no picture: give a path"):
+        source_of(7)  # type: ignore[arg-type]

@@ -25,9 +25,9 @@ from blemish.metrics.verdicts import (
     size_classes,
     verdicts,
 )
-from blemish.notices import gather
+from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
-from blemish.recipes.recipe import Recipe
+from blemish.recipes.recipe import Recipe, set_digest
 from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, Detector, Sample
 
@@ -95,6 +95,7 @@ def validate(
     judged = _Judged()
     with gather() as notices:
         examine(left)
+        _say_trained_on(recipe, left)
         report = evaluate(
             detector,
             left,
@@ -105,6 +106,16 @@ def validate(
             sinks=[judged, *sinks],
         )
     return _verified(recipe, replace(report, notes=tuple(notices.lines())), judged.samples, learned)
+
+
+def _say_trained_on(recipe: Recipe, samples: Sequence[Sample]) -> None:
+    """These very pictures, or a set of the same name, of which some may be among them."""
+    if not recipe.trained_on:
+        return
+    digest = set_digest((sha256_of(each.image), each.label) for each in samples if each.image.is_file())
+    for each in recipe.trained_on:
+        if each.sha256 == digest:
+            notice("these are the pictures of %s that the recipe was trained on: they prove nothing", each.name)
 
 
 class _Judged:

@@ -32,9 +32,13 @@ class Source(NamedTuple):
     id: str
 
 
-def source_of(picture: Path | Source) -> Source:
-    """A path is called what it was given as."""
-    return picture if isinstance(picture, Source) else Source(picture, str(picture))
+def source_of(picture: str | Path | Source) -> Source:
+    """A path is called what it was given as; raises BadInput for anything else."""
+    if isinstance(picture, Source):
+        return picture
+    if not isinstance(picture, str | Path):
+        raise BadInput(f"{picture!r} is no picture: give a path, or a Source of a file's bytes or an array")
+    return Source(Path(picture), str(picture))
 
 
 def read_source(source: Source, *, white: float | None = None) -> Tensor:

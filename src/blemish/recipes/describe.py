@@ -45,11 +45,12 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
 
 
 def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
-    """What differs: (what, in one, in the other), "" where it is missing; nothing for two of one hash."""
+    """What differs: (what, in one, in the other), "" where it is missing; nothing if only when they were made."""
     left, right = (_leaves(recipe) for recipe in (one, other))
     found = [(what, left.get(what, ""), right.get(what, "")) for what in {**left, **right}]
     found += [(f"tensor {name}", before, after) for name, before, after in _tensor_differences(one, other)]
-    return [row for row in found if row[1] != row[2]]
+    different = [row for row in found if row[1] != row[2]]
+    return different if {what for what, _, _ in different} - {"hash", "created"} else []
 
 
 def _leaves(recipe: Recipe) -> dict[str, str]:

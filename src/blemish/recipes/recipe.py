@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
@@ -72,7 +73,12 @@ class TrainingSet(NamedTuple):
     name: str
     good: int  # pictures
     defects: int
-    sha256: str  # of the sorted lines "SHA256 LABEL" of its pictures
+    sha256: str  # see `set_digest`
+
+
+def set_digest(pictures: Iterable[tuple[str, str]]) -> str:
+    """sha256 of a set's sorted lines "SHA256 LABEL": the sum of each picture's file, and its label."""
+    return sha256("\n".join(sorted(f"{digest} {label}" for digest, label in pictures)).encode()).hexdigest()
 
 
 class Reference(NamedTuple):

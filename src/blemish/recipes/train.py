@@ -20,7 +20,7 @@ from blemish.files import sha256_of, write_json
 from blemish.images import find
 from blemish.inspection import Unreadable
 from blemish.progress import ShowProgress
-from blemish.recipes.recipe import Recipe, Taught, TrainingSet, stamp
+from blemish.recipes.recipe import Recipe, Taught, TrainingSet, set_digest, stamp
 from blemish.recipes.update import Reading, add_good, freeze_detector
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
@@ -178,9 +178,8 @@ class Training:
         found = []
         for name, samples in self.sets.items():
             used = [each for each in samples if each.image in sums]
-            listed = "\n".join(sorted(f"{sums[each.image]} {each.label}" for each in used))
             bad = sum(each.is_anomalous for each in used)
-            digest = sha256(listed.encode()).hexdigest()
+            digest = set_digest((sums[each.image], each.label) for each in used)
             found.append(TrainingSet(Path(name).name, len(used) - bad, bad, digest))
         return found
 

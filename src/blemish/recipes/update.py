@@ -189,7 +189,7 @@ def add_defects(
 
 
 def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Recipe:
-    """The recipe without what these pictures taught it; see above for what comes back."""
+    """The recipe without what these pictures taught it; of a coreset the rest may differ from what was never taught."""
     wanted = set(ids)
     gone = [each for each in recipe.taught if wanted & {each.id, each.sha256}]
     if unknown := sorted(wanted - {each.id for each in gone} - {each.sha256 for each in gone}):
