@@ -92,7 +92,8 @@ def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> P
         _refuse_long(source.id, geometry, height, width)
         inputs = [frame(part, geometry)]
         return Prepared(whole, [Region(0, 0, width, height)], inputs, time.perf_counter() - start)
-    boxes, square = tiles(height, width, view.tile, view.overlap), _of_tiles(geometry)
+    boxes = tiles(height, width, view.tile, view.overlap)
+    square = replace(geometry, side=geometry.crop or geometry.side, crop=None, pad=False)  # a tile is seen whole
     pieces = (frame(piece, square) for piece in cut(part, boxes, view.tile))  # each when it is asked for
     return Prepared(whole, boxes, pieces, time.perf_counter() - start)
 
@@ -101,11 +102,6 @@ def read_part(source: Source, view: View) -> tuple[Tensor, Tensor]:
     """The whole picture, and what is inspected of it; raises BadImage."""
     whole = read_source(source, white=view.white)
     return whole, visible(source.id, whole, region=view.region, mask=view.mask)
-
-
-def _of_tiles(geometry: Geometry) -> Geometry:
-    """A tile is square and seen whole, at the size that a detector takes."""
-    return replace(geometry, side=geometry.crop or geometry.side, crop=None, pad=False)
 
 
 def _refuse_long(name: str, geometry: Geometry, height: int, width: int) -> None:
@@ -252,12 +248,6 @@ def _closed(entry: _Open | Unreadable) -> Inspected | Unreadable:
         return entry
     anomaly_map, types = entry.place()
     return Inspected(
-        entry.source,
-        entry.prepared.picture,
-        entry.score,
-        anomaly_map,
-        entry.prepared.seconds,
-        entry.seconds,
-        entry.type_scores,
-        types,
-    )
+        entry.source, entry.prepared.picture, entry.score, anomaly_map,
+        entry.prepared.seconds, entry.seconds, entry.type_scores, types,
+    )  # fmt: skip

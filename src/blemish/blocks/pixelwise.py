@@ -16,12 +16,8 @@ class MapHead(nn.Sequential):
     """Each place alone: (N, C, h, w) -> logits (N, 1, h, w)."""
 
     def __init__(self, channels: int, width: int = 1024) -> None:
-        super().__init__(
-            nn.Conv2d(channels, width, 1),
-            nn.BatchNorm2d(width),
-            nn.LeakyReLU(0.2),
-            nn.Conv2d(width, 1, 1, bias=False),
-        )
+        first, last = nn.Conv2d(channels, width, 1), nn.Conv2d(width, 1, 1, bias=False)
+        super().__init__(first, nn.BatchNorm2d(width), nn.LeakyReLU(0.2), last)
 
 
 class Judge(nn.Module):

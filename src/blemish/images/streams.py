@@ -26,19 +26,17 @@ K = TypeVar("K")
 class Source(NamedTuple):
     """A picture and what it is called in results."""
 
-    content: (
-        Path | bytes | NDArray[Any] | Tensor
-    )  # a file, a file's bytes, or an array as `blemish.images.rgb` takes it
+    content: Path | bytes | NDArray[Any] | Tensor  # a file, its bytes, or an array as `blemish.images.rgb` takes it
     id: str
 
 
 def source_of(picture: str | Path | Source) -> Source:
     """A path is called what it was given as; raises BadInput for anything else."""
-    if isinstance(picture, Source):
-        return picture
-    if not isinstance(picture, str | Path):
+    if isinstance(picture, str | Path):
+        return Source(Path(picture), str(picture))
+    if not isinstance(picture, Source):
         raise BadInput(f"{picture!r} is no picture: give a path, or a Source of a file's bytes or an array")
-    return Source(Path(picture), str(picture))
+    return picture
 
 
 def read_source(source: Source, *, white: float | None = None) -> Tensor:
