@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import say, show_progress
+from blemish.cli.options import NEW_FOLDER
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ INCOMPLETE = 3
 @click.argument("plan", type=click.Path(path_type=Path, dir_okay=False))
 @click.option(
     "--out",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=NEW_FOLDER,
     default="blemish-benchmark",
     show_default=True,
     help="The folder to write.",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import show_progress
-from blemish.cli.options import DetectorOptions, add_detector_options, leave, page_option, print_page
+from blemish.cli.options import NEW_FOLDER, DetectorOptions, add_detector_options, leave, page_option, print_page
 from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
 from blemish.cli.plans import plan_by_method, plan_by_recipe
 
@@ -23,13 +23,7 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @click.option("--product", default="object", show_default=True, help="What the part is, in words.")
 @click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    default="blemish-out",
-    show_default=True,
-    help="The folder to write.",
-)
+@click.option("--out", type=NEW_FOLDER, default="blemish-out", show_default=True, help="The folder to write.")
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 
 from blemish.cli.console import say, show_progress
-from blemish.cli.options import arguments_of, device_option, hold, hold_new
+from blemish.cli.options import NEW_FOLDER, arguments_of, device_option, hold, hold_new
 
 if TYPE_CHECKING:
     from blemish.pretrain.pipeline import Pictures
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 T = TypeVar("T", "Pictures", "Schedule")
 SEVERAL = "How many devices of one kind train together, each with batches of its own."
 devices_option = click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help=SEVERAL)
-NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 def _strided(context: click.Context, option: click.Parameter, side: int | None) -> int | None:
