@@ -9,6 +9,7 @@ import pytest
 from tests.support import trees
 
 from blemish import data
+from blemish.data.truth import leave_out_masks
 from blemish.notices import gather
 from blemish.types import Sample
 
@@ -40,6 +41,13 @@ PLACES = [
     "{kind}/ground_truth/{number}_mask.png",
     "{kind}/{number}_mask.png",
     "{kind}/{number}_GT.png",
+    "labels/{kind}/{number}.png",
+    "Annotations/{kind}/{number}_annotation.png",
+    "segmentations/{kind}/{number}.png",
+    "mask_images/{kind}/{number}_seg.png",
+    "Mask.Images/{kind}/{number}_ground_truth.png",
+    "ground_truths/{kind}/{number}_groundtruth.png",
+    "{kind}/seg/{number}_segmentation.png",
 ]
 
 
@@ -129,3 +137,45 @@ def test_of_a_picture_of_another_name_the_ending_is_no_mask(tmp_path: Path) -> N
     trees.picture(tmp_path / "label/left_label.png")
     samples, _ = found(tmp_path)
     assert samples["label/left_label"].is_anomalous
+
+
+@pytest.mark.parametrize("place", ["marks/{kind}/0.png", "{kind}/marks/0_mask.png"])
+@pytest.mark.parametrize("layout", ["folder", "mvtec"])
+def test_a_folder_of_the_pictures_names_that_is_ignored_is_said(place: str, layout: str, tmp_path: Path) -> None:
+    parts(tmp_path / "test" if layout == "mvtec" else tmp_path)
+    trees.picture(tmp_path / "train/good/0.png" if layout == "mvtec" else tmp_path / "good/0.png")
+    test = layout == "mvtec" and place.startswith("{")
+    mask = trees.mask(tmp_path / ("test" if test else ".") / place.format(kind="crack"))
+    _, said = found(tmp_path)
+    ignored = mask.parent if mask.parent.name == "marks" else mask.parent.parent
+    assert said == [
+        f"{ignored} is ignored, though its files are called as pictures are: call it ground_truth for masks"
+    ]
+
+
+def test_a_type_whose_pictures_look_like_masks_of_the_others_is_said(tmp_path: Path) -> None:
+    parts(tmp_path)
+    trees.mask(tmp_path / "marks/0_mask.png")
+    trees.mask(tmp_path / "marks/1_mask.png")
+    samples, (said,) = found(tmp_path)
+    assert samples["marks/0_mask"].label == "marks"
+    assert said.startswith(f"{tmp_path / 'marks'} is taken for a type of defect, though it looks as masks do")
+
+
+def test_types_whose_pictures_share_their_names_are_no_masks(tmp_path: Path) -> None:
+    parts(tmp_path)
+    trees.picture(tmp_path / "solder_mask/0.png")
+    trees.picture(tmp_path / "old/notes.png")
+    samples, said = found(tmp_path)
+    assert samples["solder_mask/0"].label == "solder_mask"
+    assert said == []
+
+
+def test_masks_among_defects_that_are_given_are_left_out_and_said(tmp_path: Path) -> None:
+    parts(tmp_path)
+    trees.mask(tmp_path / "crack/labels/0.png")
+    with gather() as notices:
+        left = leave_out_masks(tmp_path, None)
+    assert len(left) == 9
+    assert "labels/0.png is left out, since it lies among masks" in notices.lines()[0]
+    assert leave_out_masks(tmp_path / "crack" / "labels", None) == [tmp_path / "crack/labels/0.png"]

@@ -206,13 +206,12 @@ def _more_good(
 def _more_defects(
     old: Recipe, kind: str, folder: str, masks: Path | None, encoder: dict[str, Encoder], reading: Reading
 ) -> Recipe:
+    from blemish.data.truth import leave_out_masks, picture_stems
     from blemish.images import find
     from blemish.recipes import update
 
-    paths = find([folder])
-    if masks and masks.resolve() in {parent for path in paths for parent in path.resolve().parents}:
-        paths = [path for path in paths if masks.resolve() not in path.resolve().parents]
-    known = {mask.stem.removesuffix("_mask"): mask for mask in find([masks])} if masks else {}
+    paths = leave_out_masks(Path(folder), masks) if Path(folder).is_dir() else find([folder])
+    known = {stem: mask for mask in find([masks]) for stem in picture_stems(mask)} if masks else {}
     shown = {path: known[path.stem] for path in paths if path.stem in known}
     if missing := [path.name for path in paths if masks and path not in shown]:
         say(f"note: {masks} has no mask for {', '.join(missing)}: the highest scores count", err=True)

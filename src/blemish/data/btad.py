@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from blemish.data.files import choose, folders
-from blemish.data.truth import kinds, mask_folders, samples_in
+from blemish.data.truth import kinds, samples_in
 from blemish.types import Sample
 
 LOOKED_FOR = "CATEGORY/train/ok and CATEGORY/test/ko folders"
@@ -31,4 +31,4 @@ def samples(root: Path, category: str | None, split: str) -> list[Sample]:
 
 
 def _category(home: Path, split: str) -> list[Sample]:
-    return samples_in(kinds(home / split), mask_folders(home) if split == "test" else (), home.name)
+    return samples_in(kinds(home / split), (home,) if split == "test" else (), home.name)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from blemish.data.files import choose, folders
-from blemish.data.truth import kinds, mask_folders, samples_in
+from blemish.data.truth import kinds, samples_in
 from blemish.notices import notice
 from blemish.types import Sample
 
@@ -42,7 +42,7 @@ def homes(root: Path) -> dict[str, Path]:
 def _category(home: Path, name: str, split: str) -> list[Sample]:
     """All splits are looked at, since they share a folder of masks; where they share a name, it is the test's."""
     places = [home / each for each in dict.fromkeys((split, "train", "test"))]
-    found = samples_in([kind for place in places for kind in kinds(place)], mask_folders(home, *places), name)
+    found = samples_in([kind for place in places for kind in kinds(place)], (home, *places), name)
     wanted = [sample for sample in found if sample.image.parent.parent == home / split]
     if split == "test":
         return wanted

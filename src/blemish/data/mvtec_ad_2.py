@@ -11,7 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from blemish.data.files import choose, folders, pictures
-from blemish.data.truth import kinds, mask_folders, samples_in
+from blemish.data.truth import kinds, samples_in
 from blemish.notices import notice
 from blemish.types import Sample
 
@@ -44,7 +44,7 @@ def _samples(home: Path, name: str, split: str) -> list[Sample]:
     if split in PRIVATE:
         return [Sample(path, category=name) for path in pictures(home / split)]
     folder = home / (PUBLIC if split == "test" else split)
-    return samples_in(kinds(folder), mask_folders(folder), name)
+    return samples_in(kinds(folder), (folder,), name)
 
 
 def _homes(root: Path) -> dict[str, Path]:

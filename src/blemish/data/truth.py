@@ -1,30 +1,55 @@
 """Where people put ground-truth masks, and which picture each of them belongs to.
 
-A picture TYPE/NAME.* has its masks in a folder of masks, as TYPE/NAME.* or TYPE/NAME_mask.* (_label, _gt), or several
-in TYPE/NAME/*; or in a folder of masks inside TYPE; or beside it as NAME_mask.*; or, where no other defect has that
-name, directly in the folder of masks. Several masks of a picture are joined.
+A picture TYPE/NAME.* has its masks in a folder of masks, as TYPE/NAME.* or TYPE/NAME_mask.* (or another of ENDINGS),
+or several in TYPE/NAME/*; or in a folder of masks inside TYPE; or beside it as NAME_mask.*; or, where no other defect
+has that name, directly in the folder of masks. Several masks of a picture are joined. What fits no picture is said, and
+so is a folder that holds files of the pictures' names and is called otherwise.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from blemish.data.files import folders, is_picture, label_of, pictures
+from blemish.errors import BadImage
+from blemish.images import find, read, unit
 from blemish.notices import notice
 from blemish.types import GOOD, Sample
 
-FOLDERS = {"mask", "masks", "ground_truth", "groundtruth", "gt"}
-ENDINGS = ("_mask", "_label", "_gt")
+_MASKS = ("mask", "ground_truth", "groundtruth", "gt", "segmentation", "seg", "annotation", "truth", "gt_mask")
+_IMAGES = ("mask_image", "mask_img", "label_image", "ground_truth_mask", "groundtruth_mask", "segmentation_mask")
+FOLDERS = {"labels", *(name + plural for name in (*_MASKS, *_IMAGES) for plural in ("", "s"))}  # a label is also a part
+ENDINGS = ("_ground_truth", "_groundtruth", "_mask", "_label", "_gt", "_segmentation", "_seg", "_annotation")
 
 _Masks = tuple[Path, ...]
 
 
 def is_mask_folder(folder: Path) -> bool:
     """Whether its name, in any case, says that it holds masks."""
-    return folder.name.lower().replace("-", "_").replace(" ", "_") in FOLDERS
+    return re.sub(r"[-_ .]+", "_", folder.name.lower()) in FOLDERS
+
+
+def picture_stems(mask: Path) -> tuple[str, ...]:
+    """Stems that the picture of a mask may have: its own, and that without its ending."""
+    return tuple(filter(None, (mask.stem, _picture_of(mask.stem))))
+
+
+def leave_out_masks(folder: Path, masks: Path | None) -> list[Path]:
+    """The pictures at any depth of a folder that are neither in the folder `masks` nor, said, in another of masks."""
+    inside = masks.resolve() if masks else None
+    found = [path for path in find([folder]) if inside not in path.resolve().parents]
+    spare = [path for path in found if any(map(is_mask_folder, _folders_between(path, folder)))]
+    if spare:
+        notice("%s is left out, since it lies among masks: name their folder by --masks", spare[0])
+    return [path for path in found if path not in set(spare)]
+
+
+def _folders_between(path: Path, below: Path) -> list[Path]:
+    return [parent for parent in path.parents if below in parent.parents]
 
 
 def mask_folders(*homes: Path) -> list[Path]:
@@ -44,11 +69,12 @@ def without_masks(folder: Path) -> list[Path]:
     return [path for path in found if _picture_of(path.stem.lower()) not in stems]
 
 
-def samples_in(labels: Sequence[Path], masks: Sequence[Path], category: str = "") -> list[Sample]:
-    """The pictures of folders named after their label, with the masks of defects in the folders `masks`.
+def samples_in(labels: Sequence[Path], homes: Sequence[Path], category: str = "") -> list[Sample]:
+    """The pictures of folders named after their label, with the masks of defects in folders of masks in `homes`.
 
-    A mask that fits no picture is said.
+    A mask that fits no picture is said, and a folder that looks as if it held masks and is no such folder.
     """
+    masks = mask_folders(*homes)
     inside = {folder: mask_folders(folder) for folder in labels}
     near = {folder: _nearest(folder, masks) for folder in labels}
     shown = {folder: without_masks(folder) for folder in labels}
@@ -64,6 +90,7 @@ def samples_in(labels: Sequence[Path], masks: Sequence[Path], category: str = ""
             own = index.masks(path, places) or index.beside(path) or index.masks(path, alone)
             samples.append(Sample(path, label, () if label == GOOD else own, category))
     _say_spare(chain(masks, *inside.values()), index)
+    _say_ignored(homes, shown)
     return samples
 
 
@@ -110,7 +137,7 @@ class _Index:
 
 def _picture_of(stem: str) -> str:
     """The stem of the picture beside which a file of that stem would be a mask; "" where it would not."""
-    return next((stem.removesuffix(ending) for ending in ENDINGS if stem.endswith(ending)), "")
+    return next((stem[: -len(ending)] for ending in ENDINGS if stem.lower().endswith(ending)), "")
 
 
 def _say_spare(places: Iterator[Path], index: _Index) -> None:
@@ -118,3 +145,38 @@ def _say_spare(places: Iterator[Path], index: _Index) -> None:
         for path in sorted(place.rglob("*")):
             if is_picture(path) and path not in index.used:
                 notice("%s is a mask that fits no picture: name it after one, as NAME.png or NAME_mask.png", path)
+
+
+def _say_ignored(homes: Sequence[Path], shown: Mapping[Path, Sequence[Path]]) -> None:
+    """Folders beside those of the labels, or in them, whose files are called as pictures of defects are."""
+    defects = {folder: found for folder, found in shown.items() if found and label_of(folder.name) != GOOD}
+    known = {above for folder, found in shown.items() if found for above in (folder, *folder.parents)}
+    for place in (place for home in (*homes, *defects) for place in folders(home)):
+        if place not in known and not is_mask_folder(place) and any(_is_like(place, *each) for each in defects.items()):
+            notice("%s is ignored, though its files are called as pictures are: call it ground_truth for masks", place)
+    for folder, found in defects.items():
+        if _are_masks(found, [path for other, paths in defects.items() if other != folder for path in paths]):
+            notice("%s is taken for a type of defect, though it looks as masks do: call it ground_truth then", folder)
+
+
+def _is_like(place: Path, folder: Path, found: Sequence[Path]) -> bool:
+    """Whether a folder, or one in it that is called as `folder`, has a file called as one of its pictures."""
+    stems = {path.stem.lower() for path in found}
+    beside = () if folder in place.parents else pictures(place / folder.name)
+    files = (path for path in (*pictures(place), *beside))
+    return any(stem.lower() in stems for path in files for stem in picture_stems(path))
+
+
+def _are_masks(found: Sequence[Path], others: Sequence[Path]) -> bool:
+    """Whether all are called as other defects are and the first one is black with a little of one colour."""
+    stems = {path.stem.lower() for path in others}
+    named = bool(found) and all(any(stem.lower() in stems for stem in picture_stems(path)) for path in found)
+    return named and _is_plain(found[0])
+
+
+def _is_plain(path: Path) -> bool:
+    try:
+        pixels = unit(read(path))
+    except BadImage:
+        return False
+    return bool((pixels == 0).any()) and len(pixels.flatten(1).unique(dim=1).T) <= 2

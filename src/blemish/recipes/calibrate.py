@@ -17,6 +17,7 @@ from blemish import catalog
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.calibration.thresholds import STRICTEST, Calibration, Goal, Scheme, calibrate_thresholds
 from blemish.data.masks import check_fit, read_ground_truth
+from blemish.data.truth import leave_out_masks, picture_stems
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import find
@@ -191,9 +192,8 @@ def leave_out(recipe: Recipe, encoder: Place) -> LeaveOut:
 
 
 def defects_in(folder: Path, *, masks: Path | None = None) -> dict[Path, str]:
-    """Pictures and their type: the folder they lie in, below that one; pictures among the masks are left out."""
-    inside = masks.resolve() if masks else None
-    paths = [path for path in find([folder]) if inside not in path.resolve().parents]
+    """Pictures and their type: the folder they lie in, below that one; masks are left out."""
+    paths = leave_out_masks(folder, masks)
     types = {path: ([*path.relative_to(folder).parts[:-1], ANY_TYPE])[0] for path in paths}
     if GOOD in types.values():
         raise BadInput(f"{folder / GOOD} is no type of defect: give good parts by --good, and move that folder away")
@@ -205,7 +205,7 @@ def masks_in(masks: Path, pictures: Sequence[Path], folder: Path) -> dict[Path, 
 
     NAME.png or NAME_mask.png; pictures without a mask are missing.
     """
-    found = {mask.relative_to(masks).parent / mask.stem.removesuffix("_mask"): mask for mask in find([masks])}
+    found = {mask.relative_to(masks).parent / stem: mask for mask in find([masks]) for stem in picture_stems(mask)}
     names = [path.stem for path in pictures]
     places = {
         path: (path.relative_to(folder).with_suffix(""), *([Path(path.stem)] if names.count(path.stem) == 1 else []))
