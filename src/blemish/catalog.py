@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
@@ -336,11 +336,15 @@ def method(name: str) -> type[Any]:
 
 def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) -> Detector:
     """A detector by name, where its encoder lies; raises BadInput for an argument that it does not have."""
-    made = method(name)
-    known = set(inspect.signature(made).parameters)
-    if unknown := sorted(set(arguments) - known):
-        raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
+    require_arguments(name, arguments)
     from blemish.devices import beside
 
-    found: Detector = made(encoder, **arguments)
+    found: Detector = method(name)(encoder, **arguments)
     return beside(found, encoder)
+
+
+def require_arguments(name: str, arguments: Collection[str]) -> None:
+    """Raise BadInput for an argument that the method does not have."""
+    known = set(inspect.signature(method(name)).parameters)
+    if unknown := sorted(set(arguments) - known):
+        raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -131,6 +131,14 @@ def choose_set(detector: Comparer, pictures: Sequence[Path]) -> list[Path]:
     return list(lowest.values())[: max(2, detector.pictures)]
 
 
+def require_method(method: str, arguments: Collection[str], *, good: bool, frozen: bool = False) -> None:
+    """Raise what needs no encoder to be refused: a method that is trained, lacks `good` parts, or those arguments."""
+    require_learner(method)
+    if not good:
+        require_good(method, frozen=frozen)
+    catalog.require_arguments(method, arguments)
+
+
 def require_good(method: str, *, frozen: bool = False) -> None:
     """Raise BadInput for a method that is of no use without good parts; frozen, there is no set to compare with."""
     card = catalog.card(method)
@@ -158,9 +166,7 @@ def make_detector(
     arguments: Mapping[str, Any] | None = None,
 ) -> Detector:
     """A detector by name that knows no part yet; raises BadInput where it needs `good` ones and there are none."""
-    require_learner(method)
-    if not good:
-        require_good(method)
+    require_method(method, arguments or {}, good=good)
     card = catalog.card(method)
     words = {"product": product} if "product" in card.words else {}
     return catalog.detector(method, encoder, words | dict(arguments or {}))

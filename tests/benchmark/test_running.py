@@ -134,7 +134,8 @@ def test_another_version_or_encoder_is_measured_anew(tmp_path: Path, monkeypatch
     asked, attempt = counted()
     list(run_trials(trials, tmp_path / "out", attempt=attempt))
     assert len(asked) == 2
-    monkeypatch.setattr(running, "_seen", lambda *_: {"encoder_sha256": "another", "precision": "float32"})
+    seen = running._seen
+    monkeypatch.setattr(running, "_seen", lambda *a: seen(*a)._replace(said={"encoder_sha256": "another"}))
     list(run_trials(trials, tmp_path / "out", attempt=attempt))
     assert len(asked) == 4
 
@@ -171,6 +172,25 @@ def test_a_data_set_that_breaks_fails_alone(tmp_path: Path) -> None:
     assert len(errors) == 2
     assert all("0_mask.png is no mask for" in error for error in errors)
     assert sum(isinstance(each, Finished) for each in results) == 2
+
+
+def test_what_cannot_be_measured_is_said_before_anything_is(tmp_path: Path) -> None:
+    more = """
+[[methods]]
+name = "patchcore"
+arguments = { crop = 7 }
+"""
+    trials = planned(data_set(tmp_path), PLAN.replace("seeds = [0, 1]", "seeds = [0]").replace("[2]", "[2, 50]") + more)
+    picture = tmp_path / "parts/nut/test/spot/0.png"
+    Image.new("L", (7, 5)).save(picture.with_name("0_mask.png"))
+    asked, attempt = counted()
+    results = list(run_trials(trials, tmp_path / "out", attempt=attempt))
+    kinds = [type(each) for each in results]
+    assert kinds == sorted(kinds, key=lambda kind: kind is Finished)
+    assert len(results) == len(trials) == 8
+    (done,) = (each.planned.trial for each in results if isinstance(each, Finished))
+    assert (done.category, done.shots, dict(done.arguments)) == ("bolt", 2, {"ratio": 0.5})
+    assert len(asked) == 1
 
 
 def test_a_process_of_its_own_gives_the_same_and_its_memory(tmp_path: Path) -> None:

@@ -103,6 +103,23 @@ def test_every_category_is_reported_unless_one_is_named(tmp_path: Path) -> None:
     assert "mean of 2 categories" in run("evaluate", tmp_path, "--layout", "mvtec", *QUICK).stdout
 
 
+def test_pages_of_several_categories_are_named_and_are_there(tmp_path: Path) -> None:
+    lines = ["image,label,split,category"]
+    for name in ("bolt", "nut/m4"):
+        home = category(tmp_path / name)
+        for path in sorted(home.glob("t*/*/*.png")):
+            split, label = path.parts[-3:-1]
+            lines.append(f"{path.relative_to(tmp_path)},{label},{split},{name}")
+    (tmp_path / "parts.csv").write_text("\n".join(lines), encoding="utf-8")
+    page = tmp_path / "page.html"
+    result = run("evaluate", tmp_path / "parts.csv", "--report", page, *QUICK)
+    assert result.exit_code == 0, result.output
+    named = [line.removeprefix("report: ") for line in result.stdout.splitlines() if line.startswith("report: ")]
+    assert named == [str(tmp_path / "page-bolt.html"), str(tmp_path / "page-nut%2Fm4.html")]
+    assert all(Path(name).is_file() for name in named)
+    assert not page.exists()
+
+
 def test_a_category_that_fails_does_not_cost_the_others(tmp_path: Path) -> None:
     for name in ("bolt", "nut"):
         category(tmp_path / name)

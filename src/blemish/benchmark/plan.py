@@ -16,7 +16,7 @@ from typing import Any, get_args
 from blemish import catalog, data
 from blemish.benchmark.references import known_data
 from blemish.data.rows import read_text
-from blemish.devices import AUTO
+from blemish.devices import AUTO, device_of_name
 from blemish.encoders import DEFAULT, TINY, Precision
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadData, BadInput, BlemishError
@@ -105,7 +105,7 @@ def read(path: Path) -> Plan:
         whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
         whole.one("precision", "auto", one_of(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
         whole.one("alpha", 0.05, is_share, "a share of good parts between 0 and 1, such as 0.05"),
-        whole.one("device", AUTO, is_text, "auto, cpu, cuda, cuda:1 or mps"),
+        _device(whole),
         path.parent,
     )
     _refuse_twins(whole, "data", [{each.name} for each in plan.data])
@@ -187,9 +187,20 @@ def _read_toml(path: Path) -> Fields:
         raise BadInput(f"{path} is not TOML ({error}): correct it, {EXAMPLE} shows a plan") from error
 
 
+def _device(whole: Fields) -> str:
+    name: str = whole.one("device", AUTO, is_text, "auto, cpu, cuda, cuda:1 or mps")
+    try:
+        device_of_name(name)
+    except BlemishError as error:
+        raise whole.refused("device", str(error)) from error
+    return name
+
+
 def _method(section: Fields, encoders: tuple[str, ...]) -> Method:
     section.only("name", "arguments", "encoders", needed=("name",))
     name = section.one("name", "", one_of(catalog.METHODS), f"one of {', '.join(catalog.METHODS)}")
+    if catalog.card(name).trained:
+        raise section.refused("name", f"{name} is trained first: see `blemish train`; a benchmark trains nothing")
     arguments = section.one("arguments", {}, _is_table, "a table of plain values, such as { neighbours = 9 }")
     own = set(inspect.signature(catalog.method(name)).parameters) - {"encoder", "product"}
     section.inner("arguments", arguments).only(*own)

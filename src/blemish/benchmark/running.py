@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import signal
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from hashlib import sha256
@@ -17,12 +18,16 @@ import torch
 from blemish import __version__, data, encoders
 from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.trial import Measured, measure, peak_memory
+from blemish.data.masks import check_fit
 from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
+from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.files import JsonLines, json_lines, write
+from blemish.fitting import make_detector
 from blemish.notices import silence
 from blemish.progress import NOTHING, Advance, ShowProgress, no_progress
+from blemish.types import Encoder
 
 GO_ON = "make room, and go on by the same command"
 
@@ -55,7 +60,8 @@ Attempt = Callable[[PlannedTrial, ShowProgress], Measured | Failure]
 def run_trials(
     trials: Sequence[PlannedTrial], folder: Path, *, watch: ShowProgress = no_progress, attempt: Attempt | None = None
 ) -> Iterator[Finished | Failed]:
-    """One result a trial: those that `folder` holds from an earlier run first, then the others as they finish.
+    """One result a trial: those that `folder` holds from an earlier run first, then those of which it is known before
+    any is tried that they cannot be, then the others as they finish.
 
     `results.jsonl` gets a line for each trial that is measured, `scores/` its scores, `failed.jsonl` the others, which
     the next run tries again. A run may be interrupted at any time: the same call goes on. By default each trial runs in
@@ -71,7 +77,7 @@ def run_trials(
         elif not isinstance(key, Failure):
             yield Finished(planned, key, before, kept=True)
     with JsonLines(folder / "failed.jsonl", fresh=True, way_out=GO_ON) as failures:
-        for planned, key in todo:
+        for planned, key in sorted(todo, key=lambda each: not isinstance(each[1], Failure)):
             found = key if isinstance(key, Failure) else (attempt or measure_in_process)(planned, watch)
             if isinstance(found, Measured) and not isinstance(key, Failure):
                 results.add(key, found)
@@ -86,34 +92,80 @@ def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:
 
     Encoders count by sha256 and by the precision they come to, pictures by name, label and size.
     """
-    seen, listed = cache(_seen), cache(_listed)
+    seen, listed, learned = cache(_seen), cache(_listed), cache(_learned)
+    wishes: dict[Any, dict[_Wish, None]] = defaultdict(dict)
+    for planned in trials:
+        wishes[planned.trial.encoder, planned.precision][_made_of(planned)] = None
     for planned in trials:
         trial = planned.trial
         try:
             assert isinstance(trial.encoder, str)
             device = str(device_of_name(planned.device))
-            encoder = seen(trial.encoder, planned.precision)
+            encoder = seen(trial.encoder, planned.precision, tuple(wishes[trial.encoder, planned.precision]))
             pictures = listed(trial.root, trial.layout, trial.category)
+            learned(trial.root, trial.layout, trial.category, trial.shots)
         except BlemishError as error:
             yield Failure(str(error))
+            continue
+        if why := encoder.refused[_made_of(planned)]:
+            yield Failure(why)
         else:
-            yield planned.asked() | encoder | {"pictures": pictures, "device": device, "blemish": __version__}
+            yield planned.asked() | encoder.said | {"pictures": pictures, "device": device, "blemish": __version__}
 
 
-def _seen(encoder: str, precision: Precision) -> dict[str, str]:
-    """An encoder's sum, and the precision that "auto" comes to on this machine."""
+class _Wish(NamedTuple):
+    """What decides whether a method can be made of an encoder."""
+
+    method: str
+    arguments: str  # as JSON
+    product: str
+    good: bool
+
+
+class _Seen(NamedTuple):
+    """An encoder's sum, the precision that "auto" comes to on this machine, and why it does not do for a method."""
+
+    said: dict[str, str]
+    refused: dict[_Wish, str]
+
+
+def _made_of(planned: PlannedTrial) -> _Wish:
+    trial = planned.trial
+    return _Wish(trial.method, json.dumps(dict(trial.arguments)), trial.part, trial.shots != 0)
+
+
+def _seen(encoder: str, precision: Precision, wishes: tuple[_Wish, ...]) -> _Seen:
     loaded = encoders.load(encoder, precision=precision)
     assert isinstance(loaded, torch.nn.Module)
     halved = any(parameter.dtype == torch.bfloat16 for parameter in loaded.parameters())
-    return {"encoder_sha256": loaded.sha256, "precision": "bfloat16" if halved else "float32"}
+    said = {"encoder_sha256": loaded.sha256, "precision": "bfloat16" if halved else "float32"}
+    return _Seen(said, {wish: _refusal(loaded, wish) for wish in wishes})
+
+
+def _refusal(encoder: Encoder, wish: _Wish) -> str:
+    """Why there is no such detector, "" where there is one."""
+    arguments = json.loads(wish.arguments)
+    try:
+        make_detector(wish.method, encoder, product=wish.product, good=wish.good, arguments=arguments)
+    except BlemishError as error:
+        return str(error)
+    except (TypeError, ValueError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def _learned(root: Path, layout: str | None, category: str | None, k: int | None) -> None:
+    with silence():
+        training_samples(Trial(root, layout, category, "", "", shots=k))
 
 
 def _listed(root: Path, layout: str | None, category: str | None) -> str:
-    """A sum over the pictures of both splits that does not depend on where the data set lies."""
+    """A sum over the pictures of both splits that does not depend on where the data set lies; their masks must fit."""
     total = sha256()
     for split in data.SPLITS:
         with silence():  # each trial lists them again
             samples = data.samples(root, layout=layout, category=category, split=split)
+        check_fit((sample.masks, sample.image) for sample in samples)
         for sample in samples:
             files = [(path.parts[-3:], path.stat().st_size) for path in (sample.image, *sample.masks)]
             total.update(repr((split, sample.label, files)).encode())

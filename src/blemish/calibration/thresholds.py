@@ -232,14 +232,19 @@ def _cheapest(good: Sequence[float], defects: Sequence[float], ratio: float) -> 
 def _refuse_unusable(scores: Iterable[Sequence[float]], goal: Goal, defects: Mapping[str, Sequence[float]]) -> None:
     if not all(math.isfinite(score) for each in scores for score in each):
         raise BadInput("a score is not finite: inspect that picture first, or leave it out of the calibration")
+    require_goal(goal, defects=any(defects.values()))
+
+
+def require_goal(goal: Goal, *, defects: bool) -> None:
+    """Raise BadInput for what cannot be aimed at, with or without defective parts."""
     check_level(goal.confidence)
     for target in (goal.false_reject, goal.escape, goal.pixel):
         check_rate(0.5 if target is None else target)
-    if goal.escape is not None and not any(defects.values()):
+    if goal.escape is not None and not defects:
         raise BadInput("a target for escapes needs defective parts: show some, or leave the target out")
     if goal.cost_ratio is None:
         return
-    if not goal.cost_ratio > 0 or not any(defects.values()):
+    if not goal.cost_ratio > 0 or not defects:
         raise BadInput("a cost ratio is a positive number and needs defective parts to weigh: show some")
     if (goal.false_reject, goal.escape) != (None, None):
         raise BadInput("a cost ratio decides the threshold alone: leave out the targets, or the ratio")

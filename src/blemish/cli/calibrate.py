@@ -108,12 +108,14 @@ def calibrate(
     RECIPE is replaced at once and what it was kept in the folder RECIPE.history. Exit status: 0, or 3 when some
     pictures are unreadable; 1 failure, 2 wrong usage.
     """
-    from blemish.calibration.thresholds import with_goal
+    from blemish.calibration.thresholds import require_goal, with_goal
     from blemish.recipes import calibrate as calibrating
     from blemish.recipes import recipe as recipes
 
     goal, way = asked.goal(), asked.way()
     _refuse_nothing_to_do(good, defects, masks, encoder, way)
+    if good:
+        require_goal(goal, defects=defects is not None)
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
     hold(out or recipe)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import click
 
@@ -13,13 +15,12 @@ from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
     DetectorOptions,
     add_detector_options,
-    arguments_of,
+    choose_detector,
     leave,
     page_option,
     print_page,
     recipe_encoders,
     refuse_frozen,
-    view_of,
 )
 from blemish.errors import BadData, BlemishError
 from blemish.notices import gather
@@ -33,6 +34,9 @@ if TYPE_CHECKING:
     from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
     from blemish.types import Detector, Sample
+
+SAFE = " !#$&'()+,;=@[]{}"
+"""Characters that names of pages hold as they are, beside letters and digits."""
 
 
 @click.command()
@@ -73,29 +77,29 @@ def evaluate(
         return
     from blemish import encoders
     from blemish.evaluation import evaluate as evaluation
-    from blemish.fitting import default_method
 
-    encoder = chosen.load_encoder()
     trial = evaluation.Trial(
         root,
         layout,
         category,
-        chosen.method or default_method(encoder, good=shots != 0),
-        encoder,
+        chosen.method or "",
+        chosen.encoder or encoders.DEFAULT,
         shots=shots,
         seed=seed,
         product=product,
-        arguments=arguments_of(chosen.arguments),
-        view=view_of(chosen),
         batch_size=chosen.batch_size,
         split=split,
     )
+    evaluation.check_any(evaluation.trials(trial).values())
+    asked = choose_detector(chosen, good=shots != 0)
+    trial = replace(trial, method=asked.method, encoder=asked.encoder, arguments=asked.arguments, view=asked.view)
+    note = encoders.note(asked.encoder)
     with show_progress() as watch:
-        reports, failed = _run_each(trial, watch, page, encoders.note(encoder))
-    about = {"method": trial.method, "encoder": encoder.name, "seed": seed}
+        reports, failed = _run_each(trial, watch, page, note)
+    about = {"method": trial.method, "encoder": asked.encoder.name, "seed": seed}
     _tell(reports, failed, about, page, as_json)
     inspected = sum(report.whole.n_normal + report.whole.n_anomalous for report in reports.values())
-    leave([bad for report in reports.values() for bad in report.unreadable], inspected, encoders.note(encoder))
+    leave([bad for report in reports.values() for bad in report.unreadable], inspected, note)
 
 
 def _run_each(
@@ -107,14 +111,18 @@ def _run_each(
     every = evaluation.trials(trial)
     reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
     for name, each in every.items():
-        own = page and (page.with_name(f"{page.stem}-{name}{page.suffix}") if len(every) > 1 else page)
         try:
-            reports[name] = _run(each, watch, own, note)
+            reports[name] = _run(each, watch, page and _page_of(page, name if len(every) > 1 else ""), note)
         except BlemishError as error:  # the others are worth having
             failed[name] = error
     if not reports:
         raise next(iter(failed.values()))
     return reports, failed
+
+
+def _page_of(page: Path, category: str) -> Path:
+    """Of several categories each has a page of its own, whatever its name holds."""
+    return page.with_name(f"{page.stem}-{quote(category, safe=SAFE)}{page.suffix}") if category else page
 
 
 def _run(trial: Trial, watch: ShowProgress, page: Path | None, note: str) -> Report:
@@ -153,7 +161,8 @@ def _tell(
             say("")
             known = [(name, f"{value:.4f}") for name, value in means.items() if value is not None]
             print_table((f"mean of {len(reports)} categories", ""), known)
-        print_page(page)
+        for name in reports if page else ():
+            print_page(page and _page_of(page, name if several else ""))
     if failed:
         raise BadData("; ".join(f"{name}: {error}" for name, error in failed.items()))
 
@@ -167,15 +176,18 @@ def _evaluate_recipe(
     as_json: bool,
 ) -> None:
     """what: layout, category and split."""
-    from blemish import data, encoders
+    from blemish import encoders
+    from blemish.data.masks import check_fit
+    from blemish.evaluation.evidence import samples_to_measure
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
-    seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
-    encoder = seen_by[recipes.ENCODER]
-    note = encoders.note(encoder)
     with gather() as notices, show_progress() as watch:
-        samples = data.samples(root, layout=what[0], category=what[1], split=what[2])
+        samples = samples_to_measure(root, layout=what[0], category=what[1], split=what[2])
+        check_fit((sample.masks, sample.image) for sample in samples if sample.label)
+        seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
+        encoder = seen_by[recipes.ENCODER]
+        note = encoders.note(encoder)
         found = _validate(recipe, recipes.detector(recipe, seen_by), samples, chosen.batch_size, watch, page, note)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
     if as_json:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from blemish.runs.plan import InspectionRun
     from blemish.runs.record import RunWriter
 
+ABOVE_0, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0, 1, min_open=True, max_open=True)
+
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
@@ -28,8 +30,18 @@ if TYPE_CHECKING:
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
-@click.option("--scale", type=float, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
-@click.option("--drift", type=float, metavar="R", help="How rarely the alarm of drifted scores may be false: 0.01.")
+@click.option(
+    "--scale",
+    type=ABOVE_0,
+    metavar="MM",
+    help="Millimetres a pixel, for areas; with --recipe.",
+)
+@click.option(
+    "--drift",
+    type=SHARE,
+    metavar="R",
+    help="How rarely the alarm of drifted scores may be false: 0.01.",
+)
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @page_option
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
@@ -63,14 +75,15 @@ def inspect(
     """
     from blemish.files import alone_in
     from blemish.images import find
-    from blemish.runs.record import RunWriter
+    from blemish.runs.record import RunWriter, refuse_earlier
 
     if drift is not None and not recipe:
         raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
     paths = find(images)
     with alone_in(out):
+        refuse_earlier(out, resume=resume)
         plan = (
-            plan_by_recipe(recipe, chosen, scale)
+            plan_by_recipe(recipe, chosen, scale, drift)
             if recipe
             else plan_by_method(chosen, product, paths, normal, region, mask, scale)
         )

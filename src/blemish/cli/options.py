@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 from click.core import ParameterSource
@@ -54,8 +54,42 @@ class DetectorOptions:
         from blemish import encoders
         from blemish.devices import device_of_name, place_model
 
-        found = encoders.load(self.encoder or encoders.DEFAULT, precision=self.precision)
-        return place_model(found, device_of_name(self.device))
+        device = device_of_name(self.device)
+        return place_model(encoders.load(self.encoder or encoders.DEFAULT, precision=self.precision), device)
+
+
+class DetectorChoice(NamedTuple):
+    """The detector that options ask for."""
+
+    method: str
+    encoder: Encoder
+    arguments: dict[str, Any]
+    view: View
+
+
+def choose_detector(
+    chosen: DetectorOptions,
+    *,
+    good: bool,
+    region: Sequence[int] | None = None,
+    mask: str | None = None,
+    frozen: bool = False,
+    words: Mapping[str, str] | None = None,
+    trained: bool = False,
+) -> DetectorChoice:
+    """The encoder is loaded when all else is known to fit; `good` says whether there are good parts to learn, `trained`
+    whether there are weights of a training.
+    """
+    from blemish.catalog import require_arguments
+    from blemish.fitting import default_method, require_method
+
+    arguments, view = dict(words or {}) | arguments_of(chosen.arguments), view_of(chosen, region, mask)
+    if chosen.method and trained:
+        require_arguments(chosen.method, arguments)
+    elif chosen.method:
+        require_method(chosen.method, arguments, good=good, frozen=frozen)
+    encoder = chosen.load_encoder()
+    return DetectorChoice(chosen.method or default_method(encoder, good=good), encoder, arguments, view)
 
 
 def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.options import DetectorOptions, arguments_of, refuse_frozen, view_of
+from blemish.cli.options import DetectorOptions, choose_detector, refuse_frozen
+from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.runs.plan import InspectionRun
@@ -23,32 +24,37 @@ def plan_by_method(
     scale: float | None,
 ) -> InspectionRun:
     """By a method and an encoder, the default ones where none is named."""
-    from blemish.fitting import default_method
     from blemish.images import find
     from blemish.runs.plan import by_method
 
     if scale is not None:
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
     good = find(normal) if normal else []
-    encoder = chosen.load_encoder()
+    asked = choose_detector(chosen, good=bool(good), region=region, mask=mask)
     return by_method(
-        chosen.method or default_method(encoder, good=bool(good)),
-        encoder,
+        asked.method,
+        asked.encoder,
         precision=chosen.precision,
         product=product,
         good=good,
         pictures=pictures,
-        arguments=arguments_of(chosen.arguments),
-        view=view_of(chosen, region, mask),
+        arguments=asked.arguments,
+        view=asked.view,
         mask=mask,
         batch_size=chosen.batch_size,
     )
 
 
-def plan_by_recipe(recipe: Path, chosen: DetectorOptions, scale: float | None) -> InspectionRun:
+def plan_by_recipe(recipe: Path, chosen: DetectorOptions, scale: float | None, drift: float | None) -> InspectionRun:
     """Everything as it was frozen."""
     from blemish.devices import device_of_name
-    from blemish.runs.plan import by_recipe
+    from blemish.recipes.recipe import load
+    from blemish.runs.plan import by_recipe, may_drift
 
     refuse_frozen("normal", "region", "mask")
-    return by_recipe(recipe, encoder=chosen.encoder, device=device_of_name(chosen.device), scale=scale)
+    found = load(recipe)
+    if scale is not None and (found.calibration is None or found.calibration.pixel is None):
+        raise BadInput(f"{recipe} marks no region whose area --scale could give: calibrate it first")
+    if drift is not None and not may_drift(found):
+        raise BadInput(f"{recipe} does not say which scores are to be expected: calibrate it with --scheme split")
+    return by_recipe(found, encoder=chosen.encoder, device=device_of_name(chosen.device), scale=scale)

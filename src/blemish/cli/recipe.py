@@ -14,13 +14,12 @@ from blemish.cli.options import (
     TOGETHER,
     DetectorOptions,
     add_detector_options,
-    arguments_of,
+    choose_detector,
     device_option,
     hold,
     hold_new,
     leave,
     recipe_encoders,
-    view_of,
 )
 from blemish.errors import BadInput
 
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from blemish.inspection import Unreadable
     from blemish.recipes.recipe import Recipe
     from blemish.recipes.update import Reading
-    from blemish.types import Encoder
 
 BUDGET = click.option("--budget", type=float, metavar="MIB", help="Memory for what good parts teach, see below.")
 
@@ -98,30 +96,31 @@ def freeze(
     never run.
     """
     from blemish import encoders
-    from blemish.fitting import default_method
     from blemish.images import find
     from blemish.recipes import describe, update
     from blemish.recipes import recipe as recipes
 
     hold_new(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
-    encoder = chosen.load_encoder()
-    method = chosen.method or default_method(encoder, good=bool(good))
     words = {"product": product} if product else {}
+    trained = weights is not None
+    asked = choose_detector(
+        chosen, good=bool(good), region=region, mask=mask, frozen=True, words=words, trained=trained
+    )
     with show_progress() as watch:
         made = update.freeze(
-            method,
-            encoder,
+            asked.method,
+            asked.encoder,
             good=good,
-            arguments=words | arguments_of(chosen.arguments),
-            view=view_of(chosen, region, mask),
+            arguments=asked.arguments,
+            view=asked.view,
             budget=budget,
             reading=update.Reading(chosen.batch_size, watch, unreadable),
             weights=weights,
         )
     recipes.save(made, out)
     print_table(("", out.name), describe.summary(made))
-    leave(unreadable, len(made.taught), encoders.note(encoder))
+    leave(unreadable, len(made.taught), encoders.note(asked.encoder))
 
 
 @click.command()
@@ -182,10 +181,11 @@ def teach(
     with show_progress() as watch:
         reading = update.Reading(batch_size, watch, unreadable)
         if good:
-            new = _more_good(old, good, recipe_encoders(old, encoder, device), budget, reading)
+            new = _more_good(old, good, (encoder, device), budget, reading)
         elif defect:
-            new = _more_defects(old, *defect, masks, recipe_encoders(old, encoder, device), reading)
+            new = _more_defects(old, *defect, masks, (encoder, device), reading)
         elif product:
+            update.require_words(old, product)
             new = update.name_product(old, product, encoder=recipe_encoders(old, encoder, device))
         else:
             new = update.forget(old, forget, encoder=encoder)
@@ -195,27 +195,31 @@ def teach(
 
 
 def _more_good(
-    old: Recipe, good: tuple[str, ...], encoder: dict[str, Encoder], budget: float | None, reading: Reading
+    old: Recipe, good: tuple[str, ...], place: tuple[str | None, str], budget: float | None, reading: Reading
 ) -> Recipe:
+    """place: of the encoder, and where to compute."""
     from blemish.images import find
     from blemish.recipes import update
 
-    return update.add_good(old, find(good), encoder=encoder, budget=budget, reading=reading)
+    update.require_pupil(old)
+    paths = find(good)
+    return update.add_good(old, paths, encoder=recipe_encoders(old, *place), budget=budget, reading=reading)
 
 
 def _more_defects(
-    old: Recipe, kind: str, folder: str, masks: Path | None, encoder: dict[str, Encoder], reading: Reading
+    old: Recipe, kind: str, folder: str, masks: Path | None, place: tuple[str | None, str], reading: Reading
 ) -> Recipe:
     from blemish.data.truth import leave_out_masks, picture_stems
     from blemish.images import find
     from blemish.recipes import update
 
+    update.require_type(kind)
     paths = leave_out_masks(Path(folder), masks) if Path(folder).is_dir() else find([folder])
     known = {stem: mask for mask in find([masks]) for stem in picture_stems(mask)} if masks else {}
     shown = {path: known[path.stem] for path in paths if path.stem in known}
     if missing := [path.name for path in paths if masks and path not in shown]:
         say(f"note: {masks} has no mask for {', '.join(missing)}: the highest scores count", err=True)
-    return update.add_defects(old, kind, paths, masks=shown, encoder=encoder, reading=reading)
+    return update.add_defects(old, kind, paths, masks=shown, encoder=recipe_encoders(old, *place), reading=reading)
 
 
 def _tell(old: Recipe, new: Recipe, path: Path) -> None:

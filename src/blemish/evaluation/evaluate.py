@@ -17,14 +17,14 @@ from blemish import catalog, data
 from blemish.calibration.thresholds import Calibration
 from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots, shuffle
-from blemish.errors import BadData
-from blemish.evaluation.evidence import examine, missing_class
-from blemish.fitting import fit_detector
+from blemish.errors import BadData, BlemishError
+from blemish.evaluation.evidence import examine, missing_class, samples_to_measure
+from blemish.fitting import fit_detector, require_good
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.metrics.naming import Naming, score_names
-from blemish.notices import gather, notice
+from blemish.notices import gather, notice, silence
 from blemish.progress import ShowProgress, no_progress
 from blemish.runs.decision import Decide, Decided, Sink, decision
 from blemish.types import GOOD, Detector, Encoder, Sample
@@ -126,7 +126,27 @@ def run_trial(trial: Trial, *, watch: ShowProgress = no_progress, sinks: Sequenc
 
 def test_samples(trial: Trial) -> list[Sample]:
     """What the trial is measured on."""
-    return data.samples(trial.root, layout=trial.layout, category=trial.category, split=trial.split)
+    return samples_to_measure(trial.root, layout=trial.layout, category=trial.category, split=trial.split)
+
+
+def check_data(trial: Trial) -> None:
+    """Raise what of the trial's data can be refused before there is a detector; nothing is said."""
+    with silence():
+        test, good = test_samples(trial), training_samples(trial)
+    if not good and trial.method:
+        require_good(trial.method)
+    check_fit((sample.masks, sample.image) for sample in test if sample.label)
+
+
+def check_any(trials: Iterable[Trial]) -> None:
+    """Raise what refuses the first trial's data where it refuses the others' too."""
+    refused = list[BlemishError]()
+    for trial in trials:
+        try:
+            return check_data(trial)
+        except BlemishError as error:
+            refused.append(error)
+    raise refused[0]
 
 
 def fit_trial(

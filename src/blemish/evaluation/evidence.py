@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from blemish import data
 from blemish.data.masks import check_fit
+from blemish.errors import BadData, UnknownName
 from blemish.images.copies import same_pictures
-from blemish.notices import notice
+from blemish.notices import notice, silence
 from blemish.types import GOOD, Sample
 
 
@@ -25,6 +27,33 @@ def examine(samples: Sequence[Sample], learned: Iterable[Path] = ()) -> None:
         notice(f"{lacking}, so no metric can tell good from defective")
     _say_partial(labelled)
     _say_twins(labelled, learned)
+
+
+def samples_to_measure(
+    root: Path, *, layout: str | None = None, category: str | None = None, split: str = "test"
+) -> list[Sample]:
+    """A split some of whose pictures are labelled; UnknownName and BadData name those there are instead."""
+
+    def of(name: str) -> list[Sample]:
+        with silence():
+            return data.samples(root, layout=layout, category=category, split=name)
+
+    names = data.splits(root, layout=layout)
+    if split in names and any(sample.label for sample in of(split)):
+        return data.samples(root, layout=layout, category=category, split=split)
+    known = [name for name in names if name != split and {*map(_is_good, of(name))} >= {True, False}]
+    others = f"choose {' or '.join(known)}" if known else "no split has both good parts and defects"
+    if split not in names:
+        raise UnknownName(f"split {split!r} does not exist in {root}: {others}")
+    raise BadData(
+        f"nothing is known of the pictures in the split {split} of {root}, so nothing can be measured on it: {others}; "
+        "of what is not known `blemish inspect` gives scores and heat maps"
+    )
+
+
+def _is_good(sample: Sample) -> bool | None:
+    """None where that is unknown."""
+    return sample.label == GOOD if sample.label else None
 
 
 def missing_class(labels: Iterable[str]) -> str:

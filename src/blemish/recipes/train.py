@@ -118,6 +118,7 @@ class Training:
         known, self.unmasked = _usable(method, [sample for each in sets.values() for sample in each], settings)
         check_fit((each.masks, each.image) for each in known)
         self.arguments = _arguments(method, settings, sorted({each.label for each in known if each.is_anomalous}))
+        catalog.require_arguments(method, self.arguments)
         made = catalog.detector(method, encoders.load(encoder), self.arguments)
         self.detector = cast(TrainedDetector, made)
         usual = self.detector.schedule

@@ -16,7 +16,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +25,7 @@ from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import extract_all, good_parts, keep_readable, require_good, require_learner
+from blemish.fitting import extract_all, good_parts, keep_readable, require_method
 from blemish.inspection import WHOLE, Unreadable, View, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
@@ -86,11 +86,9 @@ def freeze(
     file that the authors of a trained method publish, instead of training.
     """
     if weights is None:
-        require_learner(method)
+        require_method(method, arguments or {}, good=bool(good), frozen=True)
     given = {name: each if isinstance(each, Encoder) else _as_json(each) for name, each in (arguments or {}).items()}
     detector = catalog.detector(method, encoders.load(encoder), given)
-    if not good and weights is None:
-        require_good(method, frozen=True)
     trained_on = [load_weights(detector, method, weights)] if weights else []
     recipe = freeze_detector(detector, method, arguments=given, view=view, trained_on=trained_on)
     if not good:
@@ -163,8 +161,7 @@ def add_defects(
     A mask, white on the defect and as large as its picture, says where it is; without one the patches count that the
     detector itself finds most anomalous.
     """
-    if not kind.strip() or kind == GOOD:
-        raise BadInput(f"{kind!r} is no type of defect: give it a name such as 'scratch'")
+    require_type(kind)
     found = encoders_of(recipe, encoder)
     detector = bare_detector(recipe, found)
     tensors, taught, seen = dict(recipe.tensors), list(recipe.taught), {each.sha256: each for each in recipe.taught}
@@ -186,6 +183,30 @@ def add_defects(
     if not len(tensors[known_defects.GOOD_ROWS]):
         raise BadInput("the masks leave nothing good to compare with: teach some good parts first, or mark less")
     return stamp(_with_taught(recipe, tensors, taught), recipe.hash)
+
+
+def require_type(kind: str) -> None:
+    """Raise BadInput for what cannot be the name of a type of defect."""
+    if not kind.strip() or kind == GOOD:
+        raise BadInput(f"{kind!r} is no type of defect: give it a name such as 'scratch'")
+
+
+def require_words(recipe: Recipe, product: str) -> None:
+    """Raise BadInput for a recipe that cannot be asked about another product."""
+    card = catalog.card(recipe.method)
+    if "product" not in card.words:
+        raise BadInput(f"{recipe.method} reads no words for a product: {recipe.source} inspects any without them")
+    if card.trained and not card.auxiliary:
+        raise BadInput(f"{recipe.source} was trained on its product, words and all: train it again for {product!r}")
+
+
+def require_pupil(recipe: Recipe) -> None:
+    """Raise BadInput for a recipe whose method learns nothing from good parts that it is shown."""
+    if hasattr(catalog.method(recipe.method), "extract"):
+        return
+    if catalog.card(recipe.method).trained:
+        raise BadInput(f"{recipe.method} is trained, not taught: train it again, see `blemish train`")
+    raise BadInput(f"{recipe.method} learns nothing from good parts: choose a method that does, see `blemish list`")
 
 
 def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Recipe:
@@ -221,11 +242,7 @@ def name_product(recipe: Recipe, product: str, *, encoder: Place = None) -> Reci
 
     What differs between the method made for one product and for the other is what its words say.
     """
-    card = catalog.card(recipe.method)
-    if "product" not in card.words:
-        raise BadInput(f"{recipe.method} reads no words for a product: {recipe.source} inspects any without them")
-    if card.trained and not card.auxiliary:
-        raise BadInput(f"{recipe.source} was trained on its product, words and all: train it again for {product!r}")
+    require_words(recipe, product)
     found = encoders_of(recipe, encoder)
     renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, "product": product}, calibration=None)
     with misfits(recipe):
@@ -300,11 +317,8 @@ def _new_parts(
 
 
 def _learner(recipe: Recipe, detector: Detector) -> Learner:
-    if isinstance(detector, Learner):
-        return detector
-    if catalog.card(recipe.method).trained:
-        raise BadInput(f"{recipe.method} is trained, not taught: train it again, see `blemish train`")
-    raise BadInput(f"{recipe.method} learns nothing from good parts: choose a method that does, see `blemish list`")
+    require_pupil(recipe)
+    return cast(Learner, detector)
 
 
 def _memory(recipe: Recipe, learner: Learner) -> Memory:

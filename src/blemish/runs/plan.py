@@ -46,10 +46,14 @@ class InspectionRun(NamedTuple):
 
     def drift(self, false_alarm: float) -> Drift | None:
         """What watches the scores; only where one detector makes them and made those of the calibration."""
-        calibration = self.recipe and self.recipe.calibration
-        if not calibration or calibration.scheme != "split":
+        if not self.recipe or not self.recipe.calibration or not may_drift(self.recipe):
             return None
-        return Drift(calibration.good, false_alarm=false_alarm)
+        return Drift(self.recipe.calibration.good, false_alarm=false_alarm)
+
+
+def may_drift(recipe: Recipe) -> bool:
+    """Whether it knows which scores its own detector is to give."""
+    return recipe.calibration is not None and recipe.calibration.scheme == "split"
 
 
 def by_method(
@@ -97,10 +101,9 @@ def by_method(
 
 
 def by_recipe(
-    path: Path, *, encoder: str | None = None, device: torch.device | None = None, scale: float | None = None
+    recipe: Recipe, *, encoder: str | None = None, device: torch.device | None = None, scale: float | None = None
 ) -> InspectionRun:
     """A frozen recipe; `encoder` says where its encoder lies if not where it was, `scale` millimetres a pixel."""
-    recipe = recipes.load(path)
     found = recipes.encoders_of(recipe, encoder, device)
     seer, product = found[recipes.ENCODER], recipe.product
     settings = _settings(recipe.method, recipe.arguments, seer, recipe.precision, product, recipe.view)

@@ -98,6 +98,15 @@ class Overlays:
         return [each.line for each in held]
 
 
+def refuse_earlier(folder: Path, *, resume: bool) -> bool:
+    """Whether a folder holds an earlier run; raises BadInput where that is not to be gone on with."""
+    results = folder / "results.jsonl"
+    is_there = results.exists() and results.stat().st_size > 0
+    if is_there and not resume:
+        raise BadInput(f"{folder} holds an earlier run: go on with it by --resume, or name another --out")
+    return is_there
+
+
 class RunWriter:
     """A run's folder: `results.jsonl`, `unreadable.jsonl`, `overlays/`, in `run.json` what made them, and at the end
     `summary.json`.
@@ -124,9 +133,8 @@ class RunWriter:
         self._done: set[str] = set()
         self._from = os.getcwd()  # where the settings' paths begin
         self._scale: tuple[float, float] | None = None
-        results = folder / "results.jsonl"
-        if results.exists() and results.stat().st_size:
-            self._continue(resume)
+        if refuse_earlier(folder, resume=resume):
+            self._continue()
         self.overlays = Overlays(folder, self._scale) if overlays else None
 
     def __enter__(self) -> Self:
@@ -231,10 +239,8 @@ class RunWriter:
         made = {"settings": self.settings, "colour_scale": self._scale, "folder": self._from, "suggested": suggested}
         write_json(self.folder / "run.json", made)
 
-    def _continue(self, resume: bool) -> None:
+    def _continue(self) -> None:
         """Take up the run that the folder holds; raises BadInput or BadData when that would mix two runs."""
-        if not resume:
-            raise BadInput(f"{self.folder} holds an earlier run: go on with it by --resume, or name another --out")
         try:
             before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
             settings, scale = before["settings"], before["colour_scale"]
