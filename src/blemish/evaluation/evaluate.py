@@ -17,9 +17,9 @@ from blemish import catalog, data
 from blemish.calibration.thresholds import Calibration
 from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots, shuffle
-from blemish.errors import BadData, BlemishError
+from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evidence import examine, missing_class, samples_to_measure
-from blemish.fitting import fit_detector, require_good
+from blemish.fitting import fit_detector
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
 from blemish.metrics import pixel
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
@@ -133,8 +133,10 @@ def check_data(trial: Trial) -> None:
     """Raise what of the trial's data can be refused before there is a detector; nothing is said."""
     with silence():
         test, good = test_samples(trial), training_samples(trial)
-    if not good and trial.method:
-        require_good(trial.method)
+    if not good and trial.method and catalog.card(trial.method).normal == "required":
+        where = trial.root / (trial.category or "")
+        lacks = f"the training split of {where} has no good part, and " if trial.shots != 0 else ""
+        raise BadInput(f"{lacks}{trial.method} learns from good parts: give it some, or choose a method without")
     check_fit((sample.masks, sample.image) for sample in test if sample.label)
 
 
