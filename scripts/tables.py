@@ -53,6 +53,14 @@ def methods() -> str:
     return table(("name", *catalog.COLUMNS), rows)
 
 
+def trained() -> str:
+    """What each method that is trained by gradients is trained on."""
+    on = {True: "other products", False: "the parts it inspects"}
+    cards = ((name, card) for name, card in catalog.METHODS.items() if card.trained)
+    rows = ((f"`{name}`", on[card.auxiliary], card.learns_from) for name, card in cards)
+    return table(("method", "is trained on", "learns from"), rows)
+
+
 def situations() -> str:
     """Which methods can begin with what a user has."""
     return "\n".join(_situation(each) for each in catalog.SITUATIONS if each.methods())
@@ -189,7 +197,20 @@ def table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     made.__name__: made
-    for made in (names, exports, methods, situations, measured, blocks, arguments, encoders, layouts, public, commands)
+    for made in (
+        names,
+        exports,
+        methods,
+        trained,
+        situations,
+        measured,
+        blocks,
+        arguments,
+        encoders,
+        layouts,
+        public,
+        commands,
+    )
 }
 FILES = [ROOT / "src/blemish/__init__.py", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
 

@@ -63,6 +63,23 @@ def test_each_type_of_defect_is_measured_on_its_own(root: Path) -> None:
     assert "scratch" in shown
 
 
+def test_masks_of_defects_that_are_black_are_said_in_one_line(root: Path) -> None:
+    for number in range(3):
+        Image.new("L", (64, 64)).save(root / f"ground_truth/spot/{number}_mask.png")
+    result = run("evaluate", root, *QUICK, "--json")
+    (said,) = [note for note in json.loads(result.stdout)["notes"] if "black everywhere" in note]
+    assert said.startswith(f"{root / 'ground_truth/spot/0_mask.png'} is black everywhere, so it marks no defect")
+    assert said.endswith("(and 2 more)")
+    assert said in result.stderr
+
+
+def test_lists_are_plain_lines_of_a_usual_width() -> None:
+    for what in ("methods", "layouts", "encoders"):
+        lines = CliRunner().invoke(main, ["list", what]).stdout.splitlines()
+        assert max(map(len, lines)) <= 150, max(lines, key=len)
+        assert not any(line.endswith(" ") for line in lines)
+
+
 def test_without_masks_pixel_metrics_are_null(root: Path) -> None:
     for mask in (root / "ground_truth" / "spot").iterdir():
         mask.unlink()

@@ -144,3 +144,34 @@ def test_windows_paths_in_a_table_are_found(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadData, match=r"none\.csv cannot be read"):
         read_text(tmp_path / "none.csv")
+
+
+@pytest.mark.parametrize(
+    "begin", [b"PK\x03\x04\x14\x00\x06\x00", b"\xd0\xcf\x11\xe0\xa1\xb1", b"PAR1", b"\x1f\x8b\x08", b"%PDF-1.7"]
+)
+@pytest.mark.parametrize("rest", [b"", b"\0\1" * 40, b"A\0" * 40, bytes(range(256)), b"image,label\na.png,good\n"])
+def test_what_is_no_text_is_named_in_one_clean_sentence_by_every_reader(
+    begin: bytes, rest: bytes, tmp_path: Path
+) -> None:
+    places = {
+        tmp_path / "t.csv": ("evaluate", tmp_path / "t.csv"),
+        tmp_path / "judged.csv": ("agreement", tmp_path / "judged.csv"),
+        tmp_path / "visa/split_csv/1cls.csv": ("evaluate", tmp_path / "visa"),
+        tmp_path / "real/realiad_jsons/bolt.json": ("evaluate", tmp_path / "real"),
+        tmp_path / "plan.toml": ("benchmark", tmp_path / "plan.toml"),
+    }
+    for path, (command, given) in places.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(begin + rest)
+        result = CliRunner().invoke(main, [command, str(given)])
+        assert result.exit_code == 1
+        assert result.stderr.startswith(f"Error: {path} is no text, it is "), result.stderr
+        assert result.stderr.isascii()
+        assert result.stderr.count("\n") == 1
+
+
+def test_control_characters_stand_in_no_table(tmp_path: Path) -> None:
+    path = written(tmp_path / "t.csv", "image,label\na\x07.png,good\n")
+    with pytest.raises(BadData, match="holds bytes that stand in no text"):
+        read_csv(path, ("image",))
+    assert read_csv(written(path, "image,label\na.png,good\n\x1a"), ("image",))[0]["image"] == "a.png"

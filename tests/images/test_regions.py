@@ -115,7 +115,7 @@ def test_what_the_mask_leaves_out_does_not_reach_the_detector(part: Path) -> Non
     ("region", "mask", "reason"),
     [
         (Region(60, 0, 40, 40), None, "the region 40 x 40 at .60, 0. is not inside it"),
-        (None, torch.ones(60, 60, dtype=torch.bool), "the mask is 60 x 60: draw the mask"),
+        (None, torch.ones(60, 60, dtype=torch.bool), "the mask is 60 x 60: draw it"),
         (Region(0, 0, 9, 9), torch.arange(80).expand(60, 80) > 40, "nothing to inspect: paint white"),
     ],
 )
@@ -150,3 +150,17 @@ def test_resizing_floats_keeps_more_than_8_bits_and_stays_in_range() -> None:
 def test_a_picture_of_the_right_size_is_only_scaled() -> None:
     image = torch.from_numpy(pictures.ramp()).permute(2, 0, 1)
     assert torch.equal(resize(image, (40, 36)), image.float() / 255)
+
+
+def test_a_mask_of_a_picture_that_lies_on_its_side_is_turned_by_its_own_header_or_refused(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (40, 20), "grey").save(tmp_path / "part.jpg", exif=exif)
+    Image.new("L", (40, 20), 255).save(tmp_path / "same.jpg", exif=exif)
+    Image.new("L", (40, 20), 255).save(tmp_path / "lying.png")
+    picture = read(tmp_path / "part.jpg")
+    assert picture.shape == (3, 40, 20)
+    mask = read_region_mask(tmp_path / "same.jpg")
+    assert torch.equal(visible("part.jpg", picture, mask=mask), picture)
+    with pytest.raises(BadImage, match="20 x 40, upright as EXIF says: the mask is 40 x 20: draw it on a picture"):
+        visible("part.jpg", picture, mask=read_region_mask(tmp_path / "lying.png"))

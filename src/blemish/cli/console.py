@@ -158,7 +158,7 @@ def print_table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     width = None if terminal else WIDE
     Console(file=text, force_terminal=terminal, width=width, markup=False, emoji=False, highlight=False).print(table)
     for line in text.getvalue().splitlines():
-        _write(line)
+        _write(line.rstrip())
 
 
 def _cell(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,9 @@ from blemish.cli.console import print_table, say
 
 if TYPE_CHECKING:
     from blemish.catalog import Situation
+
+WIDTH = 100
+"""Columns of what is to be read, wherever it is printed."""
 
 
 @click.command()
@@ -27,12 +31,15 @@ def list(what: str) -> None:
         print_table(("layout", "looked for"), data.descriptions())
     else:
         print_table(("encoder", "kind", "from", "licence"), rows())
-        say(CARD.read_text(encoding="utf-8"))
+        summary = CARD.read_text(encoding="utf-8").partition("\n|")[0]
+        say(f"{summary.strip()}\n\nHow it was trained and measured: {CARD}")
 
 
 def _show(situation: Situation) -> None:
     """One group of methods and whom it suits."""
-    if rows := [(name, card.learns_from, card.encoders, card.essence) for name, card in situation.methods().items()]:
-        say(f"{situation.title}. {situation.advice}")
-        print_table(("method", "learns from", "encoders", "essence"), rows)
+    if found := situation.methods():
+        say(fill(f"{situation.title}. {situation.advice}", WIDTH) + "\n")
+        for name, card in found.items():
+            about = f"{name}: {card.essence}; learns from {card.learns_from}; encoders: {card.encoders}"
+            say(fill(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
         say("")

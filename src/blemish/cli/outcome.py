@@ -12,6 +12,7 @@ from blemish.cli.console import print_table, say
 
 if TYPE_CHECKING:
     from blemish.metrics.drift import Drift
+    from blemish.recipes.recipe import Recipe
     from blemish.report import About, Writer
     from blemish.runs.plan import InspectionRun
     from blemish.runs.record import RunWriter
@@ -78,13 +79,27 @@ def about_of(record: RunWriter, plan: InspectionRun) -> About:
     return about_run(record.settings, recipe, suggested=record.suggested, note=note_of(record, plan))
 
 
+def _lack(recipe: Recipe) -> str:
+    """Why a recipe that is not calibrated suggests no threshold, and how to come to one."""
+    from blemish import catalog
+    from blemish.types import GOOD
+
+    lacks = "this recipe is not calibrated, so there are scores but no verdicts"
+    known = sum(each.kind == GOOD for each in recipe.taught)
+    if not known or not hasattr(catalog.method(recipe.method), "extract"):
+        return f"{lacks}: see `blemish calibrate`"
+    return (
+        f"{lacks}. It keeps what {known} good parts taught it and not their pictures, so it suggests no threshold "
+        f"either: `blemish calibrate {recipe.source} --good DIR` sets one by them, each scored as if it were unknown"
+    )
+
+
 def _worth(record: RunWriter, plan: InspectionRun) -> str:
     """What scores without verdicts are worth."""
     from blemish.recipes.suggestion import sentence_of
 
     if plan.recipe:
-        lacks = "this recipe is not calibrated, so there are scores but no verdicts: see `blemish calibrate`"
-        return "" if plan.recipe.calibration else lacks
+        return "" if plan.recipe.calibration else _lack(plan.recipe)
     if record.suggested:
         return sentence_of(record.suggested)
     if plan.settings["set"]:

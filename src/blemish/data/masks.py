@@ -11,6 +11,7 @@ from torch import Tensor
 
 from blemish.errors import BadImage
 from blemish.images import Header, read, read_header, turn, unit
+from blemish.notices import notice
 
 LOSSY_THRESHOLD = 128 / 255  # lossy formats surround edges with faint non-zero pixels
 _WHITE = 2.0**32  # of samples deeper than 8 bits: whatever they count to, they are above 0 or not
@@ -29,6 +30,8 @@ def read_ground_truth(
     joined = np.zeros(shape, dtype=np.bool_)
     for mask in masks:
         joined |= _marked(mask, picture, shape)
+    if masks and not joined.any():
+        notice("%s is black everywhere, so it marks no defect, though %s is of one: draw it again", masks[0], picture)
     return joined
 
 

@@ -8,6 +8,7 @@ import io
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 from blemish.errors import BadData
 from blemish.notices import notice
@@ -20,6 +21,14 @@ _MARKS = {  # the longer before the shorter that begins it
     codecs.BOM_UTF16_LE: "utf-16-le",
     codecs.BOM_UTF16_BE: "utf-16-be",
 }
+_BINARY = {
+    b"PK\x03\x04": "a zip archive, as .xlsx and .ods files are",
+    b"\xd0\xcf\x11\xe0": "an .xls file of a spreadsheet",
+    b"PAR1": "a parquet table, whose name must end in .parquet",
+    b"\x1f\x8b": "compressed by gzip",
+    b"%PDF": "a PDF",
+}
+_LAYOUT = "\t\n\r\f\x1a"  # control characters that stand in text; the last one ends files of old programs
 _FALLBACK = "cp1252"  # what spreadsheets write in western Europe where they do not write UTF-8
 
 
@@ -29,6 +38,8 @@ def read_text(path: Path) -> str:
         data = path.read_bytes()
     except OSError as error:
         raise BadData(f"{path} cannot be read as csv, JSON or TOML ({error.strerror}): check the name") from error
+    if kind := next((kind for begin, kind in _BINARY.items() if data.startswith(begin)), None):
+        raise BadData(f"{path} is no text, it is {kind}: save it as csv, JSON or TOML, in UTF-8")
     mark = next((mark for mark in _MARKS if data.startswith(mark)), b"")
     data, encoding = data[len(mark) :], _MARKS.get(mark) or _unmarked(data)
     try:
@@ -37,8 +48,8 @@ def read_text(path: Path) -> str:
         raise BadData(
             f"{path} cannot be read as csv, JSON or TOML: it is no text that is known here; save it as UTF-8"
         ) from error
-    if "\0" in text:
-        raise BadData(f"{path} holds NUL bytes, so it is not text: save it again, as UTF-8")
+    if any(category(each) in ("Cc", "Cn") and each not in _LAYOUT for each in set(text)):
+        raise BadData(f"{path} holds bytes that stand in no text, such as NUL: save it again, as UTF-8")
     if encoding == _FALLBACK:
         notice("%s is not in UTF-8, so it is read as Windows-1252: save it as UTF-8 if names look wrong", path)
     return text

@@ -74,5 +74,5 @@ def _parquet(path: Path) -> list[Row]:
     try:
         table = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
-        raise BadData(f"{path} is not a parquet table ({error})") from error
+        raise BadData(f"{path} is not a parquet table: save it again, or call it .csv if it is one") from error
     return normalize(path, table.to_pylist(), table.column_names, ("image",))
