@@ -162,5 +162,5 @@ def test_a_mask_of_a_picture_that_lies_on_its_side_is_turned_by_its_own_header_o
     assert picture.shape == (3, 40, 20)
     mask = read_region_mask(tmp_path / "same.jpg")
     assert torch.equal(visible("part.jpg", picture, mask=mask), picture)
-    with pytest.raises(BadImage, match="20 x 40, upright as EXIF says: the mask is 40 x 20: draw it on a picture"):
+    with pytest.raises(BadImage, match="20 x 40: the mask is 40 x 20: draw it so, upright as EXIF says"):
         visible("part.jpg", picture, mask=read_region_mask(tmp_path / "lying.png"))

@@ -108,14 +108,12 @@ def calibrate(
     RECIPE is replaced at once and what it was kept in the folder RECIPE.history. Exit status: 0, or 3 when some
     pictures are unreadable; 1 failure, 2 wrong usage.
     """
-    from blemish.calibration.thresholds import require_goal, with_goal
+    from blemish.calibration.thresholds import with_goal
     from blemish.recipes import calibrate as calibrating
     from blemish.recipes import recipe as recipes
 
     goal, way = asked.goal(), asked.way()
-    _refuse_nothing_to_do(good, defects, masks, encoder, way)
-    if good:
-        require_goal(goal, defects=defects is not None)
+    _refuse_useless(good, defects, masks, encoder, way, goal)
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
     hold(out or recipe)
@@ -135,9 +133,15 @@ def calibrate(
     leave(unreadable, len(found.parts), "")
 
 
-def _refuse_nothing_to_do(
-    good: tuple[str, ...], defects: Path | None, masks: Path | None, encoder: str | None, way: HoldoutScheme
+def _refuse_useless(
+    good: tuple[str, ...],
+    defects: Path | None,
+    masks: Path | None,
+    encoder: str | None,
+    way: HoldoutScheme,
+    goal: Goal,
 ) -> None:
+    from blemish.calibration.thresholds import require_goal
     from blemish.recipes.calibrate import HoldoutScheme
 
     context = click.get_current_context()
@@ -150,6 +154,8 @@ def _refuse_nothing_to_do(
         raise click.UsageError("--masks goes with --defects")
     if not good and not aims:
         raise click.UsageError("say --good, or for a calibrated recipe another goal, such as --false-reject 0.02")
+    if good:
+        require_goal(goal, defects=defects is not None)
 
 
 def _pictures(

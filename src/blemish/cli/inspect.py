@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import show_progress
-from blemish.cli.options import NEW_FOLDER, DetectorOptions, add_detector_options, leave, page_option, print_page
+from blemish.cli.options import (
+    ABOVE_0,
+    NEW_FOLDER,
+    SHARE,
+    DetectorOptions,
+    add_detector_options,
+    leave,
+    page_option,
+    print_page,
+)
 from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
 from blemish.cli.plans import plan_by_method, plan_by_recipe
 
@@ -17,8 +26,6 @@ if TYPE_CHECKING:
     from blemish.runs.decision import Sink
     from blemish.runs.plan import InspectionRun
     from blemish.runs.record import RunWriter
-
-ABOVE_0, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 @click.command()
@@ -30,18 +37,8 @@ ABOVE_0, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0, 1, min_
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
-@click.option(
-    "--scale",
-    type=ABOVE_0,
-    metavar="MM",
-    help="Millimetres a pixel, for areas; with --recipe.",
-)
-@click.option(
-    "--drift",
-    type=SHARE,
-    metavar="R",
-    help="How rarely the alarm of drifted scores may be false: 0.01.",
-)
+@click.option("--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
+@click.option("--drift", type=SHARE, metavar="R", help="How rarely the alarm of drifted scores may be false: 0.01.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @page_option
 @click.option("--json", "as_json", is_flag=True, help="Print each result as a line of JSON instead of a table.")
@@ -77,18 +74,15 @@ def inspect(
     from blemish.images import find
     from blemish.runs.record import RunWriter, refuse_earlier
 
-    if drift is not None and not recipe:
-        raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
     paths = find(images)
     with alone_in(out):
         refuse_earlier(out, resume=resume)
         plan = (
             plan_by_recipe(recipe, chosen, scale, drift)
             if recipe
-            else plan_by_method(chosen, product, paths, normal, region, mask, scale)
+            else plan_by_method(chosen, product, paths, normal, region, mask, scale, drift)
         )
-        told = print_line if as_json else None
-        alarm = plan.drift(drift or 0.01)
+        told, alarm = print_line if as_json else None, plan.drift(drift or 0.01)
         record = RunWriter(out, plan.settings, resume=resume, overlays=overlays, drift=alarm, told=told)
         _inspect(record, plan, paths, chosen.batch_size, page)
     if not as_json:

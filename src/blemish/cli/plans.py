@@ -22,6 +22,7 @@ def plan_by_method(
     region: tuple[int, int, int, int] | None,
     mask: str | None,
     scale: float | None,
+    drift: float | None,
 ) -> InspectionRun:
     """By a method and an encoder, the default ones where none is named."""
     from blemish.images import find
@@ -29,6 +30,8 @@ def plan_by_method(
 
     if scale is not None:
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
+    if drift is not None:
+        raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
     good = find(normal) if normal else []
     asked = choose_detector(chosen, good=bool(good), region=region, mask=mask)
     return by_method(

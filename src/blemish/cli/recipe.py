@@ -185,13 +185,19 @@ def teach(
         elif defect:
             new = _more_defects(old, *defect, masks, (encoder, device), reading)
         elif product:
-            update.require_words(old, product)
-            new = update.name_product(old, product, encoder=recipe_encoders(old, encoder, device))
+            new = _other_product(old, product, (encoder, device))
         else:
             new = update.forget(old, forget, encoder=encoder)
     recipes.save(new, out or recipe, old=recipe)
     _tell(old, new, out or recipe)
     leave(unreadable, 1, "")
+
+
+def _other_product(old: Recipe, product: str, place: tuple[str | None, str]) -> Recipe:
+    from blemish.recipes import update
+
+    update.require_words(old, product)
+    return update.name_product(old, product, encoder=recipe_encoders(old, *place))
 
 
 def _more_good(

@@ -134,8 +134,7 @@ def check_data(trial: Trial) -> None:
     with silence():
         test, good = test_samples(trial), training_samples(trial)
     if not good and trial.method and catalog.card(trial.method).normal == "required":
-        where = trial.root / (trial.category or "")
-        lacks = f"the training split of {where} has no good part, and " if trial.shots != 0 else ""
+        lacks = f"the training split of {trial.part} has no good part, and " if trial.shots != 0 else ""
         raise BadInput(f"{lacks}{trial.method} learns from good parts: give it some, or choose a method without")
     check_fit((sample.masks, sample.image) for sample in test if sample.label)
 

@@ -76,8 +76,7 @@ def _refuse_misfit(path: str | Path, size: tuple[int, ...], region: Region | Non
     if region is not None and not region.fits(*size):
         raise BadImage(f"{of}: the region {region} is not inside it: make it smaller, or leave this picture out")
     if mask is not None and mask.shape != size:
-        lies = ", upright as EXIF says" if mask.shape == size[::-1] else ""
-        raise BadImage(f"{of}{lies}: the mask is {mask.shape[1]} x {mask.shape[0]}: draw it on a picture of this size")
+        raise BadImage(f"{of}: the mask is {mask.shape[1]} x {mask.shape[0]}: draw it so, upright as EXIF says")
     if mask is not None and not (mask if region is None else crop(mask, region)).any():
         raise BadImage(f"{of}: the mask leaves nothing to inspect: paint white what to inspect inside the region")
 
