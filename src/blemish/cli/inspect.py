@@ -9,18 +9,9 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import show_progress
-from blemish.cli.options import (
-    ABOVE_0,
-    NEW_FOLDER,
-    SHARE,
-    DetectorOptions,
-    add_detector_options,
-    leave,
-    page_option,
-    print_page,
-)
+from blemish.cli.options import NEW_FOLDER, DetectorOptions, add_detector_options, leave, page_option, print_page
 from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
-from blemish.cli.plans import plan_by_method, plan_by_recipe
+from blemish.cli.plans import ABOVE_0, SHARE, plan_by_method, plan_by_recipe
 
 if TYPE_CHECKING:
     from blemish.runs.decision import Sink

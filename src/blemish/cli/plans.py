@@ -13,6 +13,8 @@ from blemish.errors import BadInput
 if TYPE_CHECKING:
     from blemish.runs.plan import InspectionRun
 
+ABOVE_0, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0, 1, min_open=True, max_open=True)
+
 
 def plan_by_method(
     chosen: DetectorOptions,
