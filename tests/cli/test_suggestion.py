@@ -88,7 +88,7 @@ def test_a_damaged_threshold_is_no_run_to_go_on_with(parts: Path) -> None:
     (parts / "out" / "run.json").write_text(json.dumps(settings), encoding="utf-8")
     result = inspect(parts, "--resume")
     assert result.exit_code == 1
-    assert "run.json is damaged" in result.stderr
+    assert "wanted is a calibration or null: name another --out" in result.stderr
 
 
 @pytest.mark.parametrize("copies", [0, 2])

@@ -199,8 +199,9 @@ def recipe() -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
-        ("run.json", "{", "holds no run"),
-        ("run.json", '{"settings": []}', "holds no run"),
+        ("run.json", "{", "run.json is damaged"),
+        ("run.json", '{"settings": []}', "run.json: settings: [] will not do, wanted is a table"),
+        ("run.json", '{"settings": {}}', "run.json: settings.method: this key is needed"),
         ("results.jsonl", "{\n", "line 1 is damaged"),
         ("results.jsonl", "{}\n", "line 1 is damaged"),
         ("unreadable.jsonl", "[]\n", "line 1 is damaged"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 from PIL import Image
 
 from blemish.calibration.thresholds import Calibration
-from blemish.errors import BadData, BadImage, BadInput, BadRecipe
+from blemish.errors import BadData, BadImage, BadInput
 from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.files import json_lines
 from blemish.images import read, read_source
@@ -23,6 +22,7 @@ from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.similar_parts import GoodParts, read_good_parts
 from blemish.report.writer import Writer
+from blemish.runs.note import NAME, read_note
 from blemish.types import GOOD
 
 UNLISTED = ("product", "method", "encoder", "normal", "recipe")
@@ -106,12 +106,13 @@ def page_of(
 
 def _run(folder: Path) -> tuple[dict[str, Any], Calibration | None]:
     """Its settings, and the threshold that was suggested in it."""
-    try:
-        run = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        suggested = Calibration.from_json(run["suggested"]) if run.get("suggested") else None
-        return {"method": run["settings"]["method"], **run["settings"]}, suggested
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadRecipe) as error:
-        raise BadData(f"{folder} holds no run: name the folder that `blemish inspect --out` wrote") from error
+    way_out = "name the folder that `blemish inspect --out` wrote"
+    if not (folder / NAME).exists():
+        raise BadData(f"{folder} holds no run: {way_out}")
+    note = read_note(folder, way_out)
+    if "method" not in note.settings:
+        raise BadData(f"{folder / NAME}: settings.method: this key is needed: {way_out}")
+    return note.settings, note.suggested
 
 
 def about_run(

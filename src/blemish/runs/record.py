@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import json
 import math
 import os
 from array import array
@@ -19,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish.calibration.thresholds import Calibration
-from blemish.errors import BadData, BadInput, BadRecipe, CannotWrite
+from blemish.errors import BadData, BadInput, CannotWrite
 from blemish.files import JsonLines, as_name, guard_write, json_lines, place_of, write_json
 from blemish.images import Source, overlay, resize, save_picture, source_of
 from blemish.inspection import Inspected, Unreadable
@@ -29,6 +28,7 @@ from blemish.metrics.latency import percentiles
 from blemish.notices import gather
 from blemish.recipes.suggestion import as_summary
 from blemish.runs.decision import Decided
+from blemish.runs.note import RunNote, read_note
 from blemish.types import Sample
 
 WORST = 20
@@ -235,25 +235,17 @@ class RunWriter:
             self.drift.add(line["score"])
 
     def _save_settings(self) -> None:
-        suggested = self.suggested and self.suggested.as_json()
-        made = {"settings": self.settings, "colour_scale": self._scale, "folder": self._from, "suggested": suggested}
-        write_json(self.folder / "run.json", made)
+        RunNote(self.settings, self._scale, self._from, self.suggested).write(self.folder)
 
     def _continue(self) -> None:
         """Take up the run that the folder holds; raises BadInput or BadData when that would mix two runs."""
-        try:
-            before = json.loads((self.folder / "run.json").read_text(encoding="utf-8"))
-            settings, scale = before["settings"], before["colour_scale"]
-            changed = [key for key in self.settings if self._differs(key, settings, before.get("folder", ""))]
-            self.suggested = Calibration.from_json(before["suggested"]) if before.get("suggested") else None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, BadRecipe) as error:
-            raise BadData(f"{self.folder / 'run.json'} is damaged: name another --out") from error
-        if changed:
+        before = read_note(self.folder, "name another --out")
+        if changed := [key for key in self.settings if self._differs(key, before.settings, before.folder)]:
             raise BadInput(
                 f"{self.folder} was made with another {', '.join(changed)}, and --resume goes on with the same "
                 "settings only: name another --out"
             )
-        self._scale, self.resumed = (scale[0], scale[1]) if scale else None, True
+        self._scale, self.suggested, self.resumed = before.colour_scale, before.suggested, True
         self._read_done(self.folder / "results.jsonl")
 
     def _differs(self, key: str, settings: dict[str, Any], folder: str) -> bool:
