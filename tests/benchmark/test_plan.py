@@ -30,7 +30,7 @@ MISTAKES = {
     'methods = ["patchcore"]': "methods: write one table or more, each under [[methods]]",
 }
 MISTAKES_IN_METHODS = {
-    'name = "padding"': "methods[1].name: 'padding' will not do, wanted is one of anomaly-clip",
+    'name = "padding"': "methods[1].name: 'padding' will not do, wanted is one of aa-clip",
     "arguments = { ratio = 0.1 }": "methods[1].name: this key is needed",
     'name = "padim"\nargs = { }': "methods[1].args: there is no such key; did you mean arguments?",
     'name = "padim"\narguments = { neighbors = 9 }': "methods[1].arguments.neighbors: there is no such key",
