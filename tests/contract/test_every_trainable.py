@@ -162,16 +162,16 @@ def test_kept_features_stand_for_the_pictures_and_nothing_else_of_them_is_asked(
     unread = torch.full((1,), torch.nan).expand_as(batch(0).images)
     if getattr(detector, "needs_pixels", False):
         unread = batch(0).images
-    for each in parameters(detector):
-        each.requires_grad_()
     (losses, gradients), (kept, others) = (
-        _with_gradients(detector, given) for given in (batch(0), replace(batch(0), images=unread, features=seen))
+        _with_gradients(begun(name), given) for given in (batch(0), replace(batch(0), images=unread, features=seen))
     )
     assert losses == kept
     assert gradients == others
 
 
 def _with_gradients(detector: TrainedDetector, given: Batch) -> tuple[dict[str, float], list[float]]:
+    for each in parameters(detector):
+        each.requires_grad_()
     losses = _losses(detector, given)
     total = torch.stack(list(losses.values())).sum()
     found = torch.autograd.grad(total, parameters(detector), allow_unused=True)

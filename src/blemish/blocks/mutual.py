@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from blemish.blocks.learned import Learned
+from blemish.blocks.learned import Learned, double
 from blemish.blocks.rows import Rows
 
 EXACT = 1 << 24
@@ -49,7 +49,7 @@ def digest(images: Tensor) -> Tensor:
 
 def lowest_digests(digests: Tensor, count: int) -> Tensor:
     """Numbers, ascending, of at most `count` rows (M, 2), the same pictures whatever their order: a sample of them."""
-    order = (digests[:, 0].double() * EXACT + digests[:, 1].double()).argsort(stable=True)
+    order = (digests[:, 0].long() * EXACT + digests[:, 1].long()).argsort(stable=True)
     return order[:count].sort().values
 
 
@@ -72,10 +72,10 @@ def distance_to_each(patches: Tensor, pictures: Tensor) -> Tensor:
 
 def lowest_mean(distances: Tensor, hidden: Tensor, share: float) -> Tensor:
     """Mean of the lowest `share`, at least one, of those that are not hidden: (N, h, w, M), (N, M) -> (N, h, w)."""
-    count = ((~hidden).sum(1).double() * share).floor().clamp_min(1)  # (N,)
+    count = (double((~hidden).sum(1)) * share).floor().clamp_min(1).float().to(distances.device)  # (N,)
     sums = distances.masked_fill(hidden[:, None, None], torch.inf).sort(-1).values.cumsum(-1)
     last = (count.long() - 1).view(-1, 1, 1, 1).expand(*sums.shape[:3], 1)
-    return (sums.gather(-1, last).squeeze(-1) / count.view(-1, 1, 1)).float()
+    return sums.gather(-1, last).squeeze(-1) / count.view(-1, 1, 1)
 
 
 def mean_of_neighbours(scores: Tensor, others: Tensor, similarity: Tensor, counts: Sequence[int]) -> Tensor:
