@@ -519,7 +519,7 @@ class TrainedWithMemory(Trained):
 def test_what_was_trained_cannot_be_forgotten_and_what_was_remembered_can(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    card = catalog.Card(f"{__name__}:TrainedWithMemory", "", "", normal="optional")
+    card = catalog.Card(f"{__name__}:TrainedWithMemory", "", "", normal="optional", auxiliary=True)
     monkeypatch.setitem(catalog.METHODS, "trained", card)
     one, two, three = good(tmp_path, 3)
     taught = [Taught(sha256_of(one), one.name), Taught("ef" * 32, "spot.png", "spot")]
