@@ -84,7 +84,7 @@ class Memory(torch.nn.Module):
 
     def _recall(self, key: str) -> bool:
         if key not in self.kept and self.folder and (self.folder / key).is_file():
-            self.kept[key] = torch.load(self.folder / key)
+            self.kept[key] = torch.load(self.folder / key, weights_only=True)
         return key in self.kept
 
     def _keep(self, key: str, seen: list[Tensor]) -> None:
