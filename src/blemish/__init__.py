@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blemish.detectors.clip_mdc import CLIPMDC
     from blemish.detectors.dinomaly import Dinomaly
     from blemish.detectors.glass import GLASS
+    from blemish.detectors.leclip import LECLIP
     from blemish.detectors.multi_ads import MultiADS
     from blemish.detectors.musc import MuSc
     from blemish.detectors.mvfa import MVFA
@@ -85,6 +86,7 @@ __all__ = [
     "CLIPADA",
     "CLIPMDC",
     "GLASS",
+    "LECLIP",
     "MVFA",
     "TAB",
     "AdaCLIP",

@@ -216,6 +216,15 @@ METHODS = {
         augmentation="glass",
         trained=True,
     ),
+    "leclip": Card(
+        "blemish.detectors.leclip:LECLIP",
+        "LECLIP (code), 2025",
+        "pictures, and windows of them seen larger, against learned sentences that name no product",
+        labelled="required",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+    ),
     "multi-ads": Card(
         "blemish.detectors.multi_ads:MultiADS",
         "arXiv:2504.06740",

@@ -16,7 +16,7 @@ GOOD = "good"
 
 Capability = Literal["text", "windows", "prompts", "seams"]
 """What only some encoders can do: a protocol below says what each one means."""
-Attention = Literal["qkv", "vv", "qq+kk+vv"]
+Attention = Literal["qkv", "vv", "qq+kk+vv", "echo"]
 Between: TypeAlias = "Callable[[Tensor, int], Tensor]"
 """between(tokens, depth) -> the tokens that go on."""
 Prompt: TypeAlias = "Sequence[str | Tensor]"

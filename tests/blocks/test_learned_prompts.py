@@ -7,7 +7,15 @@ import torch
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.learned_prompts import AnomalyPrompts, LearnedPrompts, Said, SharedPrompt, one_class_losses
+from blemish.blocks.learned_prompts import (
+    AnomalyPrompts,
+    LearnedPrompts,
+    Said,
+    SharedPrompt,
+    gather_words,
+    object_prompts,
+    one_class_losses,
+)
 from blemish.types import PromptEncoder
 
 TINY = cast(PromptEncoder, encoders.load("test-tiny"))
@@ -26,6 +34,27 @@ def test_each_suffix_has_words_of_its_own_and_the_deep_ones_are_shared() -> None
 def test_without_deep_tokens_only_the_first_words_are_learned() -> None:
     prompts = LearnedPrompts(("object",), 64, tokens=3)
     assert torch.equal(prompts(TINY), F.normalize(TINY.encode_prompts([(prompts.context[0], "object")]), dim=-1))
+
+
+def test_deep_tokens_of_objects_begin_in_the_second_block_and_end_with_the_tower() -> None:
+    prompts = object_prompts(TINY, tokens=3, deep_tokens=2, deep_depth=99, seed=4)
+    assert prompts.blocks == tuple(range(2, TINY.prompt_depth + 1))
+    assert prompts.suffixes == ("object.", "damaged object.")
+    assert object_prompts(TINY, tokens=3, deep_tokens=2, deep_depth=2).blocks == (2,)
+    same = LearnedPrompts(prompts.suffixes, 64, tokens=3, deep_tokens=2, blocks=prompts.blocks, seed=4)
+    assert all(torch.equal(one, other) for one, other in zip(prompts.parameters(), same.parameters(), strict=True))
+
+
+def test_words_and_deep_tokens_of_a_file_are_in_the_order_of_the_sentences_and_of_the_blocks() -> None:
+    prompts = object_prompts(TINY, tokens=3, deep_tokens=2, deep_depth=99)
+    theirs = {f"prompt_learner.ctx_{side}": torch.full((1, 1, 3, 64), n) for n, side in ((2.0, "neg"), (1.0, "pos"))}
+    for number in range(len(prompts.blocks)):
+        theirs[f"prompt_learner.compound_prompts_text.{number}"] = torch.full((2, 64), float(number))
+    found = gather_words(theirs, prompts)
+    assert found["prompts.context"].shape == prompts.context.shape
+    assert found["prompts.context"][:, 0, 0].tolist() == [1.0, 2.0]
+    assert found["prompts.deep"][:, 0, 0].tolist() == list(range(len(prompts.blocks)))
+    assert gather_words({}, prompts) == {}
 
 
 def test_gradients_reach_every_token() -> None:

@@ -106,7 +106,11 @@ def test_whole_and_map_is_cross_entropy_of_the_picture_and_the_losses_of_its_map
     entropy = -sum(math.log(p if number == 1 else 1 - p) for number, p in enumerate(chances)) / 3
     expected = entropy + float(focal_probability(probability, target))
     expected += float(dice(probability, target) + dice(1 - probability, 1 - target))
-    assert float(whole_and_map(picture, grid, target)) == pytest.approx(expected, rel=1e-5)
+    terms = whole_and_map(picture, grid, target)
+    assert sum(float(term) for term in terms.values()) == pytest.approx(expected, rel=1e-5)
+    weighed = whole_and_map(picture, grid, target, weights=(0.2, 0.8))
+    assert float(weighed["image"]) == pytest.approx(0.2 * entropy, rel=1e-5)
+    assert sum(float(term) for term in weighed.values()) == pytest.approx(0.2 * entropy + 0.8 * (expected - entropy))
 
 
 def test_contrast_is_the_cross_entropy_of_scaled_cosines() -> None:

@@ -20,10 +20,11 @@ from blemish.detectors.ada_clip import AdaCLIP
 from blemish.detectors.af_clip import AFCLIP
 from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.april_gan import APRILGAN
+from blemish.detectors.leclip import LECLIP
 from blemish.detectors.mvfa import MVFA
 from blemish.errors import BadInput
 from blemish.training.trainable import Staged
-from blemish.types import Batch
+from blemish.types import Batch, Features
 
 METHODS = [name for name, card in catalog.METHODS.items() if card.auxiliary]
 every = pytest.mark.parametrize("method", METHODS)
@@ -233,3 +234,28 @@ def test_anomaly_clip_reads_its_prompts_when_training_ends_and_not_for_every_pic
     assert not torch.equal(found.texts, before)
     assert torch.equal(found.texts, found.prompts(found.encoder))
     torch.testing.assert_close(found.texts.norm(dim=-1), torch.ones(2))
+
+
+def test_leclip_looks_at_windows_and_without_them_at_the_picture_once() -> None:
+    found, images, seen = copy.deepcopy(cast(LECLIP, ready("leclip"))), batch(5).images, list[torch.Size]()
+    both, frozen = found(images), found.frozen
+
+    def watch(given: Tensor) -> Features:
+        seen.append(given.shape)
+        return frozen(given)
+
+    found.frozen = watch  # type: ignore[method-assign, assignment]
+    assert torch.equal(found(images).anomaly_map, both.anomaly_map)
+    assert seen == [images.shape] * 5
+    found.window = None
+    alone = found(images)
+    assert seen == [images.shape] * 6
+    windows = 2 * both.anomaly_map - alone.anomaly_map
+    torch.testing.assert_close(both.image_score, (alone.image_score + windows.flatten(1).amax(1)) / 2)
+    assert not torch.allclose(windows, alone.anomaly_map, atol=1e-3)
+
+
+@pytest.mark.parametrize(("window", "stride"), [(0.5, 0.6), (1.2, 0.3), (0.5, 0.0)])
+def test_leclip_refuses_windows_that_leave_something_out(window: float, stride: float) -> None:
+    with pytest.raises(BadInput, match=f"window={window}, stride={stride}: give shares of the picture's sides"):
+        LECLIP("test-tiny", window=window, stride=stride)

@@ -98,6 +98,25 @@ def test_self_attention_feeds_a_second_stream_and_leaves_the_image_alone(
     assert torch.equal(found.image, plain.image)
 
 
+def test_an_echo_is_attention_of_unit_roles_that_long_tokens_sharpen(vit: VisionTransformer) -> None:
+    x = vit.embed(pictures())
+    for block in blocks_of(vit)[:3]:
+        x = block(x)
+    block = blocks_of(vit)[3]
+    normed, size = block.norm1(x), x.shape[-1] // block.heads
+    roles, mixed = block.qkv(normed).chunk(3, -1), torch.zeros_like(x)
+    for number, length in enumerate(normed.norm(dim=-1).mean(-1)):
+        for head in range(block.heads):
+            part = slice(head * size, (head + 1) * size)
+            for role in roles:
+                one = role[number, :, part] / role[number, :, part].norm(dim=-1, keepdim=True)
+                weights = (one @ one.mT * length / size**0.5).softmax(-1)
+                mixed[number, :, part] += weights @ roles[2][number, :, part] / 3
+    found = vit(pictures(), layers=[4], attention="echo", last=1)
+    torch.testing.assert_close(found.patches[0].flatten(1, 2), (x + block.out(mixed))[:, 1:], rtol=1e-4, atol=1e-5)
+    assert torch.equal(found.image, vit(pictures()).image)
+
+
 def test_between_is_called_after_every_block_and_its_result_goes_on(vit: VisionTransformer) -> None:
     seen: list[int] = []
     step = torch.linspace(-1, 1, 64)

@@ -48,8 +48,8 @@ def april_gan(folder: Path, output: int = 0) -> tuple[Path, Heads]:
     return folder / "theirs.pth", theirs
 
 
-def anomaly_clip(folder: Path) -> tuple[Path, Prompts]:
-    own = cast(Any, begun("anomaly-clip"))
+def learned_words(method: str, folder: Path) -> tuple[Path, Prompts]:
+    own = cast(Any, begun(method))
     with torch.random.fork_rng(devices=[]):
         theirs = Prompts(3, 2, len(own.prompts.blocks), own.encoder.prompt_width)
     torch.save({"prompt_learner": theirs.state_dict()}, folder / "theirs.pth")
@@ -71,10 +71,11 @@ def test_april_gans_heads_are_those_of_the_file(tmp_path: Path) -> None:
     assert (said.name, said.good, said.defects) == ("theirs.pth", 0, 0)
 
 
-def test_anomaly_clips_prompts_are_those_of_the_file_and_are_read(tmp_path: Path) -> None:
-    path, theirs = anomaly_clip(tmp_path)
-    found = cast(Any, begun("anomaly-clip"))
-    load_weights(found, "anomaly-clip", path)
+@pytest.mark.parametrize("method", ["anomaly-clip", "leclip"])
+def test_learned_words_are_those_of_the_file_and_are_read(method: str, tmp_path: Path) -> None:
+    path, theirs = learned_words(method, tmp_path)
+    found = cast(Any, begun(method))
+    load_weights(found, method, path)
     prompts = [[theirs.ctx_pos[0, 0].detach(), "object."], [theirs.ctx_neg[0, 0].detach(), "damaged object."]]
     deep = {block: theirs.compound_prompts_text[at].detach() for at, block in enumerate(found.prompts.blocks)}
     texts = nn.functional.normalize(found.encoder.encode_prompts(prompts, deep=deep), dim=-1)

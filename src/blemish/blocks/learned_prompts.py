@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -41,6 +41,35 @@ class LearnedPrompts(nn.Module):
         prompts = list(zip(self.context, self.suffixes, strict=True))
         deep = dict(zip(self.blocks, self.deep, strict=True))
         return F.normalize(encoder.encode_prompts(prompts, deep=deep), dim=-1)
+
+
+def object_prompts(
+    encoder: PromptEncoder, *, tokens: int, deep_tokens: int, deep_depth: int, seed: int = 0
+) -> LearnedPrompts:
+    """Of what is normal and of what is not, and not of what it is (AnomalyCLIP).
+
+    deep_depth: the last block of the text tower with deep tokens, which begin in the second, if it has as many.
+    """
+    blocks = range(2, min(deep_depth, encoder.prompt_depth) + 1)
+    return LearnedPrompts(
+        ("object.", "damaged object."),
+        encoder.prompt_width,
+        tokens=tokens,
+        deep_tokens=deep_tokens,
+        blocks=blocks,
+        seed=seed,
+    )
+
+
+def gather_words(theirs: Mapping[str, Tensor], prompts: LearnedPrompts) -> dict[str, Tensor]:
+    """Of a file of AnomalyCLIP's authors or LECLIP's: `prompt_learner` has each sentence's words and the deep tokens of
+    each block.
+    """
+    words = [theirs[name] for side in ("pos", "neg") if (name := f"prompt_learner.ctx_{side}") in theirs]
+    names = (f"prompt_learner.compound_prompts_text.{number}" for number in range(len(prompts.blocks)))
+    deep = [theirs[name] for name in names if name in theirs]
+    found = {"prompts.context": torch.cat(words).flatten(0, 1)} if words else {}
+    return found | ({"prompts.deep": torch.stack(deep)} if deep else {})
 
 
 class SharedPrompt(nn.Module):

@@ -68,13 +68,16 @@ def segmentation(maps: Sequence[Tensor], target: Tensor) -> dict[str, Tensor]:
     return dict(zip(("focal", "dice"), sums, strict=True))
 
 
-def whole_and_map(picture: Tensor, grid: Tensor, target: Tensor) -> Tensor:
-    """Cross entropy of pictures, and `segmentation` of their maps, of logits (N,) and (N, h, w): a scalar.
+def whole_and_map(
+    picture: Tensor, grid: Tensor, target: Tensor, *, weights: tuple[float, float] = (1.0, 1.0)
+) -> dict[str, Tensor]:
+    """Cross entropy of pictures, and `segmentation` of their maps, of logits (N,) and (N, h, w), by their weights.
 
     target: (N, H, W), 0 or 1; a picture is flawed where any of it is 1.
     """
+    entropy = F.binary_cross_entropy_with_logits(picture, target.flatten(1).amax(1))
     terms = segmentation([upsample(grid.sigmoid(), target.shape[-2:])], target)
-    return F.binary_cross_entropy_with_logits(picture, target.flatten(1).amax(1)) + terms["focal"] + terms["dice"]
+    return {"image": weights[0] * entropy} | {name: weights[1] * term for name, term in terms.items()}
 
 
 def orthogonality(one: Tensor, other: Tensor) -> Tensor:

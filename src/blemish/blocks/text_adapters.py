@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.blocks.adapters import ResidualAdapter, adapt_block, draw_linear
-from blemish.types import Between, Head, PromptEncoder, SeamEncoder, TextEncoder
+from blemish.blocks.joint_space import read_in_words
+from blemish.types import Between, Head, PromptEncoder, TextEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +54,5 @@ def text_targets(encoder: TextEncoder, images: Tensor, layers: Sequence[int] | N
 
     Of a transformer patches are read where values attend to values, as in AnomalyCLIP. layers: the last by default.
     """
-    depth, seams = encoder.depth, dict[str, Any]()
-    if "seams" in encoder.can:
-        seams = {"attention": "vv", "last": round(depth * 19 / 24)}
-    whole, patches = cast(SeamEncoder, encoder)(images, layers=layers or [depth], projected=True, **seams)
+    whole, patches = read_in_words(encoder, images, layers or [encoder.depth], normed=True)
     return [F.normalize(each, dim=-1) + F.normalize(whole, dim=-1)[:, None, None] for each in patches]

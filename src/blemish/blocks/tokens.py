@@ -9,21 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.blocks.heads import draw_affine, quarters
-from blemish.errors import BadInput
+from blemish.blocks.heads import draw_affine
 from blemish.types import Encoder, Features, SeamEncoder
-
-
-def comparable_layers(encoder: Encoder, layers: Sequence[int] | None) -> tuple[int, ...]:
-    """Layers whose patches the encoder projects into its space of words, by default four of a transformer, or the last.
-
-    Raises BadInput for layers of a residual network that are of another width than its projection takes.
-    """
-    if "seams" in encoder.can:
-        return tuple(layers or quarters(encoder.depth))
-    if layers and tuple(layers) != (encoder.depth,):
-        raise BadInput(f"layers={tuple(layers)}: only layer {encoder.depth} of {encoder.name} is compared with words")
-    return (encoder.depth,)
 
 
 def read_tokens(encoder: Encoder, images: Tensor, layers: Sequence[int]) -> Features:

@@ -91,9 +91,9 @@ def freeze(
     """Learn from good parts and write the recipe OUT, for `blemish inspect --recipe OUT`.
 
     --budget bounds the features that are kept of good parts, in MiB; without it all are that the method keeps. A method
-    that is trained (april-gan, anomaly-clip, ada-clip, adapt-clip, multi-ads, mvfa) may instead take its authors' file
-    of heads, prompts or adapters as --weights, with the --encoder that they used. Such a file is read as data, and
-    never run.
+    that is trained (april-gan, anomaly-clip, ada-clip, adapt-clip, leclip, multi-ads, mvfa) may instead take its
+    authors' file of heads, prompts or adapters as --weights, with the --encoder that they used. Such a file is read as
+    data, and never run.
     """
     from blemish import encoders
     from blemish.images import find

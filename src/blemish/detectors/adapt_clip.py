@@ -5,7 +5,7 @@ Anomaly Detection", AAAI 2026, arXiv:2505.09926.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
@@ -14,13 +14,13 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.adapters import BottleneckAdapter
 from blemish.blocks.comparison import ComparisonHead, gather_adapters
+from blemish.blocks.joint_space import comparable_layers, defect_logits, read_in_words
 from blemish.blocks.learned import Updates
 from blemish.blocks.learned_prompts import LearnedPrompts
 from blemish.blocks.losses import masks_of, whole_and_map
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import prototypes
-from blemish.blocks.tokens import comparable_layers
 from blemish.blocks.windows import fuse_harmonic
 from blemish.encoders.capabilities import geometry
 from blemish.training.fabric import randomness
@@ -97,24 +97,18 @@ class AdaptCLIP(nn.Module):
         parts = (self.whole, self.places, self.comparison)
         return [ParameterGroup([self.prompts.context, *(each for part in parts for each in part.parameters())])]
 
-    @torch.no_grad()
     def frozen(self, images: Tensor) -> Features:
         """Image embedding (N, D), and the layers' patches in its space."""
-        depth, seams = self.encoder.depth, dict[str, Any]()
-        if "seams" in self.encoder.can:
-            last = depth * 19 // 24 if self.last is None else self.last
-            seams = {"projected": True, "attention": self.attention, "last": last, "normed": False}
-        image, patches = self.encoder(images, layers=self.taps, **seams)
-        return Features(image, patches if seams else tuple(map(self.encoder.project, patches)))
+        return read_in_words(self.encoder, images, self.taps, attention=self.attention, last=self.last)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Of each adapter: cross entropy of the picture, focal loss of the map and dice loss of either class."""
         seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
         visual, textual = self._read(seen, self.prompts(self.encoder))
-        terms = {"visual": whole_and_map(*visual, truth), "textual": whole_and_map(*textual, truth)}
+        terms = {"visual": _sum(*visual, truth), "textual": _sum(*textual, truth)}
         rows, found = self.comparison.within(seen.patches, truth.flatten(1).amax(1) == 0, batch.products)
         if found:
-            terms["comparison"] = torch.stack([whole_and_map(one, grid, truth[rows]) for one, grid in found]).sum()
+            terms["comparison"] = torch.stack([_sum(one, grid, truth[rows]) for one, grid in found]).sum()
         self.updates.add()
         return terms
 
@@ -142,9 +136,10 @@ class AdaptCLIP(nn.Module):
 
     def _read(self, seen: Features, sentences: Tensor) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Logits of a defect by written texts, and by learned ones: of the picture (N,) and of its places (N, h, w)."""
-        adapted = self._ask(self.whole(seen.image), self.places(seen.patches[-1]), self.texts)
-        return adapted, self._ask(seen.image, seen.patches[-1], sentences)
+        adapted = Features(self.whole(seen.image), (self.places(seen.patches[-1]),))
+        visual = defect_logits(adapted, self.texts, self.temperature)
+        return visual, defect_logits(seen, sentences, self.temperature)
 
-    def _ask(self, picture: Tensor, places: Tensor, texts: Tensor) -> tuple[Tensor, Tensor]:
-        toward = (texts[1] - texts[0]) / self.temperature
-        return F.normalize(picture, dim=-1) @ toward, F.normalize(places, dim=-1) @ toward
+
+def _sum(picture: Tensor, grid: Tensor, truth: Tensor) -> Tensor:
+    return torch.stack(list(whole_and_map(picture, grid, truth).values())).sum()

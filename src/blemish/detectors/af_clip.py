@@ -12,12 +12,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.joint_space import comparable_layers
 from blemish.blocks.learned import Updates
 from blemish.blocks.learned_prompts import SharedPrompt
 from blemish.blocks.losses import agreement_focal, focal, masks_of, patch_alignment, round_masks
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
-from blemish.blocks.tokens import SelfAttention, blur_neighbours, comparable_layers, read_tokens
+from blemish.blocks.tokens import SelfAttention, blur_neighbours, read_tokens
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup

@@ -5,24 +5,21 @@ Detection", ICLR 2024, arXiv:2310.18961.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self, cast
+from typing import Self, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.joint_space import defect_logits, read_in_words
 from blemish.blocks.learned import Updates
-from blemish.blocks.learned_prompts import LearnedPrompts
-from blemish.blocks.losses import dice, focal_probability, masks_of
+from blemish.blocks.learned_prompts import gather_words, object_prompts
+from blemish.blocks.losses import masks_of, whole_and_map
 from blemish.blocks.maps import smooth, upsample
-from blemish.blocks.similarity import anomaly_probability, cosine
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
 from blemish.types import Attention, Batch, Capability, Encoder, Features, Prediction, PromptEncoder
-
-SUFFIXES = ("object.", "damaged object.")  # of every product: what is learned is what is normal, not what it is
 
 
 class AnomalyCLIP(nn.Module):
@@ -65,12 +62,11 @@ class AnomalyCLIP(nn.Module):
         self.attention, self.last, self.temperature, self.weight = attention, last, temperature, weight
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = geometry(self.encoder, image_size)
-        blocks = range(2, min(deep_depth, self.encoder.prompt_depth) + 1)
-        self.prompts = LearnedPrompts(
-            SUFFIXES, self.encoder.prompt_width, tokens=tokens, deep_tokens=deep_tokens, blocks=blocks, seed=seed
+        self.prompts = object_prompts(
+            self.encoder, tokens=tokens, deep_tokens=deep_tokens, deep_depth=deep_depth, seed=seed
         )
         self.updates = Updates()
-        self.register_buffer("texts", torch.zeros(len(SUFFIXES), self.encoder.width))  # (2, D), what the prompts say
+        self.register_buffer("texts", torch.zeros(2, self.encoder.width))  # (2, D), what the prompts say
         self.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> Self:
@@ -92,41 +88,22 @@ class AnomalyCLIP(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy of the image; focal loss, and dice loss of either class, of the map (Eq. 2 and 3)."""
-        truth = masks_of(batch)
-        embedding, (patches,) = batch.features or self.frozen(batch.images)
+        seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
         texts = self.prompts(self.encoder)  # (2, D), with gradients
-        logits = cosine(embedding, texts) / self.temperature  # (N, 2)
-        grid = anomaly_probability(patches, texts, self.temperature)  # (N, h, w)
-        probability = upsample(grid, truth.shape[-2:])
         self.updates.add()
-        return {
-            "image": F.cross_entropy(logits, truth.flatten(1).amax(1).long()),
-            "focal": self.weight * focal_probability(probability, truth),
-            "dice": self.weight * (dice(probability, truth) + dice(1 - probability, 1 - truth)),
-        }
+        return whole_and_map(*defect_logits(seen, texts, self.temperature), truth, weights=(1.0, self.weight))
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
         self.updates.require()
-        embedding, (patches,) = self.frozen(images)
-        whole = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
-        grid = anomaly_probability(patches, self.texts, self.temperature)  # (N, h, w)
-        return Prediction(whole, smooth(upsample(grid, images.shape[-2:]), self.sigma))
+        picture, grid = defect_logits(self.frozen(images), self.texts, self.temperature)  # (N,), (N, h, w)
+        return Prediction(picture.sigmoid(), smooth(upsample(grid.sigmoid(), images.shape[-2:]), self.sigma))
 
-    @torch.no_grad()
     def frozen(self, images: Tensor) -> Features:
         """Image embedding (N, D), and patches in its space (N, h, w, D)."""
-        depth, seams = self.encoder.depth, dict[str, Any]()
-        if "seams" in self.encoder.can:
-            last = round(depth * 19 / 24) if self.last is None else self.last
-            seams = {"attention": self.attention, "last": last, "normed": False}
-        embedding, (patches,) = self.encoder(images, layers=[depth], **seams)
-        return Features(embedding, (self.encoder.project(patches),))
+        layers = [self.encoder.depth]
+        return read_in_words(self.encoder, images, layers, attention=self.attention, last=self.last)
 
     def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of the authors' file: `prompt_learner` has each sentence's words, and the deep tokens of each block."""
-        words = [theirs[name] for side in ("pos", "neg") if (name := f"prompt_learner.ctx_{side}") in theirs]
-        names = (f"prompt_learner.compound_prompts_text.{number}" for number in range(len(self.prompts.blocks)))
-        deep = [theirs[name] for name in names if name in theirs]
-        found = {"prompts.context": torch.cat(words).flatten(0, 1)} if words else {}
-        return found | ({"prompts.deep": torch.stack(deep)} if deep else {})
+        """Of the authors' file: its `prompt_learner`."""
+        return gather_words(theirs, self.prompts)

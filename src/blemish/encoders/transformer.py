@@ -53,12 +53,19 @@ class Block(nn.Module):
     def attend_self(self, x: Tensor, mode: Attention) -> Tensor:
         """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653):
         (N, T, C) -> (N, T, C).
+
+        "echo" (LECLIP): of all three, each of unit length and the sharper the longer the picture's normed tokens are.
         """
         q, k, v = self.split(x)  # (N, heads, T, c) each
         roles = {"qq": q, "kk": k, "vv": v}
-        return self.project(torch.stack([
-            F.scaled_dot_product_attention(roles[name], roles[name], v) for name in mode.split("+")
-        ]).mean(0))  # fmt: skip
+        if mode == "echo":
+            length = self.norm1(x).norm(dim=-1).mean(-1)[:, None, None, None].to(v.dtype)  # (N, 1, 1, 1)
+            units = [F.normalize(role, dim=-1) for role in roles.values()]
+            pairs = [(length * unit, unit) for unit in units]
+        else:
+            pairs = [(roles[name], roles[name]) for name in mode.split("+")]
+        mixed = [F.scaled_dot_product_attention(query, key, v) for query, key in pairs]
+        return self.project(torch.stack(mixed).mean(0))
 
     def project(self, mixed: Tensor) -> Tensor:
         """Heads joined and projected: (N, heads, T, c) -> (N, T, C)."""

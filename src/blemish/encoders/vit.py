@@ -61,6 +61,7 @@ class VisionTransformer(nn.Module):
         projected: patch tokens pass the last norm and the projection, into the space of the image embedding.
         attention, last: the last `last` blocks carry a second stream of patch tokens with self-self attention and no
             MLP (AnomalyCLIP's DPAM: y <- y + VV(x)); patches are read from it, the image embedding never is.
+            "echo" is LECLIP's, see `Block.attend_self`.
         between: called as `between(tokens, depth)` after every block; its result goes on.
         extra: depth -> (n, C) or (N, n, C) learned tokens that enter that block behind the patches, replacing the
             former ones; they are cut off from the output.
