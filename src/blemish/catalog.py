@@ -218,7 +218,7 @@ METHODS = {
     ),
     "leclip": Card(
         "blemish.detectors.leclip:LECLIP",
-        "LECLIP (code), 2025",
+        "2025, code lyy70/LECLIP",
         "pictures, and windows of them seen larger, against learned sentences that name no product",
         labelled="required",
         auxiliary=True,

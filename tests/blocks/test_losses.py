@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from blemish.blocks.losses import (
+    absolute_error,
     agreement_focal,
     attraction,
     choose_class,
@@ -21,6 +22,7 @@ from blemish.blocks.losses import (
     grid_losses,
     likeness_loss,
     map_losses,
+    margin_loss,
     masks_of,
     open_cross_entropy,
     orthogonality,
@@ -52,6 +54,21 @@ def test_focal_weighs_what_is_missed(gamma: float) -> None:
         right = p if wanted else 1 - p
         losses.append(-((1 - right) ** gamma) * math.log(right))
     assert float(focal(logits, target, gamma=gamma)) == pytest.approx(sum(losses) / len(losses), rel=1e-5)
+
+
+def test_the_absolute_error_is_that_of_probabilities() -> None:
+    logits, target = 3 * drawn(3, 4), uniform(3, 4)
+    pairs = zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True)
+    expected = sum(abs(1 / (1 + math.exp(-x)) - wanted) for x, wanted in pairs) / 12
+    assert float(absolute_error(logits, target)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_margin_is_by_how_much_what_should_be_lower_is_not() -> None:
+    low, high = drawn(5), drawn(5, seed=1)
+    excess = [max(0.0, one - other) for one, other in zip(low.tolist(), high.tolist(), strict=True)]
+    assert sum(excess) > 0
+    assert 0 in excess
+    assert float(margin_loss(low, high)) == pytest.approx(sum(excess) / 5, rel=1e-5)
 
 
 def test_focal_is_least_at_a_target_between_0_and_1() -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.blocks.losses import margin_loss
 from blemish.types import PromptEncoder
 
 SPREAD = 0.02  # of the tokens before training
@@ -151,10 +152,10 @@ def one_class_losses(embeddings: Tensor, said: Said, scale: float) -> dict[str, 
     normal, anomalous = said.anchors
     others = F.normalize(said.anomalous, dim=-1)
     logits = scale * torch.cat([embeddings @ normal[:, None], embeddings @ others.T], -1)
-    nearer = (embeddings - normal).square() - (embeddings - anomalous).square()
+    own, other = ((embeddings - anchor).square().sum(1) for anchor in (normal, anomalous))
     stated, learned = (F.normalize(each, dim=-1).mean(0) for each in (said.stated, said.learned))
     return {
         "choice": -logits.log_softmax(-1)[..., 0].mean(),
-        "margin": F.relu(nearer.sum(1)).mean(),
+        "margin": margin_loss(own, other),
         "align": (stated - learned).square().sum(),
     }

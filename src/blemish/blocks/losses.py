@@ -20,6 +20,19 @@ def focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
     return (missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")).mean()
 
 
+def absolute_error(logits: Tensor, target: Tensor) -> Tensor:
+    """Mean absolute error (MAE) of the probabilities of logits (...) for targets in [0, 1]: a scalar in [0, 1]."""
+    return F.l1_loss(logits.sigmoid(), target)
+
+
+def margin_loss(low: Tensor, high: Tensor) -> Tensor:
+    """Mean of how much what is to be lower (...) exceeds what is to be higher, where it does: a scalar.
+
+    Of distances to two anchors it is the triplet loss without slack.
+    """
+    return F.relu(low - high).mean()
+
+
 def agreement_focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
     """`focal` where 1 - (p t + (1 - p) (1 - t)) is missed: the same for targets of 0 and 1; others stay undecided."""
     probability = logits.sigmoid()
@@ -96,7 +109,7 @@ def patch_alignment(patches: Tensor, target: Tensor) -> Tensor:
     many, few = (group.sum((1, 2)) for group in groups)
     unlike = (good * bad).sum() / (many * few).sum().clamp_min(1)
     alike = (good.square().sum() + bad.square().sum()) / (many.square() + few.square()).sum().clamp_min(1)
-    return F.relu(unlike - alike)
+    return margin_loss(unlike, alike)
 
 
 def map_losses(maps: Sequence[Tensor], truth: Tensor) -> dict[str, Tensor]:
@@ -138,9 +151,8 @@ def open_cross_entropy(logits: Tensor, numbers: Tensor) -> Tensor:
 
 
 def focal_of_peaks(logits: Tensor, *, share: float = 0.01, gamma: float = 4.0) -> Tensor:
-    """Focal loss of the mean of the highest `share` of each map (N, h, w) of a defect whose place nobody knows.
-
-    A scalar, 0 for no map.
+    """Multiple-instance learning (MIL): focal loss of the mean of the highest `share` of each map (N, h, w) of a defect
+    whose place nobody knows. A scalar, 0 for no map.
     """
     if not len(logits):
         return logits.sum()

@@ -15,7 +15,7 @@ from blemish import encoders
 from blemish.blocks.joint_space import comparable_layers
 from blemish.blocks.learned import Updates
 from blemish.blocks.learned_prompts import SharedPrompt
-from blemish.blocks.losses import agreement_focal, focal, masks_of, patch_alignment, round_masks
+from blemish.blocks.losses import absolute_error, agreement_focal, focal, masks_of, patch_alignment, round_masks
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.tokens import SelfAttention, blur_neighbours, read_tokens
@@ -106,7 +106,7 @@ class AFCLIP(nn.Module):
         return {
             "image": focal(whole, masks.flatten(1).amax(1), gamma=4.0),
             "focal": self.map_weight * agreement_focal(grid, truth, gamma=4.0),
-            "l1": self.map_weight * F.l1_loss(grid.sigmoid(), truth),
+            "l1": self.map_weight * absolute_error(grid, truth),
             "alignment": self.alignment_weight * aligned,
         }
 

@@ -1,4 +1,4 @@
-"""LECLIP. "LECLIP: Boosting Zero-Shot Anomaly Detection with Local Enhanced CLIP", code lyy70/LECLIP, 2025."""
+"""LECLIP. "LECLIP: Boosting Zero-Shot Anomaly Detection with Local Enhanced CLIP", 2025, code lyy70/LECLIP."""
 
 from __future__ import annotations
 
