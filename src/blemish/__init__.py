@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from blemish.detectors.af_clip import AFCLIP
     from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
+    from blemish.detectors.anomaly_vfm import AnomalyVFM
     from blemish.detectors.april_gan import APRILGAN
     from blemish.detectors.clip_ada import CLIPADA
     from blemish.detectors.clip_mdc import CLIPMDC
@@ -93,6 +94,7 @@ __all__ = [
     "AdaptCLIP",
     "AnomalyCLIP",
     "AnomalyDINO",
+    "AnomalyVFM",
     "Batch",
     "BlemishError",
     "Dinomaly",

@@ -163,6 +163,16 @@ METHODS = {
         "nearest patch of a few rotated good parts",
         normal="required",
     ),
+    "anomaly-vfm": Card(
+        "blemish.detectors.anomaly_vfm:AnomalyVFM",
+        "arXiv:2601.20524",
+        "a transformer's attention that learns a little, and a decoder of masks, trained on made defects too",
+        labelled="optional",
+        augmentation="drawn+draem+nsa",
+        auxiliary=True,
+        trained=True,
+        needs=frozenset({"seams"}),
+    ),
     "april-gan": Card(
         "blemish.detectors.april_gan:APRILGAN",
         "arXiv:2305.17382",

@@ -19,6 +19,8 @@ Capability = Literal["text", "windows", "prompts", "seams"]
 Attention = Literal["qkv", "vv", "qq+kk+vv", "echo"]
 Between: TypeAlias = "Callable[[Tensor, int], Tensor]"
 """between(tokens, depth) -> the tokens that go on."""
+Matrices: TypeAlias = "Callable[[int, str, Tensor], Tensor]"
+"""matrices(depth, name, weight) -> the one to use, for an attention's "qkv" (3C, C) and "out" (C, C)."""
 Prompt: TypeAlias = "Sequence[str | Tensor]"
 """The parts of a sentence in their order: words as text, learned ones as (n, prompt_width)."""
 Head: TypeAlias = "Callable[[Tensor], Tensor]"
@@ -123,7 +125,7 @@ class Encoder(Protocol):
 
 
 class SeamEncoder(Encoder, Protocol):
-    """The capability "seams": what happens between its transformer blocks can be changed by arguments."""
+    """The capability "seams": what happens in and between its transformer blocks can be changed by arguments."""
 
     norm: Head  # the last one, which `projected` patches pass: (..., C) -> (..., C)
 
@@ -138,6 +140,7 @@ class SeamEncoder(Encoder, Protocol):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """As `encoders.vit.VisionTransformer.forward` says of each; every encoder of ours has this signature."""
 

@@ -12,6 +12,7 @@ from blemish.blocks.losses import (
     absolute_error,
     agreement_focal,
     attraction,
+    balanced_focal,
     choose_class,
     contrast,
     dice,
@@ -31,6 +32,7 @@ from blemish.blocks.losses import (
     segmentation,
     truncated_l1,
     unlikeness,
+    weigh_by_trust,
     whole_and_map,
 )
 from blemish.errors import BadInput
@@ -69,6 +71,24 @@ def test_the_margin_is_by_how_much_what_should_be_lower_is_not() -> None:
     assert sum(excess) > 0
     assert 0 in excess
     assert float(margin_loss(low, high)) == pytest.approx(sum(excess) / 5, rel=1e-5)
+
+
+def test_balanced_focal_also_weighs_what_is_there_and_what_is_not() -> None:
+    logits, target = 3 * drawn(3, 4, 4), (uniform(3, 4, 4) > 0.5).float()
+    found = balanced_focal(logits, target, alpha=0.3)
+    assert found.shape == logits.shape
+    rows = zip(logits.flatten().tolist(), target.flatten().tolist(), found.flatten().tolist(), strict=True)
+    for x, wanted, loss in rows:
+        right = 1 / (1 + math.exp(-x if wanted else x))
+        weight = 0.3 if wanted else 0.7
+        assert loss == pytest.approx(-weight * (1 - right) ** 2 * math.log(right), rel=1e-4)
+
+
+def test_trust_multiplies_losses_and_costs_its_logarithm() -> None:
+    losses, trust = uniform(2, 5), drawn(2, 5)
+    pairs = zip(losses.flatten().tolist(), trust.flatten().tolist(), strict=True)
+    expected = [(1 + math.exp(x)) * loss - 0.2 * math.log(1 + math.exp(x)) for loss, x in pairs]
+    assert float(weigh_by_trust(losses, trust, share=0.2)) == pytest.approx(sum(expected) / 10, rel=1e-5)
 
 
 def test_focal_is_least_at_a_target_between_0_and_1() -> None:

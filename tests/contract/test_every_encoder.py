@@ -279,6 +279,17 @@ def has_seams(encoder: SeamEncoder) -> None:
     learned = torch.ones(2, encoder.widths[0])
     assert not torch.allclose(encoder(images, extra={1: learned}).image, plain.image)
     assert encoder.norm(plain.patches[0]).shape == plain.patches[0].shape
+    shapes: dict[tuple[int, str], tuple[int, ...]] = {}
+
+    def halve(depth: int, name: str, weight: Tensor) -> Tensor:
+        shapes[depth, name] = tuple(weight.shape)
+        return weight / 2
+
+    assert not torch.allclose(encoder(images, matrices=halve).image, plain.image)
+    width = encoder.widths[0]
+    sizes = {"qkv": (3 * width, width), "out": (width, width)}
+    assert shapes == {(depth, name): sizes[name] for depth in reached for name in sizes}
+    assert torch.equal(encoder(images, layers=[encoder.depth]).patches[0], plain.patches[0])
 
 
 DOES: dict[Capability, Callable[[Any], None]] = {
@@ -294,8 +305,9 @@ def test_what_it_does_not_have_between_its_layers_it_refuses_in_words(name: str)
     encoder, images = cast(SeamEncoder, made(name)), pictures(64, 64)
     if "seams" not in encoder.can:
         asked: list[dict[str, Any]] = [{"attention": "vv"}, {"last": 1}, {"extra": {1: images}}, {"normed": False}]
-        for seams in [*asked, {"between": lambda tokens, depth: tokens}]:
-            with pytest.raises(BadInput, match="no attention, last, between, extra or normed: choose"):
+        functions = {"between": lambda tokens, depth: tokens}, {"matrices": lambda depth, name, weight: weight}
+        for seams in [*asked, *functions]:
+            with pytest.raises(BadInput, match="no attention, last, between, extra, normed or matrices: choose"):
                 encoder(images, **seams)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from dataclasses import replace
 from typing import cast
 
@@ -131,6 +132,24 @@ def test_between_is_called_after_every_block_and_its_result_goes_on(vit: VisionT
     assert torch.equal(found.patches[0], plain.patches[0])
     torch.testing.assert_close(found.patches[1], plain.patches[1] + step)
     assert not torch.allclose(found.image, plain.image)
+
+
+def test_matrices_stand_in_for_those_of_the_attention_in_both_streams(vit: VisionTransformer) -> None:
+    changed, before = copy.deepcopy(vit), copy.deepcopy(vit.state_dict())
+    factors = {"qkv": 0.5, "out": -2.0}
+    for block in blocks_of(changed)[1:]:
+        block.qkv.weight.data *= factors["qkv"]
+        block.out.weight.data *= factors["out"]
+
+    def multiply(depth: int, name: str, weight: Tensor) -> Tensor:
+        return weight * factors[name] if depth > 1 else weight
+
+    for attention in ("qkv", "vv"):
+        found = vit(pictures(), layers=[1, 4], attention=attention, last=2, matrices=multiply)
+        expected = changed(pictures(), layers=[1, 4], attention=attention, last=2)
+        torch.testing.assert_close(found.image, expected.image)
+        torch.testing.assert_close(found.patches, expected.patches)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in vit.state_dict().items())
 
 
 def test_extra_tokens_are_attended_to_replaced_and_cut_off(vit: VisionTransformer) -> None:

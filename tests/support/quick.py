@@ -17,6 +17,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "af-clip": {"image_size": SIDE, "tokens": 3, "sizes": (1, 3), "sigma": 2.0},
     "anomaly-clip": {"image_size": SIDE, "tokens": 3, "deep_tokens": 2, "sigma": 2.0},
     "anomaly-dino": {"image_size": SIDE, "turns": 2, "layer": 3},
+    "anomaly-vfm": {"image_size": SIDE, "rank": 4},
     "april-gan": {"image_size": SIDE, "layers": (2, 4)},
     "clip-ada": {"image_size": SIDE, "tokens": 3, "sigma": 2.0, "crops": 2},
     "clip-mdc": {"image_size": SIDE, "width": 32, "layers": [2, 3], "sigma": 2.0, "defects": ("hole", "scratch")},

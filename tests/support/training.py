@@ -49,7 +49,8 @@ def begun(name: str) -> TrainedDetector:
 def trained(detector: TrainedDetector, folder: Path, *, steps: int, told: Told | None = None) -> TrainedDetector:
     """The same detector, after `steps` steps at a rate that shows, with a checkpoint every second one."""
     rate = 10 * detector.schedule.rate
-    schedule = replace(detector.schedule, steps=steps, rate=rate, batch_size=4, save_every=2, device="cpu")
+    schedule = replace(detector.schedule, steps=steps, rate=rate, batch_size=4, accumulate=1)
+    schedule = replace(schedule, save_every=2, device="cpu")
     train(detector, batch, schedule, folder, watch=told or Told())
     return detector
 

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.patches import join_layers
-from blemish.types import Attention, Between, Encoder, Features, SeamEncoder
+from blemish.types import Attention, Between, Encoder, Features, Matrices, SeamEncoder
 
 QUANTILE = 0.999
 PATCHES_AT_ONCE = 4096
@@ -82,12 +82,13 @@ class CachedEncoder(nn.Module):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """As the encoder's own, which is asked each time for what differs from its plain layers."""
-        if projected or last or attention != "qkv" or between is not None or extra or not normed:
+        if projected or last or attention != "qkv" or between is not None or extra or not normed or matrices:
             return cast(SeamEncoder, self.encoder)(
                 images, layers=layers, projected=projected, attention=attention,
-                last=last, between=between, extra=extra, normed=normed,
+                last=last, between=between, extra=extra, normed=normed, matrices=matrices,
             )  # fmt: skip
         if self._seen is None or self._seen[0] is not images or not set(layers) <= set(self._seen[2]):
             wanted = sorted({*layers, *layers_of(self)})

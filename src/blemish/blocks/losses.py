@@ -33,6 +33,21 @@ def margin_loss(low: Tensor, high: Tensor) -> Tensor:
     return F.relu(low - high).mean()
 
 
+def balanced_focal(logits: Tensor, target: Tensor, *, alpha: float = 0.25, gamma: float = 2.0) -> Tensor:
+    """`focal` with the paper's alpha, the weight of targets of 1, of each logit (...): (...)."""
+    missed, weight = (target - logits.sigmoid()).abs(), alpha * target + (1 - alpha) * (1 - target)
+    return weight * missed**gamma * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+
+
+def weigh_by_trust(losses: Tensor, trust: Tensor, *, share: float = 0.1) -> Tensor:
+    """Mean of c l - `share` log c, where c = 1 + exp(trust), of losses (...) and trust (...): a scalar.
+
+    Trust grows where a loss is small; little is worth it where a mask is wrong (AnomalyVFM, arXiv:2601.20524).
+    """
+    certainty = 1 + trust.exp()
+    return (certainty * losses - share * certainty.log()).mean()
+
+
 def agreement_focal(logits: Tensor, target: Tensor, *, gamma: float = 2.0) -> Tensor:
     """`focal` where 1 - (p t + (1 - p) (1 - t)) is missed: the same for targets of 0 and 1; others stay undecided."""
     probability = logits.sigmoid()

@@ -10,27 +10,32 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.blocks.heads import draw_affine
-from blemish.types import Encoder, Features, SeamEncoder
+from blemish.types import Encoder, Features, Matrices, SeamEncoder
 
 
-def read_tokens(encoder: Encoder, images: Tensor, layers: Sequence[int]) -> Features:
+def read_tokens(
+    encoder: Encoder, images: Tensor, layers: Sequence[int], *, matrices: Matrices | None = None
+) -> Features:
     """Class tokens of the layers side by side (N, L C), and their patches; for a class token stands the mean of a
-    layer's patches where the encoder has none.
+    layer's patches where the encoder has none. matrices: see `types.SeamEncoder`.
     """
     if {"seams", "windows"} <= encoder.can:
-        return _read_classes(cast(SeamEncoder, encoder), images, layers)
-    patches = encoder(images, layers=layers).patches
+        return _read_classes(cast(SeamEncoder, encoder), images, layers, matrices)
+    if matrices:
+        patches = cast(SeamEncoder, encoder)(images, layers=layers, matrices=matrices).patches
+    else:
+        patches = encoder(images, layers=layers).patches
     return Features(torch.cat([each.mean((1, 2)) for each in patches], 1), patches)
 
 
-def _read_classes(encoder: SeamEncoder, images: Tensor, layers: Sequence[int]) -> Features:
+def _read_classes(encoder: SeamEncoder, images: Tensor, layers: Sequence[int], matrices: Matrices | None) -> Features:
     first: dict[int, Tensor] = {}
 
     def keep(tokens: Tensor, depth: int) -> Tensor:
         first[depth] = tokens[:, 0]
         return tokens
 
-    patches = encoder(images, layers=layers, between=keep).patches
+    patches = encoder(images, layers=layers, between=keep, matrices=matrices).patches
     return Features(torch.cat([first[layer].float() for layer in layers], 1), patches)
 
 

@@ -15,7 +15,7 @@ from blemish.encoders.text import TextTransformer, check_prompts
 from blemish.encoders.tokenizer import token_numbers
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights
-from blemish.types import Attention, Between, Capability, Features, Head, Prompt
+from blemish.types import Attention, Between, Capability, Features, Head, Matrices, Prompt
 
 TokenizerSource: TypeAlias = "Tokenizer | Callable[[], Tokenizer] | None"
 """A tokenizer, or a function that fetches one as soon as there is something to read."""
@@ -61,11 +61,12 @@ class CLIP(nn.Module):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """As `VisionTransformer.forward`; a residual network has only `layers` and `projected`."""
         return self.visual.forward(
             images, layers=layers, projected=projected, attention=attention,
-            last=last, between=between, extra=extra, normed=normed,
+            last=last, between=between, extra=extra, normed=normed, matrices=matrices,
         )  # fmt: skip
 
     @property

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from blemish.encoders.cnn import STRIDE, ResNetConfig, Tower
 from blemish.encoders.inputs import refuse_seams
 from blemish.errors import BadInput
-from blemish.types import Attention, Between, Features
+from blemish.types import Attention, Between, Features, Matrices
 
 
 class ModifiedResNet(Tower):
@@ -37,13 +37,16 @@ class ModifiedResNet(Tower):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """Image embedding (N, D), and the named stages' maps (N, h, w, C), as float32; it has no seams.
 
         projected: the last stage's map in the space of the image embedding, through the value and output projections
             of the attention pool at each place (MaskCLIP, arXiv:2112.01071, Eq. 2).
         """
-        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra, normed=normed)
+        refuse_seams(
+            self.name, attention=attention, last=last, between=between, extra=extra, normed=normed, matrices=matrices
+        )
         x = self.normalise(images, layers, multiple=STRIDE)
         if projected and set(layers) - {self.depth}:
             raise BadInput(f"only layer {self.depth} of a residual CLIP can be projected into the joint space")

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from blemish.encoders.config import IMAGENET_MEAN, IMAGENET_STD
 from blemish.encoders.inputs import check_images, check_layers, refuse_seams
 from blemish.errors import BadInput
-from blemish.types import Attention, Between, Capability, Features
+from blemish.types import Attention, Between, Capability, Features, Matrices
 
 STRIDE = 32
 
@@ -126,9 +126,12 @@ class ResNet(Tower):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """Mean of the last stage (N, D), and the named stages' maps (N, h, w, C), as float32; it has no seams."""
-        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra, normed=normed)
+        refuse_seams(
+            self.name, attention=attention, last=last, between=between, extra=extra, normed=normed, matrices=matrices
+        )
         if projected:
             raise BadInput(f"{self.name or 'this encoder'} has no space of sentences to project patches into")
         x = F.relu(self.stem(self.normalise(images, layers)))

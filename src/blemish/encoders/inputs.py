@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 
 from blemish.errors import BadInput
-from blemish.types import Attention, Between
+from blemish.types import Attention
 
 
 def device_of(model: object) -> torch.device:
@@ -36,17 +36,11 @@ def check_layers(layers: Sequence[int], depth: int) -> None:
 
 
 def refuse_seams(
-    name: str,
-    *,
-    attention: Attention,
-    last: int,
-    between: Between | None,
-    extra: Mapping[int, Tensor] | None,
-    normed: bool,
+    name: str, *, attention: Attention, last: int, between: object, extra: object, normed: bool, matrices: object
 ) -> None:
     """Raises BadInput for what only a transformer can do."""
-    if attention != "qkv" or last or between is not None or extra or not normed:
+    if attention != "qkv" or last or between or extra or not normed or matrices:
         raise BadInput(
-            f"{name or 'this encoder'} is a residual network, which has no attention, last, between, extra or normed: "
-            "choose an encoder with a vision transformer"
+            f"{name or 'this encoder'} is a residual network, which has no attention, last, between, extra, normed or "
+            "matrices: choose an encoder with a vision transformer"
         )

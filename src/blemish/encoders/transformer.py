@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import cast, get_args
+from typing import TypeAlias, get_args
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,13 @@ from blemish.encoders.config import Activation
 from blemish.types import Attention
 
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
+Swap: TypeAlias = "Callable[[str, Tensor], Tensor]"
+"""swap(name, weight) -> the weight that is used in its place."""
+
+
+def keep(name: str, weight: Tensor) -> Tensor:
+    """The weight itself."""
+    return weight
 
 
 class Block(nn.Module):
@@ -31,32 +38,36 @@ class Block(nn.Module):
         self.fc1 = nn.Linear(width, hidden * (2 if activation == "swiglu" else 1))
         self.fc2 = nn.Linear(hidden, width)
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """(N, T, C) -> (N, T, C); `mask` is True, or 0 when additive, where a query may look at a key."""
-        x = x + self.attend(*self.split(x), mask)  # (N, T, C)
+    def forward(self, x: Tensor, mask: Tensor | None = None, *, swap: Swap = keep) -> Tensor:
+        """(N, T, C) -> (N, T, C); `mask` is True, or 0 when additive, where a query may look at a key.
+
+        swap: what the weights of "qkv" and "out" are replaced by, in this call.
+        """
+        x = x + self.attend(*self.split(x, swap), mask, swap)  # (N, T, C)
         return x + self.mlp(x)
 
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def split(self, x: Tensor, swap: Swap = keep) -> tuple[Tensor, Tensor, Tensor]:
         """Queries, keys and values of the normed tokens: each (N, heads, T, C / heads)."""
-        q, k, v = self.roles(x).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
+        q, k, v = self.roles(x, swap).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
         return q, k, v
 
-    def roles(self, x: Tensor) -> Tensor:
+    def roles(self, x: Tensor, swap: Swap = keep) -> Tensor:
         """Queries, keys and values side by side: (..., C) -> (..., 3C). Tokens are rounded for the products only."""
-        return cast(Tensor, self.qkv(self.norm1(x).to(self.qkv.weight.dtype)))
+        own = self.qkv.weight
+        return F.linear(self.norm1(x).to(own.dtype), swap("qkv", own), self.qkv.bias)
 
-    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, swap: Swap = keep) -> Tensor:
         """Projected attention: (N, heads, T, c) -> (N, T, C)."""
         mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)  # (N, heads, T, c)
-        return self.project(mixed)
+        return self.project(mixed, swap)
 
-    def attend_self(self, x: Tensor, mode: Attention) -> Tensor:
+    def attend_self(self, x: Tensor, mode: Attention, swap: Swap = keep) -> Tensor:
         """Attention of each named role with itself, averaged, over the values (CLIP Surgery, arXiv:2304.05653):
         (N, T, C) -> (N, T, C).
 
         "echo" (LECLIP): of all three, each of unit length and the sharper the longer the picture's normed tokens are.
         """
-        q, k, v = self.split(x)  # (N, heads, T, c) each
+        q, k, v = self.split(x, swap)  # (N, heads, T, c) each
         roles = {"qq": q, "kk": k, "vv": v}
         if mode == "echo":
             length = self.norm1(x).norm(dim=-1).mean(-1)[:, None, None, None].to(v.dtype)  # (N, 1, 1, 1)
@@ -65,12 +76,11 @@ class Block(nn.Module):
         else:
             pairs = [(roles[name], roles[name]) for name in mode.split("+")]
         mixed = [F.scaled_dot_product_attention(query, key, v) for query, key in pairs]
-        return self.project(torch.stack(mixed).mean(0))
+        return self.project(torch.stack(mixed).mean(0), swap)
 
-    def project(self, mixed: Tensor) -> Tensor:
+    def project(self, mixed: Tensor, swap: Swap = keep) -> Tensor:
         """Heads joined and projected: (N, heads, T, c) -> (N, T, C)."""
-        joined: Tensor = self.out(mixed.transpose(-2, -3).flatten(-2))
-        return joined
+        return F.linear(mixed.transpose(-2, -3).flatten(-2), swap("out", self.out.weight), self.out.bias)
 
     def mlp(self, x: Tensor) -> Tensor:
         """The normed tokens through the two-layer perceptron: (..., C) -> (..., C)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -11,9 +12,9 @@ from torch.nn import functional as F
 
 from blemish.encoders.config import ViTConfig
 from blemish.encoders.inputs import check_images, check_layers
-from blemish.encoders.transformer import ATTENTIONS, Block
+from blemish.encoders.transformer import ATTENTIONS, Block, keep
 from blemish.errors import BadInput
-from blemish.types import Attention, Between, Capability, Features
+from blemish.types import Attention, Between, Capability, Features, Matrices
 
 
 class VisionTransformer(nn.Module):
@@ -55,6 +56,7 @@ class VisionTransformer(nn.Module):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """Image embedding (N, D) and patch tokens (N, h, w, C) leaving each of `layers` (numbered from 1), as float32.
 
@@ -67,6 +69,8 @@ class VisionTransformer(nn.Module):
             former ones; they are cut off from the output.
         normed: the image embedding passes the last norm, as it did when CLIP was trained; AnomalyCLIP's and AdaptCLIP's
             code leaves that out.
+        matrices: called as `matrices(depth, name, weight)` for "qkv" and "out" of every block's attention; what it
+            gives is used in their place (LoRA).
         """
         depth = self.config.depth
         check_layers(layers, depth)
@@ -77,13 +81,14 @@ class VisionTransformer(nn.Module):
         own, side, kept = x.shape[1], x, {}
         for number, block in enumerate(self.blocks, start=1):
             assert isinstance(block, Block)
+            swap = partial(matrices, number) if matrices else keep
             if extra and number in extra:
                 tokens = extra[number].to(x.dtype)  # (n, C) or (N, n, C)
                 x = torch.cat([x[:, :own], tokens.expand(len(x), -1, -1)], 1)  # (N, T + n, C)
             # The second stream is fed by the first and feeds nothing: (N, T, C).
             if second := attention != "qkv" and number > depth - last:
-                side = side + block.attend_self(x, attention)[:, :own]
-            x = block(x)  # (N, T + n, C)
+                side = side + block.attend_self(x, attention, swap)[:, :own]
+            x = block(x, swap=swap)  # (N, T + n, C)
             x = x if between is None else between(x, number)
             side = side if second else x[:, :own]
             if number in layers:

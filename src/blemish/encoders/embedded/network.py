@@ -14,7 +14,7 @@ from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
 from blemish.encoders.embedded.words import Words, WordsConfig
 from blemish.encoders.inputs import check_layers, refuse_seams
 from blemish.errors import BadInput
-from blemish.types import Attention, Between, Capability, Features
+from blemish.types import Attention, Between, Capability, Features, Matrices
 
 LAYERS = 5
 """Four stages, and the neck that joins them."""
@@ -75,12 +75,15 @@ class Embedded(nn.Module):
         between: Between | None = None,
         extra: Mapping[int, Tensor] | None = None,
         normed: bool = True,
+        matrices: Matrices | None = None,
     ) -> Features:
         """Image embedding (N, D) in the space of words, the named layers' maps (N, h, w, C), as float32; no seams.
 
         projected: layer 5 in the space of words; the others have no place there.
         """
-        refuse_seams(self.name, attention=attention, last=last, between=between, extra=extra, normed=normed)
+        refuse_seams(
+            self.name, attention=attention, last=last, between=between, extra=extra, normed=normed, matrices=matrices
+        )
         if projected and set(layers) - {LAYERS}:
             raise BadInput(f"only layer {LAYERS} of this encoder can be projected into the space of words")
         check_layers(layers, LAYERS)
