@@ -289,7 +289,8 @@ METHODS = {
     "rare-clip": Card(
         "blemish.detectors.rare_clip:RareCLIP",
         "ICCV 2025",
-        "patches that are rare in the stream so far, and words through trained heads",
+        "patches that are rare in the stream so far, good parts first if any, and words through trained heads",
+        normal="optional",
         labelled="required",
         auxiliary=True,
         trained=True,

@@ -169,3 +169,28 @@ def test_an_evaluation_draws_the_order_by_its_seed(method: str, tmp_path: Path) 
     result = run("evaluate", root, "--layout", "mvtec", "--recipe", tmp_path / "a.blemish", "--json")
     assert result.exit_code == 0, result.output
     assert "in an order of the pictures drawn by the seed 0" in result.output
+
+
+@every
+def test_a_stream_begins_with_the_good_parts_that_its_recipe_was_taught(method: str, tmp_path: Path) -> None:
+    recipe, parts = frozen(method), good(tmp_path, 3)
+    taught = update.add_good(recipe, parts)
+    one, other = (cast(Follower, recipes.detector(each)) for each in (recipe, taught))
+    assert not torch.allclose(other.follow(IMAGES[:1]).image_score, one.follow(IMAGES[:1]).image_score, rtol=1e-3)
+    left = update.forget(taught, [taught.taught[1].id])
+    never = update.add_good(recipe, [parts[0], parts[2]])
+    gone = update.forget(taught, [each.id for each in taught.taught])
+    pairs = [(left, never), (gone, recipe)]
+    for each, expected in pairs:
+        found, wanted = (cast(Follower, recipes.detector(made)).follow(IMAGES) for made in (each, expected))
+        torch.testing.assert_close(found.image_score, wanted.image_score)
+        torch.testing.assert_close(found.anomaly_map, wanted.anomaly_map)
+
+
+@every
+def test_a_taught_recipe_that_follows_nothing_is_calibrated_by_holding_out(method: str, tmp_path: Path) -> None:
+    parts = good(tmp_path, 4)
+    taught = update.add_good(frozen(method, online=False), parts)
+    assert calibrate(taught, parts).calibration
+    detector = recipes.detector(taught)
+    torch.testing.assert_close(detector(IMAGES[:2]).image_score[1:], detector(IMAGES[1:2]).image_score)

@@ -8,6 +8,7 @@ from typing import cast
 import pytest
 import torch
 from tests.parity.test_methods import Playback, assert_near, numbered, stored
+from tests.support.learning import learn
 from torch import Tensor
 
 from blemish.detectors.rare_clip import RareCLIP
@@ -59,6 +60,16 @@ def test_a_stream_scores_alike_and_then_pictures_that_are_not_remembered(detecto
     both = (torch.cat([one, other]) for one, other in zip(first[:2], rest[:2], strict=True))
     assert_agrees(tuple(both), "online")
     assert_agrees(detector(numbered(10, 2, SIDE, SIDE)), "offline")
+
+
+@pytest.mark.parametrize("shots", [1, 3])
+def test_good_parts_come_first_and_count_alike(detector: RareCLIP, shots: int) -> None:
+    learn(detector, [numbered(number, 1, SIDE, SIDE) for number in range(shots)])
+    assert_agrees(
+        detector(torch.cat([numbered(3, 1, SIDE, SIDE), numbered(10, 1, SIDE, SIDE)])), f"shots{shots}.before"
+    )
+    assert_agrees(detector.follow(numbered(shots, 10 - shots, SIDE, SIDE)), f"shots{shots}.online")
+    assert_agrees(detector(numbered(10, 2, SIDE, SIDE)), f"shots{shots}.after")
 
 
 def test_a_training_step_has_the_same_losses_and_gradients(detector: RareCLIP) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.blocks.learned import Learned
+from blemish.blocks.rows import Rows
 from blemish.types import Prediction
 
 SHARPNESS = 200.0
@@ -33,13 +34,14 @@ class Comparison(NamedTuple):
     rarity: Tensor  # (P,), in [0, 1]
     given: Tensor  # (J, P), how well each patch fits into each picture before
     present: Tensor  # (M,), how well each remembered patch fits into this picture
+    unlike: Tensor | None  # (P,), 1 - the similarity to the nearest patch of good parts, if there are any
 
 
 class Rarity(NamedTuple):
     """How rare a picture is in the stream so far."""
 
     map: Tensor | None  # (h, w), None for the first
-    likeness: Tensor  # (layers, n), cosine of its foreground with that of each picture so far
+    likeness: Tensor  # (layers, n), cosine of its foreground with that of each picture so far, good parts left out
     patches: list[Tensor]  # (P, C) of each layer in each neighbourhood, of unit length
     parts: list[Tensor]  # (C,) a layer, the mean of its foreground
     compared: list[Comparison]  # of each of `patches`
@@ -50,37 +52,78 @@ class PatchStream(Learned):
 
     features: Tensor
     fits: Tensor
+    good: Tensor  # (1,), how many of the first are of good parts
 
     def __init__(self) -> None:
-        super().__init__("features: M C", "fits: J M")
+        super().__init__("features: M C", "fits: J M", "good: one")
 
 
 class PictureStream(Learned):
-    """What is kept of each picture so far: its embedding, its score, the mean of its foreground in each layer."""
+    """What is kept of each picture so far, and of good parts before it: the mean of its foreground in each layer."""
 
     count: Tensor  # (1,), of all pictures
     mean: Tensor  # (h, w), of their text maps: how likely each patch shows the part
-    embeddings: Tensor
-    scores: Tensor
 
     def __init__(self, layers: int) -> None:
         parts = [f"parts{number}" for number in range(layers)]
-        named = (f"{name}: n C{number}" for number, name in enumerate(parts))
-        super().__init__("count: one", "mean: h w", "embeddings: n D", "scores: n", *named)
+        super().__init__("count: one", "mean: h w", *(f"{name}: n C{number}" for number, name in enumerate(parts)))
         self.parts = parts
 
 
-class RarityStream(nn.Module):
-    """All that is kept of a stream: its patches in every neighbourhood of every layer, and its pictures."""
+class ScoreStream(Learned):
+    """What is kept of each picture so far besides: its embedding and its score; not of good parts."""
 
-    def __init__(self, layers: int, sizes: Sequence[int], *, share: float) -> None:
+    embeddings: Tensor
+    scores: Tensor
+
+    def __init__(self) -> None:
+        super().__init__("embeddings: n D", "scores: n")
+
+
+class GoodParts(Learned):
+    """Those a stream begins with: how likely each patch shows the part, and every layer's patches."""
+
+    text: Tensor
+
+    def __init__(self, layers: int) -> None:
+        super().__init__("text: k h w", *(f"layer{number}: k h w C{number}" for number in range(layers)))
+
+
+class RarityStream(nn.Module):
+    """All that is kept of a stream: its patches in every neighbourhood of every layer, and its pictures.
+
+    As a memory it remembers good parts, a row of (h, w) how likely patches show the part and of a layer (h, w, C) each,
+    and begins with them. kept: how many pictures' patches stay; back: how many pictures' fits, and scores.
+    """
+
+    def __init__(
+        self, layers: int, sizes: Sequence[int], *, share: float, kept: float = 3.0, back: tuple[int, int] = (200, 1000)
+    ) -> None:
         super().__init__()
-        self.sizes, self.share, self.pictures = sizes, share, PictureStream(layers)
+        self.sizes, self.share, self.kept, self.back = sizes, share, kept, back
+        self.good, self.pictures, self.scored = GoodParts(layers), PictureStream(layers), ScoreStream()
         self.banks = cast("Sequence[PatchStream]", nn.ModuleList(PatchStream() for _ in range(layers * len(sizes))))
 
+    @property
+    def fitted(self) -> bool:
+        """Whether it begins with good parts."""
+        return self.good.fitted
+
+    def recall(self) -> Rows:
+        """The good parts."""
+        return tuple(map(self.good.get_buffer, self.good.layout))
+
+    def hold(self, *rows: Tensor) -> None:
+        """Begin anew, with these good parts."""
+        self.forget()
+        if len(rows[0]):
+            self.good.store(dict(zip(self.good.layout, rows, strict=True)))
+        for text, *grids in zip(*self.recall(), strict=True):
+            remember_patches(self, compare_picture(self, grids, foreground_with(self.pictures, text)), text)
+
     def forget(self) -> None:
-        """The next picture is the first."""
-        for each in (self.pictures, *self.banks):
+        """The next picture is the first, and there are no good parts."""
+        for each in (self.good, self.pictures, self.scored, *self.banks):
             each.forget()
 
 
@@ -88,23 +131,34 @@ def compare_picture(stream: RarityStream, grids: Sequence[Tensor], foreground: T
     """Of a picture's layers (h, w, C); `foreground` (h, w) is how likely each patch shows the part."""
     patches = [neighbourhoods(each, size) for size in stream.sizes for each in grids]
     parts = [foreground_mean(each, foreground) for each in grids]
-    if foreground is None or not len(stream.pictures.scores):
+    if foreground is None or not len(stream.pictures.count):
         return Rarity(None, patches[0].new_empty(len(parts), 0), patches, parts, [])
     return _compare_all(stream, patches, parts, foreground)
 
 
-def remember_picture(
-    stream: RarityStream, seen: Seen, found: Rarity, score: Tensor, *, kept: float, back: tuple[int, int]
-) -> None:
-    """Add a picture: at most the patches of `kept` pictures stay, and pictures so far `back`, fits and scores."""
+def remember_picture(stream: RarityStream, seen: Seen, found: Rarity, score: Tensor) -> None:
+    """Add a picture and its score."""
+    remember_patches(stream, found, seen.text)
+    for name, row in {"embeddings": seen.embedding, "scores": score}.items():
+        _append(stream.scored, name, row, back=stream.back[1])
+
+
+def remember_patches(stream: RarityStream, found: Rarity, text: Tensor) -> None:
+    """Add what a picture's patches and its foreground look like; the first pictures are the good parts.
+
+    Patches that make room are like earlier ones; those of good parts make none when only a quarter of them is left.
+    """
+    known, shots = stream.pictures, len(stream.good.text)
+    begins = known.count.sum() < shots
     for bank, rows, compared in zip_longest(stream.banks, found.patches, found.compared):
         features, fits = (rows, rows.new_ones(1, len(rows))) if compared is None else _extend(bank, rows, compared)
-        chosen = novel_rows(features, int(kept * len(rows)))
-        bank.features, bank.fits = features[chosen], fits[:, chosen][-back[0] :]
-    known, new = stream.pictures, {"embeddings": seen.embedding, "scores": score}
-    known.mean, known.count = foreground_with(known, seen.text), known.count.sum(0, keepdim=True) + 1
-    for name, row in (new | dict(zip(known.parts, found.parts, strict=True))).items():
-        setattr(known, name, torch.cat([known.get_buffer(name).view(-1, *row.shape), row[None]])[-back[1] :])
+        good, most = int(bank.good.sum() + len(rows) * begins), int(stream.kept * len(rows))
+        chosen = novel_rows(features, most, first=good if good <= min(shots * len(rows) // 4, most) else 0)
+        bank.features, bank.fits = features[chosen], fits[:, chosen][-stream.back[0] :]
+        bank.good = (chosen < good).sum(0, keepdim=True).to(features)
+    known.mean, known.count = foreground_with(known, text), known.count.sum(0, keepdim=True) + 1
+    for name, row in zip(known.parts, found.parts, strict=True):
+        _append(known, name, row, back=stream.back[1], first=shots)
 
 
 def foreground_with(known: PictureStream, text: Tensor) -> Tensor:
@@ -127,16 +181,25 @@ def neighbourhoods(grid: Tensor, size: int) -> Tensor:
     return F.normalize(F.avg_pool2d(around, size, 1)[0].flatten(1).T, dim=-1)
 
 
-def novel_rows(features: Tensor, count: int) -> Tensor:
-    """Numbers, ascending, of at most `count` unit rows (M, C) that are least like any before (sequential coreset)."""
+def novel_rows(features: Tensor, count: int, *, first: int = 0) -> Tensor:
+    """Numbers, ascending, of at most `count` unit rows (M, C) that are least like any before (sequential coreset).
+
+    The first ones are among them in any case.
+    """
     if len(features) <= count:
         return torch.arange(len(features), device=features.device)
     before = torch.tril(features @ features.T, diagonal=-1).amax(1)
+    before[:first] = -1.0
     return before.topk(count, largest=False).indices.sort().values
 
 
-def share_score(known: PictureStream, seen: Seen, score: Tensor, likeness: Tensor, *, every: int) -> Tensor:
-    """The score, averaged with those of the most similar pictures, one of every `every`, itself and 8 at most."""
+def share_score(known: ScoreStream, seen: Seen, score: Tensor, likeness: Tensor, *, every: int) -> Tensor:
+    """The score, averaged with those of the most similar pictures, one of every `every`, itself and 8 at most.
+
+    As it is where fewer than `every` were before.
+    """
+    if likeness.shape[1] < every:
+        return score
     similar = known.embeddings @ seen.embedding + likeness.sum(0)
     similar = torch.cat([similar, similar.new_full((1,), 1.0 + len(likeness))])  # with itself
     top, numbers = (similar / similar.amax()).topk(min(ceil(len(similar) / every), 9))
@@ -151,20 +214,34 @@ def compare_patches(
     It fits into a picture as its `nearest` remembered patches do, each by its similarity; the highest `tail` of
     similarities count as 1.
     """
+    good = int(bank.good.sum())
     similarity = patches @ bank.features.T  # (P, M)
     near, numbers = similarity.topk(min(nearest, similarity.shape[1]), dim=1)
     given = (loosen(near, tail) * bank.fits[:, numbers]).mean(-1)  # (J, P)
-    return Comparison(1 - best_mean(given, share), given, loosen(similarity.amax(0), tail))
+    unlike = 1 - loosen(similarity[:, :good].amax(1), tail) if good else None
+    return Comparison(1 - best_mean(given, share), given, loosen(similarity.amax(0), tail), unlike)
 
 
 def _compare_all(stream: RarityStream, patches: list[Tensor], parts: list[Tensor], foreground: Tensor) -> Rarity:
-    known = stream.pictures
+    known, shots = stream.pictures, len(stream.good.text)
     like = torch.stack([known.get_buffer(name) @ part for name, part in zip(known.parts, parts, strict=True)])
     pairs = zip(stream.banks, patches, strict=True)
     compared = [compare_patches(bank, rows, share=stream.share) for bank, rows in pairs]
-    rare = torch.stack([each.rarity for each in compared]).mean(0).view_as(foreground)
-    whole = (1 - best_mean(like.T, stream.share)).mean().clamp_min(0)  # of the picture
-    return Rarity(rare + whole * (1 + stretch(foreground)), like, patches, parts, compared)
+    rare = torch.stack([each.rarity for each in compared]).mean(0)  # (P,)
+    whole = (1 - best_mean(like.T, stream.share)).mean()  # of the picture
+    if shots:
+        unlike = torch.stack([each.unlike for each in compared if each.unlike is not None]).mean(0)
+        others, weight = (1 - shots / known.count.sum()).clamp_min(0), shots / 8
+        rare = (others * rare + weight * unlike) / (others + weight)
+        whole = (others * whole + weight * (1 - like[:, :shots].amax(1)).mean()) / (others + weight)
+    grid = rare.view_as(foreground) + whole.clamp_min(0) * (1 + stretch(foreground))
+    return Rarity(grid, like[:, shots:], patches, parts, compared)
+
+
+def _append(known: Learned, name: str, row: Tensor, *, back: int, first: int = 0) -> None:
+    """Another row, of which only the first and the last `back` stay."""
+    rows = torch.cat([known.get_buffer(name).view(-1, *row.shape), row[None]])
+    setattr(known, name, torch.cat([rows[:first], rows[first:][-back:]]))
 
 
 def _extend(bank: PatchStream, patches: Tensor, found: Comparison) -> tuple[Tensor, Tensor]:
@@ -188,6 +265,12 @@ def stretch(values: Tensor) -> Tensor:
 def best_mean(values: Tensor, share: float) -> Tensor:
     """Mean over the highest `share`, rounded up, of the first axis: (J, ...) -> (...)."""
     return values.topk(ceil(len(values) * share), dim=0).values.mean(0)
+
+
+def stack_pictures(seen: Sequence[Seen]) -> Rows:
+    """What a stream remembers of good parts: (N, h, w) how likely patches show the part, and (N, h, w, C) a layer."""
+    layers = zip(*(each.grids for each in seen), strict=True)
+    return torch.stack([each.text for each in seen]), *map(torch.stack, layers)
 
 
 def join(found: Sequence[Prediction]) -> Prediction:

@@ -17,12 +17,11 @@ from blemish.blocks.losses import likeness_loss, map_losses, masks_of
 from blemish.blocks.maps import smooth, upsample
 from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.rarity import Rarity, Seen
+from blemish.blocks.rows import Rows
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
 from blemish.types import Batch, Encoder, Features, Prediction, TextEncoder
-
-PRODUCTS = "object", "texture"  # of every product
 
 
 class RareCLIP(nn.Module):
@@ -30,7 +29,7 @@ class RareCLIP(nn.Module):
 
     A score depends on the pictures before, in their order: `follow` scores pictures one by one and remembers each, a
     plain call remembers nothing, `stream.forget` begins anew, and a saved state holds it. The first picture has words
-    alone, and the first few say little.
+    alone, the first few say little; after `fit` a stream begins with a few good parts, and being unlike them counts.
 
     image_score: the highest value of the map and the probability of the anomalous words, in a stream of more than
         `every` pictures averaged with those of similar ones.
@@ -38,8 +37,8 @@ class RareCLIP(nn.Module):
     layers, text_layers: for rarity and for words, by default (6, 12, 18, 24) and (12, 16, 20, 24) of 24; several grids
         are brought to the last one's.
     kept: how many pictures' patches are remembered; pictures, images: how far back their fits and their scores go.
-    Trained on pictures of other products. Deviation: no few-shot branch. The authors run OpenAI's weights with
-    `activation="gelu"` and `resize="bicubic-antialias"`, see `encoders.load`.
+    Trained on pictures of other products. The authors run OpenAI's weights with `activation="gelu"` and
+    `resize="bicubic-antialias"`, see `encoders.load`.
     """
 
     texts: Tensor
@@ -71,8 +70,9 @@ class RareCLIP(nn.Module):
         self.rare = tuple(layers or quarters(depth))
         self.worded = tuple(text_layers or sorted({max(1, depth * part // 6) for part in (3, 4, 5, 6)}))
         self.heads = LayerHeads([self.encoder.widths[tap - 1] for tap in self.worded], self.encoder.width, seed=seed)
-        self.updates, self.stream = Updates(), rarity.RarityStream(len(self.rare), sizes, share=share)
-        texts = prototypes(self.encoder, PRODUCTS, ensemble("april-gan"), normalize_sentences=True)
+        self.updates, back = Updates(), (pictures, images)
+        self.stream = rarity.RarityStream(len(self.rare), sizes, share=share, kept=kept, back=back)
+        texts = prototypes(self.encoder, ("object", "texture"), ensemble("april-gan"), normalize_sentences=True)
         self.register_buffer("texts", texts, persistent=False)
         self.requires_grad_(False).eval()
 
@@ -85,10 +85,10 @@ class RareCLIP(nn.Module):
         """The heads'."""
         return [ParameterGroup(list(self.heads.parameters()))]
 
+    @torch.no_grad()
     def frozen(self, images: Tensor) -> Features:
         """What training sees: the image embedding and the layers that words are asked about."""
-        with torch.no_grad():
-            return self.encoder(images, layers=self.worded)
+        return self.encoder(images, layers=self.worded)
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and dice loss of each layer's map, summed; every patch is to be like its picture's embedding."""
@@ -98,19 +98,22 @@ class RareCLIP(nn.Module):
         self.updates.add()
         return map_losses(maps, truth) | {"align": likeness_loss(heads, embedding)}
 
+    def extract(self, batch: Batch) -> tuple[Rows, ...]:
+        """A row a picture: how likely its patches show the part, and its layers."""
+        return (rarity.stack_pictures(self._see(batch.images)),)
+
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction, each by the stream so far, which stays as it is."""
-        pictures, size = self.stream.pictures, images.shape[-2:]
-        known = pictures.mean if len(pictures.scores) else None
-        return rarity.join([self._score(seen, known, size)[0] for seen in self._see(images)])
+        known = self.stream.pictures.mean if len(self.stream.pictures.mean) else None
+        return rarity.join([self._score(seen, known, images.shape[-2:])[0] for seen in self._see(images)])
 
     def follow(self, images: Tensor) -> Prediction:
         """The same, but each picture is remembered before the next is scored."""
-        found, back = list[Prediction](), (self.pictures, self.images)
+        found = list[Prediction]()
         for seen in self._see(images):
             known = rarity.foreground_with(self.stream.pictures, seen.text)
             scored, rare, raw = self._score(seen, known, images.shape[-2:])
-            rarity.remember_picture(self.stream, seen, rare, raw, kept=self.kept, back=back)
+            rarity.remember_picture(self.stream, seen, rare, raw)
             found.append(scored)
         return rarity.join(found)
 
@@ -136,11 +139,10 @@ class RareCLIP(nn.Module):
         found = rarity.compare_picture(self.stream, seen.grids, known)
         grid = seen.text if known is None else torch.maximum(seen.text, known)  # (h, w)
         if found.map is not None:
-            few = found.likeness.shape[1] <= 3
+            few = self.stream.pictures.count.sum() <= 3
             grid = 2 / 3 * (found.map + grid) if few else 4 / 3 * found.map + 1 / 3 * grid
         whole = upsample(grid[None], size, corners=True)
         whole = smooth(whole, self.sigma, radius=int(3 * self.sigma), border="mirror")  # (1, H, W)
         raw = whole.amax() + seen.worded
-        ways, many = {"every": self.every}, found.likeness.shape[1] >= self.every
-        score = rarity.share_score(self.stream.pictures, seen, raw, found.likeness, **ways) if many else raw
+        score = rarity.share_score(self.stream.scored, seen, raw, found.likeness, every=self.every)
         return Prediction(score[None], whole), found, raw
