@@ -197,6 +197,35 @@ def test_a_batch_is_of_one_product_where_that_is_asked_for(tmp_path: Path, augme
         assert len({each.image for batch in batches[start : start + 6 : 2] for each in batch[:2]}) == 6
 
 
+@pytest.mark.parametrize("pool", [None, 5])
+def test_a_good_part_and_its_twin_differ_by_the_defect_alone(tmp_path: Path, pool: int | None) -> None:
+    samples = [*normals(tmp_path, 3), *defects(tmp_path)]
+    settings = BatchSettings(batch_size=6, augmentation="foundad", twins=True, pool=pool)
+    examples = LabelledBatches(samples, SHAPE, settings)
+    kinds = set()
+    for number in range(8):
+        found = examples(number)
+        assert found.twins is not None
+        assert found.twins.tolist() == [0, 1, 2, 0, 1, 2]
+        assert found.labels is not None
+        assert found.labels.tolist() == [False] * 3 + [True] * 3
+        assert found.masks is not None
+        apart = (found.images - found.images[found.twins]).abs().amax(1) > 0
+        assert not (apart & ~found.masks).any()
+        assert (apart & found.masks)[3:].flatten(1).any(1).all()
+        assert found.names[:3] == found.names[3:]
+        kinds |= {picture.numpy().tobytes() for picture in found.images[:3]}
+    assert 2 < len(kinds) <= 5 if pool else len(kinds) > 5
+
+
+def test_without_made_defects_there_are_no_twins_but_good_parts(tmp_path: Path) -> None:
+    found = LabelledBatches([*normals(tmp_path, 3), *defects(tmp_path)], SHAPE, BatchSettings(4, twins=True))(0)
+    assert found.twins is not None
+    assert found.twins.tolist() == [0, 1, 2, 3]
+    assert found.labels is not None
+    assert not found.labels.any()
+
+
 def test_a_million_pictures_take_little_more_than_their_list() -> None:
     samples = [Sample(Path("part.png"), GOOD)] * 1_000_000
     tracemalloc.start()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from blemish.detectors.clip_ada import CLIPADA
     from blemish.detectors.clip_mdc import CLIPMDC
     from blemish.detectors.dinomaly import Dinomaly
+    from blemish.detectors.found_ad import FoundAD
     from blemish.detectors.glass import GLASS
     from blemish.detectors.leclip import LECLIP
     from blemish.detectors.multi_ads import MultiADS
@@ -99,6 +100,7 @@ __all__ = [
     "BlemishError",
     "Dinomaly",
     "Features",
+    "FoundAD",
     "Geometry",
     "Goal",
     "MuSc",

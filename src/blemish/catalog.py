@@ -28,6 +28,7 @@ class Card(NamedTuple):
     named: bool = False  # types of labelled defects teach it: its argument `defects` are their names
     balanced: bool = False  # it learns several products at once, each equally often
     together: bool = False  # it compares the pictures of a batch, which are of one product then
+    twins: bool = False  # it is shown each good part once more with a made defect, see `examples.BatchSettings`
     augmentation: str = ""  # makes the defects it is trained on, unless another does: see `synth.augment`
     auxiliary: bool = False  # trained first, on pictures of other products
     trained: bool = False  # by gradients: `blemish train`
@@ -215,6 +216,16 @@ METHODS = {
         "arXiv:2405.14325",
         "what a decoder that saw good parts alone cannot rebuild of an encoder's layers",
         normal="required",
+        trained=True,
+    ),
+    "found-ad": Card(
+        "blemish.detectors.found_ad:FoundAD",
+        "arXiv:2510.01934",
+        "what a small transformer, shown a few good parts with and without defects, makes of patches as they should be",
+        normal="required",
+        balanced=True,
+        twins=True,
+        augmentation="foundad",
         trained=True,
     ),
     "glass": Card(

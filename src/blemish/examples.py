@@ -23,6 +23,8 @@ from blemish.images import frame
 from blemish.inspection import Unreadable, prepare, read_each
 from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect
+from blemish.synth.drawn.scene import Colours
+from blemish.synth.published.few_views import few_view
 from blemish.training.features import FeatureCache
 from blemish.types import Batch, Features, Geometry, Sample
 
@@ -42,6 +44,7 @@ class BatchSettings:
     even: bool = False  # each type of real defects is drawn equally often, however rare
     balanced: bool = False  # so is each product, however few of its pictures there are
     together: bool = False  # a batch is of one product, which they are in turn
+    twins: bool = False  # good parts are seen in other ways, and each once more with a made defect; no real defect is
     seed: int = 0
     pool: int | None = None  # how many defects are made in all; None: new ones for every batch
 
@@ -53,6 +56,7 @@ class Drawn(NamedTuple):
     axes: tuple[int, ...] = ()  # along which it is mirrored
     texture: int = 0  # the number of another good part, which may lend its texture to a defect
     flaw: tuple[int, ...] = ()  # which defect is made, if any
+    view: tuple[int, ...] = ()  # in which way it is seen, if in another than it is
 
 
 class LabelledBatches:
@@ -86,7 +90,7 @@ class LabelledBatches:
     @property
     def good_of_a_batch(self) -> int:
         """Good parts in each batch; at least one."""
-        wrong = self.settings.share if self.bad or self.settings.augmentation else 0
+        wrong = self.settings.share if (self.bad and not self.settings.twins) or self.settings.augmentation else 0
         return max(1, round((1 - wrong) * self.settings.batch_size))
 
     def __call__(self, number: int) -> Batch:
@@ -106,7 +110,8 @@ class LabelledBatches:
             [not one.is_anomalous or bool(mask.any()) for one, mask in zip(samples, masks, strict=True)]
         )
         some = None if known.all() else known
-        return Batch(images, masks, torch.tensor(shown), types, names, products, some, features)
+        twins = torch.arange(len(drawn)) % self.good_of_a_batch if self.settings.twins else None
+        return Batch(images, masks, torch.tensor(shown), types, names, products, some, features, twins)
 
     def sample(self, number: int) -> Sample:
         """Good parts have the first numbers, defects the next."""
@@ -115,9 +120,21 @@ class LabelledBatches:
     def draw(self, number: int) -> list[Drawn]:
         """What is in the batch of a number."""
         count, rng = self.good_of_a_batch, np.random.default_rng((self.settings.seed, number))
+        if self.settings.twins:
+            return self._twins(rng, self._places(number, count))
         good = [Drawn(self._turn(at)) for at in self._places(number, count)]
         product = self.good[good[0].number].category if self.settings.together else None
         return [*good, *(self._defect(rng, number, at, product) for at in range(self.settings.batch_size - count))]
+
+    def _twins(self, rng: np.random.Generator, places: Sequence[int]) -> list[Drawn]:
+        """Good parts, each seen in a new way, and again with a defect; as many of them are new as the pool is large."""
+        if self.settings.pool:
+            places = rng.integers(self.settings.pool, size=len(places)).tolist()
+        good = [Drawn(self._turn(at), view=(at,)) for at in places]
+        if self.settings.augmentation is None:
+            return good
+        textures = [_any(self.products, np.random.default_rng((self.settings.seed, 1, at))) for at in places]
+        return [*good, *(one._replace(flaw=one.view, texture=at) for one, at in zip(good, textures, strict=True))]
 
     def _places(self, number: int, count: int) -> range:
         """Which turns the good parts of a batch are."""
@@ -173,20 +190,24 @@ class LabelledBatches:
     def picture(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
         """Picture (3, h, w) in [0, 1], and bool mask (h, w)."""
         picture, mask = _as_floats(self.one(self.sample(drawn.number)))
+        if drawn.view:
+            seen = few_view(_as_colours(picture), np.random.default_rng((self.settings.seed, 3, *drawn.view)))
+            picture = _as_picture(seen)
         if not drawn.flaw:
             return picture.flip(drawn.axes), mask.flip(drawn.axes)
         other, _ = _as_floats(self.one(self.sample(drawn.texture)))
         _require_one_shape([picture, other])
-        colours, texture = (each.permute(1, 2, 0).contiguous().numpy() for each in (picture, other))
+        colours, texture = _as_colours(picture), _as_colours(other)
         rng = np.random.default_rng((self.settings.seed, 2, *drawn.flaw))
         assert self.settings.augmentation
         flawed, mask_of_flaw = make_defect(self.settings.augmentation, colours, rng, texture)
-        return torch.from_numpy(np.ascontiguousarray(flawed.transpose(2, 0, 1))), torch.from_numpy(mask_of_flaw)
+        return _as_picture(flawed), torch.from_numpy(mask_of_flaw)
 
     def key(self, drawn: Drawn) -> str:
         """sha256 of all that decides what is seen at a place: the same for the same files, wherever they lie."""
         made = [self.settings.augmentation, self.settings.seed, drawn.flaw, self._digest(drawn.texture)]
-        said = [MAKING, asdict(self.geometry), self._digest(drawn.number), drawn.axes, made if drawn.flaw else None]
+        view = [self.settings.seed, drawn.view] if drawn.view else drawn.axes
+        said = [MAKING, asdict(self.geometry), self._digest(drawn.number), view, made if drawn.flaw else None]
         return sha256(json.dumps(said).encode()).hexdigest()
 
     def _digest(self, number: int) -> str:
@@ -263,6 +284,17 @@ def _any(groups: Sequence[NDArray[np.int64]], rng: np.random.Generator) -> int:
 
 def _as_floats(pair: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return pair[0].float() / 255, pair[1]
+
+
+def _as_colours(picture: Tensor) -> Colours:
+    """(3, h, w) -> (h, w, 3)."""
+    found: Colours = picture.permute(1, 2, 0).contiguous().numpy()
+    return found
+
+
+def _as_picture(colours: Colours) -> Tensor:
+    """(h, w, 3) -> (3, h, w)."""
+    return torch.from_numpy(np.ascontiguousarray(colours.transpose(2, 0, 1)))
 
 
 def _require_one_shape(pictures: Sequence[Tensor]) -> None:

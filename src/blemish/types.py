@@ -65,6 +65,7 @@ class Batch:
     products: tuple[str, ...] | None = None  # what each picture shows, in words
     known: Tensor | None = None  # bool (N,), whose masks say where all defects are; None: those of every picture
     features: Features | None = None  # what a frozen tower saw in these images, where that was kept; they are NaN then
+    twins: Tensor | None = None  # int64 (N,), which picture shows the same without its made defect; None: its own
 
     def __len__(self) -> int:
         return len(self.images)
@@ -85,6 +86,7 @@ class Batch:
             labels=there(self.labels),
             known=there(self.known),
             features=seen,
+            twins=there(self.twins),
         )
 
 

@@ -83,6 +83,23 @@ def test_learned_words_are_those_of_the_file_and_are_read(method: str, tmp_path:
     assert found(images()).anomaly_map.isfinite().all()
 
 
+def test_found_ads_projector_is_that_of_the_file(tmp_path: Path) -> None:
+    found = cast(Any, begun("found-ad"))
+    outer = {"narrow": "embed", "widen": "proj", "norm": "norm", "blocks": "blocks"}
+    inner = {"qkv": "attn.qkv", "out": "attn.proj", "wide.0": "mlp.fc1", "wide.2": "mlp.fc2"}
+    theirs = {"mask_token": torch.zeros(1, 1, 24)}
+    for name, tensor in found.projector.state_dict().items():
+        head, _, rest = name.partition(".")
+        for one, other in inner.items() if head == "blocks" else ():
+            rest = rest.replace(one, other)
+        theirs[f"predictor_{outer[head]}.{rest}"] = torch.rand_like(tensor)
+    torch.save({"predictor": theirs, "projector": None, "epoch": 3, "lr": 0.001}, tmp_path / "theirs.pth.tar")
+    load_weights(found, "found-ad", tmp_path / "theirs.pth.tar")
+    assert torch.equal(found.projector.blocks[1].wide[2].weight, theirs["predictor_blocks.1.mlp.fc2.weight"])
+    assert torch.equal(found.projector.norm.bias, theirs["predictor_norm.bias"])
+    assert found(images()).anomaly_map.isfinite().all()
+
+
 def run(*words: object) -> Result:
     return CliRunner().invoke(main, [str(word) for word in words])
 

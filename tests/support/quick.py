@@ -22,6 +22,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "clip-ada": {"image_size": SIDE, "tokens": 3, "sigma": 2.0, "crops": 2},
     "clip-mdc": {"image_size": SIDE, "width": 32, "layers": [2, 3], "sigma": 2.0, "defects": ("hole", "scratch")},
     "dinomaly": {"image_size": SIDE, "layers": (1, 2, 3, 4), "blocks": 2, "dropout": 0.0, "map_size": 0},
+    "found-ad": {"image_size": SIDE, "width": 24, "depth": 2, "heads": 3, "dropout": 0.0},
     "glass": {"image_size": SIDE, "layers": (2, 3), "hidden": 128, "ascent": 5},
     "leclip": {"image_size": SIDE, "tokens": 3, "deep_tokens": 2, "sigma": 2.0},
     "multi-ads": {"image_size": SIDE, "layers": (2, 4), "defects": ("scratch", "hole")},

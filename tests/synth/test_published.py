@@ -11,9 +11,10 @@ import torch
 
 from blemish.synth.drawn.scene import Colours, Mask
 from blemish.synth.published.augmenters import AUGMENTERS, Augmenter
-from blemish.synth.published.cutpaste import cutpaste, cutpaste_scar
+from blemish.synth.published.cutpaste import LUMA, color_jitter, cutpaste, cutpaste_scar
 from blemish.synth.published.draem import CODE_OPACITY, draem
 from blemish.synth.published.feature_noise import feature_noise, noise_in_spots, perlin_masks, spread
+from blemish.synth.published.few_views import few_view
 from blemish.synth.published.glass import ascend, glass, onto_shell
 from blemish.synth.published.nsa import half_side, intensity_label, logistic_label, nsa, shift_intensity
 from blemish.synth.published.perlin import fade, perlin_mask, perlin_noise
@@ -336,3 +337,32 @@ def test_noise_in_spots_is_for_chosen_rows_in_units_of_each_channel() -> None:
     assert (noise[:, 2] == 0).all()
     none, nowhere = noise_in_spots(features, torch.tensor([], dtype=torch.long), 0.5, 0.2, torch.Generator())
     assert (len(none), nowhere.shape) == (0, (0, 16, 16))
+
+
+@pytest.mark.parametrize(("height", "width"), [(48, 48), (40, 64)])
+def test_a_few_views_are_mirrored_turned_or_changed_as_often_as_said(height: int, width: int) -> None:
+    rng = np.random.default_rng(0)
+    image = rng.random((height, width, 3), dtype=np.float32)
+    turns = [image[::-1], image[:, ::-1], *(np.rot90(image, k) for k in ((1, 3) if height == width else (2,)))]
+    seen = [few_view(image, rng, appear=0.0) for _ in range(200)]
+    assert all(each.shape == image.shape and each.dtype == np.float32 for each in seen)
+    found = {at: sum(np.array_equal(each, one) for each in seen) for at, one in enumerate([image, *turns])}
+    assert sum(found.values()) == 200
+    assert all(found.values())
+    assert 110 < found[0] < 170
+    changed = [few_view(image, rng, orient=0.0, appear=1.0) for _ in range(30)]
+    grey = [each for each in changed if np.allclose(each[..., 0], each[..., 1])]
+    assert 3 < len(grey) < 20
+    assert all(each.min() >= 0 and each.max() <= 1 and not np.array_equal(each, image) for each in changed)
+    assert np.array_equal(few_view(image, rng, orient=0.0, appear=0.0), image)
+
+
+def test_hue_may_be_off_by_another_amount_than_the_rest() -> None:
+    grey = np.full((4, 4, 3), 0.5, np.float32)
+    coloured = grey * np.array([1.0, 0.6, 0.2], np.float32)
+    for seed in range(5):
+        still = color_jitter(coloured, np.random.default_rng(seed), strength=0.0, hue=0.0)
+        turned = color_jitter(coloured, np.random.default_rng(seed), strength=0.0, hue=0.5)
+        assert np.allclose(still, coloured, atol=1e-5)
+        assert not np.allclose(turned, coloured, atol=1e-2)
+        assert np.allclose(turned @ LUMA, coloured @ LUMA, atol=0.15)

@@ -128,6 +128,7 @@ class Training:
             even=catalog.card(method).named,
             balanced=catalog.card(method).balanced,
             together=catalog.card(method).together,
+            twins=catalog.card(method).twins,
             seed=settings.seed,
             pool=settings.pool,
         )

@@ -51,10 +51,21 @@ def with_drawn_flaw(image: Colours, rng: np.random.Generator, other: Colours) ->
     return flawed, mask
 
 
+def with_changed_piece(image: Colours, rng: np.random.Generator, other: Colours) -> tuple[Colours, Mask]:
+    """FoundAD's CutPaste, a piece or a scar alike: larger than in CutPaste's own paper, and the colours far more off.
+
+    Deviation: it is pasted anywhere, not on what a rule for each product of MVTec AD and VisA takes for the part.
+    """
+    if rng.random() < 0.5:
+        return cutpaste(image, rng, area=(0.02, 0.25), aspect=(0.3, 1 / 0.3), jitter=0.5)
+    return cutpaste_scar(image, rng, jitter=0.5)
+
+
 AUGMENTATIONS: dict[str, Augmentation] = {
     "cutpaste": lambda image, rng, other: cutpaste(image, rng),
     "draem": with_texture,
     "drawn": with_drawn_flaw,
+    "foundad": with_changed_piece,
     "glass": with_combined_spots,
     "nsa": lambda image, rng, other: nsa(image, rng, source=other),
     "perlin": with_other_part,

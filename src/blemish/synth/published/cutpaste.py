@@ -55,13 +55,15 @@ def cutpaste_scar(
     return _pasted(image, rng, turned[rows, columns], inside[rows, columns])
 
 
-def color_jitter(colours: Colours, rng: np.random.Generator, *, strength: float = 0.1) -> Colours:
-    """Brightness, contrast, saturation and hue each off by up to `strength` (of itself, hue of a turn).
+def color_jitter(
+    colours: Colours, rng: np.random.Generator, *, strength: float = 0.1, hue: float | None = None
+) -> Colours:
+    """Brightness, contrast and saturation each off by up to `strength` of itself, hue by `hue`, or as much, of a turn.
 
     Deviation: always in this order, and hue turns in YIQ, where it is linear, instead of HSV.
     """
     light, contrast, saturation = rng.uniform(max(1 - strength, 0), 1 + strength, 3)
-    turn = 2 * np.pi * rng.uniform(-strength, strength)
+    turn = 2 * np.pi * (strength if hue is None else hue) * rng.uniform(-1, 1)
     colours = np.clip(colours * np.float32(light), 0, 1)
     mean = np.float32((colours @ LUMA).mean())
     colours = np.clip(mean + np.float32(contrast) * (colours - mean), 0, 1)
