@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.prompt_ad import PromptAD
+    from blemish.detectors.rad import RAD
     from blemish.detectors.rare_clip import RareCLIP
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
@@ -90,6 +91,7 @@ __all__ = [
     "GLASS",
     "LECLIP",
     "MVFA",
+    "RAD",
     "TAB",
     "AdaCLIP",
     "AdaptCLIP",

@@ -297,6 +297,12 @@ METHODS = {
         needs=frozenset({"text", "prompts"}),
         words=("product", "defects"),
     ),
+    "rad": Card(
+        "blemish.detectors.rad:RAD",
+        "arXiv:2601.22763",
+        "nearest patch about the same place of the good parts that look most alike",
+        normal="required",
+    ),
     "rare-clip": Card(
         "blemish.detectors.rare_clip:RareCLIP",
         "ICCV 2025",

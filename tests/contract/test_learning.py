@@ -26,6 +26,7 @@ from blemish.types import Batch, Learner, Prediction
 SMALL: dict[str, dict[str, Any]] = {
     "anomaly-dino": {"image_size": SIDE},
     "patchcore": {"width": 24},
+    "rad": {"image_size": SIDE},
     "subspace-ad": {"image_size": SIDE, "turns": 3},
 }
 learners = pytest.mark.parametrize("method", LEARNERS)

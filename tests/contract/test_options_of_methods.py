@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -21,10 +22,13 @@ from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore
+from blemish.detectors.rad import RAD
 from blemish.detectors.subspace_ad import SubspaceAD
 from blemish.detectors.supersimplenet import SuperSimpleNet
 from blemish.detectors.tab import TAB
 from blemish.detectors.winclip import WinCLIP
+from blemish.encoders.tiny import VISION
+from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, UnknownName
 from blemish.types import Batch, TextEncoder
 
@@ -101,6 +105,24 @@ def test_padim_refuses_another_grid_than_it_was_fitted_to() -> None:
         learn(PaDiM(TINY, channels=5), GOOD)(
             torch.rand(1, 3, SIDE, 2 * SIDE, generator=torch.Generator().manual_seed(0))
         )
+
+
+def test_rad_compares_with_the_good_parts_that_look_most_alike_and_about_the_same_place() -> None:
+    one, some = (learn(RAD(TINY, image_size=SIDE, pictures=pictures), GOOD) for pictures in (1, 99))
+    assert (one(TEST).anomaly_map >= some(TEST).anomaly_map - 1e-6).all()
+    assert not torch.allclose(one(TEST).anomaly_map, some(TEST).anomaly_map, atol=1e-4)
+    moved = GOOD[0].roll(SIDE // 4, 2)
+    strict, loose = (learn(RAD(TINY, image_size=SIDE, radius=radius), GOOD) for radius in (1, None))
+    assert (strict(moved).image_score > 1.5 * loose(moved).image_score).all()
+    with pytest.raises(BadInput, match="pictures of one size and aspect"):
+        strict(moved[..., : SIDE // 2])
+    assert loose(moved[..., : SIDE // 2]).anomaly_map.shape == (4, SIDE, SIDE // 2)
+
+
+def test_rad_sees_the_paper_s_layers_of_a_deep_network_and_all_of_a_shallow_one() -> None:
+    assert RAD(TINY).taps == (1, 2, 3, 4)
+    deep = VisionTransformer(replace(VISION, depth=12)).requires_grad_(False)
+    assert RAD(deep).taps == (4, 7, 10, 12)
 
 
 def test_subspace_ad_turns_by_its_seed() -> None:

@@ -38,6 +38,7 @@ QUICK: dict[str, dict[str, Any]] = {
         "layers": (1, 3),
         "defects": ("hole",),
     },
+    "rad": {"image_size": SIDE, "pictures": 5, "layers": [2, 4]},
     "rare-clip": {"image_size": SIDE, "layers": (2, 4), "text_layers": (3, 4)},
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},
     "supersimplenet": {"image_size": SIDE, "width": 32, "layers": [2, 3]},
