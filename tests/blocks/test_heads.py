@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from blemish.blocks.heads import LayerHeads, MapRefiner, ProjectedHeads, quarters
+from blemish.blocks.heads import LayerHeads, MapRefiner, ProjectedHeads, gather_heads, quarters
 
 
 def test_every_layer_has_a_linear_head_into_the_same_space() -> None:
@@ -15,6 +15,11 @@ def test_every_layer_has_a_linear_head_into_the_same_space() -> None:
     weight, bias = (dict(heads.named_parameters())[f"heads.1.{part}"] for part in ("weight", "bias"))
     torch.testing.assert_close(found[1], layers[1] @ weight.T + bias)
     assert weight.abs().max() <= 6**-0.5
+
+
+def test_the_maps_of_a_file_are_the_heads_of_the_layers_and_nothing_else_is() -> None:
+    theirs = {"trainable_linearlayer.fc.1.bias": torch.ones(5), "other.fc.0.bias": torch.zeros(5)}
+    assert list(gather_heads(theirs)) == ["heads.heads.1.bias"]
 
 
 def test_heads_come_from_the_seed_and_leave_the_global_random_state_alone() -> None:

@@ -62,6 +62,16 @@ def test_distance_is_that_of_the_nearest_row(metric: Metric) -> None:
 
 
 @by_metric
+@pytest.mark.parametrize(("share", "count"), [(0.0001, 1), (0.2, 4), (0.21, 5), (1.0, 20)])
+def test_the_distance_to_a_share_of_the_rows_leaves_out_the_nearest(metric: Metric, share: float, count: int) -> None:
+    rows = drawn(20, 5)
+    ordered = brute(rows[:3], rows, metric).sort().values  # of each row itself first, 0
+    expected = ordered[:, 1 : count + 1] if count < 20 else ordered
+    found = bank(rows, metric).distance(rows[:3], share=share)
+    assert_close(found.double(), expected.mean(1), rtol=1e-4, atol=1e-6)
+
+
+@by_metric
 def test_a_row_of_the_bank_is_at_distance_0_however_long_it_is(metric: Metric) -> None:
     rows = drawn(40, 16) * 1000
     assert bank(rows, metric).distance(rows).abs().max() < 1e-12

@@ -21,6 +21,7 @@ from blemish.detectors.af_clip import AFCLIP
 from blemish.detectors.anomaly_clip import AnomalyCLIP
 from blemish.detectors.april_gan import APRILGAN
 from blemish.detectors.leclip import LECLIP
+from blemish.detectors.multi_ads import MultiADS
 from blemish.detectors.mvfa import MVFA
 from blemish.errors import BadInput
 from blemish.training.trainable import Staged
@@ -259,3 +260,15 @@ def test_leclip_looks_at_windows_and_without_them_at_the_picture_once() -> None:
 def test_leclip_refuses_windows_that_leave_something_out(window: float, stride: float) -> None:
     with pytest.raises(BadInput, match=f"window={window}, stride={stride}: give shares of the picture's sides"):
         LECLIP("test-tiny", window=window, stride=stride)
+
+
+def test_multi_ads_compares_unlabelled_pictures_with_each_other() -> None:
+    found, images = copy.deepcopy(cast(MultiADS, ready("multi-ads"))), batch(5, 8).images
+    words = found(images).anomaly_map
+    learn(found, [images])
+    assert (found(images).anomaly_map - words).abs().max() < 1e-4  # each place is one of those that are remembered
+    found.quantile = 0.0001
+    rise = found(images).anomaly_map - words
+    assert rise.mean() > 0.01
+    learn(found, [batch(6, 8).images])
+    assert not torch.allclose(found(images).anomaly_map - words, rise, atol=1e-4)

@@ -61,6 +61,16 @@ def test_good_parts_are_added_alike(seen: dict[str, Tensor], data: dict[str, Ten
     assert_near(found.anomaly_map, data["few_shot.anomaly_map"], rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("quantile", [0.0001, 0.02])
+def test_unlabelled_pictures_are_added_alike(
+    seen: dict[str, Tensor], data: dict[str, Tensor], tmp_path: Path, quantile: float
+) -> None:
+    found = learn(detector(tmp_path), (seen["images"] / 255).split(1))
+    found.quantile = quantile
+    whole = found(seen["images"] / 255)
+    assert_near(whole.anomaly_map, data[f"unlabelled{quantile}.anomaly_map"], rtol=1e-4, atol=1e-4)
+
+
 def test_the_types_of_a_product_alone_make_the_same_masks(
     seen: dict[str, Tensor], data: dict[str, Tensor], tmp_path: Path
 ) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -21,6 +21,12 @@ class LayerHeads(nn.Module):
     def forward(self, layers: Sequence[Tensor]) -> list[Tensor]:
         """(..., C_l) per layer -> (..., output) per layer."""
         return [head(layer) for head, layer in zip(self.heads, layers, strict=True)]
+
+
+def gather_heads(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Of a file of APRIL-GAN's authors or MultiADS's: `trainable_linearlayer` has a map `fc.N` a layer."""
+    before = "trainable_linearlayer.fc."
+    return {f"heads.heads.{name[len(before) :]}": each for name, each in theirs.items() if name.startswith(before)}
 
 
 class ProjectedHeads(nn.Module):

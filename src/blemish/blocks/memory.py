@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil
 from typing import Any, Literal
 
 import torch
@@ -65,9 +66,16 @@ class MemoryBank(Learned):
         shape = (*query.shape[:-1], k)
         return distances.view(shape), numbers.view(shape)
 
-    def distance(self, query: Tensor) -> Tensor:
-        """Distance to the nearest row: (..., D) -> (...)."""
-        return self.nearest(query)[0].squeeze(-1)
+    def distance(self, query: Tensor, *, share: float | None = None) -> Tensor:
+        """Distance to the nearest row: (..., D) -> (...).
+
+        share: instead the mean distance to so many of the rows, at least one, without the nearest of all: that is the
+            query itself where it is one of them.
+        """
+        if share is None:
+            return self.nearest(query)[0].squeeze(-1)
+        count = max(1, ceil(share * len(self.rows)))
+        return self.nearest(query, count + 1)[0][..., -count:].mean(-1)
 
     def _ask_faiss(self, query: Tensor, k: int) -> Tensor:
         if self._index is None or self._index[0] is not self.rows:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.heads import LayerHeads, quarters
+from blemish.blocks.heads import LayerHeads, gather_heads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import map_losses, masks_of
 from blemish.blocks.maps import fuse_mean, maximum, upsample
@@ -108,9 +108,8 @@ class APRILGAN(nn.Module):
         return Prediction(fuse_mean(whole, maximum(both) / (2 * len(self.taps))), both)
 
     def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of the authors' file: `trainable_linearlayer` has a map `fc.N` a layer."""
-        before = "trainable_linearlayer.fc."
-        return {f"heads.heads.{name[len(before) :]}": each for name, each in theirs.items() if name.startswith(before)}
+        """Of the authors' file: its `trainable_linearlayer`."""
+        return gather_heads(theirs)
 
     def _maps(self, layers: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         """Each layer's probability of the anomalous words: (N, h, w, C_l), (N or 1, 2, D) -> (N, H, W)."""

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.heads import LayerHeads, quarters
+from blemish.blocks.heads import LayerHeads, gather_heads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import choose_class, dice, focal_certainty, masks_of
 from blemish.blocks.maps import upsample
@@ -22,8 +22,6 @@ from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
 from blemish.types import GOOD, Batch, Encoder, Features, Prediction, TextEncoder
-
-PEAK = 3  # pixels of a map that speak for the picture
 
 
 class MultiADS(nn.Module):
@@ -39,6 +37,8 @@ class MultiADS(nn.Module):
         (MultiADS-F); by default all of `defects`. Without either there is one unnamed class, any damage. Defects of
         another type, or of none, teach that it is one of the classes, and not which.
     emphasis: of the defect in the dice loss, where the authors' code multiplies the mask by 5 and the paper does not.
+    quantile: where `fit` learns pictures of which nobody knows whether they are good (domain adaptation): distances are
+        to that share of their patches, the authors' is 0.0001, without the nearest, which may be the place itself.
     Each picture is of one type, and its words name its own product where a batch says it. The authors run OpenAI's
     weights with `activation="gelu"` and `resize="bicubic-antialias"`, see `encoders.load`. Deviation: they write six
     phrases by hand for each type; here a type is read in one, "product with type", so that any name will do.
@@ -58,6 +58,7 @@ class MultiADS(nn.Module):
         temperature: float = 0.01,
         words: str = "april-gan",
         emphasis: float = 5.0,
+        quantile: float | None = None,
         image_size: int | None = None,
         seed: int = 0,
     ) -> None:
@@ -65,7 +66,7 @@ class MultiADS(nn.Module):
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.defects, self.plausible, self.layers = product, defects, plausible, layers
         self.temperature, self.words, self.emphasis = temperature, words, emphasis
-        self.image_size, self.seed = image_size, seed
+        self.quantile, self.image_size, self.seed = quantile, image_size, seed
         self.geometry, self.types = geometry(self.encoder, image_size), tuple(plausible or defects)
         self.taps = tuple(layers or quarters(self.encoder.depth))
         self.heads = LayerHeads([self.encoder.widths[tap - 1] for tap in self.taps], self.encoder.width, seed=seed)
@@ -113,18 +114,18 @@ class MultiADS(nn.Module):
         classes = torch.stack(self._maps(seen, self.texts[None], size)).sum(0)  # (N, 1 + K, H, W)
         whole = classes[:, 1:].sum(1)  # (N, H, W)
         if self.banks[0].fitted:
-            distances = [bank.distance(each) for bank, each in zip(self.banks, seen, strict=True)]  # (N, h, w) each
+            pairs = zip(self.banks, seen, strict=True)
+            distances = [bank.distance(each, share=self.quantile) for bank, each in pairs]  # (N, h, w) each
             whole = whole + torch.stack([upsample(each, size, corners=True) for each in distances]).sum(0)
-        highest, places = whole.flatten(1).topk(PEAK)  # (N, 3) each
+        highest, places = whole.flatten(1).topk(3)  # (N, 3) each
         if not self.types:
             return Prediction(highest.mean(1), whole)
         named = classes.flatten(2).gather(2, places[:, None].expand(-1, classes.shape[1], -1)).mean(2)  # (N, 1 + K)
         return Prediction(highest.mean(1), whole, named[:, 1:], classes.argmax(1) - 1)
 
     def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Of the authors' file: `trainable_linearlayer` has a map `fc.N` a layer."""
-        before = "trainable_linearlayer.fc."
-        return {f"heads.heads.{name[len(before) :]}": each for name, each in theirs.items() if name.startswith(before)}
+        """Of the authors' file: its `trainable_linearlayer`."""
+        return gather_heads(theirs)
 
     def _maps(self, layers: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         """Each layer's probability of each class: (N, h, w, C_l), (N or 1, 1 + K, D) -> (N, 1 + K, H, W)."""
