@@ -11,6 +11,7 @@ from blemish import encoders
 from blemish.blocks.low_rank import LowRank, LowRankForm, gather_updates, row_lengths
 from blemish.encoders.clip import CLIP
 from blemish.encoders.transformer import Block
+from blemish.errors import BadInput
 from blemish.types import SeamEncoder
 
 RANK = 3
@@ -106,6 +107,12 @@ def test_matrices_of_half_precision_stay_so() -> None:
     found = update(1, "qkv", own.bfloat16())
     assert found.dtype == torch.bfloat16
     assert_close(found.float(), update(1, "qkv", own.bfloat16().float()), rtol=1e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize(("rank", "form"), [(0, "lora"), (2, "loha")])
+def test_what_it_cannot_be_is_refused(rank: int, form: str) -> None:
+    with pytest.raises(BadInput, match="give a rank of at least 1, and lora or dora"):
+        LowRank(tower(), pictures()[:1], rank=rank, form=cast(LowRankForm, form))
 
 
 def published(update: LowRank, names: dict[str, str]) -> dict[str, Tensor]:

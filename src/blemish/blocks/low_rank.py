@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
+from blemish.errors import BadInput
 from blemish.types import SeamEncoder
 
 LowRankForm = Literal["lora", "dora"]
@@ -42,6 +43,8 @@ class LowRank(nn.Module):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if rank < 1 or form not in get_args(LowRankForm):
+            raise BadInput(f"rank={rank}, form={form!r}: give a rank of at least 1, and lora or dora")
         self.scale = alpha / rank
         generator = torch.Generator().manual_seed(seed)
         inner = 0.01 * torch.randn(encoder.depth, 3, rank, encoder.widths[0], generator=generator)

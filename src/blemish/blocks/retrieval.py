@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -45,19 +47,35 @@ class Gallery(Learned):
                 f"patch grid {tuple(query.shape[:2])} differs from {tuple(known.shape[1:3])}, which was fitted: "
                 "patches at the same place need pictures of one size and aspect"
             )
-        parts = [known[part] for part in pictures.split(CHUNK)]
-        return 1 - torch.stack([most_alike(query, part, radius) for part in parts]).amax(0)
+        compare = (
+            partial(compare_anywhere, query) if radius is None else partial(compare_around, surroundings(query, radius))
+        )
+        found = torch.stack([compare(known[part]) for part in pictures.split(CHUNK)]).amax(0)
+        return 1 - (found if radius is None else turn_back(found, radius))
 
 
-def most_alike(query: Tensor, grids: Tensor, radius: int | None) -> Tensor:
-    """The highest product of each place (h, w, C) with places of grids (k, h, w, C), see `Gallery.distance`: (h, w)."""
-    if radius is None:
-        return (query @ grids.flatten(0, 2).T).amax(-1)
+def compare_anywhere(query: Tensor, grids: Tensor) -> Tensor:
+    """The highest product of each place (h, w, C) with any of grids (k, h', w', C): (h, w)."""
+    return (query @ grids.flatten(0, 2).T).amax(-1)
+
+
+def surroundings(query: Tensor, radius: int) -> Tensor:
+    """The places (h, w, C) that are at each offset from each place, 0 outside: (h, w, offsets, C)."""
     (h, w, c), side = query.shape, 2 * radius + 1
-    around = F.unfold(query.permute(2, 0, 1)[None], side, padding=radius)[0].view(c, side**2, h * w)
-    products = around.permute(2, 1, 0) @ grids.flatten(1, 2).permute(1, 2, 0)  # (h w, side^2, k)
-    found = F.pad(products.amax(-1).T.view(side, side, h, w), (radius,) * 4, value=-1.0)
-    # What a place is compared with at an offset stands at the other end of that offset.
-    shifts = [(y, x) for y in range(side) for x in range(side)]
-    back = [found[y, x, 2 * radius - y :, 2 * radius - x :][:h, :w] for y, x in shifts]
-    return torch.stack(back).amax(0)
+    found = F.unfold(query.permute(2, 0, 1)[None], side, padding=radius)
+    return found.view(c, side**2, h, w).permute(2, 3, 1, 0).contiguous()
+
+
+def compare_around(queries: Tensor, grids: Tensor) -> Tensor:
+    """The highest product of what is around each place (h, w, offsets, C) with it in grids (k, h, w, C):
+    (h, w, offsets).
+    """
+    return (queries @ grids.permute(1, 2, 3, 0)).amax(-1)
+
+
+def turn_back(found: Tensor, radius: int) -> Tensor:
+    """What was found of the query at each offset from a place (h, w, offsets) -> the highest of each query: (h, w)."""
+    (h, w), far = found.shape[:2], 2 * radius
+    padded = F.pad(found, (0, 0, *(radius,) * 4), value=-1.0)
+    each = [padded[far - y :, far - x :, y * (far + 1) + x][:h, :w] for y in range(far + 1) for x in range(far + 1)]
+    return torch.stack(each).amax(0)
