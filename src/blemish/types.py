@@ -100,7 +100,8 @@ class Features(NamedTuple):
 class Prediction(NamedTuple):
     """Raw scores, read by name: higher is more anomalous, never rescaled.
 
-    A detector that names defects has `types: tuple[str, ...]`, whose order is that of the K scores.
+    A detector that names defects has `types: tuple[str, ...]`, whose order is that of the K scores, and
+    `type_prompts: Mapping[str, str]`, words for each and for an unknown one (""), if it says regions in words.
     """
 
     image_score: Tensor  # (N,)

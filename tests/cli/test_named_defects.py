@@ -96,7 +96,7 @@ def test_words_may_be_given_for_types_and_for_one_that_has_no_label(table: Path,
     reader = cast(TextEncoder, encoders.load("test-tiny"))
     words = [defect_prototypes(reader, "object", [each])[0] for each in ("crack", "spot")]
     torch.testing.assert_close(found.texts[1:], torch.stack(words))  # type: ignore[attr-defined]
-    assert found.prompts["B7"] == "object with crack"  # type: ignore[attr-defined]
+    assert found.type_prompts["B7"] == "object with crack"  # type: ignore[attr-defined]
 
 
 def test_a_light_backbone_is_combined_with_an_encoder_that_reads(tmp_path: Path) -> None:

@@ -65,8 +65,8 @@ class CLIPMDC(nn.Module):
         self.product, self.defects, self.clip, self.needs_pixels = product, defects, clip, clip != "none"
         self.supervised, self.layers, self.deviation, self.threshold = supervised, layers, deviation, threshold
         self.width, self.sure, self.sigma, self.image_size, self.seed = width, sure, sigma, image_size, seed
-        self.geometry, self.prompts = geometry(self.encoder, image_size), type_prompts(product, defects)
-        self.types, self.taps = tuple(filter(None, self.prompts)), tuple(layers or middle(self.encoder.depth))
+        self.geometry, self.type_prompts = geometry(self.encoder, image_size), type_prompts(product, defects)
+        self.types, self.taps = tuple(filter(None, self.type_prompts)), tuple(layers or middle(self.encoder.depth))
         reader = cast(TextEncoder, encoders.load(self.text or self.encoder, needs={"text"}))
         self.register_buffer("texts", type_prototypes(reader, product, defects))  # (1 + K, D)
         channels = sum(self.encoder.widths[tap - 1] for tap in self.taps)

@@ -109,7 +109,7 @@ def decision(
     scale: float | None = None,
 ) -> Decide:
     """`decide` by these, with the names of the detector's types."""
-    types, prompts = tuple(getattr(detector, "types", ())), getattr(detector, "prompts", NO_WORDS)
+    types, prompts = tuple(getattr(detector, "types", ())), getattr(detector, "type_prompts", NO_WORDS)
     return partial(decide, calibration=calibration, suggested=suggested, types=types, prompts=prompts, scale=scale)
 
 
