@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from blemish.detectors.prompt_ad import PromptAD
     from blemish.detectors.rad import RAD
     from blemish.detectors.rare_clip import RareCLIP
+    from blemish.detectors.scf_ad import SCFAD
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
@@ -92,6 +93,7 @@ __all__ = [
     "LECLIP",
     "MVFA",
     "RAD",
+    "SCFAD",
     "TAB",
     "AdaCLIP",
     "AdaptCLIP",

@@ -314,6 +314,17 @@ METHODS = {
         scores="online",
         needs=frozenset({"text"}),
     ),
+    "scf-ad": Card(
+        "blemish.detectors.scf_ad:SCFAD",
+        "yikuizhai/SCF-AD",
+        "adapted patches against learned sentences and the same place of a few good parts; trained by made defects",
+        normal="required",
+        augmentation="cutpaste+draem",
+        trained=True,
+        needs=frozenset({"text", "prompts"}),
+        words=("product", "defects"),
+        reconstructed=("layers", "sentences", "made defects", "losses", "score of a picture", "schedule"),
+    ),
     "subspace-ad": Card(
         "blemish.detectors.subspace_ad:SubspaceAD",
         "CVPR 2026",

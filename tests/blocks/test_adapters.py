@@ -9,7 +9,14 @@ from torch import nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.adapters import AdaptedLayers, BottleneckAdapter, ResidualAdapter, adapt_block, draw_linear
+from blemish.blocks.adapters import (
+    AdaptedLayers,
+    BottleneckAdapter,
+    ResidualAdapter,
+    ScaledAdapter,
+    adapt_block,
+    draw_linear,
+)
 from blemish.errors import BadInput
 
 
@@ -88,3 +95,18 @@ def test_with_seams_the_first_blocks_are_adapted_and_layers_pass_the_last_norm()
     assert len(adapted.adapters) == 2
     cast(ResidualAdapter, adapted.adapters[1]).weight = 0.0
     assert not torch.allclose(adapted(encoder, images)[0][1], last, atol=1e-3)
+
+
+def test_a_scaled_adapter_is_a_linear_map_and_a_weighed_bottleneck() -> None:
+    adapter = ScaledAdapter(8, 5, generator=generator()).requires_grad_(False)
+    tokens = torch.randn(2, 3, 8, generator=generator(1))
+    assert adapter.narrow.weight.shape == (2, 8)
+    adapter.scale.fill_(0.7)
+    inner = F.relu(tokens @ adapter.narrow.weight.T + adapter.narrow.bias) @ adapter.widen.weight.T + adapter.widen.bias
+    moved = tokens @ adapter.residual.weight.T + adapter.residual.bias + 0.7 * inner
+    assert_close(adapter(tokens), moved / moved.norm(dim=-1, keepdim=True))
+
+
+def test_a_scaled_adapter_of_one_width_begins_as_nothing_but_direction() -> None:
+    tokens = torch.randn(2, 3, 8, generator=generator(1))
+    assert_close(ScaledAdapter(8, 8, generator=generator())(tokens), F.normalize(tokens, dim=-1))

@@ -40,6 +40,7 @@ QUICK: dict[str, dict[str, Any]] = {
     },
     "rad": {"image_size": SIDE, "pictures": 5, "layers": [2, 4]},
     "rare-clip": {"image_size": SIDE, "layers": (2, 4), "text_layers": (3, 4)},
+    "scf-ad": {"image_size": SIDE, "layers": (2, 4), "tokens": 3, "defects": ("hole",)},
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},
     "supersimplenet": {"image_size": SIDE, "width": 32, "layers": [2, 3]},
     "tab": {"image_size": SIDE, "few": 16, "defects": ("scratch", "hole"), "layers": (2, 3)},

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.blocks.heads import draw_affine
 from blemish.errors import BadInput
 from blemish.types import Encoder, SeamEncoder
 
@@ -53,6 +54,29 @@ class BottleneckAdapter(nn.Module):
             raise BadInput("a batch norm cannot learn from batches of one picture: use --batch-size 2 or more")
         moved: Tensor = self.widen(F.relu(self.norm(self.narrow(rows))))
         return tokens + moved.view_as(tokens)
+
+
+class ScaledAdapter(nn.Module):
+    """R z + scale W2 relu(W1 z), the width between them `reduction` times less (SCF-AD): it may change the width.
+
+    One that keeps the width begins as z itself.
+    """
+
+    def __init__(self, width: int, output: int, *, reduction: int = 4, generator: torch.Generator) -> None:
+        super().__init__()
+        hidden = max(1, width // reduction)
+        self.scale = nn.Parameter(torch.ones(1))
+        self.narrow, self.widen = draw_affine(width, hidden, generator), draw_affine(hidden, output, generator)
+        self.residual = draw_affine(width, output, generator)
+        if output == width:
+            nn.init.eye_(self.residual.weight)
+            for parameter in (self.residual.bias, *self.widen.parameters()):
+                nn.init.zeros_(parameter)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., C) -> unit vectors (..., D)."""
+        moved: Tensor = self.residual(tokens) + self.scale * self.widen(F.relu(self.narrow(tokens)))
+        return F.normalize(moved, dim=-1)
 
 
 def adapt_block(adapters: nn.ModuleList, tokens: Tensor, depth: int) -> Tensor:

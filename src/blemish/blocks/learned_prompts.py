@@ -39,9 +39,13 @@ class LearnedPrompts(nn.Module):
 
     def forward(self, encoder: PromptEncoder) -> Tensor:
         """Unit embeddings of the sentences, a row a suffix: (P, D)."""
+        return F.normalize(self.embeddings(encoder), dim=-1)
+
+    def embeddings(self, encoder: PromptEncoder) -> Tensor:
+        """The same, not normalised."""
         prompts = list(zip(self.context, self.suffixes, strict=True))
         deep = dict(zip(self.blocks, self.deep, strict=True))
-        return F.normalize(encoder.encode_prompts(prompts, deep=deep), dim=-1)
+        return encoder.encode_prompts(prompts, deep=deep)
 
 
 def object_prompts(
