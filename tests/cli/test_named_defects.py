@@ -67,6 +67,9 @@ def test_a_recipe_learns_types_from_labels_with_masks_or_without_and_names_regio
     result = passed(*words, "--out", recipe)
     assert "learning from 6 good parts and 6 with defects" in result.stderr
     assert load(recipe).arguments["defects"] == ["orange_spot"]
+    passed("inspect", tmp_path / "test/bad", "--recipe", recipe, "--out", tmp_path / "undecided")
+    undecided = [json.loads(line) for line in (tmp_path / "undecided/results.jsonl").read_text().splitlines()]
+    assert [line["types"] for line in undecided] == [["orange_spot"]] * 6
     passed("calibrate", recipe, "--good", tmp_path / "test/good", "--every-picture")
     passed("inspect", tmp_path / "test/bad", "--recipe", recipe, "--out", out, "--report", page)
     lines = [json.loads(line) for line in (out / "results.jsonl").read_text(encoding="utf-8").splitlines()]

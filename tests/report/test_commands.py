@@ -133,7 +133,8 @@ def test_what_a_recipe_has_decided_is_on_the_page_of_its_run(parts: Path) -> Non
     inspect(parts)
     results = parts / "out" / "results.jsonl"
     region = {"box": {"x": 20, "y": 22, "width": 9, "height": 8}, "area": 70, "area_mm2": None, "score": 3.0}
-    more = {"verdict": "reject", "regions": [region | {"mean": 2.0, "contour": [[20, 22], [29, 22]], "type": "spot"}]}
+    found = region | {"mean": 2.0, "contour": [[20, 22], [29, 22]], "type": "spot"}
+    more = {"verdict": "reject", "types": ["spot"], "regions": [found]}
     results.write_text("".join(json.dumps(line | more) + "\n" for line in lines(results)), encoding="utf-8")
     made = parts / "out" / "run.json"
     made.write_text(json.dumps({"settings": json.loads(made.read_text())["settings"] | {"recipe": "ab12"}}))

@@ -77,6 +77,16 @@ def test_the_likeliest_type_of_a_picture_stands_in_for_regions_but_not_for_accep
     assert decide(flat, None, types=("dent", "scratch")).types == ("scratch",)
 
 
+def test_types_are_written_with_a_verdict_with_a_suggestion_and_without_either() -> None:
+    scores = torch.tensor([0.1, 0.7])
+    found, names, made = result(1.0)._replace(type_scores=scores), ("dent", "scratch"), calibration(0.4, 0.9)
+    assert decide(found, None, types=names).as_json() == {"types": ["scratch"]}
+    assert list(decide(found, None, types=names, suggested=made).as_json()) == ["types", "suggested"]
+    assert decide(found, made, types=names).as_json()["types"] == ["scratch", "dent"]
+    assert list(decide(found, calibration(1.5, 2.0), types=names).as_json()) == ["verdict", "types", "regions"]
+    assert list(decide(result(1.0, typed=False), made).as_json()) == ["verdict", "regions"]
+
+
 def test_a_decision_knows_the_names_of_its_detector() -> None:
     class Named:
         geometry = Geometry()

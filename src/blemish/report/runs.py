@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -167,7 +167,7 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         path=line["path"],
         score=line["score"],
         size=(line["size"]["width"], line["size"]["height"]),
-        type=_type(line.get("regions") or ()),
+        type=next(iter(line.get("types") or ()), ""),
         verdict=line.get("verdict") or "",
         seconds=line.get("seconds", {}).get("detect"),
         peak=(peak["x"], peak["y"]) if peak else None,
@@ -176,11 +176,6 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         small=_encoded(pictures.small, picture, over),
         large=_encoded(pictures.large, picture, over) if is_large else None,
     )
-
-
-def _type(regions: Sequence[Mapping[str, Any]]) -> str:
-    """Of the worst region that has one."""
-    return next((region["type"] for region in regions if region.get("type")), "")
 
 
 def _encoded(how: Callable[[Image.Image], bytes], picture: Image.Image | None, over: Image.Image | None) -> Encoded:

@@ -50,17 +50,18 @@ class Decided:
     result: Inspected
     verdict: str = ""  # by a calibration
     regions: tuple[TypedRegion, ...] = ()  # worst first
-    types: tuple[str, ...] = ()  # of the defects, each once, the worst region's first
+    types: tuple[str, ...] = ()  # of the defects, each once, the worst region's first; undecided, of any there may be
     suggested: Suggested | None = None  # by good parts alone
 
     def as_json(self) -> dict[str, Any]:
         """What a line of results says beside the score."""
+        named: dict[str, Any] = {"types": list(self.types)} if self.types else {}
         if self.suggested:
             found = [each.as_json() for each in self.suggested.regions]
-            return {"suggested": self.suggested._asdict() | {"regions": found}}
+            return named | {"suggested": self.suggested._asdict() | {"regions": found}}
         if not self.verdict:
-            return {}
-        return {"verdict": self.verdict, "regions": [each.as_json() for each in self.regions]}
+            return named
+        return {"verdict": self.verdict} | named | {"regions": [each.as_json() for each in self.regions]}
 
 
 Decide = Callable[[Inspected], Decided]
