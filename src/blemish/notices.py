@@ -18,6 +18,11 @@ def notice(kind: str, *about: object) -> None:
     _LOGGER.warning(kind, *about)
 
 
+def amount(count: int, noun: str) -> str:
+    """So many: "1 picture", "3 pictures"."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 @contextmanager
 def silence() -> Iterator[None]:
     """Nothing is said meanwhile: for what will be done again."""

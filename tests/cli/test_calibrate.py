@@ -102,7 +102,7 @@ def test_taught_pictures_are_not_used_and_copies_count_once(parts: Path) -> None
     (once,) = [each["pictures"] for each in told["parts"] if len(each["pictures"]) > 1]
     assert {Path(path).name for path in once} == {"copy.png", "good20.png"}
     assert told["recipe"] == load(parts / "a.blemish").hash
-    assert "4 pictures of parts that taught the recipe are not used: good0.png, good1.png" in result.stderr
+    assert "left out: 4 pictures of parts that taught the recipe (good0.png, good1.png" in result.stderr
     assert "broken.png" in result.stderr
 
 

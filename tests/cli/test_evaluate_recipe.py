@@ -78,7 +78,7 @@ def test_pictures_that_taught_the_recipe_do_not_count(root: Path) -> None:
     found = json.loads(result.stdout)
     assert found["n_normal"] == 6
     assert [Path(path).name for path in found["learned"]] == ["learned.png"]
-    assert "1 pictures of the test split taught the recipe" in result.stderr
+    assert "1 picture of the test split taught the recipe" in result.stderr
 
 
 def test_a_recipe_without_thresholds_is_measured_without_verdicts(root: Path) -> None:

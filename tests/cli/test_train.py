@@ -349,7 +349,7 @@ def test_a_mask_of_a_test_picture_is_not_taken_for_one_of_a_training_picture(lab
     part(labelled / "test/crack/0.png", 400, spot=(20, 20))
     result = passed("train", *QUICK, labelled, "--steps", "1", "--out", tmp_path / "a.blemish")
     assert "learning from 6 good parts and 3 with defects" in result.stderr
-    assert "not learned from: 1 defects that have no mask" in result.stderr
+    assert "not learned from: 1 defect without a mask" in result.stderr
     mask(labelled / "train/ground_truth/crack/0_mask.png", (10, 40))
     result = passed("train", *QUICK, labelled, "--steps", "1", "--out", tmp_path / "b.blemish")
     assert "learning from 6 good parts and 4 with defects" in result.stderr

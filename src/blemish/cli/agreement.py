@@ -10,6 +10,7 @@ import click
 
 from blemish.cli.console import print_table, say
 from blemish.errors import BadData
+from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.metrics.agreement import Kappa, Study
@@ -79,7 +80,7 @@ def _print(found: Study, names: list[str], parts: int) -> None:
         (name, *(_share(getattr(each, field)) for field in fields), _beyond_chance(each.kappa))
         for name, each in zip(names, found.appraisers, strict=True)
     ]
-    say(f"{parts} parts")
+    say(amount(parts, "part"))
     head = ("appraiser", "same every time", "as the reference", "defects passed", "good parts stopped", "kappa")
     print_table(head, rows)
     say(f"All appraisers alike, every time: {_share(found.between)}; and as the reference: {_share(found.correct)}")

@@ -15,6 +15,7 @@ from click.core import ParameterSource
 from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import FILE, FOLDER, ON, TOGETHER, hold, leave, recipe_encoders
 from blemish.errors import BadInput
+from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.calibration.guarantees import Bound
@@ -197,7 +198,7 @@ def _judged(
     if found.unused:
         names = ", ".join(path.name for path in found.unused)
         why = "of parts that taught the recipe" if found.scheme == "split" else "that the recipe could not forget"
-        say(f"note: {len(found.unused)} pictures {why} are not used: {names}", err=True)
+        say(f"note: left out: {amount(len(found.unused), 'picture')} {why} ({names})", err=True)
     return found
 
 
@@ -223,9 +224,9 @@ def _print(new: Recipe, calibration: Calibration, path: Path, found: HeldOutScor
     if once:
         print_table(("counted once", "pictures of one part"), once)
     for name, more in guarantees.missing_parts(calibration).items():
-        say(f"needed: {more} more {name} parts")
+        say(f"needed: {amount(more, f'more {name} part')}")
     for name, more in guarantees.missing_parts_by_type(calibration).items():
-        say(f"needed: {more} more parts with {name}, for that type alone")
+        say(f"needed: {amount(more, 'more part')} with {name}, for that type alone")
     say(f"{path}: {new.hash}")
 
 

@@ -23,7 +23,7 @@ from blemish.cli.options import (
     refuse_frozen,
 )
 from blemish.errors import BadData, BlemishError
-from blemish.notices import gather
+from blemish.notices import amount, gather
 
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Report, Trial
@@ -198,7 +198,7 @@ def _evaluate_recipe(
         _print_verified(found)
         print_page(page)
     if found.learned:
-        say(f"note: {len(found.learned)} pictures of the test split taught the recipe, left out", err=True)
+        say(f"note: {amount(len(found.learned), 'picture')} of the test split taught the recipe, left out", err=True)
     leave(found.report.unreadable, found.report.whole.n_normal + found.report.whole.n_anomalous, note)
 
 
@@ -229,7 +229,7 @@ def _print_report(name: str, report: Report) -> None:
     measured = [key for key in METRICS if values[key]]
     rows = [(key, *(f"{values[key][part]:.4f}" for part in ("value", "low", "high")), "") for key in measured]
     rows += [(key, "", "", "", why) for key, why in report.whole.missing.items()]
-    learned = f", {report.shots} good parts learned" if report.shots else ""
+    learned = f", {amount(report.shots, 'good part')} learned" if report.shots else ""
     say(f"\n{name}: {report.whole.n_normal} good, {report.whole.n_anomalous} anomalous{learned}")
     print_table(("metric", "value", "low", "high", "why there is none" if report.whole.missing else ""), rows)
     if len(report.types) > 1:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.cli.console import print_table, say
+from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.metrics.drift import Drift
@@ -89,7 +90,7 @@ def _lack(recipe: Recipe) -> str:
     if not known or not hasattr(catalog.method(recipe.method), "extract"):
         return f"{lacks}: see `blemish calibrate`"
     return (
-        f"{lacks}. It keeps what {known} good parts taught it and not their pictures, so it suggests no threshold "
+        f"{lacks}. It keeps what {amount(known, 'good part')} taught it and no picture, so it suggests no threshold "
         f"either: `blemish calibrate {recipe.source} --good DIR` sets one by them, each scored as if it were unknown"
     )
 

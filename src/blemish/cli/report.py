@@ -8,6 +8,7 @@ import click
 
 from blemish.cli.console import say, show_progress
 from blemish.cli.options import FOLDER
+from blemish.notices import amount
 
 
 @click.command()
@@ -27,4 +28,4 @@ def report(run: Path, out: Path | None, recipe: Path | None) -> None:
     known = identity(recipes.load(recipe)) if recipe else None
     with show_progress() as watch:
         shown = page_of(run, page, recipe=known, watch=watch)
-    say(f"{page}: {shown} pictures, {page.stat().st_size / 1e6:.1f} MB")
+    say(f"{page}: {amount(shown, 'picture')}, {page.stat().st_size / 1e6:.1f} MB")

@@ -16,6 +16,7 @@ import click
 
 from blemish.cli.console import say, show_progress
 from blemish.cli.options import NEW_FOLDER, arguments_of, device_option, hold, hold_new
+from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.pretrain.pipeline import Pictures
@@ -145,7 +146,7 @@ def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) 
         return stop.leave()
     save(recipe, out)
     shutil.rmtree(folder)
-    say(f"{out}: {recipe.hash[:12]}, {training.method} trained for {training.schedule.steps} steps")
+    say(f"{out}: {recipe.hash[:12]}, {training.method} trained for {amount(training.schedule.steps, 'step')}")
 
 
 def _say_what_is_learned_from(training: Training) -> None:
@@ -154,9 +155,9 @@ def _say_what_is_learned_from(training: Training) -> None:
     for bad in training.unreadable:
         say(f"not learned from: {bad.reason}", err=True)
     if training.unmasked:
-        say(f"not learned from: {training.unmasked} defects that have no mask", err=True)
+        say(f"not learned from: {amount(training.unmasked, 'defect')} without a mask", err=True)
     good, bad_parts = len(training.examples.good), len(training.examples.bad)
-    say(f"learning from {good} good parts and {bad_parts} with defects", err=True)
+    say(f"learning from {amount(good, 'good part')} and {bad_parts} with defects", err=True)
 
 
 @click.command()
@@ -298,7 +299,7 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
         save_picture(out, torch.from_numpy(sheet(drawn)).permute(2, 0, 1))
     for number, each in enumerate(drawn, start=first):
         say(f"{number}: {each.product[0]}, {each.family}")
-    say(f"{out}: {count} specimens, {pace:.1f} a second on one core")
+    say(f"{out}: {amount(count, 'specimen')}, {pace:.1f} a second on one core")
 
 
 class Stop:

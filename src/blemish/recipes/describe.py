@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from blemish.notices import amount
 from blemish.recipes.recipe import Recipe, TrainingSet, content_of
 
 
@@ -78,7 +79,7 @@ def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, 
 def _training_set(found: TrainingSet) -> str:
     if not found.good + found.defects:
         return f"{found.name}: weights of the method's authors (sha256 {found.sha256})"
-    return f"{found.name}: {found.good} good parts, {found.defects} defects (list {found.sha256})"
+    return f"{found.name}: {amount(found.good, 'good part')}, {amount(found.defects, 'defect')} (list {found.sha256})"
 
 
 def _list(values: Mapping[str, Any]) -> str:

@@ -115,7 +115,7 @@ function start() {
   byId("made").textContent = [
     run.method,
     run.encoder.slice(0, 60),
-    `${grouped(run.count)} pictures`,
+    amount(run.count, "picture"),
     run.unreadable_count ? `${grouped(run.unreadable_count)} not inspected` : "",
     run.recipe?.hash ? `recipe ${run.recipe.hash.slice(0, 12)}` : "",
   ]

@@ -175,6 +175,11 @@ function roughly(share) {
   return percent(share, (share > 0 && share < 0.01) || (share > 0.99 && share < 1) ? 1 : 0);
 }
 
+// So many: "1 picture", "3 pictures".
+function amount(count, noun) {
+  return `${grouped(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 // Thousands apart, by a narrow space that does not break.
 function grouped(count) {
   return String(count).replace(/\B(?=(\d{3})+$)/g, "\u202f");
