@@ -190,7 +190,7 @@ def test_it_trains_alike_with_a_cache_and_without(name: str, tmp_path: Path) -> 
     for turn in range(3):
         detector = begun(name)
         cache = FeatureCache(tmp_path / "cache", cast(Any, detector), detector.geometry) if turn else None
-        settings = BatchSettings(batch_size=4, augmentation="cutpaste", pool=3)
+        settings = BatchSettings(batch_size=4, augmentation="cutpaste", pool=3, twins=catalog.card(name).twins)
         examples = LabelledBatches(samples, detector.geometry, settings, cache)
         told.append(Told())
         schedule = replace(detector.schedule, steps=4, batch_size=4, device="cpu")

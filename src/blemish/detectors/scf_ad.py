@@ -33,7 +33,8 @@ class SCFAD(nn.Module):
     few good parts; a linear map weighs both. It is trained on good parts and made defects alone.
 
     anomaly_map: the probability of a defect. image_score: its highest. Parts must stand at the same place in every
-        picture; of several good parts the nearest counts. Without any, both are of the sentences alone.
+        picture; of several good parts the nearest counts, and all are remembered whole: it is meant for few. Without
+        any, both are of the sentences alone.
     tokens: learned words in front of each sentence. defects: what can go wrong, in words, beside general states.
     compete: whether the distances of a place are softmaxed over the layers, as in the authors' code. Deviation: not by
         default, since a place that differs alike in all layers is then as good as one that does not differ.
