@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
+import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.projection import ManifoldProjector
+from blemish.errors import BadInput
 
 
 def made(depth: int = 2) -> ManifoldProjector:
@@ -39,6 +41,11 @@ def test_later_blocks_begin_with_smaller_steps() -> None:
     first, *_, ninth = cast(Any, made(9).requires_grad_(False).blocks)
     for one, other in ((first.out, ninth.out), (first.wide[2], ninth.wide[2])):
         assert 0.2 < float(other.weight.norm() / one.weight.norm()) < 0.5  # a third, but for chance
+
+
+def test_a_width_that_heads_do_not_share_is_refused() -> None:
+    with pytest.raises(BadInput, match="width=8 is no multiple of heads=3"):
+        ManifoldProjector(6, width=8, depth=1, heads=3)
 
 
 def test_a_place_is_moved_by_what_other_places_show() -> None:

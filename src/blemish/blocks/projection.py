@@ -9,12 +9,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.errors import BadInput
+
 
 class ManifoldProjector(nn.Module):
-    """`depth` blocks of attention and a perceptron, `width` wide; what enters the first is added behind each."""
+    """`depth` blocks of attention and a perceptron, `width` wide; what enters the first is added behind each.
+
+    Raises BadInput for a width that the heads do not share alike.
+    """
 
     def __init__(self, channels: int, *, width: int, depth: int, heads: int) -> None:
         super().__init__()
+        if width % heads:
+            raise BadInput(f"width={width} is no multiple of heads={heads}: each head sees as many numbers")
         self.narrow, self.widen = nn.Linear(channels, width), nn.Linear(width, channels)
         self.blocks = nn.ModuleList(_Block(width, heads) for _ in range(depth))
         self.norm = nn.LayerNorm(width, 1e-6)

@@ -54,7 +54,8 @@ def with_drawn_flaw(image: Colours, rng: np.random.Generator, other: Colours) ->
 def with_changed_piece(image: Colours, rng: np.random.Generator, other: Colours) -> tuple[Colours, Mask]:
     """FoundAD's CutPaste, a piece or a scar alike: larger than in CutPaste's own paper, and the colours far more off.
 
-    Deviation: it is pasted anywhere, not on what a rule for each product of MVTec AD and VisA takes for the part.
+    Deviation: it is pasted anywhere, not on what a rule for each product of MVTec AD and VisA takes for the part, and
+    without the black corners that a scar has in their code once it is turned.
     """
     if rng.random() < 0.5:
         return cutpaste(image, rng, area=(0.02, 0.25), aspect=(0.3, 1 / 0.3), jitter=0.5)
