@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from blemish.blocks.closeups import look_at_truth
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadInput
 from blemish.files import sha256_of
@@ -47,6 +48,7 @@ class BatchSettings:
     twins: bool = False  # good parts are seen in other ways, and each once more with a made defect; no real defect is
     seed: int = 0
     pool: int | None = None  # how many defects are made in all; None: new ones for every batch
+    closeups: Literal["none", "defects", "all"] = "none"  # which are also seen from near
 
 
 class Drawn(NamedTuple):
@@ -57,6 +59,7 @@ class Drawn(NamedTuple):
     texture: int = 0  # the number of another good part, which may lend its texture to a defect
     flaw: tuple[int, ...] = ()  # which defect is made, if any
     view: tuple[int, ...] = ()  # in which way it is seen, if in another than it is
+    near: bool = False  # a close-up of this, always the same one
 
 
 class LabelledBatches:
@@ -96,6 +99,14 @@ class LabelledBatches:
     def __call__(self, number: int) -> Batch:
         """The batch of a number."""
         drawn = self.draw(number)
+        near = None if self.settings.closeups == "none" else self._batch([self._closer(each) for each in drawn])
+        return replace(self._batch(drawn), near=near)
+
+    def _closer(self, drawn: Drawn) -> Drawn:
+        shown = self.settings.closeups == "all" or bool(drawn.flaw) or self.sample(drawn.number).is_anomalous
+        return drawn._replace(near=shown)
+
+    def _batch(self, drawn: Sequence[Drawn]) -> Batch:
         images, masks, features = self._kept(drawn) if self.features else self._made(drawn)
         samples = [self.sample(each.number) for each in drawn]
         shown = [sample.is_anomalous or bool(mask.any()) for sample, mask in zip(samples, masks, strict=True)]
@@ -183,12 +194,18 @@ class LabelledBatches:
         masks = torch.stack([each.mask for each in seen])
         whole, layers = zip(*(each.features for each in seen), strict=True)
         features = Features(torch.stack(whole), tuple(torch.stack(each) for each in zip(*layers, strict=True)))
-        if self.features.needs_pixels:
-            return torch.stack([self.picture(each)[0] for each in drawn]), masks, features
         return torch.full((1,), torch.nan).expand(len(masks), 3, *masks.shape[1:]), masks, features
 
     def picture(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
         """Picture (3, h, w) in [0, 1], and bool mask (h, w)."""
+        picture, mask = self._whole(drawn)
+        if not drawn.near:
+            return picture, mask
+        generator = torch.Generator().manual_seed(int(self.key(drawn)[:15], 16))
+        closer, truth = look_at_truth(picture[None], mask[None], generator)
+        return closer[0], truth[0]
+
+    def _whole(self, drawn: Drawn) -> tuple[Tensor, Tensor]:
         picture, mask = _as_floats(self.one(self.sample(drawn.number)))
         if drawn.view:
             seen = few_view(_as_colours(picture), np.random.default_rng((self.settings.seed, 3, *drawn.view)))
@@ -208,6 +225,7 @@ class LabelledBatches:
         made = [self.settings.augmentation, self.settings.seed, drawn.flaw, self._digest(drawn.texture)]
         view = [self.settings.seed, drawn.view] if drawn.view else drawn.axes
         said = [MAKING, asdict(self.geometry), self._digest(drawn.number), view, made if drawn.flaw else None]
+        said += ["near"] if drawn.near else []
         return sha256(json.dumps(said).encode()).hexdigest()
 
     def _digest(self, number: int) -> str:

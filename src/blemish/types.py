@@ -66,6 +66,7 @@ class Batch:
     known: Tensor | None = None  # bool (N,), whose masks say where all defects are; None: those of every picture
     features: Features | None = None  # what a frozen tower saw in these images, where that was kept; they are NaN then
     twins: Tensor | None = None  # int64 (N,), which picture shows the same without its made defect; None: its own
+    near: Batch | None = None  # a close-up of each picture, round its defect if it has one, where that is asked for
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,6 +88,7 @@ class Batch:
             known=there(self.known),
             features=seen,
             twins=there(self.twins),
+            near=None if self.near is None else self.near.to(device),
         )
 
 

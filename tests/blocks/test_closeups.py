@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -8,6 +9,7 @@ from torch.testing import assert_close
 from blemish.blocks.closeups import (
     Closeup,
     blend_closeups,
+    closeup_batch,
     closeups_of_peaks,
     closeups_of_truth,
     look_closer,
@@ -86,26 +88,39 @@ class Tower:
 
 
 def test_whole_pictures_are_embedded_by_another_encoder_at_its_own_size() -> None:
-    own, other, images = Tower(), Tower(), torch.rand(2, 3, 32, 32)
-    seen = images.mean((2, 3))
-    assert view_pictures(cast(Encoder, own), None, images, seen) is seen
-    assert_close(view_pictures(cast(Encoder, own), None, images), seen)
-    view_pictures(cast(Encoder, own), cast(Encoder, other), images, seen)
-    assert (own.sizes, other.sizes) == ([(2, 3, 32, 32)], [(2, 3, 24, 24)])
+    other, images, own = Tower(), torch.rand(2, 3, 32, 32), torch.zeros(2, 3)
+    assert view_pictures(None, images, own) is own
+    smaller = torch.nn.functional.interpolate(images, (24, 24), mode="bilinear", align_corners=False)
+    assert_close(view_pictures(cast(Encoder, other), images, own), smaller.mean((2, 3)))
+    assert other.sizes == [(2, 3, 24, 24)]
 
 
-def test_defects_whose_place_is_known_are_embedded_from_near() -> None:
+def marked_batch() -> Batch:
     images, masks = torch.zeros(3, 3, 32, 32), torch.zeros(3, 32, 32, dtype=torch.bool)
     masks[1, 10:22, 10:22] = True
     images[:, :, 10:22, 10:22] = 1
-    tower, whole = Tower(), torch.zeros(3, 3)
+    return Batch(images, masks)
+
+
+def test_defects_whose_place_is_known_are_embedded_from_near() -> None:
+    batch, tower, whole = marked_batch(), Tower(), torch.zeros(3, 3)
     with torch.random.fork_rng():
         torch.manual_seed(3)
-        found = view_defects(
-            cast(Encoder, tower), None, Batch(images, masks), torch.tensor([False, True, False]), whole
-        )
-    (closeup,) = closeups_of_truth(masks[1:2], torch.Generator().manual_seed(3))
+        found = view_defects(tower, batch, torch.tensor([False, True, False]), whole)
+    closeups = closeups_of_truth(cast(torch.Tensor, batch.masks), torch.Generator().manual_seed(3))
     assert found[[0, 2]].eq(0).all()
-    assert_close(found[1:2], look_closer(images[1:2], [closeup]).mean((2, 3)))
+    assert_close(found[1:2], look_closer(batch.images, closeups[1:2]).mean((2, 3)))
     assert tower.sizes == [(1, 3, 32, 32)]
-    assert view_defects(cast(Encoder, tower), None, Batch(images), torch.ones(3, dtype=torch.bool), whole) is whole
+    assert view_defects(tower, batch, torch.zeros(3, dtype=torch.bool), whole) is whole
+
+
+def test_close_ups_that_came_with_a_batch_are_those_that_are_seen() -> None:
+    batch, tower, whole = marked_batch(), Tower(), torch.zeros(3, 3)
+    closer = replace(batch, features=Features(torch.full((3, 3), 5.0), ()))
+    every = torch.ones(3, dtype=torch.bool)
+    assert closeup_batch(replace(batch, near=closer)) is closer
+    assert view_defects(tower, replace(batch, near=closer), every, whole).eq(5).all()
+    assert tower.sizes == []
+    anew = closeup_batch(batch)
+    assert anew.masks is not None
+    assert anew.masks.flatten(1).any(1).tolist() == [False, True, False]

@@ -17,6 +17,7 @@ from tests.support.training import TRAINED, batch, begun, ready, trained
 from torch import nn
 
 from blemish import catalog, encoders
+from blemish.blocks.closeups import closeup_batch
 from blemish.errors import NotFitted
 from blemish.examples import BatchSettings, LabelledBatches
 from blemish.recipes.train import TrainedDetector
@@ -160,13 +161,13 @@ def test_kept_features_stand_for_the_pictures_and_nothing_else_of_them_is_asked(
     seen = cast(FrozenTower, detector).frozen(batch(0).images)
     assert not any(each.requires_grad for each in (seen.image, *seen.patches))
     unread = torch.full((1,), torch.nan).expand_as(batch(0).images)
-    if getattr(detector, "needs_pixels", False):
-        unread = batch(0).images
-    (losses, gradients), (kept, others) = (
-        _with_gradients(begun(name), given) for given in (batch(0), replace(batch(0), images=unread, features=seen))
-    )
-    assert losses == kept
-    assert gradients == others
+    from_near = closeup_batch(batch(0))
+    closer = cast(FrozenTower, detector).frozen(from_near.images)
+    whole = replace(batch(0), near=from_near)
+    unseen = replace(batch(0), images=unread, features=seen, near=replace(from_near, images=unread, features=closer))
+    (losses, gradients), (kept, others) = (_with_gradients(begun(name), given) for given in (whole, unseen))
+    assert losses == pytest.approx(kept, rel=1e-5)  # of those seen from near only some need be encoded
+    assert gradients == pytest.approx(others, rel=1e-5)
 
 
 def _with_gradients(detector: TrainedDetector, given: Batch) -> tuple[dict[str, float], list[float]]:
@@ -190,13 +191,14 @@ def test_it_trains_alike_with_a_cache_and_without(name: str, tmp_path: Path) -> 
     for turn in range(3):
         detector = begun(name)
         cache = FeatureCache(tmp_path / "cache", cast(Any, detector), detector.geometry) if turn else None
-        settings = BatchSettings(batch_size=4, augmentation="cutpaste", pool=3, twins=catalog.card(name).twins)
+        closeups, twins = getattr(detector, "closeups", "none"), catalog.card(name).twins
+        settings = BatchSettings(batch_size=4, augmentation="cutpaste", pool=3, closeups=closeups, twins=twins)
         examples = LabelledBatches(samples, detector.geometry, settings, cache)
         told.append(Told())
         schedule = replace(detector.schedule, steps=4, batch_size=4, device="cpu")
         train(detector, examples, schedule, tmp_path / f"run{turn}", watch=told[-1])
         assert bool(examples(0).features) == bool(turn)
-        assert bool(examples(0).images.isnan().any()) == bool(turn and not getattr(detector, "needs_pixels", False))
+        assert bool(examples(0).images.isnan().any()) == bool(turn)
     without, filling, filled = (each.losses for each in told)
     assert filling == filled
     for one, other in zip(without, filled, strict=True):

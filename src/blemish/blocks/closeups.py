@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish.images import Region
-from blemish.types import Batch, Encoder
+from blemish.types import Batch, Encoder, Features
 
 LEAST = 1 / 3  # of the side, which a close-up shows
 MOST = 2 / 3
@@ -62,6 +63,20 @@ def look_closer(images: Tensor, closeups: Sequence[Closeup]) -> Tensor:
     return torch.cat([F.interpolate(part, size, mode="bilinear", align_corners=False) for part in parts])
 
 
+def look_at_truth(images: Tensor, masks: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """A close-up of each picture (N, 3, H, W) that `closeups_of_truth` draws, and of its mask (N, H, W), bool."""
+    closeups = closeups_of_truth(masks, generator)
+    return look_closer(images, closeups), look_closer(masks[:, None].float(), closeups)[:, 0] >= 0.5
+
+
+def closeup_batch(batch: Batch) -> Batch:
+    """The close-ups of a batch of which the masks are known: those that came with it, or else new ones."""
+    if batch.near is not None or batch.masks is None:
+        return batch.near or batch
+    images, masks = look_at_truth(batch.images, batch.masks, torch.default_generator)
+    return replace(batch, images=images, masks=masks, features=None)
+
+
 def blend_closeups(maps: Tensor, closer: Tensor, closeups: Sequence[Closeup]) -> Tensor:
     """The maps (N, H, W), and inside each close-up their geometric mean with its own map (M, H, W), both in [0, 1].
 
@@ -77,23 +92,21 @@ def blend_closeups(maps: Tensor, closer: Tensor, closeups: Sequence[Closeup]) ->
 
 
 @torch.no_grad()
-def view_pictures(encoder: Encoder, other: Encoder | None, images: Tensor, seen: Tensor | None = None) -> Tensor:
-    """Embeddings of whole pictures, (N, D): by another encoder, at the size it was trained at, if there is one.
-
-    seen: the encoder's own, where they are known already.
-    """
+def view_pictures(other: Encoder | None, images: Tensor, own: Tensor) -> Tensor:
+    """Embeddings of whole pictures, (N, D): by another encoder, at the size it was trained at, if there is one."""
     if other is None:
-        return encoder(images).image if seen is None else seen
+        return own
     size = [other.image_size] * 2
     return other(F.interpolate(images, size, mode="bilinear", align_corners=False)).image
 
 
-def view_defects(encoder: Encoder, other: Encoder | None, batch: Batch, marked: Tensor, whole: Tensor) -> Tensor:
-    """Such embeddings, (N, D): of a close-up round a defect where `marked`, bool (N,), else `whole`."""
-    if batch.masks is None or not marked.any():
+def view_defects(frozen: Callable[[Tensor], Features], batch: Batch, marked: Tensor, whole: Tensor) -> Tensor:
+    """Embeddings (N, D) that a frozen tower has of a close-up where `marked`, bool (N,), else `whole`."""
+    if not marked.any():
         return whole
-    closeups = closeups_of_truth(batch.masks[marked], torch.default_generator)
-    return whole.index_put((marked,), view_pictures(encoder, other, look_closer(batch.images[marked], closeups)))
+    closer = closeup_batch(batch)
+    seen = closer.features.image[marked] if closer.features else frozen(closer.images[marked]).image
+    return whole.index_put((marked,), seen)
 
 
 def _place(middle: tuple[float, float], share: float, width: int, height: int) -> Region:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.closeups import blend_closeups, closeups_of_peaks, closeups_of_truth, look_closer
+from blemish.blocks.closeups import blend_closeups, closeup_batch, closeups_of_peaks, look_closer
 from blemish.blocks.heads import MapRefiner, ProjectedHeads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.learned_prompts import LearnedPrompts
@@ -63,7 +63,7 @@ class CLIPADA(nn.Module):
         self.encoder = cast(PromptEncoder, encoders.load(encoder, needs={"text", "prompts"}))
         self.layers, self.tokens, self.suffix, self.heads, self.refine = layers, tokens, suffix, heads, refine
         self.crops, self.sigma, self.image_size, self.seed = crops, sigma, image_size, seed
-        self.geometry, self.needs_pixels = geometry(self.encoder, image_size), refine == "crops"  # for close-ups
+        self.geometry, self.closeups = geometry(self.encoder, image_size), "all" if refine == "crops" else "none"
         width, last = self.encoder.width, self.encoder.depth
         self.taps = tuple(layers or quarters(last)) if heads == "linear" else (last,)
         self.prompt = LearnedPrompts([suffix], self.encoder.prompt_width, tokens=tokens, seed=seed)
@@ -97,12 +97,10 @@ class CLIPADA(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and dice loss of the map, cross entropy of the score, and what ties the prompt to the defects."""
-        layers, truth = list((batch.features or self.frozen(batch.images)).patches), masks_of(batch)
-        if self.refine == "crops":
-            closeups = closeups_of_truth(truth, torch.default_generator)
-            near = self.frozen(look_closer(batch.images, closeups)).patches
-            layers = [torch.cat(pair) for pair in zip(layers, near, strict=True)]
-            truth = torch.cat([truth, (look_closer(truth[:, None], closeups)[:, 0] >= 0.5).to(truth)])
+        batches = [batch, closeup_batch(batch)] if self.refine == "crops" else [batch]
+        seen = [(each.features or self.frozen(each.images)).patches for each in batches]
+        layers = [torch.cat(same) for same in zip(*seen, strict=True)]
+        truth = torch.cat([masks_of(each) for each in batches])
         sentence = self.prompt(self.encoder)[0]  # (D,), with gradients
         patches = self.projections(layers, self.encoder.project)  # (N, h_l, w_l, D) each
         cosines = [each @ sentence for each in patches]  # (N, h_l, w_l) each

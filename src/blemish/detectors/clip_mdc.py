@@ -62,7 +62,8 @@ class CLIPMDC(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.text = encoders.load(encoder), None if text is None else encoders.load(text)
-        self.product, self.defects, self.clip, self.needs_pixels = product, defects, clip, clip != "none"
+        self.product, self.defects, self.clip = product, defects, clip
+        self.closeups = "defects" if clip == "teacher" else "none"
         self.supervised, self.layers, self.deviation, self.threshold = supervised, layers, deviation, threshold
         self.width, self.sure, self.sigma, self.image_size, self.seed = width, sure, sigma, image_size, seed
         self.geometry, self.type_prompts = geometry(self.encoder, image_size), type_prompts(product, defects)
@@ -98,9 +99,8 @@ class CLIPMDC(nn.Module):
         both = torch.cat([raw, raw[rows] + noise])  # (N + M, C, h, w)
         grid = self.map_head(torch.cat([adapted, adapted[rows] + noise]))  # (N + M, 1, h, w)
         score, logits = self.score_head(both, grid if self.supervised else grid.detach()), grid.squeeze(1)
-        view = view_pictures(self.encoder, self.text, batch.images, seen.image)  # (N, D)
         region = pool_region(both, logits, target.truth, target.bad & target.known)  # (N + M, 1, C)
-        meant = self.type_head(region, both.mean((2, 3)), torch.cat([view, view[rows]]))  # (N + M, 1, D)
+        meant = self.type_head(region, both.mean((2, 3)), torch.cat([seen.image, seen.image[rows]]))  # (N + M, 1, D)
         said = open_cross_entropy(self.type_head.logits(meant, self.texts)[:, 0], target.numbers)
         self.updates.add()
         terms = {
@@ -109,24 +109,25 @@ class CLIPMDC(nn.Module):
             "type": 0.5 * (said * torch.where(target.bad, 1.0, 0.25)).mean(),
         }
         if self.clip == "teacher":
-            near = view_defects(self.encoder, self.text, batch, given.bad & given.known & ~given.made, view)
+            near = view_defects(self.frozen, batch, given.bad & given.known & ~given.made, seen.image)
             terms["clip"] = 0.2 * unlikeness(meant[: len(batch), 0], near, ~given.made)
         return terms
 
     @torch.no_grad()
     def frozen(self, images: Tensor) -> Features:
-        """What the encoder sees in (N, 3, H, W)."""
-        return self.encoder(images, layers=self.taps)
+        """What the encoder sees in (N, 3, H, W), as a whole by the one that reads sentences."""
+        seen = self.encoder(images, layers=self.taps)
+        return seen if self.clip == "none" else Features(view_pictures(self.text, images, seen.image), seen.patches)
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
-        raw = self._join(seen := self.frozen(images))  # (N, C, h, w)
+        seen = self.frozen(images) if self.clip == "fused" else self.encoder(images, layers=self.taps)
+        raw = self._join(seen)  # (N, C, h, w)
         grid = self.map_head(self.adapter(raw))  # (N, 1, h, w)
         whole = smooth(upsample(grid.squeeze(1).sigmoid(), images.shape[-2:]), self.sigma)  # (N, H, W)
         regions = pool_regions(raw, grid.squeeze(1))
-        view = view_pictures(self.encoder, self.text, images, seen.image) if self.clip == "fused" else None
-        meant = self.type_head(regions.features, raw.mean((2, 3)), view)  # (N, R, D)
+        meant = self.type_head(regions.features, raw.mean((2, 3)), seen.image)  # (N, R, D)
         probability = self.type_head.logits(meant, self.texts).softmax(-1)  # (N, R, 1 + K)
         named = name_regions(regions, probability, self.sure, images.shape[-2:])
         return Prediction(self.score_head(raw, grid), whole, *named)

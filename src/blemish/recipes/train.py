@@ -131,6 +131,7 @@ class Training:
             twins=catalog.card(method).twins,
             seed=settings.seed,
             pool=settings.pool,
+            closeups=getattr(made, "closeups", "none"),
         )
         features = _features(method, made, settings, made_by=augmentation)
         self.examples = read_examples(

@@ -31,7 +31,7 @@ class FrozenTower(Protocol):
 
     Its `loss` begins with `seen = batch.features or self.frozen(batch.images)`, and asks nothing else of the images but
     their size: where features are kept, pictures are not read, and the images are NaN. One that looks at parts of them
-    besides has `needs_pixels = True`.
+    besides has `closeups`, "defects" or "all", and sees those of `batch.near` in the same way.
     """
 
     def frozen(self, images: Tensor) -> Features:
@@ -54,7 +54,6 @@ class FeatureCache:
 
     def __init__(self, folder: Path, model: FrozenTower, geometry: Geometry) -> None:
         self.model = model
-        self.needs_pixels: bool = getattr(model, "needs_pixels", False)
         noise = torch.randint(256, (3, 96, 128), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
         self.folder = _folder_of(folder, _tensors(self._look(frame(noise, geometry))))
 
