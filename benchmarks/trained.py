@@ -2,11 +2,13 @@
 
     python benchmarks/trained.py --method supersimplenet --data DIR --seeds 0 1 2 --steps 200 [--encoder FILE]
     python benchmarks/trained.py --method april-gan --learn DIR --learn DIR --data DIR
+    python benchmarks/trained.py --method clip-mdc --data DIR --share 1 --labelled .5 --masked .2 --cache DIR --pool 200
 
-Of each data set and seed, `--share` of the training split's good parts are learned from, `--labelled` of each kind of
-its defects with their masks, and everything else but unlearned training parts is measured on, at most `--tested`
-pictures of each kind. With `--learn` these data sets are learned from instead, all their splits. Every row is printed
-and added to `trained.jsonl`.
+Of each data set and seed, `--share` of the training split's good parts are learned from and `--labelled` of each kind
+of its defects, `--masked` of these with their masks; everything else but unlearned training parts is measured on, at
+most `--tested` pictures of each kind. With `--unlabelled` the same pictures are measured on, and no defect is learned
+from. With `--learn` these data sets are learned from instead, all their splits. Every row is printed and added to
+`trained.jsonl`.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,12 +37,17 @@ from blemish.data.sampling import normals
 from blemish.evaluation.evaluate import evaluate
 from blemish.progress import NOTHING, Advance, no_progress
 from blemish.recipes.train import Training, TrainingSettings, find_examples
+from blemish.training.loop import train
 from blemish.types import Sample
 
 RAW = HERE / "trained.jsonl"
 METRICS = ("image_auroc", "pixel_ap", "aupro")
-HEAD = ("method", "encoder", "arguments", "learned", "steps", "seeds", "image AUROC", "pixel AP", "AUPRO", "measured")
-ASIDE = ("data", "learn", "seeds", "threads")
+HEAD = ("method", "encoder", "arguments", "learned", "steps", "seeds", "image AUROC", "pixel AP", "AUPRO", "types")
+ASIDE = ("data", "learn", "seeds", "threads", "cache")
+ABOUT = (
+    "By `benchmarks/trained.py`: the last weights of short trainings, mean over seeds, and their least and most. "
+    "`types`: share of tested defects that are named right, by methods that name them. Options and dates: `trained.jsonl`."
+)
 LAST = 20  # steps whose mean losses are reported
 
 
@@ -78,7 +86,7 @@ def section(given: Options) -> str:
     same: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         same[json.dumps([row[name] for name in ("data", "method", "encoder", "arguments", "learned")])].append(row)
-    parts = ["## Trained methods\n\nThe last weights of short trainings; mean over seeds, and their least and most."]
+    parts = [f"## Trained methods\n\n{ABOUT}"]
     for root in sorted({row["data"] for row in rows}):
         found = [_cells(each) for each in same.values() if each[0]["data"] == root]
         parts += [f"### {root}", table(HEAD, sorted(found))]
@@ -87,11 +95,14 @@ def section(given: Options) -> str:
 
 def _cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     first = rows[0]
-    learned = f"{first['learned']['good']} good, {first['learned']['defects']} defects"
+    given = first["learned"]
+    sets = "" if given["sets"] == [first["data"]] else f" of {', '.join(given['sets'])}"
+    learned = f"{given['good']} good, {given['defects']} defects, {given['masks']} masks{sets}"
     changed = ", ".join(first["arguments"]["arguments"])
     steps = f"{first['steps']} of {first['batch_size']}"
     values = [_spread([row[metric]["value"] for row in rows if row[metric]]) for metric in METRICS]
-    return [first["method"], first["encoder"], changed, learned, steps, str(len(rows)), *values, first["measured"]]
+    named = _spread([row["naming"]["accuracy"] for row in rows if row["naming"]])
+    return [first["method"], first["encoder"], changed, learned, steps, str(len(rows)), *values, named]
 
 
 def _spread(found: Sequence[float]) -> str:
@@ -117,29 +128,36 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
     settings = TrainingSettings(
         product=root.name.replace("_", " "),
         arguments=arguments_of(given.arguments),
+        defects=not given.unlabelled,
         augmentation=given.augment,
         steps=given.steps,
         rate=given.rate,
         batch_size=given.batch_size,
+        precision=given.precision,
+        cache=given.cache,
+        pool=given.pool,
         device="cpu",
         seed=seed,
     )
     encoder = encoders.load(given.encoder)
     losses = Losses()
     training = Training(given.method, encoder, sets, settings, watch=losses.watch)
+    if given.anomalib:
+        training.detector = _peer(training.detector)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
-        training.run(Path(folder), resume=False)
+        train(training.detector, training.examples, training.schedule, Path(folder), watch=losses.watch)
     seconds = time.perf_counter() - begun
     found = evaluate(training.detector, split.tested, seed=seed).as_json()
     examples, names = training.examples, [Path(name).name for name in sets]
+    masks = sum(bool(each.masks) for each in examples.bad)
     row = {
-        "method": given.method,
+        "method": f"anomalib's {given.method}" if given.anomalib else given.method,
         "encoder": encoder.name or str(given.encoder),
         "data": root.name,
         "seed": seed,
         "arguments": {name: value for name, value in vars(given).items() if name not in ASIDE},
-        "learned": {"good": len(examples.good), "defects": len(examples.bad), "sets": names},
+        "learned": {"good": len(examples.good), "defects": len(examples.bad), "masks": masks, "sets": names},
         "steps": training.schedule.steps,
         "batch_size": training.schedule.batch_size,
         "rate": training.schedule.rate,
@@ -148,6 +166,7 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
         "measured": str(datetime.datetime.now(tz=datetime.UTC).date()),
         **{name: found[name] for name in (*METRICS, "pixel_auroc", "n_normal", "n_anomalous", "seconds_per_image")},
         "types": {name: each["image_auroc"]["value"] for name, each in found["types"].items()},
+        "naming": found["naming"],
     }
     with RAW.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, default=str) + "\n")
@@ -156,17 +175,25 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
     return row
 
 
+def _peer(own: Any) -> Any:
+    sys.path.append(str(HERE / "workers"))
+    from workers.supersimplenet_peer import Peer
+
+    return Peer(own)
+
+
 def divide(root: Path, seed: int, given: argparse.Namespace) -> Split:
-    """What is learned from and what is measured on; no picture is both."""
-    train = shuffle(normals(data.samples(root, split="train")), seed)
+    """What is learned from, some of it without its masks, and what is measured on; no picture is both."""
+    good = shuffle(normals(data.samples(root, split="train")), seed)
     kinds: dict[str, list[Sample]] = defaultdict(list)
     for sample in data.samples(root, split="test"):
         kinds[sample.label].append(sample)
-    learned, tested = train[: max(1, round(given.share * len(train)))], []
+    learned, tested = good[: max(1, round(given.share * len(good)))], []
     for label, samples in kinds.items():
         count = round(given.labelled * len(samples)) if samples[0].is_anomalous else 0
         order = shuffle(samples, seed)
-        learned += order[:count]
+        masked = max(1, round(given.masked * count)) if given.masked else 0
+        learned += [*order[:masked], *(replace(each, masks=()) for each in order[masked:count])] if count else []
         tested += order[count:][: given.tested] if label else []
     return Split(learned, tested)
 
@@ -187,10 +214,16 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--method", required=True)
     made.add_argument("--data", type=Path, action="append", required=True, help="measured on; repeatable")
     made.add_argument("--learn", type=Path, action="append", default=[], help="other products; repeatable")
+    made.add_argument("--anomalib", action="store_true", help="its supersimplenet, by the Python that has it")
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
     made.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the split and of training (default: 0)")
     made.add_argument("--share", type=float, default=0.5, help="of the training split's good parts (default: 0.5)")
     made.add_argument("--labelled", type=float, default=0.0, help="of each kind of defect, learned (default: 0)")
+    made.add_argument("--masked", type=float, default=1.0, help="of these, learned with masks (default: 1)")
+    made.add_argument("--unlabelled", action="store_true", help="learn from none of them, yet do not measure on them")
+    made.add_argument("--cache", type=Path, help="a folder for what a frozen tower sees")
+    made.add_argument("--pool", type=int, help="how many defects are made (default: new ones at every step)")
+    made.add_argument("--precision", help="of training, as Fabric names it (default: 32-true)")
     made.add_argument("--tested", type=int, help="pictures of each kind that are measured on (default: all)")
     made.add_argument("--steps", type=int, help="updates (default: the paper's)")
     made.add_argument("--rate", type=float, help="learning rate (default: the paper's)")

@@ -52,8 +52,11 @@ def guard_write(place: Path, way_out: str = ELSEWHERE) -> Iterator[None]:
         raise CannotWrite(f"{place} cannot be written ({reason}): {room}{way_out}") from error
 
 
-def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE) -> None:
-    """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole."""
+def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE, *, lasting: bool = True) -> None:
+    """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole.
+
+    lasting: also after a power cut, for which each file takes the disk some hundredths of a second.
+    """
     path = Path(place_of(path))
     beside = path.with_name(f".{uuid4().hex}")
     with guard_write(path, way_out):
@@ -61,8 +64,9 @@ def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE) 
         try:
             with beside.open("xb") as file:
                 file.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
-                file.flush()
-                os.fsync(file.fileno())
+                if lasting:
+                    file.flush()
+                    os.fsync(file.fileno())
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import cast
+
 import pytest
 import torch
 from tests.support.checkpoints import PARITY, drawn, parity_state, pictures
@@ -7,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.encoders.checkpoints import loading
 from blemish.encoders.checkpoints.hints import Hints
 from blemish.encoders.checkpoints.residual import resnet
 from blemish.encoders.clip import CLIP
@@ -111,10 +114,18 @@ def test_pictures_that_do_not_fit_are_refused(modified: ModifiedResNet, plain: R
         plain(pictures(64, 64), layers=[5])
 
 
-def test_automatic_precision_keeps_convolutions_in_float32() -> None:
-    model = encoders.load(PARITY / "timm_resnet_wide")
-    assert isinstance(model, ResNet)
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+@pytest.mark.parametrize(("units", "dtype"), [({"amx", "avx512"}, torch.bfloat16), ({"avx512", "amd"}, torch.float32)])
+def test_convolutions_are_of_bfloat16_where_amx_multiplies_them(
+    units: set[str], dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loading, "_bfloat16_units", lambda: units)
+    for folder in ("timm_resnet_wide", "open_clip_rn"):
+        model = cast(torch.nn.Module, encoders.load(PARITY / folder))
+        found = {each.weight.dtype for each in model.modules() if isinstance(each, torch.nn.Conv2d)}
+        assert found == {dtype}
+
+
+def test_in_bfloat16_a_residual_network_gives_float32() -> None:
     coarse = encoders.load(PARITY / "timm_resnet_wide", precision="bfloat16")
     found = coarse(pictures(64, 64), layers=[2])
     assert found.image.dtype == found.patches[0].dtype == torch.float32

@@ -66,11 +66,14 @@ def test_a_loaded_encoder_is_frozen_and_in_evaluation_mode() -> None:
     assert not any(parameter.requires_grad for parameter in model.parameters())
 
 
-@pytest.mark.parametrize(("fast", "dtype"), [(True, torch.bfloat16), (False, torch.float32)])
+UNITS = [({"amx", "avx512"}, torch.bfloat16), ({"avx512", "amd"}, torch.bfloat16), ({"avx512"}, torch.float32)]
+
+
+@pytest.mark.parametrize(("units", "dtype"), UNITS)
 def test_automatic_precision_follows_the_processor(
-    monkeypatch: pytest.MonkeyPatch, fast: bool, dtype: torch.dtype
+    monkeypatch: pytest.MonkeyPatch, units: set[str], dtype: torch.dtype
 ) -> None:
-    monkeypatch.setattr(loading, "_multiplies_bfloat16", lambda: fast)
+    monkeypatch.setattr(loading, "_bfloat16_units", lambda: units)
     model = encoders.load(PARITY / "timm_vit")
     assert isinstance(model, VisionTransformer)
     assert {p.dtype for name, p in model.named_parameters() if ".fc1." in name or ".qkv." in name} == {dtype}
@@ -80,9 +83,9 @@ def test_automatic_precision_follows_the_processor(
 
 
 def test_the_processor_is_asked_without_failing_on_any_version_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert isinstance(loading._multiplies_bfloat16(), bool)
+    assert loading._bfloat16_units() <= {"amx", "avx512", "amd"}
     monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
-    assert isinstance(loading._multiplies_bfloat16(), bool)
+    assert loading._bfloat16_units() <= {"amx", "avx512", "amd"}
 
 
 def test_an_unknown_precision_is_refused() -> None:

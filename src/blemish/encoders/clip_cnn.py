@@ -53,9 +53,10 @@ class ModifiedResNet(Tower):
         for convolution in self.stem:
             x = F.relu(convolution(x))
         x, kept = self.run(F.avg_pool2d(x, 2), layers)
+        x = x.float()
         if projected and layers:
-            kept[self.depth] = self.attention.dense(x).float()
-        return Features(self.attention(x).float(), tuple(kept[n] for n in layers))
+            kept[self.depth] = self.attention.dense(x)
+        return Features(self.attention(x), tuple(kept[n] for n in layers))
 
     def project(self, places: Tensor) -> Tensor:
         """The last stage's places in the space of the image embedding: (..., C) -> (..., D)."""

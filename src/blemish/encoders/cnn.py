@@ -136,4 +136,4 @@ class ResNet(Tower):
             raise BadInput(f"{self.name or 'this encoder'} has no space of sentences to project patches into")
         x = F.relu(self.stem(self.normalise(images, layers)))
         x, kept = self.run(F.max_pool2d(x, 3, 2, 1), layers)
-        return Features(x.mean((2, 3)).float(), tuple(kept[n] for n in layers))
+        return Features(x.float().mean((2, 3)), tuple(kept[n] for n in layers))

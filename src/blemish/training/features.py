@@ -72,7 +72,7 @@ class FeatureCache:
         features = self._look(picture)
         size = torch.tensor(mask.shape)
         bits = torch.from_numpy(np.packbits(mask.numpy()))
-        write(path, save(_tensors(features) | {"mask": bits, "size": size}), way_out=WAY_OUT)
+        write(path, save(_tensors(features) | {"mask": bits, "size": size}), way_out=WAY_OUT, lasting=False)
         return Seen(features, mask)
 
     def _look(self, picture: Tensor) -> Features:

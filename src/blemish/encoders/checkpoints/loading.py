@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from blemish.encoders import DEFAULT, TINY
 from blemish.encoders.checkpoints.archive import is_scripted
@@ -18,9 +19,11 @@ from blemish.encoders.checkpoints.names import Published, find_archive, find_row
 from blemish.encoders.checkpoints.tokenizer import read_tokenizer
 from blemish.encoders.checkpoints.weights import SUFFIXES, read
 from blemish.encoders.clip import CLIP
+from blemish.encoders.cnn import Tower
 from blemish.encoders.config import STATISTICS, Activation, Normalization, Resize
 from blemish.encoders.embedded import MODEL
 from blemish.encoders.embedded.description import ABOUT, build_network
+from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.tiny import tiny
 from blemish.encoders.transformer import Block
 from blemish.errors import BadInput, BadWeights
@@ -115,19 +118,25 @@ def _facts(file: Path, row: Published | None, choices: Choices, *, found: Hints)
 
 
 def _cast(encoder: Loaded, precision: str, device: torch.device) -> None:
-    """The matrices of the transformer blocks in the precision asked for; tokens between them stay float32."""
-    fast = device.type == "cuda" or (device.type == "cpu" and _multiplies_bfloat16())
-    if precision == "bfloat16" or (precision == "auto" and fast):
+    """Matrices of transformer blocks in the precision asked for, tokens between them stay float32; and convolutions."""
+    known = _bfloat16_units() if (device.type, precision) == ("cpu", "auto") else set()
+    asked = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    if asked or "amx" in known or {"avx512", "amd"} <= known:
         for block in (module for module in encoder.modules() if isinstance(module, Block)):
             for matrix in (block.qkv, block.out, block.fc1, block.fc2):
                 matrix.to(torch.bfloat16)
+    if asked or "amx" in known:
+        for network in (module for module in encoder.modules() if isinstance(module, Tower | Embedded)):
+            for convolution in (module for module in network.modules() if isinstance(module, nn.Conv2d)):
+                convolution.to(torch.bfloat16)
 
 
-def _multiplies_bfloat16() -> bool:
-    """Whether products of bfloat16 matrices are faster here: with AMX, or with AMD's AVX-512 (Intel's is slower)."""
+def _bfloat16_units() -> set[str]:
+    """What multiplies matrices of bfloat16 here: "amx", "avx512", and "amd" where that is by AMD, which gains by it."""
     if hasattr(torch.cpu, "get_capabilities"):
         known = torch.cpu.get_capabilities()
-        return bool(known.get("amx_bf16") or (known.get("avx512_bf16") and "AMD" in str(known.get("cpu_name"))))
-    flags = Path("/proc/cpuinfo")  # before torch 2.12
-    text = flags.read_text(encoding="ascii", errors="ignore") if flags.is_file() else ""
-    return "amx_bf16" in text or ("avx512_bf16" in text and "AuthenticAMD" in text)
+        text = " ".join([*(name for name in known if known[name] is True), str(known.get("cpu_name"))])
+    else:  # before torch 2.12
+        flags = Path("/proc/cpuinfo")
+        text = flags.read_text(encoding="ascii", errors="ignore") if flags.is_file() else ""
+    return {unit for unit, mark in (("amx", "amx_bf16"), ("avx512", "avx512_bf16"), ("amd", "AMD")) if mark in text}

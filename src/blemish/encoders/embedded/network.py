@@ -103,17 +103,18 @@ class Embedded(nn.Module):
         joined = fine + enlarge(middle + enlarge(coarse))
         neck = self.mixing(F.relu(joined)) + joined
         active = F.relu(neck)
-        pooled = [pool for x in (x, active) for pool in (x.mean((2, 3)), x.amax((2, 3)))]
+        pooled = [pool for x in (x.float(), active.float()) for pool in (x.mean((2, 3)), x.amax((2, 3)))]
         return Outputs(tuple(stages), neck, self.dense(active), self.whole(torch.cat(pooled, 1)))
 
     def project(self, patches: Tensor) -> Tensor:
         """Patches of layer 5 in the space of words: (..., C) -> (..., D)."""
-        return F.linear(F.relu(patches), self.dense.weight[:, :, 0, 0], self.dense.bias)
+        weight, bias = (each.to(patches) for each in self.dense.parameters())
+        return F.linear(F.relu(patches), weight[:, :, 0, 0], bias)
 
     def encode_windows(self, images: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Mean of the patches of each window in the space of words: (W_s, k) per scale -> one (N, W_s, D) per scale."""
-        patches = self.outputs(images).patches.flatten(2).transpose(1, 2)  # (N, P, D)
-        return tuple(patches[:, window].mean(2).float() for window in windows)
+        patches = self.outputs(images).patches.float().flatten(2).transpose(1, 2)  # (N, P, D)
+        return tuple(patches[:, window].mean(2) for window in windows)
 
     def encode_text(self, texts: Sequence[str]) -> Tensor:
         """Embeddings of sentences in their order: (len(texts), D) float32, not normalised."""
