@@ -46,7 +46,7 @@ HEAD = ("method", "encoder", "arguments", "learned", "steps", "seeds", "image AU
 ASIDE = ("data", "learn", "seeds", "threads", "cache")
 ABOUT = (
     "By `benchmarks/trained.py`: the last weights of short trainings, mean over seeds, and their least and most. "
-    "`types`: share of tested defects that are named right, by methods that name them. Options and dates: `trained.jsonl`."
+    "`types`: share of tested defects that are named right, by methods that name them. All options: `trained.jsonl`."
 )
 LAST = 20  # steps whose mean losses are reported
 

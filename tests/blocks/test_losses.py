@@ -280,7 +280,10 @@ def test_a_type_costs_its_log_probability_and_an_unknown_one_that_of_any_defect(
     logits = drawn(3, 4)
     chances = logits.exp() / logits.exp().sum(1, keepdim=True)
     expected = torch.stack([-chances[0, 0].log(), -chances[1, 2].log(), -(1 - chances[2, 0]).log()])
-    torch.testing.assert_close(open_cross_entropy(logits, torch.tensor([0, 2, -1])), expected)
+    numbers, other = torch.tensor([0, 2, -1]), drawn(3, 1, 4, seed=1)
+    torch.testing.assert_close(open_cross_entropy(logits[:, None], numbers), expected)
+    both = (expected + open_cross_entropy(other, numbers)) / 2
+    torch.testing.assert_close(open_cross_entropy(torch.cat([logits[:, None], other], 1), numbers), both)
 
 
 def test_a_defect_that_is_somewhere_costs_what_its_highest_places_miss() -> None:

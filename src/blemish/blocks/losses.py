@@ -156,13 +156,13 @@ def truncated_l1(margins: Tensor, target: Tensor, *, margin: float = 0.5) -> Ten
 
 
 def open_cross_entropy(logits: Tensor, numbers: Tensor) -> Tensor:
-    """Of the class of each row (N, K + 1), class 0 being no defect: (N,); -1 says any but class 0.
+    """Of the class (N,) of each row's regions (N, R, K + 1), class 0 being no defect, their mean: (N,).
 
-    Those rows cost -log(1 - p_0): a defect whose type nobody knows.
+    -1 says any but class 0, and costs -log(1 - p_0): a defect whose type nobody knows.
     """
-    total = logits.logsumexp(1)
-    chosen = logits.gather(1, numbers.clamp_min(0)[:, None])[:, 0]
-    return total - torch.where(numbers < 0, logits[:, 1:].logsumexp(1), chosen)
+    chosen = logits.gather(2, numbers.clamp_min(0)[:, None, None].expand(-1, logits.shape[1], 1))[..., 0]  # (N, R)
+    meant = torch.where(numbers[:, None] < 0, logits[..., 1:].logsumexp(2), chosen)
+    return (logits.logsumexp(2) - meant).mean(1)
 
 
 def focal_of_peaks(logits: Tensor, *, share: float = 0.01, gamma: float = 4.0) -> Tensor:

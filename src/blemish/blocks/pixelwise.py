@@ -135,10 +135,14 @@ def pool_regions(features: Tensor, logits: Tensor, *, most: int = 8) -> Regions:
     return Regions(members, weighted_mean(features, members))
 
 
-def pool_region(features: Tensor, logits: Tensor, truth: Tensor, marked: Tensor) -> Tensor:
-    """The same of one region a picture: (N, 1, C). It is the truth (N, h, w) where `marked` (N,), else all peaks."""
-    inside = torch.where(marked[:, None, None], truth, peaks(logits).to(truth))
-    return weighted_mean(features, (inside * logits.detach().sigmoid())[:, None])
+def pool_marked(features: Tensor, logits: Tensor, truth: Tensor, marked: Tensor) -> Tensor:
+    """The same for training, of two regions a picture: (N, 2, C).
+
+    The first is the truth (N, h, w) where `marked` (N,), else all peaks; the second all peaks, as they will be seen.
+    """
+    found = peaks(logits).to(truth)
+    inside = torch.stack([torch.where(marked[:, None, None], truth, found), found], 1)
+    return weighted_mean(features, inside * logits.detach().sigmoid()[:, None])
 
 
 def weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
