@@ -41,9 +41,9 @@ def test_another_embedding_is_fused_by_a_weight_that_begins_as_nothing() -> None
 def test_places_have_the_type_of_their_region_and_others_that_of_the_first() -> None:
     members = torch.zeros(1, 2, 2, 3)
     members[0, 0, 0, 0], members[0, 1, 1, 2] = 0.9, 0.6
-    probability = torch.tensor([[[0.1, 0.2, 0.7], [0.1, 0.8, 0.1]]])
-    scores, kinds = name_regions(Regions(members, torch.zeros(1, 2, 4)), probability, 0.5, (4, 6))
-    assert scores.tolist() == [torch.tensor([0.2, 0.7]).tolist()]
+    probability = torch.tensor([[[0.1, 0.3, 0.6], [0.1, 0.2, 0.7], [0.1, 0.8, 0.1]]])
+    scores, kinds = name_regions(Regions(members, torch.zeros(1, 3, 4)), probability, 0.5, (4, 6))
+    assert scores.tolist() == [torch.tensor([0.3, 0.6]).tolist()]
     assert kinds.shape == (1, 4, 6)
     assert kinds[0, 0, 0] == 1
     assert kinds[0, 3, 5] == 0
@@ -51,11 +51,11 @@ def test_places_have_the_type_of_their_region_and_others_that_of_the_first() -> 
 
 
 def test_what_is_not_sure_or_rather_good_is_unknown() -> None:
-    regions = Regions(torch.ones(1, 1, 1, 1), torch.zeros(1, 1, 4))
+    regions = Regions(torch.ones(1, 1, 1, 1), torch.zeros(1, 2, 4))
     for row, sure, number in (
         ([0.1, 0.45, 0.45], 0.5, -1),
         ([0.1, 0.45, 0.45], 0.4, 0),
         ([0.5, 0.1, 0.4], 0.3, -1),
         ([0.2, 0.1, 0.7], 0.5, 1),
     ):
-        assert name_regions(regions, torch.tensor([[row]]), sure, (1, 1))[1].item() == number
+        assert name_regions(regions, torch.tensor([[row, row]]), sure, (1, 1))[1].item() == number

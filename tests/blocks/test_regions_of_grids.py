@@ -23,7 +23,9 @@ def test_each_region_is_pooled_alone_and_the_heaviest_is_first() -> None:
     logits[0, 0, 0], logits[0, 3:5, 3:5] = 4.0, 1.0
     features = torch.arange(36.0).view(1, 1, 6, 6)
     found = pool_regions(features, logits, most=3)
-    torch.testing.assert_close(found.features[0, :, 0], torch.tensor([(21 + 22 + 27 + 28) / 4, 0.0, 0.0]))
+    square, both = (21 + 22 + 27 + 28) / 4, torch.tensor([1.0, 4.0]).sigmoid()
+    every = square * 4 * both[0] / (4 * both[0] + both[1])
+    torch.testing.assert_close(found.features[0, :, 0], torch.tensor([float(every), square, 0.0, 0.0]))
     assert found.members[0].flatten(1).gt(0).sum(1).tolist() == [4, 1, 0]
 
 
@@ -32,14 +34,14 @@ def test_places_weigh_what_their_logits_say() -> None:
     features = torch.tensor([[[[1.0, 3.0, 100.0]]]])
     one, other = torch.sigmoid(torch.tensor(2.0)), torch.sigmoid(torch.tensor(0.5))
     found = pool_regions(features, logits, most=1).features
-    torch.testing.assert_close(found[0, 0, 0], (one + 3 * other) / (one + other))
+    torch.testing.assert_close(found[0, 1, 0], (one + 3 * other) / (one + other))
 
 
 def test_without_a_place_above_0_the_highest_is_the_region() -> None:
     logits = torch.tensor([[[-2.0, -0.5], [-1.0, -3.0]]])
     assert peaks(logits).tolist() == [[[False, True], [False, False]]]
     found = pool_regions(torch.tensor([[[[1.0, 2.0], [3.0, 4.0]]]]), logits, most=2)
-    assert found.features[0, 0].tolist() == [2.0]
+    assert found.features[0, :2].flatten().tolist() == [2.0, 2.0]
 
 
 def test_regions_to_learn_from_are_the_truth_where_it_is_marked_and_the_peaks() -> None:

@@ -88,7 +88,7 @@ def test_it_trains_by_labels_of_every_kind(name: str, regime: object, tmp_path: 
 @every
 def test_regions_of_one_picture_have_types_of_their_own(name: str, tmp_path: Path) -> None:
     detector = begun(name)
-    schedule = replace(detector.schedule, steps=80, rate=10 * detector.schedule.rate, device="cpu")
+    schedule = replace(detector.schedule, steps=160, rate=10 * detector.schedule.rate, device="cpu")
     train(detector, batch, schedule, tmp_path)
     image = torch.full((1, 3, SIDE, SIDE), 0.45)
     image[:, :, :8], image[:, :, 36:56, 20:40] = 1.0, 0.0

@@ -87,13 +87,13 @@ class TypeHead(nn.Module):
 
 
 def name_regions(regions: Regions, probability: Tensor, sure: float, size: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """By probabilities (N, R, 1 + K), the first that of no defect: those of the first region (N, K), and a map.
+    """By probabilities (N, 1 + R, 1 + K), the first that of no defect: those of the regions together (N, K), and a map.
 
     The map (N, *size) has the number of each place's type: -1, unknown, where no type has more than `sure`, or none is
     likelier than no defect. Places outside of all regions have the type of the first one.
     """
-    best = probability[..., 1:].max(-1)  # (N, R)
-    certain = (best.values > sure) & (best.values > probability[..., 0])
+    best = probability[:, 1:, 1:].max(-1)  # (N, R)
+    certain = (best.values > sure) & (best.values > probability[:, 1:, 0])
     numbers = best.indices.masked_fill(~certain, -1)
     region = regions.members.argmax(1)  # (N, h, w), the first where there is none
     grid = numbers.gather(1, region.flatten(1)).view_as(region)
@@ -104,7 +104,7 @@ class Regions(NamedTuple):
     """The `most` heaviest regions of each picture, heaviest first; where there are fewer, the others are empty."""
 
     members: Tensor  # (N, R, h, w), the weight of each place, 0 outside of the region
-    features: Tensor  # (N, R, C), weighted means; 0 for an empty region
+    features: Tensor  # (N, 1 + R, C), weighted means, of all regions together and of each; 0 for an empty region
 
 
 def components(inside: Tensor) -> Tensor:
@@ -132,7 +132,8 @@ def pool_regions(features: Tensor, logits: Tensor, *, most: int = 8) -> Regions:
     heaviest = mass.topk(min(most, mass.shape[1]), dim=1)  # (N, R)
     numbers = heaviest.indices.masked_fill(heaviest.values == 0, -1)
     members = (labels[:, None] == numbers[..., None, None]) * weights[:, None]
-    return Regions(members, weighted_mean(features, members))
+    together = members.sum(1, keepdim=True)
+    return Regions(members, weighted_mean(features, torch.cat([together, members], 1)))
 
 
 def pool_marked(features: Tensor, logits: Tensor, truth: Tensor, marked: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ class CLIPMDC(nn.Module):
     """A map, a score and the types of defects in one pass of a light backbone; types are sentences, product x defect.
 
     image_score: logit of the score head. anomaly_map: probability of a defect, in [0, 1], smoothed.
-    type_scores: of the heaviest region, softmax over these and the sentences of a good part. type_map: of each region
+    type_scores: of all regions together, softmax over these and the sentences of a good part. type_map: of each region
         where a defect is likelier than not; -1, unknown, where no type is more probable than `sure`.
     defects: names of types, or with words, {"uneven": "uneven grinding"}; those of no label are told by words alone.
     text: an encoder that reads sentences, unless the encoder itself does.
@@ -106,7 +106,7 @@ class CLIPMDC(nn.Module):
         terms = {
             **grid_losses(logits, target.truth, target.known),
             "score": focal(score, target.bad.to(score), gamma=4.0),
-            "type": 0.5 * (said * torch.where(target.bad, 1.0, 0.25)).mean(),
+            "type": (said * torch.where(target.bad, 1.0, 0.25)).mean(),
         }
         if self.clip == "teacher":
             near = view_defects(self.frozen, batch, given.bad & given.known & ~given.made, seen.image)
@@ -127,8 +127,8 @@ class CLIPMDC(nn.Module):
         grid = self.map_head(self.adapter(raw))  # (N, 1, h, w)
         whole = smooth(upsample(grid.squeeze(1).sigmoid(), images.shape[-2:]), self.sigma)  # (N, H, W)
         regions = pool_regions(raw, grid.squeeze(1))
-        meant = self.type_head(regions.features, raw.mean((2, 3)), seen.image)  # (N, R, D)
-        probability = self.type_head.logits(meant, self.texts).softmax(-1)  # (N, R, 1 + K)
+        meant = self.type_head(regions.features, raw.mean((2, 3)), seen.image)  # (N, 1 + R, D)
+        probability = self.type_head.logits(meant, self.texts).softmax(-1)  # (N, 1 + R, 1 + K)
         named = name_regions(regions, probability, self.sure, images.shape[-2:])
         return Prediction(self.score_head(raw, grid), whole, *named)
 
