@@ -191,8 +191,10 @@ def test_it_trains_alike_with_a_cache_and_without(name: str, tmp_path: Path) -> 
     for turn in range(3):
         detector = begun(name)
         cache = FeatureCache(tmp_path / "cache", cast(Any, detector), detector.geometry) if turn else None
-        closeups, twins = getattr(detector, "closeups", "none"), catalog.card(name).twins
-        settings = BatchSettings(batch_size=4, augmentation="cutpaste", pool=3, closeups=closeups, twins=twins)
+        closeups: Any = getattr(detector, "closeups", "none")
+        settings = BatchSettings(
+            batch_size=4, augmentation="cutpaste", pool=3, closeups=closeups, twins=catalog.card(name).twins
+        )
         examples = LabelledBatches(samples, detector.geometry, settings, cache)
         told.append(Told())
         schedule = replace(detector.schedule, steps=4, batch_size=4, device="cpu")
