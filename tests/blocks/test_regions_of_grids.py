@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from blemish.blocks.pixelwise import components, peaks, pool_marked, pool_regions, weighted_mean
+from blemish.blocks.pixelwise import components, peaks, pool_regions, pool_truth, weighted_mean
 
 
 def test_components_are_those_of_scipy() -> None:
@@ -48,7 +48,7 @@ def test_regions_to_learn_from_are_the_truth_where_it_is_marked_and_the_peaks() 
     features = torch.tensor([1.0, 2.0, 3.0, 4.0]).view(1, 1, 2, 2).expand(2, 1, 2, 2)
     logits = torch.tensor([[[1.0, -1.0], [-1.0, -1.0]]]).expand(2, 2, 2)
     truth = torch.tensor([[[0.0, 0.0], [0.0, 1.0]]]).expand(2, 2, 2)
-    found = pool_marked(features, logits, truth, torch.tensor([True, False]))
+    found = pool_truth(features, logits, truth, torch.tensor([True, False]))
     assert found.squeeze(2).tolist() == [[4.0, 1.0], [1.0, 1.0]]
 
 

@@ -136,7 +136,7 @@ def pool_regions(features: Tensor, logits: Tensor, *, most: int = 8) -> Regions:
     return Regions(members, weighted_mean(features, torch.cat([together, members], 1)))
 
 
-def pool_marked(features: Tensor, logits: Tensor, truth: Tensor, marked: Tensor) -> Tensor:
+def pool_truth(features: Tensor, logits: Tensor, truth: Tensor, marked: Tensor) -> Tensor:
     """The same for training, of two regions a picture: (N, 2, C).
 
     The first is the truth (N, h, w) where `marked` (N,), else all peaks; the second all peaks, as they will be seen.

@@ -14,7 +14,7 @@ from blemish.blocks.learned import Updates
 from blemish.blocks.losses import focal, grid_losses, open_cross_entropy, unlikeness
 from blemish.blocks.maps import smooth, upsample
 from blemish.blocks.patches import join_layers, middle, pool_neighbours
-from blemish.blocks.pixelwise import MapHead, ScoreHead, TypeHead, initialise, name_regions, pool_marked, pool_regions
+from blemish.blocks.pixelwise import MapHead, ScoreHead, TypeHead, initialise, name_regions, pool_regions, pool_truth
 from blemish.blocks.prompts import type_prompts, type_prototypes
 from blemish.blocks.targets import targets_of, with_made
 from blemish.encoders.capabilities import geometry
@@ -99,7 +99,7 @@ class CLIPMDC(nn.Module):
         both = torch.cat([raw, raw[rows] + noise])  # (N + M, C, h, w)
         grid = self.map_head(torch.cat([adapted, adapted[rows] + noise]))  # (N + M, 1, h, w)
         score, logits = self.score_head(both, grid if self.supervised else grid.detach()), grid.squeeze(1)
-        region = pool_marked(both, logits, target.truth, target.bad & target.known)  # (N + M, 2, C)
+        region = pool_truth(both, logits, target.truth, target.bad & target.known)  # (N + M, 2, C)
         meant = self.type_head(region, both.mean((2, 3)), torch.cat([seen.image, seen.image[rows]]))  # (N + M, 2, D)
         said = open_cross_entropy(self.type_head.logits(meant, self.texts), target.numbers)
         self.updates.add()
