@@ -120,15 +120,16 @@ def _facts(file: Path, row: Published | None, choices: Choices, *, found: Hints)
 def _cast(encoder: Loaded, precision: str, device: torch.device) -> None:
     """Matrices of transformer blocks in the precision asked for, tokens between them stay float32; and convolutions."""
     known = _bfloat16_units() if (device.type, precision) == ("cpu", "auto") else set()
-    asked = precision == "bfloat16" or (precision == "auto" and device.type == "cuda")
+    asked, every = precision == "bfloat16" or (precision == "auto" and device.type == "cuda"), list(encoder.modules())
+    chosen = list[nn.Module]()
     if asked or "amx" in known or {"avx512", "amd"} <= known:
-        for block in (module for module in encoder.modules() if isinstance(module, Block)):
-            for matrix in (block.qkv, block.out, block.fc1, block.fc2):
-                matrix.to(torch.bfloat16)
+        blocks = (module for module in every if isinstance(module, Block))
+        chosen += [matrix for block in blocks for matrix in (block.qkv, block.out, block.fc1, block.fc2)]
     if asked or "amx" in known:
-        for network in (module for module in encoder.modules() if isinstance(module, Tower | Embedded)):
-            for convolution in (module for module in network.modules() if isinstance(module, nn.Conv2d)):
-                convolution.to(torch.bfloat16)
+        networks = (module for module in every if isinstance(module, Tower | Embedded))
+        chosen += [each for network in networks for each in network.modules() if isinstance(each, nn.Conv2d)]
+    for module in chosen:
+        module.to(torch.bfloat16)
 
 
 def _bfloat16_units() -> set[str]:
