@@ -63,13 +63,17 @@ def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE, 
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with beside.open("xb") as file:
-                file.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
-                if lasting:
-                    file.flush()
-                    os.fsync(file.fileno())
+                _fill(file, data, lasting=lasting)
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def _fill(file: IO[bytes], data: bytes | memoryview | str, *, lasting: bool) -> None:
+    file.write(data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
+    file.flush()
+    if lasting:
+        os.fsync(file.fileno())
 
 
 def reserve(path: Path, way_out: str = ELSEWHERE) -> None:
