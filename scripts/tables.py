@@ -98,8 +98,17 @@ def _measurements(file: Path) -> Iterator[dict[str, Any]]:
 
 def _taught(row: dict[str, Any]) -> str:
     if "learned" in row:
-        return str(row["learned"])
+        return _labelled(row["learned"], row["data"])
     return f"{row['shots']} good parts" if row["shots"] else "words alone"
+
+
+def _labelled(learned: dict[str, Any], data: str) -> str:
+    """What a training had: of other products, or of these parts, and how many of the defects had masks."""
+    if data not in learned["sets"]:
+        return f"{learned['defects']} defects of other products"
+    if not learned["defects"]:
+        return f"{learned['good']} good parts, trained"
+    return f"{learned['good']} good parts, {learned['defects']} defects, {learned['masks']} masks"
 
 
 def _value(found: Any) -> float:
