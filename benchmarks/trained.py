@@ -112,21 +112,41 @@ def _spread(found: Sequence[float]) -> str:
 def main() -> None:
     given = _parser().parse_args()
     torch.set_num_threads(given.threads)
+    every = [row for seed in given.seeds for row in (_elsewhere if given.learn else _at_home)(seed, given)]
     for root in given.data:
-        rows = [measure(root, seed, given) for seed in given.seeds]
+        rows = [row for row in every if row["data"] == root.name]
         for metric in METRICS:
             found = [row[metric]["value"] for row in rows if row[metric]]
             print(f"{given.method} {root.name} {metric}: {_spread(found)} over {len(found)} seeds", flush=True)
 
 
-def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
-    """One training and one measurement."""
-    split = divide(root, seed, given)
-    sets = {str(root): split.learned}
-    if given.learn:
-        sets = dict(find_examples(given.method, given.learn, normal=False, split="all"))
+def _at_home(seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """A training and a measurement of each data set."""
+    splits = {root: divide(root, seed, given) for root in given.data}
+    trained = {root: _train({str(root): split.learned}, seed, given) for root, split in splits.items()}
+    return [measure(trained[root], root, splits[root].tested, seed, given) for root in splits]
+
+
+def _elsewhere(seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """One training on other data sets, whose names are their products, and a measurement of each data set."""
+    found = find_examples(given.method, given.learn, normal=False, split="all")
+    sets = {root: [replace(each, category=Path(root).name) for each in samples] for root, samples in found.items()}
+    trained = _train(sets, seed, given)
+    return [measure(trained, root, divide(root, seed, given).tested, seed, given) for root in given.data]
+
+
+class Trained(NamedTuple):
+    """A training that has run."""
+
+    training: Training
+    seconds: float
+    losses: dict[str, float]  # the last ones
+
+
+def _train(sets: Mapping[str, Sequence[Sample]], seed: int, given: argparse.Namespace) -> Trained:
+    names = [Path(name).name.replace("_", " ") for name in sets]
     settings = TrainingSettings(
-        product=root.name.replace("_", " "),
+        product=names[0] if len(names) == 1 else "object",
         arguments=arguments_of(given.arguments),
         defects=not given.unlabelled,
         augmentation=given.augment,
@@ -139,21 +159,27 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
         device="cpu",
         seed=seed,
     )
-    encoder = encoders.load(given.encoder)
     losses = Losses()
-    training = Training(given.method, encoder, sets, settings, watch=losses.watch)
+    training = Training(given.method, encoders.load(given.encoder), sets, settings, watch=losses.watch)
     if given.anomalib:
         training.detector = _peer(training.detector)
     begun = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         train(training.detector, training.examples, training.schedule, Path(folder), watch=losses.watch)
-    seconds = time.perf_counter() - begun
-    found = evaluate(training.detector, split.tested, seed=seed).as_json()
-    examples, names = training.examples, [Path(name).name for name in sets]
+    return Trained(training, time.perf_counter() - begun, losses.last())
+
+
+def measure(
+    trained: Trained, root: Path, tested: Sequence[Sample], seed: int, given: argparse.Namespace
+) -> dict[str, Any]:
+    """What it reaches on a data set."""
+    training, seconds, losses = trained
+    found = evaluate(training.detector, tested, seed=seed).as_json()
+    examples, names = training.examples, [Path(name).name for name in training.sets]
     masks = sum(bool(each.masks) for each in examples.bad)
     row = {
         "method": f"anomalib's {given.method}" if given.anomalib else given.method,
-        "encoder": encoder.name or str(given.encoder),
+        "encoder": str(given.encoder),
         "data": root.name,
         "seed": seed,
         "arguments": {name: value for name, value in vars(given).items() if name not in ASIDE},
@@ -162,11 +188,11 @@ def measure(root: Path, seed: int, given: argparse.Namespace) -> dict[str, Any]:
         "batch_size": training.schedule.batch_size,
         "rate": training.schedule.rate,
         "seconds_of_training": round(seconds, 1),
-        "losses": losses.last(),
+        "losses": losses,
         "measured": str(datetime.datetime.now(tz=datetime.UTC).date()),
         **{name: found[name] for name in (*METRICS, "pixel_auroc", "n_normal", "n_anomalous", "seconds_per_image")},
         "types": {name: each["image_auroc"]["value"] for name, each in found["types"].items()},
-        "naming": found["naming"],
+        "naming": found.get("naming"),
     }
     with RAW.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, default=str) + "\n")

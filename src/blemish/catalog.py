@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
 
 from blemish.encoders import TINY
 from blemish.encoders.checkpoints.names import examples
 from blemish.errors import BadInput, UnknownName
+from blemish.fields import require_kind
 from blemish.types import Capability, Detector, Encoder
 
 Need = Literal["none", "optional", "required"]
@@ -40,8 +41,7 @@ class Card(NamedTuple):
     @property
     def learns_from(self) -> str:
         """In words: "nothing", "good parts", "nothing or good parts", ..."""
-        required = [what for what, need in self._sources() if need == "required"]
-        optional = [what for what, need in self._sources() if need == "optional"]
+        required, optional = ([what for what, need in self._sources() if need == n] for n in ("required", "optional"))
         first = " and ".join(required) or "nothing"
         return " or ".join([first, *optional]) if not required else ", perhaps ".join([first, *optional])
 
@@ -391,8 +391,10 @@ def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) ->
     return beside(found, encoder)
 
 
-def require_arguments(name: str, arguments: Collection[str]) -> None:
-    """Raise BadInput for an argument that the method does not have."""
-    known = set(inspect.signature(method(name)).parameters)
-    if unknown := sorted(set(arguments) - known):
+def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
+    """Raise BadInput for an argument that the method does not have, or a value that is of another kind."""
+    known = inspect.signature(method(name), eval_str=True).parameters
+    if unknown := sorted(set(arguments) - set(known)):
         raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
+    for key, value in arguments.items():
+        require_kind(f"{key} of {name}", value, known[key].annotation)

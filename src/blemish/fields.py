@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Collection, Container, Mapping
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Self
+from types import NoneType, UnionType
+from typing import Any, Literal, Self, Union, get_args, get_origin
 
 from blemish.errors import BadInput, BlemishError
 
@@ -144,3 +145,40 @@ def is_share(value: Any) -> bool:
 def is_plain(value: Any) -> bool:
     """Fits what JSON has but lists and tables."""
     return value is None or isinstance(value, str | bool) or is_number(value)
+
+
+def require_kind(name: str, value: Any, annotation: Any) -> None:
+    """Raise BadInput for a value that a parameter so annotated does not take."""
+    if not fits_annotation(annotation)(value):
+        raise BadInput(f"{name} is {annotation_in_words(annotation)}, not {value!r:.{SHOWN}}")
+
+
+def fits_annotation(annotation: Any) -> Fits:
+    """Fits values that a parameter so annotated takes; classes of one's own are not looked at."""
+    parts = get_args(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        return lambda value: any(fits_annotation(part)(value) for part in parts)
+    if get_origin(annotation) is Literal:
+        return lambda value: value in parts
+    if get_origin(annotation) in (Sequence, list, tuple):
+        return lambda value: isinstance(value, list | tuple) and all(map(fits_annotation(parts[0]), value))
+    if get_origin(annotation) is Mapping:
+        return table_of(fits_annotation(parts[1]))
+    if annotation in (int, bool, NoneType):
+        return lambda value: type(value) is annotation
+    return {float: is_number, str: is_string}.get(annotation, lambda value: True)
+
+
+def annotation_in_words(annotation: Any) -> str:
+    """What such a parameter takes, for messages: "a whole number or null"."""
+    parts = get_args(annotation)
+    if get_origin(annotation) in (Union, UnionType):
+        return " or ".join(map(annotation_in_words, parts))
+    if get_origin(annotation) is Literal:
+        return " or ".join(map(str, parts))
+    if get_origin(annotation) in (Sequence, list, tuple):
+        return f"a list, each of it {annotation_in_words(parts[0])}"
+    if get_origin(annotation) is Mapping:
+        return f"a table, each value {annotation_in_words(parts[1])}"
+    plain = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}
+    return plain.get(annotation, getattr(annotation, "__name__", str(annotation)))

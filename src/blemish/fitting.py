@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -131,7 +131,7 @@ def choose_set(detector: Comparer, pictures: Sequence[Path]) -> list[Path]:
     return list(lowest.values())[: max(2, detector.pictures)]
 
 
-def require_method(method: str, arguments: Collection[str], *, good: bool, frozen: bool = False) -> None:
+def require_method(method: str, arguments: Mapping[str, Any], *, good: bool, frozen: bool = False) -> None:
     """Raise what needs no encoder to be refused: a method that is trained, lacks `good` parts, or those arguments."""
     require_learner(method)
     if not good:
