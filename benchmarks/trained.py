@@ -121,18 +121,23 @@ def main() -> None:
 
 
 def _at_home(seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
-    """A training and a measurement of each data set."""
+    """A training and a measurement of each data set, or one training for all of them."""
     splits = {root: divide(root, seed, given) for root in given.data}
+    if given.jointly:
+        together = _train(_named({str(root): split.learned for root, split in splits.items()}), seed, given)
+        return [measure(together, root, splits[root].tested, seed, given) for root in splits]
     trained = {root: _train({str(root): split.learned}, seed, given) for root, split in splits.items()}
     return [measure(trained[root], root, splits[root].tested, seed, given) for root in splits]
 
 
 def _elsewhere(seed: int, given: argparse.Namespace) -> list[dict[str, Any]]:
     """One training on other data sets, whose names are their products, and a measurement of each data set."""
-    found = find_examples(given.method, given.learn, normal=False, split="all")
-    sets = {root: [replace(each, category=Path(root).name) for each in samples] for root, samples in found.items()}
-    trained = _train(sets, seed, given)
+    trained = _train(_named(find_examples(given.method, given.learn, normal=False, split="all")), seed, given)
     return [measure(trained, root, divide(root, seed, given).tested, seed, given) for root in given.data]
+
+
+def _named(sets: Mapping[str, Sequence[Sample]]) -> dict[str, list[Sample]]:
+    return {root: [replace(each, category=Path(root).name) for each in found] for root, found in sets.items()}
 
 
 class Trained(NamedTuple):
@@ -241,6 +246,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--data", type=Path, action="append", required=True, help="measured on; repeatable")
     made.add_argument("--learn", type=Path, action="append", default=[], help="other products; repeatable")
     made.add_argument("--anomalib", action="store_true", help="its supersimplenet, by the Python that has it")
+    made.add_argument("--jointly", action="store_true", help="one training for all data sets")
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
     made.add_argument("--seeds", type=int, nargs="+", default=[0], help="of the split and of training (default: 0)")
     made.add_argument("--share", type=float, default=0.5, help="of the training split's good parts (default: 0.5)")
