@@ -197,13 +197,17 @@ def measure(
         "measured": str(datetime.datetime.now(tz=datetime.UTC).date()),
         **{name: found[name] for name in (*METRICS, "pixel_auroc", "n_normal", "n_anomalous", "seconds_per_image")},
         "types": {name: each["image_auroc"]["value"] for name, each in found["types"].items()},
-        "naming": found.get("naming"),
+        "naming": _values(found.get("naming")),
     }
     with RAW.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row, default=str) + "\n")
     cells = [f"{name} {_interval(row[name])}" for name in METRICS]
     print(f"{given.method} {root.name} seed {seed}, {training.schedule.steps} steps: {', '.join(cells)}", flush=True)
     return row
+
+
+def _values(naming: Mapping[str, Any] | None) -> dict[str, float] | None:
+    return naming and {name: each["value"] for name, each in naming.items() if isinstance(each, dict)}
 
 
 def _peer(own: Any) -> Any:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from blemish.evaluation.validate import Validation
     from blemish.metrics.binomial import Rate
     from blemish.metrics.intervals import Estimate
+    from blemish.metrics.naming import Naming
     from blemish.metrics.verdicts import Verdicts
     from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
@@ -235,9 +236,16 @@ def _print_report(name: str, report: Report) -> None:
     if len(report.types) > 1:
         print_table(("defects alone", "pictures", *measured), _lines_of_types(values["types"], measured))
     if report.naming:
-        found = {name: value for name, value in report.naming._asdict().items() if value is not None}
-        print_table(("names of defects", "value"), [(key, f"{value:.4g}") for key, value in found.items()])
+        _print_naming(report.naming)
     say(f"{report.seconds_per_image:.3f} s an image")
+
+
+def _print_naming(naming: Naming) -> None:
+    rows = [(name, *(f"{number:.4f}" for number in each)) for name, each in naming.estimates().items()]
+    print_table(("names of defects", "value", "low", "high"), rows)
+    mistaken = naming.mistakes()
+    if mistaken:
+        print_table(("what it is", "said to be", "pictures"), [(*names, str(count)) for *names, count in mistaken[:10]])
 
 
 def _lines_of_types(types: dict[str, Any], measured: Sequence[str]) -> list[tuple[str, ...]]:

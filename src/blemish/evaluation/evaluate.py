@@ -83,7 +83,7 @@ class Report:
             "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
             "notes": list(self.notes),
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
-            **({"naming": self.naming._asdict()} if self.naming else {}),
+            **({"naming": self.naming.as_json()} if self.naming else {}),
         }
 
 
@@ -246,25 +246,25 @@ def evaluate(
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)
         (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
-    bad = tuple(unreadable)
-    return Report(whole, seconds, bad, types=types, curves=curves, naming=named.score(calibrated=bool(calibration)))
+    bad, naming = tuple(unreadable), named.score(seed, calibrated=bool(calibration))
+    return Report(whole, seconds, bad, types=types, curves=curves, naming=naming)
 
 
 class _Named:
-    """A sink that keeps what defects are called."""
+    """A sink that keeps what parts are called."""
 
     def __init__(self, types: Sequence[str]) -> None:
         self.types, self.labels, self.scores, self.found = types, list[str](), list[list[float]](), list[bool]()
 
     def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
-        if isinstance(found, Unreadable) or not sample or not sample.is_anomalous or found.result.type_scores is None:
+        if isinstance(found, Unreadable) or not sample or found.result.type_scores is None:
             return
         self.labels.append(sample.label)
         self.scores.append(found.result.type_scores.tolist())
         self.found.append(found.verdict != "accept")
 
-    def score(self, *, calibrated: bool) -> Naming | None:
-        return score_names(self.labels, self.scores, self.types, self.found if calibrated else None)
+    def score(self, seed: int, *, calibrated: bool) -> Naming | None:
+        return score_names(self.labels, self.scores, self.types, self.found if calibrated else None, seed=seed)
 
 
 def _handed_on(result: Inspected | Unreadable, sample: Sample, decided: Decide, sinks: Sequence[Sink]) -> float:

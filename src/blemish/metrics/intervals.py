@@ -50,6 +50,27 @@ class PixelEstimates(NamedTuple):
     aupro: Estimate
 
 
+def estimate(
+    metric: Callable[..., float],
+    *columns: ArrayLike,
+    apart: ArrayLike | None = None,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Estimate:
+    """Any metric of columns with a row an image each; images with and without `apart` (N,) are drawn apart."""
+    values = [np.asarray(column) for column in columns]
+    value, rows = metric(*values), np.arange(len(values[0]))
+    strata = np.zeros(len(rows), bool) if apart is None else np.asarray(apart, bool)
+
+    def curve(weights: NDArray[np.int64]) -> tuple[NDArray[np.float64]]:
+        drawn = (np.repeat(rows, often) for often in weights)
+        return (np.array([metric(*(each[chosen] for each in values)) for chosen in drawn]),)
+
+    (replicates,) = _replicates(curve, strata, resamples, seed)
+    return _estimate(value, replicates, level)
+
+
 def image_estimates(
     scores: ArrayLike, labels: ArrayLike, *, resamples: int = 1000, level: float = 0.95, seed: int = 0
 ) -> ImageEstimates | None:
@@ -111,7 +132,7 @@ def pixel_estimates(
         pixel.aupro(ranked, limit=limit),
     )
     moved = (replicates + (value - near) for value, near, replicates in zip(exact, coarse, drawn, strict=True))
-    return PixelEstimates(*(_estimate(v, replicates, level) for v, replicates in zip(exact, moved, strict=True)))
+    return PixelEstimates(*(_estimate(v, np.clip(by, 0, 1), level) for v, by in zip(exact, moved, strict=True)))
 
 
 def _ranking(hits: NDArray[Any], misses: NDArray[Any]) -> tuple[NDArray[np.float64], ...]:
@@ -154,10 +175,10 @@ def _draws(anomalous: NDArray[np.bool_], resamples: int, seed: int) -> Iterator[
 
 
 def _estimate(value: float, replicates: NDArray[np.float64], level: float) -> Estimate:
-    """The value between two percentiles, cut to [0, 1] and widened to hold it."""
+    """The value between two percentiles, widened to hold it."""
     if not 0 < level < 1:
         raise BadInput(f"level={level} is not a confidence level: it must lie between 0 and 1, for example 0.95")
     # A resample can lack negative pixels altogether when every picture is all defect; it then ranks nothing.
     kept = replicates[~np.isnan(replicates)]
     low, high = np.quantile(kept, [(1 - level) / 2, (1 + level) / 2]) if len(kept) else (value, value)
-    return Estimate(value, min(value, max(0.0, float(low))), max(value, min(1.0, float(high))))
+    return Estimate(value, min(value, float(low)), max(value, float(high)))
