@@ -19,6 +19,7 @@ from tests.support.pages import Row, labelled, result, written
 
 from blemish.images import source_of
 from blemish.metrics.image import auroc
+from blemish.metrics.naming import score_names
 from blemish.report import About, Item, Writer, pictures
 from blemish.report.items import Encoded
 
@@ -154,6 +155,28 @@ def test_areas_under_the_curve_are_those_of_the_metrics(page: Browser, rows: lis
         (cells,) = [cells for cells in table if cells[0] == kind]
         assert cells[1:3] == [str(len(scores)), str(sum(score < reject for score in scores))]
         assert float(cells[-2]) == pytest.approx(np.median(scores), rel=1e-3)
+
+
+def test_what_is_taken_for_what_is_a_picture(browser: Browser, folder: Path) -> None:
+    labels, scores = ["scratch"] * 4 + ["dent"], [[0.9, 0.1]] * 3 + [[0.2, 0.8]] * 2
+    naming = score_names([*labels, "good"], [*scores, [0.1, 0.1]], ("scratch", "dent"), [True] * 5 + [False])
+    assert naming is not None
+    written(folder / "named.html", labelled(12), measures={"naming": naming.as_json()})
+    browser.open(folder / "named.html")
+    browser.press("2")
+    browser.run(FRAMES)
+    cells = browser.run(
+        "return [...document.querySelectorAll('#measures .confusion tbody tr')]"
+        ".map((row) => row.innerText.split('\\t'))"
+    )
+    assert cells == [["scratch", "3", "1", ""], ["dent", "", "1", ""], ["good", "", "", "1"]]
+    shades = browser.run(
+        "return [...document.querySelectorAll('#measures .confusion tbody tr:first-child td')]"
+        ".map((cell) => Number(getComputedStyle(cell).backgroundColor.split('/')[1]?.replace(')', '') ?? 0))"
+    )
+    assert shades == [pytest.approx(0.53, abs=0.02), pytest.approx(0.18, abs=0.02), 0]
+    assert "Named right0.8000.284" in text(browser, "measures")
+    assert browser.log() == []
 
 
 def test_pictures_and_heat_are_drawn(page: Browser) -> None:

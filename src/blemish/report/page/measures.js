@@ -218,6 +218,7 @@ function measuresContent() {
     section("By type", typeTable()),
     section("By size", sizeTable()),
     section("Metrics", metricTable(), ...(run.measures?.notes ?? []).map((note) => element("p.quiet", {}, note))),
+    section("Names of defects", namingTable(), confusionTable()),
     section("Speed", speedSentence()),
   ].filter(Boolean);
 }
