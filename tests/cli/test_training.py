@@ -17,6 +17,7 @@ from blemish.cli import console
 from blemish.cli.main import main
 from blemish.encoders.embedded.network import Embedded
 from blemish.images import read
+from blemish.notices import amount
 from blemish.pretrain import sources
 from blemish.synth.drawn.flaws.flaws import FLAWS
 from blemish.synth.drawn.specimens import specimen
@@ -184,7 +185,7 @@ def test_a_sheet_has_a_triple_for_each_specimen(tmp_path: Path, count: int, rows
     assert read(tmp_path / "new" / "sheet.png").shape == (3, 32 * rows, 3 * 32 * columns)
     lines = result.stdout.splitlines()
     assert [line.partition(":")[0] for line in lines[:-1]] == [str(number) for number in range(count)]
-    assert f"{count} specimens" in lines[-1]
+    assert amount(count, "specimen") in lines[-1]
 
 
 def test_a_sheet_shows_the_specimens_of_its_numbers(tmp_path: Path) -> None:
