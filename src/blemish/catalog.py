@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Literal, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 from blemish.encoders import TINY
 from blemish.encoders.checkpoints.names import examples
 from blemish.errors import BadInput, UnknownName
-from blemish.fields import require_kind
+from blemish.fields import annotations_of, require_kind
 from blemish.types import Capability, Detector, Encoder
 
 Need = Literal["none", "optional", "required"]
@@ -393,8 +392,8 @@ def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) ->
 
 def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise BadInput for an argument that the method does not have, or a value that is of another kind."""
-    known = inspect.signature(method(name), eval_str=True).parameters
+    known = annotations_of(method(name))  # type: ignore[arg-type]  # a class can be hashed
     if unknown := sorted(set(arguments) - set(known)):
         raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
     for key, value in arguments.items():
-        require_kind(f"{key} of {name}", value, known[key].annotation)
+        require_kind(f"{key} of {name}", value, known[key])

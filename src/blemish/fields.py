@@ -7,6 +7,8 @@ import sys
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
+from inspect import signature
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin
@@ -145,6 +147,12 @@ def is_share(value: Any) -> bool:
 def is_plain(value: Any) -> bool:
     """Fits what JSON has but lists and tables."""
     return value is None or isinstance(value, str | bool) or is_number(value)
+
+
+@cache
+def annotations_of(made: type[Any]) -> Mapping[str, Any]:
+    """What each argument of a class is annotated with, by name; evaluated once, as a module is when it is imported."""
+    return {name: each.annotation for name, each in signature(made, eval_str=True).parameters.items()}
 
 
 def require_kind(name: str, value: Any, annotation: Any) -> None:

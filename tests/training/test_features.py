@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from typing import IO
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from blemish import files
 from blemish.errors import BadData, CannotWrite
 from blemish.training.features import FeatureCache
 from blemish.types import Features, Geometry
@@ -77,10 +78,11 @@ def test_nothing_is_asked_of_the_tower_but_what_is_new(tmp_path: Path) -> None:
 def test_a_full_disk_leaves_no_file_and_says_how_to_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cache = FeatureCache(tmp_path, Tower(), SHAPE)
 
-    def full(number: int) -> None:
+    def full(file: IO[bytes], data: bytes, *, lasting: bool) -> None:
+        file.write(data[: len(data) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(os, "fsync", full)
+    monkeypatch.setattr(files, "_fill", full)
     with pytest.raises(CannotWrite, match=r"the disk is full.*leave out --cache, and go on by --resume"):
         cache.get(KEY, picture)
     assert not cache.has(KEY)

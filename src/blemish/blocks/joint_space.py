@@ -42,7 +42,7 @@ def read_in_words(
     other depths the same share, and the embedding without the last norm (AnomalyCLIP); a residual network has neither.
     """
     if "seams" not in encoder.can:
-        image, patches = encoder(images, layers=layers)
+        image, patches = encoder(images, layers=comparable_layers(encoder, layers))
         return Features(image, tuple(map(encoder.project, patches)))
     last = round(encoder.depth * 19 / 24) if last is None else last
     tower = cast(SeamEncoder, encoder)
