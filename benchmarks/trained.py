@@ -45,7 +45,8 @@ METRICS = ("image_auroc", "pixel_ap", "aupro")
 HEAD = ("method", "encoder", "arguments", "learned", "steps", "seeds", "image AUROC", "pixel AP", "AUPRO", "types")
 ASIDE = ("data", "learn", "seeds", "threads", "cache")
 ABOUT = (
-    "By `benchmarks/trained.py`: the last weights of short trainings, mean over seeds, and their least and most. "
+    "By `benchmarks/trained.py`: the last weights of short trainings; the mean over seeds, their least and most; of "
+    "one seed its 95 % bootstrap interval over pictures. "
     "`types`: share of tested defects that are named right, by methods that name them. All options: `trained.jsonl`."
 )
 LAST = 20  # steps whose mean losses are reported
@@ -85,7 +86,8 @@ def section(given: Options) -> str:
     rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.is_file() else []
     same: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        same[json.dumps([row[name] for name in ("data", "method", "encoder", "arguments", "learned")])].append(row)
+        said = {name: value for name, value in row["arguments"].items() if value}  # options that came later are off
+        same[json.dumps([row["data"], row["method"], row["encoder"], said, row["learned"]])].append(row)
     parts = [f"## Trained methods\n\n{ABOUT}"]
     for root in sorted({row["data"] for row in rows}):
         found = [_cells(each) for each in same.values() if each[0]["data"] == root]
@@ -100,13 +102,20 @@ def _cells(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     learned = f"{given['good']} good, {given['defects']} defects, {given['masks']} masks{sets}"
     changed = ", ".join(first["arguments"]["arguments"])
     steps = f"{first['steps']} of {first['batch_size']}"
-    values = [_spread([row[metric]["value"] for row in rows if row[metric]]) for metric in METRICS]
+    values = [_over_seeds([row[metric] for row in rows if row[metric]]) for metric in METRICS]
     named = _spread([row["naming"]["accuracy"] for row in rows if row["naming"]])
     return [first["method"], first["encoder"], changed, learned, steps, str(len(rows)), *values, named]
 
 
+def _over_seeds(found: Sequence[Mapping[str, float]]) -> str:
+    """Of one seed its bootstrap interval."""
+    return _interval(found[0]) if len(found) == 1 else _spread([each["value"] for each in found])
+
+
 def _spread(found: Sequence[float]) -> str:
-    return f"{np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})" if found else "none"
+    if len(found) < 2:
+        return f"{found[0]:.3f}" if found else ""
+    return f"{np.mean(found):.3f} ({min(found):.3f} to {max(found):.3f})"
 
 
 def main() -> None:
