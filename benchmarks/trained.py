@@ -43,7 +43,7 @@ from blemish.types import Sample
 RAW = HERE / "trained.jsonl"
 METRICS = ("image_auroc", "pixel_ap", "aupro")
 HEAD = ("method", "encoder", "arguments", "learned", "steps", "seeds", "image AUROC", "pixel AP", "AUPRO", "types")
-ASIDE = ("data", "learn", "seeds", "threads", "cache")
+ASIDE = ("data", "learn", "seeds", "threads", "cache", "encoder")
 ABOUT = (
     "By `benchmarks/trained.py`: the last weights of short trainings; the mean over seeds, their least and most; of "
     "one seed its 95 % bootstrap interval over pictures. "
@@ -193,7 +193,7 @@ def measure(
     masks = sum(bool(each.masks) for each in examples.bad)
     row = {
         "method": f"anomalib's {given.method}" if given.anomalib else given.method,
-        "encoder": str(given.encoder),
+        "encoder": Path(given.encoder).name,
         "data": root.name,
         "seed": seed,
         "arguments": {name: value for name, value in vars(given).items() if name not in ASIDE},
