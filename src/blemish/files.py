@@ -55,7 +55,7 @@ def guard_write(place: Path, way_out: str = ELSEWHERE) -> Iterator[None]:
 def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE, *, lasting: bool = True) -> None:
     """Put the file in place at once: whoever reads meanwhile sees the old one or the new one, whole.
 
-    lasting: also after a power cut, for which each file takes the disk some hundredths of a second.
+    lasting: also after a power cut, which takes time for each file.
     """
     path = Path(place_of(path))
     beside = path.with_name(f".{uuid4().hex}")

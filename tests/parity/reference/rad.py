@@ -29,7 +29,7 @@ RUNS: dict[str, dict[str, Any]] = {
 
 def network(*_: Any, **__: Any) -> Any:
     made = timm.models.vit_small_patch16_224(**WIDE, num_classes=0, dynamic_img_size=True)
-    made.load_state_dict(torch.load(ROOT / "dino" / "dino.pth"))
+    made.load_state_dict(torch.load(ROOT / "dino" / "dino.pth", weights_only=True))
     return made
 
 
