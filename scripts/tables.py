@@ -63,11 +63,12 @@ def trained() -> str:
 
 def situations() -> str:
     """Which methods can begin with what a user has."""
-    return "\n".join(_situation(each) for each in catalog.SITUATIONS if each.methods())
+    return "\n".join(_situation(each) for each in catalog.SITUATIONS if each.methods(catalog.METHODS))
 
 
 def _situation(each: catalog.Situation) -> str:
-    rows = [(f"`{name}`", card.learns_from, card.encoders, card.essence) for name, card in each.methods().items()]
+    found = each.methods(catalog.METHODS)
+    rows = [(f"`{name}`", card.learns_from, card.encoders, card.essence) for name, card in found.items()]
     return f"### {each.title}\n\n{each.advice}\n\n{table(('method', 'learns from', 'encoders', 'essence'), rows)}"
 
 

@@ -53,7 +53,7 @@ def test_the_catalogue_is_sorted() -> None:
 
 
 def test_each_method_suits_one_situation() -> None:
-    found = [name for each in catalog.SITUATIONS for name in each.methods()]
+    found = [name for each in catalog.SITUATIONS for name in each.methods(catalog.METHODS)]
     assert sorted(found) == list(catalog.METHODS)
 
 

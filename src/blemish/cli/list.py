@@ -10,7 +10,7 @@ import click
 from blemish.cli.console import print_table, say
 
 if TYPE_CHECKING:
-    from blemish.catalog import Situation
+    from blemish.catalog import Card, Situation
 
 WIDTH = 100
 """Columns of what is to be read, wherever it is printed."""
@@ -26,7 +26,7 @@ def list(what: str) -> None:
 
     if what == "methods":
         for each in catalog.SITUATIONS:
-            _show(each)
+            _show(each, each.methods(catalog.METHODS))
     elif what == "layouts":
         print_table(("layout", "looked for"), data.descriptions())
     else:
@@ -35,9 +35,9 @@ def list(what: str) -> None:
         say(f"{summary.strip()}\n\nHow it was trained and measured: {CARD}")
 
 
-def _show(situation: Situation) -> None:
+def _show(situation: Situation, found: dict[str, Card]) -> None:
     """One group of methods and whom it suits."""
-    if found := situation.methods():
+    if found:
         say(fill(f"{situation.title}. {situation.advice}", WIDTH) + "\n")
         for name, card in found.items():
             about = f"{name}: {card.essence}; learns from {card.learns_from}; encoders: {card.encoders}"
