@@ -25,6 +25,8 @@ Prompt: TypeAlias = "Sequence[str | Tensor]"
 """The parts of a sentence in their order: words as text, learned ones as (n, prompt_width)."""
 Head: TypeAlias = "Callable[[Tensor], Tensor]"
 """(..., C) -> (..., D)."""
+Scale: TypeAlias = "Callable[[str, Tensor], Tensor]"
+"""scale(name, scores) -> what the detector goes on with: see `evaluation.protocol`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,9 @@ import pytest
 from click.testing import Result
 from tests.cli.test_inspect import lines, run
 from tests.support.pages import Page
-from tests.support.parts import good, mask, part, spots
+from tests.support.parts import frozen, good, mask, part, spots
 
-from blemish.recipes.recipe import load
+from blemish.recipes.recipe import load, save
 
 QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5", "--set", "width=24"]
 
@@ -142,3 +142,64 @@ def test_drift_needs_a_recipe(root: Path) -> None:
     result = run("inspect", root / "held", "--drift", 0.1, *QUICK)
     assert result.exit_code == 2
     assert "--drift goes with --recipe" in result.stderr
+
+
+@pytest.fixture
+def scaled(root: Path) -> Path:
+    """A recipe of a method whose authors scale scores by the test set, with thresholds."""
+    recipe = root / "scaled.blemish"
+    save(frozen("aa-clip", []), recipe)
+    assert run("calibrate", recipe, "--good", root / "held", "--every-picture").exit_code == 0
+    return recipe
+
+
+def test_the_published_protocol_is_labelled_wherever_its_numbers_stand(root: Path, scaled: Path) -> None:
+    words = ("evaluate", root / "caps", "--layout", "mvtec", "--recipe", scaled, "--protocol", "published")
+    printed = run(*words, "--report", root / "page.html")
+    assert printed.exit_code == 0, printed.output
+    assert "protocol published" in printed.stdout.splitlines()[0]
+    assert printed.stderr.count("scores are scaled by the test set itself") == 1
+    assert "for review" not in printed.stdout
+    page = Page(root / "page.html")
+    assert page.about["note"].startswith("as published: scores are scaled by the test set itself")
+    assert page.about["settings"]["protocol"] == "published"
+    assert page.about["calibration"] is None
+    assert not [item for item in page.items if item.get("verdict")]
+    found = json.loads(run(*words, "--json").stdout)
+    assert found["protocol"] == "published"
+    assert [note for note in found["notes"] if "scaled by the test set itself" in note]
+    assert found["verdicts"] == {}
+    assert found["recipe"] == load(scaled).hash
+    alone = json.loads(run(*words[:-1], "standard", "--json").stdout)
+    assert alone["protocol"] == "standard"
+    assert alone["verdicts"]
+    assert not [note for note in alone["notes"] if "scaled" in note]
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (("--method", "patchcore"), "the authors of patchcore do not scale scores by the test set"),
+        ((), "the authors of this method do not scale scores by the test set"),
+        (("--method", "aa-clip"), "aa-clip is trained first"),
+        (("--method", "nothing"), "no method 'nothing'"),
+        (("--recipe", "a.blemish"), "the authors of patchcore do not scale scores by the test set"),
+    ],
+)
+def test_the_published_protocol_is_refused_where_nothing_would_differ(
+    more: tuple[str, ...], said: str, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(root)
+    result = run("evaluate", root / "caps", "--layout", "mvtec", "--protocol", "published", *more)
+    assert result.exit_code == 1
+    assert said in result.stderr
+
+
+def test_a_recipe_that_was_shown_defects_has_no_published_protocol(root: Path, scaled: Path) -> None:
+    shown = run(
+        "teach", scaled, "--defect", "spot", root / "caps/test/spot", "--masks", root / "caps/ground_truth/spot"
+    )
+    assert shown.exit_code == 0, shown.output
+    result = run("evaluate", root / "caps", "--layout", "mvtec", "--recipe", scaled, "--protocol", "published")
+    assert result.exit_code == 1
+    assert "was shown defects" in result.stderr

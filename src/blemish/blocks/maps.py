@@ -15,6 +15,11 @@ def upsample(grid: Tensor, size: Sequence[int], *, corners: bool = False) -> Ten
     return F.interpolate(grid.unsqueeze(1), size=list(size), mode="bilinear", align_corners=corners).squeeze(1)
 
 
+def keep_scale(name: str, scores: Tensor) -> Tensor:
+    """The `Scale` of use: scores as they are, whatever their name."""
+    return scores
+
+
 def covered_cells(masks: Tensor, size: Sequence[int]) -> Tensor:
     """The places of a grid that masks mostly cover: (N, H, W), 0 or 1 -> bool (N, *size)."""
     return F.adaptive_avg_pool2d(masks[:, None].float(), (size[0], size[1]))[:, 0] >= 0.5

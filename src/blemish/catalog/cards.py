@@ -31,6 +31,7 @@ class Card(NamedTuple):
     trained: bool = False  # by gradients: `blemish train`
     scores: Literal["one", "set", "online"] = "one"  # a picture alone, a set of them together, or as they come
     needs: frozenset[Capability] = frozenset()  # what an encoder must be able to do, see `Encoder.can`
+    scaled: str = ""  # when its authors scale scores by a whole test set, see `evaluation.protocol`
     words: tuple[str, ...] = ()  # arguments that are words
     reconstructed: tuple[str, ...] = ()  # what the paper does not say and we chose
 

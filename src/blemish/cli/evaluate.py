@@ -27,6 +27,7 @@ from blemish.notices import amount, gather
 
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Report, Trial
+    from blemish.evaluation.protocol import Protocol
     from blemish.evaluation.validate import Validation
     from blemish.metrics.binomial import Rate
     from blemish.metrics.intervals import Estimate
@@ -49,6 +50,13 @@ SAFE = " !#$&'()+,;=@[]{}"
 @click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Measure a frozen recipe.")
+@click.option(
+    "--protocol",
+    type=click.Choice(["standard", "published"]),
+    default="standard",
+    show_default=True,
+    help="published: scores scaled by the test set where the authors did so, only to compare with their numbers.",
+)
 @page_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @add_detector_options
@@ -62,6 +70,7 @@ def evaluate(
     seed: int,
     product: str | None,
     recipe: Path | None,
+    protocol: Protocol,
     page: Path | None,
     as_json: bool,
 ) -> None:
@@ -74,8 +83,7 @@ def evaluate(
     """
     if recipe:
         refuse_frozen("shots", "seed")
-        _evaluate_recipe(recipe, root, (layout, category, split), chosen, page, as_json)
-        return
+        return _evaluate_recipe(recipe, root, (layout, category, split), chosen, page, as_json, protocol)
     from blemish import encoders
     from blemish.evaluation import evaluate as evaluation
 
@@ -90,6 +98,7 @@ def evaluate(
         product=product,
         batch_size=chosen.batch_size,
         split=split,
+        protocol=protocol,
     )
     evaluation.check_any(evaluation.trials(trial).values())
     asked = choose_detector(chosen, good=shots != 0)
@@ -175,22 +184,26 @@ def _evaluate_recipe(
     chosen: DetectorOptions,
     page: Path | None,
     as_json: bool,
+    protocol: Protocol,
 ) -> None:
     """what: layout, category and split."""
     from blemish import encoders
     from blemish.data.masks import check_fit
     from blemish.evaluation.evidence import samples_to_measure
+    from blemish.evaluation.validate import check_recipe
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
+    check_recipe(recipe, protocol)
     with gather() as notices, show_progress() as watch:
         samples = samples_to_measure(root, layout=what[0], category=what[1], split=what[2])
         check_fit((sample.masks, sample.image) for sample in samples if sample.label)
         seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
         encoder = seen_by[recipes.ENCODER]
         note = encoders.note(encoder)
-        found = _validate(recipe, recipes.detector(recipe, seen_by), samples, chosen.batch_size, watch, page, note)
-    about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash}
+        made = recipes.detector(recipe, seen_by)
+        found = _validate(recipe, made, samples, chosen.batch_size, watch, page, note, protocol)
+    about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash, "protocol": protocol}
     if as_json:
         say(json.dumps(found.as_json() | about | {"notes": notices.lines()}))
     else:
@@ -211,14 +224,15 @@ def _validate(
     watch: ShowProgress,
     page: Path | None,
     note: str,
+    protocol: Protocol,
 ) -> Validation:
     from blemish.evaluation.validate import validate
     from blemish.report import runs
 
     if page is None:
-        return validate(recipe, detector, samples, batch_size=batch_size, watch=watch)
-    with runs.page(page, runs.about_recipe(recipe, note), view=recipe.view) as sink:
-        found = validate(recipe, detector, samples, batch_size=batch_size, watch=watch, sinks=[sink])
+        return validate(recipe, detector, samples, batch_size=batch_size, watch=watch, protocol=protocol)
+    with runs.page(page, runs.about_recipe(recipe, note, protocol=protocol), view=recipe.view) as sink:
+        found = validate(recipe, detector, samples, batch_size=batch_size, watch=watch, sinks=[sink], protocol=protocol)
         sink.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
     return found
 

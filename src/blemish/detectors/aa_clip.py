@@ -16,14 +16,14 @@ from blemish.blocks.adapters import AdaptedLayers
 from blemish.blocks.heads import quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import masks_of, orthogonality, segmentation
-from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
+from blemish.blocks.maps import fuse_mean, keep_scale, maximum, smooth, upsample
 from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.similarity import text_margin
 from blemish.blocks.text_adapters import TextAdapters, text_targets
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule, Stage
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Prediction, PromptEncoder
+from blemish.types import Batch, Encoder, Prediction, PromptEncoder, Scale
 
 
 class AACLIP(nn.Module):
@@ -124,15 +124,15 @@ class AACLIP(nn.Module):
         grids = [text_margin(each, texts, self.temperature) for each in patches]  # (N, h, w)
         return more | segmentation([upsample(each, truth.shape[1:], corners=True).sigmoid() for each in grids], truth)
 
-    def forward(self, images: Tensor) -> Prediction:
+    def forward(self, images: Tensor, *, scale: Scale = keep_scale) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
         patches, whole = self.looking(self.encoder, images)  # (N, h, w, D) each, (N, D)
         margins = [text_margin(each, self.texts[None], self.temperature) for each in patches]  # (N, h, w)
         blurred = [smooth((each + 1) / 2, self.sigma, radius=int(3 * self.sigma), border="mirror") for each in margins]
         found = torch.stack([upsample(each, images.shape[-2:], corners=True) for each in blurred]).sum(0)  # (N, H, W)
-        highest = maximum(found) * self.temperature / len(self.taps)
-        return Prediction(fuse_mean(highest, (whole @ self.texts[1] + 1) / 2), found)
+        highest = maximum(scale("map", found * self.temperature / len(self.taps)))
+        return Prediction(fuse_mean(highest, scale("picture", (whole @ self.texts[1] + 1) / 2)), found)
 
     def _texts(self, products: Sequence[str]) -> Tensor:
         """Prototypes of the normal and the anomalous product, a pair a name: (N, 2, D)."""

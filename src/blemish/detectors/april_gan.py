@@ -15,14 +15,14 @@ from blemish import encoders
 from blemish.blocks.heads import LayerHeads, gather_heads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import map_losses, masks_of
-from blemish.blocks.maps import fuse_mean, maximum, upsample
+from blemish.blocks.maps import fuse_mean, keep_scale, maximum, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Features, Prediction, TextEncoder
+from blemish.types import Batch, Encoder, Features, Prediction, Scale, TextEncoder
 
 
 class APRILGAN(nn.Module):
@@ -94,7 +94,7 @@ class APRILGAN(nn.Module):
         layers = self.frozen(batch.images).patches
         return tuple((F.normalize(each, dim=-1).flatten(0, 2),) for each in layers)
 
-    def forward(self, images: Tensor) -> Prediction:
+    def forward(self, images: Tensor, *, scale: Scale = keep_scale) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
         size = images.shape[-2:]
@@ -105,7 +105,8 @@ class APRILGAN(nn.Module):
             return Prediction(whole, text)
         distances = [bank.distance(each) for bank, each in zip(self.banks, layers, strict=True)]  # (N, h, w) each
         both = text + torch.stack([upsample(each, size, corners=True) for each in distances]).sum(0)
-        return Prediction(fuse_mean(whole, maximum(both) / (2 * len(self.taps))), both)
+        highest = scale("map", maximum(both) / (2 * len(self.taps)))
+        return Prediction(fuse_mean(whole, highest), both)
 
     def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of the authors' file: its `trainable_linearlayer`."""

@@ -15,13 +15,14 @@ from blemish import encoders
 from blemish.blocks.heads import LayerHeads, gather_heads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import choose_class, dice, focal_certainty, masks_of
-from blemish.blocks.maps import upsample
+from blemish.blocks.maps import fuse_mean, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import defect_prototypes, ensemble, prototypes
+from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import GOOD, Batch, Encoder, Features, Prediction, TextEncoder
+from blemish.types import GOOD, Batch, Encoder, Features, Prediction, Scale, TextEncoder
 
 
 class MultiADS(nn.Module):
@@ -29,13 +30,12 @@ class MultiADS(nn.Module):
     of defect; after `fit`, against the same layers' patches of good parts as well.
 
     anomaly_map: the sum over layers of the probability of all types, and, fitted, of the distance to a good patch.
-    image_score: the mean of the three highest values of the map, as in the authors' code, which then rescales it over
-        all pictures of a product (not here). type_scores: each type's probability there, summed over the layers.
-    type_map: the likeliest type by words; -1 where no defect is likelier.
+    image_score: the mean of its three highest values. Deviation: the authors' of MultiADS-F is the mean of the
+        picture's own probability and the highest, scaled by all pictures of a product; `scale` is for that.
+    type_scores, type_map: each type's probability there, summed over the layers; the likeliest by words, -1 for none.
     defects: the types that training is told, by their names, which are their words too (`_` for a space), or names with
         words, {"uneven": "uneven grinding"}. plausible: those that the inspected product may have, trained on or not
-        (MultiADS-F); by default all of `defects`. Without either there is one unnamed class, any damage. Defects of
-        another type, or of none, teach that it is one of the classes, and not which.
+        (MultiADS-F); else all. Without either there is one class, any damage. Defects of another type teach no type.
     emphasis: of the defect in the dice loss, where the authors' code multiplies the mask by 5 and the paper does not.
     quantile: where `fit` learns pictures of which nobody knows whether they are good (domain adaptation): distances are
         to that share of their patches, the authors' is 0.0001, without the nearest, which may be the place itself.
@@ -107,21 +107,23 @@ class MultiADS(nn.Module):
         """Patches of each layer."""
         return tuple((F.normalize(each, dim=-1).flatten(0, 2),) for each in self.frozen(batch.images).patches)
 
-    def forward(self, images: Tensor) -> Prediction:
+    def forward(self, images: Tensor, *, scale: Scale | None = None) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
-        seen, size = self.frozen(images).patches, images.shape[-2:]
+        (embedding, seen), size = self.frozen(images), images.shape[-2:]
         classes = torch.stack(self._maps(seen, self.texts[None], size)).sum(0)  # (N, 1 + K, H, W)
         whole = classes[:, 1:].sum(1)  # (N, H, W)
         if self.banks[0].fitted:
-            pairs = zip(self.banks, seen, strict=True)
-            distances = [bank.distance(each, share=self.quantile) for bank, each in pairs]  # (N, h, w) each
-            whole = whole + torch.stack([upsample(each, size, corners=True) for each in distances]).sum(0)
+            for bank, each in zip(self.banks, seen, strict=True):
+                whole = whole + upsample(bank.distance(each, share=self.quantile), size, corners=True)
         highest, places = whole.flatten(1).topk(3)  # (N, 3) each
+        score = highest.mean(1)
+        if scale and self.plausible:
+            score = fuse_mean(anomaly_probability(embedding, self.texts, self.temperature), scale("map", highest[:, 0]))
         if not self.types:
-            return Prediction(highest.mean(1), whole)
+            return Prediction(score, whole)
         named = classes.flatten(2).gather(2, places[:, None].expand(-1, classes.shape[1], -1)).mean(2)  # (N, 1 + K)
-        return Prediction(highest.mean(1), whole, named[:, 1:], classes.argmax(1) - 1)
+        return Prediction(score, whole, named[:, 1:], classes.argmax(1) - 1)
 
     def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Of the authors' file: its `trainable_linearlayer`."""

@@ -16,14 +16,14 @@ from blemish.blocks.heads import quarters
 from blemish.blocks.implants import Implants
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import dice, focal_probability, masks_of
-from blemish.blocks.maps import fuse_mean, maximum, upsample
+from blemish.blocks.maps import fuse_mean, keep_scale, maximum, upsample
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import ensemble, prototypes
 from blemish.blocks.similarity import text_margin
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Prediction, TextEncoder
+from blemish.types import Batch, Encoder, Prediction, Scale, TextEncoder
 
 
 class MVFA(nn.Module):
@@ -96,7 +96,7 @@ class MVFA(nn.Module):
         """What the map's half says of each place of each layer."""
         return tuple((each.flatten(0, 2),) for each in self.implants(self.encoder, batch.images)[0])
 
-    def forward(self, images: Tensor) -> Prediction:
+    def forward(self, images: Tensor, *, scale: Scale = keep_scale) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
         places, wholes = self.implants(self.encoder, images)  # (N, h, w, D) of each layer
@@ -106,7 +106,7 @@ class MVFA(nn.Module):
             return Prediction(torch.stack([each.sigmoid().mean((1, 2)) for each in margins]).sum(0), text)
         distances = [bank.distance(each) for bank, each in zip(self.banks, places, strict=True)]  # (N, h, w)
         near = torch.stack([upsample(each, images.shape[-2:], corners=True) for each in distances]).sum(0)
-        both = fuse_mean(text, near)
+        both = fuse_mean(scale("words", text), scale("good parts", near))
         return Prediction(maximum(both), both)
 
     def published(self, theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

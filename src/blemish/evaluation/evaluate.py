@@ -19,6 +19,7 @@ from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.sampling import normals, shots, shuffle
 from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evidence import examine, missing_class, samples_to_measure
+from blemish.evaluation.protocol import Protocol, check_protocol, scale_by_set
 from blemish.fitting import fit_detector
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
 from blemish.metrics import pixel
@@ -72,6 +73,7 @@ class Report:
     curves: pixel.Curves | None = None
     naming: Naming | None = None  # how well a detector that names types names those of the labels
     notes: tuple[str, ...] = ()  # what makes all of it worth less, a sentence each
+    protocol: Protocol = "standard"
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, without the curves; an estimate is {"value", "low", "high"}."""
@@ -80,6 +82,7 @@ class Report:
             **self.whole.as_json(),
             "seconds_per_image": self.seconds_per_image,
             "shots": self.shots,
+            "protocol": self.protocol,
             "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
             "notes": list(self.notes),
             "types": {name: metrics.as_json() for name, metrics in self.types.items()},
@@ -103,6 +106,7 @@ class Trial:
     view: View = WHOLE
     batch_size: int = 8
     split: str = "test"  # what is measured on, as the layout calls it
+    protocol: Protocol = "standard"
 
     @property
     def part(self) -> str:
@@ -118,7 +122,14 @@ def run_trial(trial: Trial, *, watch: ShowProgress = no_progress, sinks: Sequenc
         unreadable: list[Unreadable] = []
         detector = fit_trial(trial, good, test, watch=watch, unreadable=unreadable)
         report = evaluate(
-            detector, test, view=trial.view, batch_size=trial.batch_size, seed=trial.seed, watch=watch, sinks=sinks
+            detector,
+            test,
+            view=trial.view,
+            batch_size=trial.batch_size,
+            seed=trial.seed,
+            watch=watch,
+            sinks=sinks,
+            protocol=trial.protocol,
         )
     bad, notes = (*unreadable, *report.unreadable), tuple(notices.lines())
     return dataclasses.replace(report, shots=len(good), unreadable=bad, notes=notes)
@@ -131,6 +142,7 @@ def test_samples(trial: Trial) -> list[Sample]:
 
 def check_data(trial: Trial) -> None:
     """Raise what of the trial's data can be refused before there is a detector; nothing is said."""
+    check_protocol(trial.protocol, trial.method)
     with silence():
         test, good = test_samples(trial), training_samples(trial)
     if not good and trial.method and catalog.card(trial.method).normal == "required":
@@ -214,11 +226,13 @@ def evaluate(
     watch: ShowProgress = no_progress,
     calibration: Calibration | None = None,
     sinks: Sequence[Sink] = (),
+    protocol: Protocol = "standard",
 ) -> Report:
     """Inspect every sample and compare with its label and mask, at the picture's own size.
 
     Samples of unknown label are left out. Raises BadData when none is left. `sinks` take every result too, decided by
-    the calibration if there is one.
+    the calibration if there is one. protocol: "published" scales scores by these samples where the authors of the
+    detector did, to compare with their numbers; all are inspected twice then.
     """
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
@@ -230,6 +244,8 @@ def evaluate(
     if follows(detector):
         labelled = shuffle(labelled, seed=seed)
         notice("the scores follow a stream, in an order of the pictures drawn by the seed %s", seed)
+    if protocol == "published":
+        detector = scale_by_set(detector, labelled, view=view, batch_size=batch_size, watch=watch)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with _Maps() as maps:
         start = time.perf_counter()
@@ -247,7 +263,7 @@ def evaluate(
         seconds = (time.perf_counter() - start) / len(labelled)
         (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
     bad, naming = tuple(unreadable), named.score(seed, calibrated=bool(calibration))
-    return Report(whole, seconds, bad, types=types, curves=curves, naming=naming)
+    return Report(whole, seconds, bad, types=types, curves=curves, naming=naming, protocol=protocol)
 
 
 class _Named:

@@ -8,9 +8,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from blemish.data.masks import read_ground_truth
-from blemish.errors import BadData
+from blemish.errors import BadData, BadInput
 from blemish.evaluation.evaluate import Report, evaluate
 from blemish.evaluation.evidence import examine
+from blemish.evaluation.protocol import Protocol, check_protocol
 from blemish.files import sha256_of
 from blemish.inspection import Unreadable
 from blemish.metrics.binomial import Rate
@@ -27,6 +28,7 @@ from blemish.metrics.verdicts import (
 )
 from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
+from blemish.recipes import known_defects
 from blemish.recipes.recipe import Recipe, set_digest
 from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, Detector, Sample
@@ -81,11 +83,15 @@ def validate(
     batch_size: int = 8,
     watch: ShowProgress = no_progress,
     sinks: Sequence[Sink] = (),
+    protocol: Protocol = "standard",
 ) -> Validation:
     """Inspect the samples by the recipe's detector; pictures that taught it are left out. `sinks` as of `evaluate`.
 
-    Raises BadData when no labelled sample is left.
+    Raises BadData when no labelled sample is left. By the protocol "published" there are no verdicts: thresholds are of
+    scores as they are.
     """
+    check_recipe(recipe, protocol)
+    recipe = recipe if protocol == "standard" else replace(recipe, calibration=None)
     taught = {each.sha256 for each in recipe.taught}
     learned = tuple(each for each in samples if taught and each.image.is_file() and sha256_of(each.image) in taught)
     gone = {each.image for each in learned}
@@ -104,8 +110,16 @@ def validate(
             watch=watch,
             calibration=recipe.calibration,
             sinks=[judged, *sinks],
+            protocol=protocol,
         )
     return _verified(recipe, replace(report, notes=tuple(notices.lines())), judged.samples, learned)
+
+
+def check_recipe(recipe: Recipe, protocol: Protocol) -> None:
+    """Raise BadInput for a recipe whose like nobody published by that protocol."""
+    check_protocol(protocol, recipe.method)
+    if protocol == "published" and known_defects.ROWS in recipe.tensors:
+        raise BadInput(f"{recipe.source} was shown defects, which no author did: measure one without, or as it is used")
 
 
 def _say_trained_on(recipe: Recipe, samples: Sequence[Sample]) -> None:

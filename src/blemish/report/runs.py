@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from PIL import Image
 from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadData, BadImage, BadInput
 from blemish.evaluation.evaluate import Trial, training_samples
+from blemish.evaluation.protocol import SCALED, Protocol
 from blemish.files import json_lines
 from blemish.images import read, read_source
 from blemish.inspection import WHOLE, Unreadable, View, read_each
@@ -76,11 +78,14 @@ def about_trial(trial: Trial, note: str = "") -> About:
     )
 
 
-def about_recipe(recipe: Recipe, note: str = "") -> About:
-    """A recipe that is measured."""
+def about_recipe(recipe: Recipe, note: str = "", *, protocol: Protocol = "standard") -> About:
+    """A recipe that is measured; published scores are not those of its thresholds."""
     view, encoders = recipe.view, ", ".join(each.name for each in recipe.encoders.values())
-    settings = {"product": recipe.product, "method": recipe.method, "encoder": encoders}
-    return about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note=note)
+    settings = {"product": recipe.product, "method": recipe.method, "encoder": encoders, "protocol": protocol}
+    about = about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note=note)
+    if protocol == "standard":
+        return about
+    return replace(about, calibration=None, note=". ".join(filter(None, (SCALED, note))))
 
 
 def page_of(
