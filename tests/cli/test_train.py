@@ -495,3 +495,58 @@ def test_a_tower_that_is_trained_has_nothing_to_keep(
     result = run("train", *QUICK, root, "--cache", tmp_path / "seen", "--out", tmp_path / "a.blemish")
     assert result.exit_code == 1
     assert "supersimplenet trains what its encoder sees" in result.stderr
+
+
+def test_a_training_begins_with_the_weights_of_a_recipe(root: Path, table: Path, tmp_path: Path) -> None:
+    others, line = tmp_path / "others.blemish", tmp_path / "line.blemish"
+    passed("train", "april-gan", *SMALL, root, "--split", "test", "--steps", "3", "--out", others)
+    words = ("train", "april-gan", table, "--from", others, "--batch-size", "4", "--device", "cpu")
+    passed(*words, "--steps", "1", "--rate", "1e-12", "--out", tmp_path / "same.blemish")
+    before, same = load(others), load(tmp_path / "same.blemish")
+    heads = [name for name in before.tensors if "heads" in name]
+    assert heads
+    assert all(torch.allclose(before.tensors[name], same.tensors[name], atol=1e-9) for name in heads)
+    passed(*words, "--steps", "3", "--product", "metal cap", "--out", line)
+    found = load(line)
+    assert not all(torch.allclose(before.tensors[name], found.tensors[name]) for name in heads)
+    assert found.encoders == before.encoders
+    assert found.arguments == {**before.arguments, "product": "metal cap"}
+    assert [(each.name, each.defects) for each in found.trained_on] == [("set", 6), ("parts.csv", 3)]
+    assert found.parent == before.hash
+    passed("evaluate", root, "--recipe", line)
+    passed("teach", line, "--undo")
+    assert load(line).hash == before.hash
+
+
+def test_a_training_from_a_recipe_is_resumed_from_the_same_one_only(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in "01":
+        passed("train", *QUICK, root, "--steps", "1", "--seed", seed, "--out", tmp_path / f"{seed}.blemish")
+    words = ("train", "supersimplenet", root, "--steps", "4", "--batch-size", "4", "--device", "cpu")
+    passed(*words, "--from", tmp_path / "0.blemish", "--out", tmp_path / "whole.blemish")
+    passed(*words, "--from", tmp_path / "0.blemish", "--minutes", "0", "--out", tmp_path / "cut.blemish")
+    result = run(*words, "--from", tmp_path / "1.blemish", "--resume", "--out", tmp_path / "cut.blemish")
+    assert "was begun with other start" in result.stderr
+    passed(*words, "--from", tmp_path / "0.blemish", "--resume", "--out", tmp_path / "cut.blemish")
+    one, other = (load(tmp_path / f"{name}.blemish") for name in ("whole", "cut"))
+    assert all(torch.equal(tensor, other.tensors[name]) for name, tensor in one.tensors.items())
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("april-gan",), "is a recipe of supersimplenet, not of april-gan"),
+        (("supersimplenet", "--set", "width=32"), "was trained with width 16, not 32"),
+        (("supersimplenet", "--encoder", "embedded"), "is meant for the encoder test-tiny"),
+    ],
+)
+def test_a_recipe_of_another_kind_is_no_beginning(
+    words: tuple[str, ...], said: str, root: Path, tmp_path: Path
+) -> None:
+    passed("train", *QUICK, root, "--steps", "1", "--out", tmp_path / "a.blemish")
+    asked = ("--augment", "cutpaste", "--from", tmp_path / "a.blemish", "--out", tmp_path / "b.blemish")
+    result = run("train", *words, root, *asked)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert not (tmp_path / "b.blemish").exists()

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 
 from blemish.cli.console import say, show_progress
-from blemish.cli.options import NEW_FOLDER, arguments_of, device_option, hold, hold_new
+from blemish.cli.options import FILE, NEW_FOLDER, arguments_of, device_option, hold, hold_new
 from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.pretrain.pipeline import Pictures
+    from blemish.recipes.recipe import Recipe
     from blemish.recipes.train import Training
     from blemish.training.schedule import Schedule
 
@@ -32,6 +33,12 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
     if side is not None and side % 32:
         raise click.BadParameter(f"{side} is not a multiple of 32")
     return side
+
+
+def _load(context: click.Context, option: click.Parameter, path: Path | None) -> Recipe | None:
+    from blemish.recipes.recipe import load
+
+    return load(path) if path else None
 
 
 @click.command()
@@ -52,8 +59,11 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
 @click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, draem+nsa (either), none, ...")
 @click.option("--pool", type=click.IntRange(1), help="Make that many defects, not new ones for every batch.")
 @click.option("--cache", type=NEW_FOLDER, help="Keep what a frozen encoder sees here, for this training and others.")
+@click.option(
+    "--from", "start", type=FILE, metavar="RECIPE", callback=_load, help="Begin with the weights of this one."
+)
 @click.option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights.")
-@click.option("--product", default="object", show_default=True, help="The part's name, for methods that read words.")
+@click.option("--product", help="The part's name, for methods that read words; that of --from, or object.")
 @click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method.")
 @click.option("--steps", type=click.IntRange(1), help="Updates; by the method's paper.")
 @click.option("--epochs", type=click.IntRange(1), help="How often each good part is seen, instead of --steps.")
@@ -88,8 +98,9 @@ def train(
     augment: str | None,
     pool: int | None,
     cache: Path | None,
+    start: Recipe | None,
     encoder: str | None,
-    product: str,
+    product: str | None,
     arguments: tuple[str, ...],
     steps: int | None,
     epochs: int | None,
@@ -109,7 +120,6 @@ def train(
     --split test, or all. For any other, test pictures are never looked at. In a plain folder all defects are test
     pictures; a table with a column split says otherwise. A folder beside --out keeps what is needed to go on.
     """
-    from blemish import encoders
     from blemish.recipes.train import Training, TrainingSettings, find_examples
 
     if steps and epochs:
@@ -120,11 +130,11 @@ def train(
         hold_new(out)
     settings = TrainingSettings(
         product, arguments_of(arguments), defects == "use", augment, steps, epochs, rate, batch_size,
-        precision, accumulate, _device(device, devices), devices, seed, cache, pool,
+        precision, accumulate, _device(device, devices), devices, seed, cache, pool, start,
     )  # fmt: skip
     sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split)
     with show_progress() as watch:
-        training = Training(method, encoder or encoders.DEFAULT, sets, settings, watch=watch)
+        training = Training(method, encoder, sets, settings, watch=watch)
         _run(training, out, minutes, resume=resume)
 
 
@@ -144,7 +154,7 @@ def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) 
     if recipe is None:
         say(f"stopped early; the same command with --resume goes on from {folder}")
         return stop.leave()
-    save(recipe, out)
+    save(recipe, out, old=training.start.source if training.start else None)
     shutil.rmtree(folder)
     say(f"{out}: {recipe.hash[:12]}, {training.method} trained for {amount(training.schedule.steps, 'step')}")
 

@@ -11,7 +11,7 @@ from math import ceil
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-from blemish import catalog, data, encoders
+from blemish import catalog, data
 from blemish.data.masks import check_fit
 from blemish.errors import BadData, BadInput
 from blemish.examples import BatchSettings, LabelledBatches, read_examples
@@ -21,6 +21,7 @@ from blemish.images import find
 from blemish.inspection import Unreadable
 from blemish.progress import ShowProgress
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet, set_digest, stamp
+from blemish.recipes.start import begin, start_arguments, trainers_of
 from blemish.recipes.update import Reading, add_good, freeze_detector
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
@@ -44,7 +45,7 @@ class TrainedDetector(Detector, Trainable[Batch], Protocol):
 class TrainingSettings:
     """What is asked for beside method and pictures; None is what the method's paper says."""
 
-    product: str = "object"
+    product: str | None = None  # None: that of `start`, or "object"
     arguments: Mapping[str, Any] = field(default_factory=dict)
     defects: bool = True  # whether labelled defects are learned from
     augmentation: str | None = None  # "none" for none
@@ -59,6 +60,7 @@ class TrainingSettings:
     seed: int = 0
     cache: Path | None = None  # a folder for what a frozen tower sees, see `training.features`
     pool: int | None = None  # how many defects are made; None: new ones for every batch
+    start: Recipe | None = None  # whose weights it begins with, and whose arguments it has; None: random ones
 
 
 Sets = Mapping[str, Sequence[Sample]]
@@ -105,13 +107,14 @@ class Training:
     def __init__(
         self,
         method: str,
-        encoder: str | Encoder,
+        encoder: str | Encoder | None,
         sets: Sets,
         settings: TrainingSettings,
         *,
         watch: ShowProgress,
     ) -> None:
         self.method, self.sets, self.watch, self.unreadable = method, sets, watch, list[Unreadable]()
+        self.start = settings.start
         augmentation = _augmentation(method, settings)
         if settings.pool and not augmentation:
             raise BadInput("a pool is of defects that are made: say by which --augment, or leave out --pool")
@@ -119,7 +122,7 @@ class Training:
         check_fit((each.masks, each.image) for each in known)
         self.arguments = _arguments(method, settings, sorted({each.label for each in known if each.is_anomalous}))
         catalog.require_arguments(method, self.arguments)
-        made = catalog.detector(method, encoders.load(encoder), self.arguments)
+        made = begin(method, encoder, self.arguments, settings.start)
         self.detector = cast(TrainedDetector, made)
         usual = self.detector.schedule
         of_batches = BatchSettings(
@@ -169,12 +172,21 @@ class Training:
             taught=() if auxiliary or remembers else taught,
             trained_on=self._training_sets(sums),
         )
-        return self._remember(made) if remembers else made
+        return self._go_back(self._remember(made) if remembers else made)
 
     def _remember(self, recipe: Recipe) -> Recipe:
         """The recipe that also knows the good parts that it was trained on."""
         good, encoder = [each.image for each in self.examples.good], cast(Any, self.detector).encoder
         return stamp(add_good(recipe, good, encoder=encoder, reading=Reading(watch=self.watch)))
+
+    def _go_back(self, recipe: Recipe) -> Recipe:
+        """The recipe that also says what the one it was begun from had been trained on."""
+        if self.start is None:
+            return recipe
+        known = {each.sha256 for each in recipe.taught}
+        before = [each for each in trainers_of(self.start) if each.sha256 not in known]
+        sets = (*self.start.trained_on, *recipe.trained_on)
+        return stamp(replace(recipe, taught=(*before, *recipe.taught), trained_on=sets), self.start.hash)
 
     def _training_sets(self, sums: Mapping[Path, str]) -> list[TrainingSet]:
         """What was learned from of each data set."""
@@ -208,6 +220,7 @@ class Training:
             "pictures": sha256(pictures.encode()).hexdigest(),
             "augmentation": self.examples.settings.augmentation,
             "pool": self.examples.settings.pool,
+            "start": self.start.hash if self.start else "",
             **self.arguments,
             **{name: value for name, value in asdict(self.schedule).items() if name not in ("device", "save_every")},
         }
@@ -238,12 +251,17 @@ def _augmentation(method: str, settings: TrainingSettings) -> str | None:
 
 
 def _arguments(method: str, settings: TrainingSettings, types: Sequence[str]) -> dict[str, Any]:
-    """Those given, and where the method asks for it the product's name, the types of defects, if there are any."""
+    """Those given, and where the method asks for it the product's name, the types of defects, if there are any.
+
+    The others are those of the recipe it starts from; raises BadInput where that has other ones.
+    """
     known = signature(catalog.method(method)).parameters
-    found = {"product": settings.product, "supervised": bool(types), "seed": settings.seed}
+    before = start_arguments(method, settings.start, settings.arguments)
+    product = settings.product or before.get("product", "object")
+    found = {"product": product, "supervised": bool(types), "seed": settings.seed}
     if catalog.card(method).named:
-        found["defects"] = list(types)
-    return {name: value for name, value in found.items() if name in known} | dict(settings.arguments)
+        found["defects"] = list(types) or before.get("defects", [])
+    return {**before, **{name: value for name, value in found.items() if name in known}, **settings.arguments}
 
 
 def _features(

@@ -238,17 +238,26 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
 
 
 def name_product(recipe: Recipe, product: str, *, encoder: Place = None) -> Recipe:
-    """The recipe for another product, by its words; all that was learned stays, a calibration does not.
-
-    What differs between the method made for one product and for the other is what its words say.
-    """
+    """The recipe for another product, by its words; all that was learned stays, a calibration does not."""
     require_words(recipe, product)
-    found = encoders_of(recipe, encoder)
-    renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, "product": product}, calibration=None)
+    return stamp(change_words(recipe, {"product": product}, encoders_of(recipe, encoder)), recipe.hash)
+
+
+def change_words(recipe: Recipe, words: Mapping[str, Any], found: Mapping[str, Encoder]) -> Recipe:
+    """The recipe with other arguments that are words, uncalibrated; raises BadInput where its weights are of the old.
+
+    What differs between the method made with the old words and with the new is what they say.
+    """
+    renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, **words}, calibration=None)
     with misfits(recipe):
-        old, new = (state_of(fresh_detector(each, found)) for each in (recipe, renamed))
-    said = {STATE + name: tensor.cpu() for name, tensor in new.items() if not torch.equal(tensor, old[name])}
-    return stamp(dataclasses.replace(renamed, tensors={**recipe.tensors, **said}), recipe.hash)
+        before, after = (fresh_detector(each, found) for each in (recipe, renamed))
+    old, new = state_of(before), state_of(after)
+    weights = [name for name, _ in cast(nn.Module, after).named_parameters() if name in new]
+    if any(name not in old or old[name].shape != new[name].shape for name in weights):
+        raise BadInput(f"the weights of {recipe.source} are of other {' and '.join(words)}: give the same ones")
+    said = {name: each for name, each in new.items() if name not in weights and not torch.equal(each, old[name])}
+    tensors = {**recipe.tensors, **{STATE + name: each.cpu() for name, each in said.items()}}
+    return dataclasses.replace(renamed, tensors=tensors)
 
 
 def undo(path: str | Path) -> Recipe:
