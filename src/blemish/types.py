@@ -236,3 +236,38 @@ class Consolidator(Learner, Protocol):
 
     def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows (M, ...) to remember."""
+
+
+class TypedExamples(NamedTuple):
+    """What a classifier sees of pictures, or of regions in them, whose types are known."""
+
+    seen: Tensor  # (M, V, D): each in V views
+    types: Tensor  # bool (M, K): which of the classifier's types each has
+
+
+@runtime_checkable
+class Classifier(Protocol):
+    """Names types of defects: what it sees of pictures, or of regions in them -> a score of each of its types.
+
+    It sees by an encoder that stays as it is: `look` at whole pictures, or `places` of pictures that a detector has
+    seen as well, of which `gather` keeps those of a region. All three describe alike.
+    """
+
+    types: tuple[str, ...]
+    geometry: Geometry
+    several: bool  # one defect may have several types: a score stands for itself, not against the others
+
+    def look(self, images: Tensor) -> Tensor:
+        """Whole pictures (N, 3, H, W) in [0, 1] -> (N, D)."""
+
+    def places(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) -> (N, h, w, C)."""
+
+    def gather(self, places: Tensor, weights: Tensor) -> Tensor:
+        """Of each picture's places (N, h, w, C) those of one region, by its share of each, (N, h, w) -> (N, D)."""
+
+    def fit(self, examples: TypedExamples) -> Classifier:
+        """Learn from these and forget what it knew; returns itself."""
+
+    def __call__(self, seen: Tensor) -> Tensor:
+        """Of (N, V, D), each in V views: logits (N, K), higher is more of that type."""

@@ -18,6 +18,7 @@ RANKS = (
     {"detectors", "classifiers", "videos", "pretrain"},
     {"catalog"},
     {"calibration", "inspection", "fitting", "examples"},
+    {"classification"},
     {"recipes"},
     {"runs"},
     {"evaluation"},

@@ -52,3 +52,12 @@ QUICK: dict[str, dict[str, Any]] = {
 def quick(method: str, product: str = "metal cap") -> dict[str, Any]:
     """Its row, and the product's name where it reads that."""
     return QUICK[method] | ({"product": product} if "product" in catalog.card(method).words else {})
+
+
+QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
+    "linear-probe": {"image_size": SIDE, "steps": 50},
+    "nearest": {"image_size": SIDE},
+    "ridge": {"image_size": SIDE},
+    "tip-adapter": {"image_size": SIDE, "steps": 3},
+    "words": {"image_size": SIDE},
+}

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from types import MappingProxyType
 from typing import Any
 
 from blemish.catalog.cards import COLUMNS, SITUATIONS, Card, Situation
+from blemish.catalog.classifiers import CLASSIFIERS
 from blemish.catalog.detectors import DETECTORS
 from blemish.errors import BadInput, UnknownName
 from blemish.fields import annotations_of, require_kind
-from blemish.types import Detector, Encoder
+from blemish.types import Classifier, Detector, Encoder
 
-__all__ = ["COLUMNS", "METHODS", "SITUATIONS", "Card", "Situation", "card", "detector", "method", "require_arguments"]
+__all__ = [
+    "CLASSIFIERS", "COLUMNS", "METHODS", "SITUATIONS", "Card", "Situation", "card", "classifier", "classifier_card",
+    "detector", "method", "require_arguments",
+]  # fmt: skip
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 METHODS = DETECTORS
-"""Each by its name, in the order of these."""
+"""Detectors, each by its name, in the order of these."""
 
 
 def card(name: str) -> Card:
@@ -25,9 +32,20 @@ def card(name: str) -> Card:
     return METHODS[name]
 
 
+def classifier_card(name: str) -> Card:
+    """The classifier's row; raises UnknownName with the names there are."""
+    if name not in CLASSIFIERS:
+        raise UnknownName(f"no classifier {name!r}: choose from {', '.join(CLASSIFIERS)}")
+    return CLASSIFIERS[name]
+
+
 def method(name: str) -> type[Any]:
     """The method's class, imported now."""
-    module, _, attribute = card(name).where.partition(":")
+    return _class_of(card(name))
+
+
+def _class_of(card: Card) -> type[Any]:
+    module, _, attribute = card.where.partition(":")
     found: type[Any] = getattr(import_module(module), attribute)
     return found
 
@@ -41,9 +59,25 @@ def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) ->
     return beside(found, encoder)
 
 
+def classifier(
+    name: str, encoder: str | Encoder, types: Sequence[str], arguments: Mapping[str, Any] = NOTHING
+) -> Classifier:
+    """A classifier of these types by name, where its encoder lies; raises BadInput for an argument it does not have."""
+    made = _class_of(classifier_card(name))
+    _require(name, made, arguments)
+    from blemish.devices import beside
+
+    found: Classifier = made(encoder, types=list(types), **arguments)
+    return beside(found, encoder)
+
+
 def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise BadInput for an argument that the method does not have, or a value that is of another kind."""
-    known = annotations_of(method(name))  # type: ignore[arg-type]  # a class can be hashed
+    _require(name, method(name), arguments)
+
+
+def _require(name: str, made: type[Any], arguments: Mapping[str, Any]) -> None:
+    known = annotations_of(made)  # type: ignore[arg-type]  # a class can be hashed
     if unknown := sorted(set(arguments) - set(known)):
         raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
     for key, value in arguments.items():

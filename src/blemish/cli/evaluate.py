@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import quote
 
 import click
@@ -21,6 +21,14 @@ from blemish.cli.options import (
     print_page,
     recipe_encoders,
     refuse_frozen,
+)
+from blemish.cli.types_of_defects import (
+    add_types_options,
+    evaluate_types,
+    refuse_misfits,
+    refuse_types_options,
+    shots_of,
+    types_options,
 )
 from blemish.errors import BadData, BlemishError
 from blemish.notices import amount, gather
@@ -46,8 +54,9 @@ SAFE = " !#$&'()+,;=@[]{}"
 @click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
 @click.option("--category", metavar="NAME", help="One category; each of them on its own if left out.")
 @click.option("--split", default="test", show_default=True, help="What is measured on, if the layout has others.")
-@click.option("--shots", type=click.IntRange(0), metavar="K", help="Good parts to learn from; all if left out.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which good parts are drawn.")
+@click.option("--shots", callback=shots_of, metavar="K|all", help="Good parts, or examples of each type.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which of them are drawn.")
+@add_types_options
 @click.option("--product", help="What the part is, in words; the category's name if left out.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Measure a frozen recipe.")
 @click.option(
@@ -74,39 +83,56 @@ def evaluate(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure a method, or a recipe with its verdicts, on a labelled data set.
+    """Measure a method, or a recipe with its verdicts, on a labelled data set; or a classifier of defects.
 
     Good parts are drawn from the training split; everything is measured on another, each metric with its 95 %
     bootstrap interval; of several categories their mean as well. With --recipe nothing is learned: its verdicts are
-    counted by type and size with exact intervals, and test pictures that taught it are left out. Exit status: 0, or 3
-    when some pictures are unreadable; 1 failure, also of one category only; 2 wrong usage.
+    counted by type and size with exact intervals, and test pictures that taught it are left out. With --task types a
+    classifier learns some of one half of each type's pictures and names the other half. Exit status: 0, or 3 when some
+    pictures are unreadable; 1 failure, also of one category only; 2 wrong usage.
     """
+    if types_options().task == "types":
+        refuse_misfits()
+        evaluate_types(chosen, types_options(), root, (layout, category, product), (shots, seed), as_json=as_json)
+        return
+    refuse_types_options()
     if recipe:
         refuse_frozen("shots", "seed")
         return _evaluate_recipe(recipe, root, (layout, category, split), chosen, page, as_json, protocol)
+    trial = _TrialOptions(root, layout, category, split, shots, seed, product, protocol)
+    _evaluate_method(chosen, trial, page, as_json=as_json)
+
+
+class _TrialOptions(NamedTuple):
+    """What `blemish evaluate` says of a trial beside the detector."""
+
+    root: Path
+    layout: str | None
+    category: str | None
+    split: str
+    shots: int | None
+    seed: int
+    product: str | None
+    protocol: Protocol
+
+
+def _evaluate_method(chosen: DetectorOptions, given: _TrialOptions, page: Path | None, *, as_json: bool) -> None:
     from blemish import encoders
     from blemish.evaluation import evaluate as evaluation
 
     trial = evaluation.Trial(
-        root,
-        layout,
-        category,
-        chosen.method or "",
-        chosen.encoder or encoders.DEFAULT,
-        shots=shots,
-        seed=seed,
-        product=product,
+        **given._asdict(),
+        method=chosen.method or "",
+        encoder=chosen.encoder or encoders.DEFAULT,
         batch_size=chosen.batch_size,
-        split=split,
-        protocol=protocol,
     )
     evaluation.check_any(evaluation.trials(trial).values())
-    asked = choose_detector(chosen, good=shots != 0)
+    asked = choose_detector(chosen, good=given.shots != 0)
     trial = replace(trial, method=asked.method, encoder=asked.encoder, arguments=asked.arguments, view=asked.view)
     note = encoders.note(asked.encoder)
     with show_progress() as watch:
         reports, failed = _run_each(trial, watch, page, note)
-    about = {"method": trial.method, "encoder": asked.encoder.name, "seed": seed}
+    about = {"method": trial.method, "encoder": asked.encoder.name, "seed": given.seed}
     _tell(reports, failed, about, page, as_json)
     inspected = sum(report.whole.n_normal + report.whole.n_anomalous for report in reports.values())
     leave([bad for report in reports.values() for bad in report.unreadable], inspected, note)

@@ -17,9 +17,9 @@ WIDTH = 100
 
 
 @click.command()
-@click.argument("what", type=click.Choice(["methods", "encoders", "layouts"]), default="methods")
+@click.argument("what", type=click.Choice(["methods", "classifiers", "encoders", "layouts"]), default="methods")
 def list(what: str) -> None:
-    """Show the methods, encoders or data-set layouts there are; methods stand under what they need at the least."""
+    """Show the methods, classifiers, encoders or layouts there are; methods stand under what they need at the least."""
     from blemish import catalog, data
     from blemish.encoders.checkpoints.names import rows
     from blemish.encoders.embedded import CARD
@@ -27,6 +27,9 @@ def list(what: str) -> None:
     if what == "methods":
         for each in catalog.SITUATIONS:
             _show(each, each.methods(catalog.METHODS))
+    elif what == "classifiers":
+        for name, card in catalog.CLASSIFIERS.items():
+            _say_card(name, card)
     elif what == "layouts":
         print_table(("layout", "looked for"), data.descriptions())
     else:
@@ -40,6 +43,10 @@ def _show(situation: Situation, found: dict[str, Card]) -> None:
     if found:
         say(fill(f"{situation.title}. {situation.advice}", WIDTH) + "\n")
         for name, card in found.items():
-            about = f"{name}: {card.essence}; learns from {card.learns_from}; encoders: {card.encoders}"
-            say(fill(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
+            _say_card(name, card)
         say("")
+
+
+def _say_card(name: str, card: Card) -> None:
+    about = f"{name}: {card.essence}; learns from {card.learns_from}; encoders: {card.encoders}"
+    say(fill(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))

@@ -1,0 +1,47 @@
+"""A card a classifier."""
+
+from __future__ import annotations
+
+from blemish.catalog.cards import Card
+
+CLASSIFIERS = {
+    "linear-probe": Card(
+        "blemish.classifiers.linear_probe:LinearProbe",
+        "arXiv:2103.00020",
+        "logistic regression on what all depths of an encoder see",
+        task="classify",
+        labelled="required",
+    ),
+    "nearest": Card(
+        "blemish.classifiers.nearest:Nearest",
+        "10.1109/TPAMI.2013.83",
+        "the mean of each type's examples, or the nearest examples, on what all depths of an encoder see",
+        task="classify",
+        labelled="required",
+    ),
+    "ridge": Card(
+        "blemish.classifiers.ridge:Ridge",
+        "Rifkin 2003",
+        "least squares with a penalty, in closed form, on what all depths of an encoder see",
+        task="classify",
+        labelled="required",
+        reconstructed=("what is described of a picture",),
+    ),
+    "tip-adapter": Card(
+        "blemish.classifiers.tip_adapter:TipAdapter",
+        "arXiv:2207.09519",
+        "words, and a cache of examples whose keys may be trained",
+        task="classify",
+        labelled="required",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+    ),
+    "words": Card(
+        "blemish.classifiers.words:Words",
+        "arXiv:2103.00020",
+        "sentences with the name, the definition and the attributes of each type",
+        task="classify",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+    ),
+}

@@ -1,0 +1,121 @@
+"""Examples of types of defects -> a classifier that has learned them, and how sure it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from blemish.calibration.prediction_sets import Sureness, calibrate_sureness
+from blemish.classification.describe import Description
+from blemish.errors import BadInput
+from blemish.notices import notice
+from blemish.types import Classifier, TypedExamples
+
+FEW = 50
+"""Up to so many examples of each type are learned mirrored as well."""
+FOLDS = 10
+"""Each example is scored by what was learned from the others but its own fold."""
+MOST = 1 << 28
+"""Numbers that are kept of all examples; of more every type keeps as many as it can."""
+
+
+class Named(NamedTuple):
+    """What a defect is called."""
+
+    type: str  # "" where it is of no known one
+    probability: float  # of the likeliest known type
+    others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated
+    scores: tuple[float, ...]  # probability of each type
+
+
+class Namer(NamedTuple):
+    """A classifier that has learned, and how sure it is."""
+
+    classifier: Classifier
+    sureness: Sureness = Sureness()
+
+    def name(self, seen: Tensor) -> list[Named]:
+        """Of defects (N, V, D), see `Classifier`."""
+        return name_logits(logits_of(self.classifier, seen), self.classifier.types, self.sureness)
+
+
+def logits_of(classifier: Classifier, seen: Tensor) -> Tensor:
+    """(N, K), on the processor."""
+    with torch.no_grad():
+        return classifier(seen).float().cpu()
+
+
+def name_logits(logits: Tensor, types: Sequence[str], sure: Sureness) -> list[Named]:
+    """Of logits (N, K)."""
+    probability = (logits / sure.temperature).softmax(1)
+    found = []
+    for row, each in zip(logits.tolist(), probability.tolist(), strict=True):
+        order = sorted(range(len(types)), key=lambda number: -each[number])
+        best = order[0]
+        may = tuple(types[number] for number in order if each[number] >= 1 - sure.rest)
+        found.append(Named(types[best] if max(row) >= sure.least else "", each[best], may, tuple(each)))
+    return found
+
+
+def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[TypedExamples, list[str]]:
+    """Of descriptions whose labels are the types, in half precision where there are many; and the picture of each."""
+    seen, labels, pictures = list[Tensor](), list[int](), list[str]()
+    numbers = {name: number for number, name in enumerate(types)}
+    counts, most = Counter[int](), 0
+    for each in found:
+        number = numbers[each.sample.label]
+        most = most or max(1, MOST // (each.seen.numel() * len(types)))
+        counts[number] += 1
+        if counts[number] > most:
+            continue
+        seen.append(each.seen)
+        labels.append(number)
+        pictures.append(str(each.sample.image))
+    if not seen:
+        raise BadInput("there is no example to learn from: give pictures of each type of defect")
+    if thinned := [f"{types[number]} {most} of {count}" for number, count in counts.items() if count > most]:
+        notice(
+            "of the examples only the first are learned, as many as memory was set aside for: %s", ", ".join(thinned)
+        )
+    if lacking := [name for number, name in enumerate(types) if not counts[number]]:
+        raise BadInput(f"there is no example of {', '.join(lacking)}: show one, or leave the type out")
+    table = torch.zeros(len(labels), len(types), dtype=torch.bool)
+    table[torch.arange(len(labels)), torch.tensor(labels)] = True
+    return TypedExamples(torch.stack(seen), table), pictures
+
+
+def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 0.9, seed: int = 0) -> Namer:
+    """The classifier, fitted to all examples, and how sure it is of others like them.
+
+    For that it scores each example by what it learns from the others: in folds, of which a type's only example is none.
+    """
+    held = held_out_logits(classifier, examples, seed=seed)
+    known = torch.isfinite(held).all(1)
+    sure = calibrate_sureness(held[known].numpy(), examples.types[known].float().argmax(1).numpy(), coverage)
+    return Namer(classifier.fit(examples), sure)
+
+
+def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: int = 0) -> Tensor:
+    """Of each example (M, K) by what is learned from those of other folds; NaN for the only example of its type."""
+    held = torch.full(examples.types.shape, torch.nan)
+    alone = examples.types.float() @ (examples.types.sum(0) < 2).float() > 0
+    order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
+    order = order[~alone[order]]
+    for rows in _folds(order, examples.types):
+        rest = torch.ones(len(held), dtype=torch.bool)
+        rest[rows] = False
+        classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))
+        held[rows] = logits_of(classifier, examples.seen[rows, :1])
+    return held
+
+
+def _folds(order: Tensor, types: Tensor) -> list[Tensor]:
+    """Rows dealt out type by type, so that each type has some in every rest."""
+    numbers = types[order].float().argmax(1)
+    dealt = order[numbers.argsort(stable=True)]
+    count = min(FOLDS, len(dealt))
+    return [dealt[first::count] for first in range(count)]

@@ -1,0 +1,1 @@
+"""Published classifiers of defects, one file each; a method never imports another."""

@@ -1,0 +1,162 @@
+"""`blemish evaluate --task types`: how well a classifier names defects."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import click
+from click.core import ParameterSource
+
+from blemish.cli.console import print_table, say, show_progress
+from blemish.cli.options import DetectorOptions, arguments_of, leave
+
+if TYPE_CHECKING:
+    from blemish.evaluation.types_of_defects import TypesReport
+
+SHOWN = 10
+"""Mistakes that are listed at most."""
+
+
+def shots_of(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """A count from 0, or "all", which is None."""
+    if value in (None, "all"):
+        return None
+    found: int = click.IntRange(0)(value, option, context)
+    return found
+
+
+@dataclass
+class TypesOptions:
+    """The options of `blemish evaluate --task types`."""
+
+    task: str = "defects"
+    classifier: str = "ridge"
+    hold_out: str | None = None
+    of: str = "pictures"
+    coverage: float = 0.9
+
+
+def _keep(context: click.Context, option: click.Parameter, value: Any) -> None:
+    setattr(context.meta.setdefault(TypesOptions.__name__, TypesOptions()), str(option.name), value)
+
+
+def types_options() -> TypesOptions:
+    """Those that the command was given."""
+    found: TypesOptions = click.get_current_context().meta[TypesOptions.__name__]
+    return found
+
+
+_option = functools.partial(click.option, expose_value=False, callback=_keep, show_default=True)
+
+
+def add_types_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options that `types_options` returns."""
+    share = click.FloatRange(0, 1, min_open=True, max_open=True)
+    options = [
+        _option(
+            "--task",
+            type=click.Choice(["defects", "types"]),
+            default="defects",
+            help="Tell defects from good parts, or their types from each other.",
+        ),
+        _option("--classifier", metavar="NAME", default="ridge", help="See `blemish list classifiers`."),
+        _option("--hold-out", metavar="TYPE|each", help="A type of which nothing is learned: is it unknown then?"),
+        _option(
+            "--of",
+            type=click.Choice(["pictures", "defects"]),
+            default="pictures",
+            help="What is named: whole pictures, or each region that a mask marks.",
+        ),
+        _option("--coverage", type=share, default=0.9, help="Share of sets of types that are to hold the right one."),
+    ]
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def refuse_types_options() -> None:
+    """Raise UsageError for an option that goes with --task types."""
+    _refuse({"classifier": "", "hold_out": "hold-out", "of": "", "coverage": ""}, "goes with --task types")
+
+
+def refuse_misfits() -> None:
+    """Raise UsageError for an option that does not go with --task types."""
+    names = ("recipe", "split", "method", "tile", "overlap", "white", "protocol")
+    _refuse({"page": "report"} | dict.fromkeys(names, ""), "does not go with --task types")
+
+
+def _refuse(names: Mapping[str, str], why: str) -> None:
+    context = click.get_current_context()
+    for name, shown in names.items():
+        if context.get_parameter_source(name) is not ParameterSource.DEFAULT:
+            raise click.UsageError(f"--{shown or name} {why}")
+
+
+def evaluate_types(
+    chosen: DetectorOptions,
+    named: TypesOptions,
+    root: Path,
+    about: tuple[str | None, str | None, str | None],
+    drawn: tuple[int | None, int],
+    *,
+    as_json: bool,
+) -> None:
+    """about: layout, category and product; drawn: shots and seed."""
+    from blemish import catalog, encoders
+    from blemish.evaluation import types_of_defects as evaluation
+
+    (layout, category, product), (shots, seed) = about, drawn
+    catalog.classifier_card(named.classifier)
+    arguments = arguments_of(chosen.arguments)
+    samples = evaluation.defects_of(root, layout=layout, category=category)  # refused before an encoder is loaded
+    trial = evaluation.TypesTrial(
+        root, named.classifier, chosen.load_encoder(), layout, category, shots, seed, named.hold_out,
+        cast(Any, named.of), arguments, product, named.coverage, chosen.batch_size,
+    )  # fmt: skip
+    with show_progress() as watch:
+        if named.hold_out == "each":
+            found = evaluation.hold_out_each(trial, sorted({sample.label for sample in samples}), watch=watch)
+        else:
+            found = {named.hold_out or "": evaluation.run_types_trial(trial, watch=watch)}
+    said = {"classifier": named.classifier, "encoder": trial.encoder_name, "seed": seed}
+    note = encoders.note(cast(Any, trial.encoder))
+    _tell(found, said, as_json=as_json)
+    first = next(iter(found.values()))
+    leave(first.unreadable, first.naming.defects, note)
+
+
+def _tell(found: Mapping[str, TypesReport], said: Mapping[str, Any], *, as_json: bool) -> None:
+    from blemish.evaluation.types_of_defects import mean_unknown_auroc
+
+    several = len(found) > 1
+    if as_json:
+        every = {name: report.as_json() for name, report in found.items()}
+        whole = (
+            {"held_out": every, "unknown_auroc": mean_unknown_auroc(found)} if several else next(iter(every.values()))
+        )
+        say(json.dumps({**whole, **said}))
+        return
+    say(", ".join(f"{key} {value}" for key, value in said.items()))
+    for name, report in found.items():
+        _print(name, report)
+    if several:
+        say(f"\nmean AUROC of unknown types: {mean_unknown_auroc(found):.4f}")
+
+
+def _print(name: str, report: TypesReport) -> None:
+    learned = ", ".join(f"{type_} {count}" for type_, count in report.learned.items()) or "words alone"
+    say(f"\n{f'held out: {name}; ' if name else ''}learned: {learned}; measured on {report.naming.defects}")
+    estimates = report.naming.estimates() | {
+        key: value for key in ("coverage", "set_size") if (value := getattr(report, key)) is not None
+    }
+    print_table(("metric", "value", "low", "high"), [(key, *(f"{n:.4f}" for n in e)) for key, e in estimates.items()])
+    if mistaken := report.naming.mistakes():
+        rows = [(*names, str(count)) for *names, count in mistaken[:SHOWN]]
+        print_table(("what it is", "said to be", "pictures"), rows)
+    for note in report.notes:
+        say(f"note: {note}")

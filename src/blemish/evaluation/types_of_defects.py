@@ -1,0 +1,221 @@
+"""A classifier of defects on labelled pictures: some of each type teach it, others measure it."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from blemish import catalog, data
+from blemish.calibration.prediction_sets import softmax
+from blemish.classification.describe import Description, Of, describe
+from blemish.classification.learn import FEW, Namer, learn, logits_of, typed_examples
+from blemish.data.sampling import shuffle
+from blemish.errors import BadData, BadInput
+from blemish.inspection import Unreadable
+from blemish.metrics import classes
+from blemish.metrics.intervals import Estimate, estimate
+from blemish.metrics.naming import Naming, score_names
+from blemish.notices import gather, notice
+from blemish.progress import ShowProgress, no_progress
+from blemish.types import Encoder, Sample
+
+
+@dataclass(frozen=True, slots=True)
+class TypesTrial:
+    """One classifier on one category of a data set: everything that decides the outcome."""
+
+    root: Path
+    classifier: str
+    encoder: str | Encoder
+    layout: str | None = None
+    category: str | None = None
+    shots: int | None = None  # examples of each type to learn from; None: all of the half that may teach
+    seed: int = 0  # which half of each type may teach, and which of its examples are drawn
+    hold_out: str | None = None  # a type that nothing is learned of
+    of: Of = "pictures"
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    product: str | None = None  # in words; None: the category's name, or the folder's
+    coverage: float = 0.9  # share of defects whose set of types is to hold theirs
+    batch_size: int = 8
+
+    @property
+    def part(self) -> str:
+        """What the part is, in words."""
+        return self.product or (self.category or self.root.resolve().name).replace("_", " ")
+
+    @property
+    def encoder_name(self) -> str:
+        """Of the encoder, loaded or not."""
+        return self.encoder if isinstance(self.encoder, str) else self.encoder.name
+
+
+class TypesReport(NamedTuple):
+    """What was measured of how defects are named, over the pictures that could be read."""
+
+    naming: Naming
+    coverage: Estimate | None  # share of defects of known types whose set of types holds theirs
+    set_size: Estimate | None  # types in a set
+    calibration_error: float | None  # of the probability of the likeliest type
+    learned: Mapping[str, int]  # examples of each type
+    seconds: float  # of learning from what was seen
+    seconds_per_defect: float  # of naming what was seen
+    unreadable: tuple[Unreadable, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; an estimate is {"value", "low", "high"}."""
+        found = self.naming.as_json() | self._asdict()
+        del found["naming"]
+        return found | {
+            "coverage": self.coverage and self.coverage.as_json(),
+            "set_size": self.set_size and self.set_size.as_json(),
+            "learned": dict(self.learned),
+            "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
+            "notes": list(self.notes),
+        }
+
+
+def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
+    """Every picture of a defect of a data set, whatever split it is in; raises BadData for fewer than two types."""
+    found = {}
+    for split in data.splits(root, layout=layout):
+        for sample in data.samples(root, layout=layout, category=category, split=split):
+            if sample.is_anomalous:
+                found[sample.image] = sample
+    check_names(found.values())
+    labels = {sample.label for sample in found.values()}
+    if len(labels) < 2:
+        raise BadData(
+            f"{root} has pictures of {'one type' if labels else 'no type'} of defect: to tell types apart give a "
+            "folder of pictures for each"
+        )
+    return list(found.values())
+
+
+def check_names(samples: Iterable[Sample]) -> None:
+    """Raise BadData for a type in two spellings."""
+    names = dict[str, str]()
+    for label in sorted({sample.label for sample in samples}):
+        plain = "".join(each for each in label.casefold() if each.isalnum())
+        if other := names.get(plain):
+            raise BadData(f"{other!r} and {label!r} are one type in two spellings: give both folders one name")
+        names[plain] = label
+
+
+class Divided(NamedTuple):
+    """What is learned from, and what is measured on; no picture is both."""
+
+    learned: list[Sample]
+    tested: list[Sample]
+
+
+def divide(samples: Sequence[Sample], shots: int | None, seed: int) -> Divided:
+    """Half of each type's pictures may teach, `shots` of them or all do; the other half tests, whatever the shots.
+
+    A type with one picture teaches only.
+    """
+    learned, tested = list[Sample](), list[Sample]()
+    for label in sorted({sample.label for sample in samples}):
+        order = shuffle([sample for sample in samples if sample.label == label], seed=seed)
+        half = max(1, len(order) // 2)
+        learned += order[:half][:shots]
+        tested += order[half:]
+    return Divided(learned, tested)
+
+
+def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> TypesReport:
+    """Learn types from some pictures of each, and name others."""
+    with gather() as notices:
+        samples = defects_of(trial.root, layout=trial.layout, category=trial.category)
+        every = sorted({sample.label for sample in samples})
+        if trial.hold_out is not None and trial.hold_out not in every:
+            raise BadInput(f"{trial.hold_out!r} is no type here: choose one of {', '.join(every)}")
+        types = [name for name in every if name != trial.hold_out]
+        learned, tested = divide(samples, trial.shots, trial.seed)
+        unreadable, begun = list[Unreadable](), time.perf_counter()
+        namer, counts, begun = _taught(trial, types, learned, watch, unreadable)
+        seconds = time.perf_counter() - begun
+        found = describe(
+            namer.classifier, tested, of=trial.of, batch_size=trial.batch_size, unreadable=unreadable,
+            advance=watch("naming", len(tested)),
+        )  # fmt: skip
+        measured = _measure(namer, list(found), types, trial)
+    return measured._replace(
+        learned=counts, seconds=seconds, unreadable=tuple(unreadable), notes=tuple(notices.lines())
+    )
+
+
+def hold_out_each(
+    trial: TypesTrial, types: Sequence[str], *, watch: ShowProgress = no_progress
+) -> dict[str, TypesReport]:
+    """The trial without each of the types in turn, by name."""
+    return {name: run_types_trial(dataclasses.replace(trial, hold_out=name), watch=watch) for name in types}
+
+
+def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
+    """Over the types that were held out, of equal weight."""
+    return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))
+
+
+def _taught(
+    trial: TypesTrial, types: Sequence[str], samples: Sequence[Sample], watch: ShowProgress, bad: list[Unreadable]
+) -> tuple[Namer, dict[str, int], float]:
+    """And how many examples of each type there were, and when it began to learn."""
+    card = catalog.classifier_card(trial.classifier)
+    words = {"product": trial.part} if "product" in card.words else {}
+    classifier = catalog.classifier(trial.classifier, trial.encoder, types, words | dict(trial.arguments))
+    shown = [sample for sample in samples if sample.label in types]
+    if not shown and card.labelled == "required":
+        raise BadInput(f"{trial.classifier} learns from examples: give it some, --shots 1, or choose words")
+    if not shown:
+        return Namer(classifier), {}, time.perf_counter()
+    mirrored = max(Counter(sample.label for sample in shown).values()) <= FEW
+    found = describe(
+        classifier, shown, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size, unreadable=bad,
+        advance=watch("looking at examples", len(shown)),
+    )  # fmt: skip
+    examples, _ = typed_examples(found, types)
+    counts = dict(zip(types, examples.types.sum(0).tolist(), strict=True))
+    begun = time.perf_counter()
+    if max(counts.values()) > 10 * min(counts.values()):
+        notice("the types have %s to %s examples; each counts alike", min(counts.values()), max(counts.values()))
+    return learn(classifier, examples, coverage=trial.coverage, seed=trial.seed), counts, begun
+
+
+def _measure(namer: Namer, found: Sequence[Description], types: Sequence[str], trial: TypesTrial) -> TypesReport:
+    if not found:
+        raise BadData(f"no picture of {trial.root} is left to measure on: give two of each type at least")
+    begun = time.perf_counter()
+    logits = torch.cat([logits_of(namer.classifier, part) for part in torch.stack([e.seen for e in found]).split(256)])
+    seconds = (time.perf_counter() - begun) / len(found)
+    labels = [each.sample.label for each in found]
+    naming = score_names(labels, logits.numpy(), types, seed=trial.seed)
+    if naming is None:
+        raise BadData(f"no picture of a type that was learned is left to measure on in {trial.root}")
+    known = np.array([label in types for label in labels])
+    truth = np.array([types.index(label) for label in labels if label in types])
+    probability = softmax(logits.numpy().astype(np.float64)[known] / namer.sureness.temperature)
+    covered, size, error = _sureness(namer, probability, truth, trial.seed)
+    return TypesReport(naming, covered, size, error, {}, 0.0, seconds)
+
+
+def _sureness(
+    namer: Namer, probability: NDArray[np.float64], truth: NDArray[np.int64], seed: int
+) -> tuple[Estimate | None, Estimate | None, float | None]:
+    if not namer.sureness.coverage:
+        return None, None, None
+    sets = probability >= 1 - namer.sureness.rest
+    return (
+        estimate(classes.coverage, truth, sets, seed=seed),
+        estimate(lambda each: classes.set_size(each), sets, seed=seed),
+        classes.calibration_error(truth, probability),
+    )

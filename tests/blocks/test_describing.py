@@ -1,0 +1,56 @@
+"""What a picture looks like, against plain definitions."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from sklearn.linear_model import Ridge as Reference
+
+from blemish import encoders
+from blemish.blocks.describing import Balance, gather_places
+from blemish.blocks.least_squares import fit_ridge
+from blemish.blocks.shown_types import even_weights, type_means
+
+
+def test_a_region_has_the_mean_deviation_and_maximum_of_its_places() -> None:
+    places, weights = torch.randn(2, 4, 5, 3), torch.zeros(2, 4, 5)
+    weights[0, 1:3, 2] = 1
+    weights[1] = 1
+    found = gather_places(places, weights, torch.ones(2, 7))
+    inside = places[0, 1:3, 2]
+    expected = torch.cat([torch.ones(7), inside.mean(0), inside.std(0, correction=0), inside.amax(0)])
+    torch.testing.assert_close(found[0], expected)
+    torch.testing.assert_close(found[1, 7:10], places[1].mean((0, 1)))
+
+
+def test_parts_of_a_description_weigh_as_said_whatever_their_size() -> None:
+    encoder = encoders.load(encoders.TINY)
+    balance = Balance(encoder)
+    rows = torch.randn(50, sum(balance.widths))
+    rows[:, : encoder.width] *= 1000
+    balance.learn(rows)
+    scaled = (rows - balance.get_buffer("mean")) * balance.get_buffer("scale")
+    sizes = [part.square().sum(1).mean().sqrt().item() for part in scaled.split(balance.widths, 1)]
+    np.testing.assert_allclose(sizes, balance.weights, rtol=1e-4)
+    torch.testing.assert_close(balance(rows).norm(dim=1), torch.ones(50))
+
+
+def test_least_squares_are_those_of_scikit_learn_whichever_side_is_shorter() -> None:
+    generator = torch.Generator().manual_seed(0)
+    for count, width in ((12, 30), (40, 8)):
+        rows, targets = torch.randn(count, width, generator=generator), torch.randn(count, 2, generator=generator)
+        weights = torch.rand(count, generator=generator) + 0.1
+        share = (weights / weights.sum()).double()
+        centred = rows.double() - share @ rows.double()
+        strength = 0.3 * float((share[:, None] * centred.square()).sum()) / count
+        reference = Reference(alpha=strength).fit(rows.double(), targets.double(), sample_weight=share)
+        found = fit_ridge(rows, targets, weights, 0.3)
+        np.testing.assert_allclose(found.slope.T, reference.coef_, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(found.offset, reference.intercept_, rtol=1e-4, atol=1e-5)
+
+
+def test_every_type_counts_alike() -> None:
+    types = torch.tensor([[1, 0], [1, 0], [1, 0], [0, 1]], dtype=torch.bool)
+    torch.testing.assert_close(even_weights(types), torch.tensor([1 / 6, 1 / 6, 1 / 6, 1 / 2]))
+    rows = torch.tensor([[1.0], [2.0], [3.0], [7.0]])
+    torch.testing.assert_close(type_means(rows, types), torch.tensor([[2.0], [7.0]]))

@@ -1,0 +1,54 @@
+"""Sets of types hold the right one as often as stated."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from blemish.calibration.prediction_sets import calibrate_sureness, softmax, temperature_of
+from blemish.errors import BadInput
+
+
+def drawn(count: int, seed: int, types: int = 5) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    generator = np.random.default_rng(seed)
+    truth = generator.integers(0, types, count)
+    logits = generator.normal(size=(count, types))
+    logits[np.arange(count), truth] += generator.normal(1.5, 1.0, count)
+    return logits, truth
+
+
+@pytest.mark.parametrize("coverage", [0.8, 0.95])
+def test_sets_and_known_types_keep_the_stated_coverage_over_200_splits(coverage: float) -> None:
+    covered, known = [], []
+    for seed in range(200):
+        logits, truth = drawn(240, seed)
+        sure = calibrate_sureness(logits[:40], truth[:40], coverage)
+        probability = softmax(logits[40:] / sure.temperature)
+        covered.append((probability[np.arange(200), truth[40:]] >= 1 - sure.rest).mean())
+        known.append((logits[40:].max(1) >= sure.least).mean())
+    error = 3 * np.std(covered) / math.sqrt(200)
+    assert coverage - error <= np.mean(covered) <= coverage + 1 / 41 + error
+    assert coverage - error <= np.mean(known) <= coverage + 1 / 41 + error
+
+
+def test_too_few_examples_leave_all_types_possible_and_nothing_unknown() -> None:
+    logits, truth = drawn(5, 0)
+    sure = calibrate_sureness(logits, truth, 0.9)
+    assert (sure.rest, sure.least) == (1.0, -math.inf)
+    assert sure.as_json()["least"] is None
+
+
+def test_the_temperature_makes_probabilities_as_often_right_as_they_say() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(size=(20000, 4))
+    probability = softmax(logits)
+    truth = (probability.cumsum(1) > generator.random((20000, 1))).argmax(1)
+    assert temperature_of(logits * 5, truth) == pytest.approx(5, rel=0.1)
+
+
+def test_a_coverage_that_is_none_is_refused() -> None:
+    with pytest.raises(BadInput, match="coverage=1"):
+        calibrate_sureness([[0.0, 1.0]], [1], 1)

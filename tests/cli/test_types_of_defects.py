@@ -1,0 +1,103 @@
+"""`blemish evaluate --task types` through its door."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from PIL import Image
+
+from blemish.cli.main import main
+from blemish.encoders import TINY
+
+KINDS = {"dark spot": (0, 1), "bright line": (1, 0), "red tint": (2, 0)}
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder a class, of 8 drawn pictures each, with masks."""
+    folder = tmp_path_factory.mktemp("types")
+    generator = np.random.default_rng(0)
+    for kind in KINDS:
+        (folder / "images" / kind).mkdir(parents=True)
+        (folder / "masks" / kind).mkdir(parents=True)
+        for number in range(8):
+            image, mask = generator.normal(128, 8, (64, 64, 3)), np.zeros((64, 64), np.uint8)
+            x, y = generator.integers(8, 40, 2)
+            place = (slice(y, y + 14), slice(x, x + 14)) if kind == "dark spot" else (slice(y, y + 3), slice(None))
+            mask[place] = 255
+            if kind == "red tint":
+                mask[:] = 255
+                image[..., 0] += 60
+            else:
+                image[place] = 10 if kind == "dark spot" else 245
+            Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / "images" / kind / f"{number}.png")
+            Image.fromarray(mask).save(folder / "masks" / kind / f"{number}.png")
+    return folder
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    found = CliRunner().invoke(main, ["evaluate", *arguments, "--task", "types", "--encoder", TINY])
+    return found.exit_code, found.output if found.exit_code else found.stdout
+
+
+@pytest.mark.parametrize("of", ["pictures", "defects"])
+def test_types_are_told_apart_and_measured_with_intervals(root: Path, of: str) -> None:
+    status, said = run(str(root), "--shots", "3", "--of", of, "--json")
+    found = json.loads(said)
+    assert status == 0
+    assert found["accuracy"]["value"] > 0.7
+    assert set(found["balanced_accuracy"]) == {"value", "low", "high"}
+    assert found["learned"] == dict.fromkeys(sorted(KINDS), 3)
+    assert found["defects"] == 12
+
+
+def test_a_type_that_was_not_learned_is_measured_as_unknown(root: Path) -> None:
+    status, said = run(str(root), "--hold-out", "each", "--json")
+    found = json.loads(said)
+    assert status == 0
+    assert set(found["held_out"]) == set(KINDS)
+    values = [each["unknown_auroc"]["value"] for each in found["held_out"].values()]
+    assert found["unknown_auroc"] == pytest.approx(np.mean(values))
+
+
+def test_the_table_says_what_was_learned(root: Path) -> None:
+    status, said = run(str(root), "--shots", "all", "--classifier", "nearest")
+    assert status == 0
+    assert "learned: bright line 4, dark spot 4, red tint 4; measured on 12" in said
+    assert "macro_f1" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--classifier", "no"], "no classifier 'no': choose from"),
+        (["--shots", "0"], "ridge learns from examples"),
+        (["--hold-out", "dent"], "'dent' is no type here: choose one of bright line, dark spot, red tint"),
+        (["--shots", "few"], "'few' is not a valid integer range"),
+        (["--split", "train"], "--split does not go with --task types"),
+        (["--set", "colour=1"], "ridge takes no colour"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_a_sentence(root: Path, arguments: list[str], sentence: str) -> None:
+    status, said = run(str(root), *arguments)
+    assert status in (1, 2)
+    assert sentence in said
+
+
+def test_an_option_of_types_alone_is_refused_without_them(root: Path) -> None:
+    found = CliRunner().invoke(main, ["evaluate", str(root), "--classifier", "nearest"])
+    assert found.exit_code == 2
+    assert "--classifier goes with --task types" in found.output
+
+
+def test_one_name_in_two_spellings_is_refused(root: Path, tmp_path: Path) -> None:
+    for name in ("dark_spot", "Dark Spot"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.png").write_bytes((root / "images" / "dark spot" / "1.png").read_bytes())
+    status, said = run(str(tmp_path))
+    assert status == 1
+    assert "one type in two spellings" in said
