@@ -88,7 +88,7 @@ def _times(calls: dict[str, Callable[[], object]], rounds: int) -> dict[str, lis
 
 def _only_detect(detector: CLIPMDC, image: Tensor) -> Tensor:
     raw = detector._join(detector.encoder(image, layers=detector.taps))
-    grid = detector.map_head(detector.adapter(raw))
+    grid = detector.map_head.after(detector.adapter, raw)
     detector.score_head(raw, grid)
     return smooth(upsample(grid.squeeze(1).sigmoid(), image.shape[-2:]), detector.sigma)
 

@@ -176,7 +176,7 @@ def inspect(
         seconds = (time.perf_counter() - start) / len(owners)
         for number, owner in enumerate(owners):
             owner.add(Prediction._make(each if each is None else each[number] for each in found), seconds)
-        while waiting and (isinstance(waiting[0], Unreadable) or waiting[0].complete):
+        while waiting and (isinstance(waiting[0], Unreadable) or not waiting[0].left):
             yield _closed(waiting.popleft())
     yield from map(_closed, waiting)
 
@@ -189,12 +189,8 @@ class _Open:
         last = prepared.boxes[-1]
         self.part = last.y + last.height, last.x + last.width
         self.mosaic = Mosaic(self.part) if view.tile is not None else None
-        self.score, self.seconds, self.count = -torch.inf, 0.0, 0
+        self.score, self.seconds, self.left = -torch.inf, 0.0, len(prepared.boxes)
         self.type_scores: Tensor | None = None
-
-    @property
-    def complete(self) -> bool:
-        return self.count == len(self.prepared.boxes)
 
     def add(self, found: Prediction, seconds: float) -> None:
         """What was found in the next tile."""
@@ -207,10 +203,10 @@ class _Open:
         if self.mosaic is None:
             self.maps = found.anomaly_map, found.type_map
         else:
-            side, box = (self.view.tile or 0, self.view.tile or 0), self.prepared.boxes[self.count]
+            side, box = (self.view.tile or 0, self.view.tile or 0), self.prepared.boxes[-self.left]
             scores = F.interpolate(found.anomaly_map[None, None].float(), side, mode="bilinear")[0, 0]
             self.mosaic.add(scores, box, None if found.type_map is None else _numbers(found.type_map, side))
-        self.count += 1
+        self.left -= 1
 
     def place(self) -> tuple[Tensor, Tensor | None]:
         """The map of the whole picture, and that of types if there is one."""

@@ -40,3 +40,8 @@ def test_a_reduced_score_reads_few_channels_at_half_the_grid(size: tuple[int, in
 def test_weights_are_xaviers() -> None:
     layer = nn.Conv2d(200, 100, 1).apply(initialise)
     assert float(layer.weight.detach().std()) == pytest.approx((2 / 300) ** 0.5, rel=0.05)
+
+
+def test_an_adapter_and_a_map_head_are_one_in_use() -> None:
+    head, adapter, features = MapHead(3, 8).eval(), nn.Conv2d(3, 3, 1), torch.randn(2, 3, 4, 5)
+    torch.testing.assert_close(head.after(adapter, features), head(adapter(features)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from scipy import ndimage
 
@@ -54,3 +55,13 @@ def test_regions_to_learn_from_are_the_truth_where_it_is_marked_and_the_peaks() 
 
 def test_nothing_weighs_nothing() -> None:
     assert weighted_mean(torch.ones(1, 2, 3, 3), torch.zeros(1, 1, 3, 3)).tolist() == [[[0.0, 0.0]]]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_long_windings_are_one_component_in_a_graph_too(turned: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    snake = torch.zeros(1, 64, 64, dtype=torch.bool)
+    snake[0, ::2], snake[0, 1::4, -1], snake[0, 3::4, 0] = True, True, True
+    inside = snake.mT if turned else snake
+    assert len(components(inside).unique()) == 2
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    assert len(components(inside).unique()) == 2

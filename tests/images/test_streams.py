@@ -83,6 +83,12 @@ def test_threads_work_at_the_same_time() -> None:
     assert len(list(decode(islice(numbered(), 3), lambda path: barrier.wait(), threads=3))) == 3
 
 
+def test_one_item_needs_no_thread() -> None:
+    here = threading.current_thread()
+    assert list(decode([1], lambda item: threading.current_thread())) == [(1, here)]
+    assert here not in dict(decode([1, 2], lambda item: threading.current_thread())).values()
+
+
 @pytest.mark.parametrize(("threads", "ahead"), [(0, 1), (1, 0)])
 def test_no_threads_or_no_look_ahead_is_refused(threads: int, ahead: int) -> None:
     with pytest.raises(BadInput, match="at least 1"):

@@ -55,7 +55,9 @@ def regions(
     members, values = labels[reached], scores[reached]
     highest = np.full(count + 1, -np.inf, scores.dtype)
     np.maximum.at(highest, members, values)
-    large = np.flatnonzero(np.bincount(members, minlength=count + 1) >= max(least, 1))
+    large = np.arange(1, count + 1)
+    if least > 1:
+        large = large[np.bincount(members, minlength=count + 1)[1:] >= least]
     worst = large[np.argsort(-highest[large], kind="stable")][:most]
     boxes = ndimage.find_objects(labels)
     return [_described(scores, labels, number, boxes[number - 1], scale) for number in worst.tolist()]
@@ -66,7 +68,7 @@ def _described(
 ) -> DefectRegion:
     inside = labels[window] == number
     values = scores[window][inside]
-    rows, columns = np.nonzero(inside)
+    rows, columns = np.count_nonzero(inside, axis=1), np.count_nonzero(inside, axis=0)  # pixels of each
     y, x = window[0].start, window[1].start
     return DefectRegion(
         box=Region(x, y, inside.shape[1], inside.shape[0]),
@@ -74,9 +76,13 @@ def _described(
         area_mm2=None if scale is None else len(values) * scale**2,
         score=float(values.max()),
         mean=float(values.mean(dtype=np.float64)),
-        centroid=(x + float(columns.mean()), y + float(rows.mean())),
+        centroid=(x + _centre(columns), y + _centre(rows)),
         contour=outline(inside) + np.array([x, y]),
     )
+
+
+def _centre(counts: NDArray[np.int64]) -> float:
+    return float(counts @ np.arange(len(counts)) / counts.sum())
 
 
 def outline(inside: NDArray[np.bool_]) -> NDArray[np.int64]:

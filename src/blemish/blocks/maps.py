@@ -36,12 +36,8 @@ def smooth(
     if not sigma:
         return maps
     radius = int(4 * sigma + 0.5) if radius is None else radius
-    offsets = torch.arange(-radius, radius + 1, dtype=maps.dtype, device=maps.device)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    edges = 1 if border == "reflect" else 0
-    out = _pad_mirrored(_pad_mirrored(maps, radius, edges).mT, radius, edges).mT.unsqueeze(1)
-    return F.conv2d(F.conv2d(out, kernel.view(1, 1, 1, -1)), kernel.view(1, 1, -1, 1)).squeeze(1)
+    rows, columns = (_blur(maps, length, sigma, radius, border) for length in maps.shape[1:])
+    return rows @ maps @ columns.T
 
 
 def fuse_mean(*maps: Tensor) -> Tensor:
@@ -60,9 +56,12 @@ def maximum(maps: Tensor) -> Tensor:
     return maps.flatten(1).amax(1)
 
 
-def _pad_mirrored(maps: Tensor, radius: int, edges: int) -> Tensor:
-    """Mirror the last axis as often as the radius asks, its edge pixels repeated once or not at all (`edges`)."""
-    length = maps.shape[-1]
+def _blur(like: Tensor, length: int, sigma: float, radius: int, border: Literal["reflect", "mirror"]) -> Tensor:
+    """The matrix (length, length) that blurs a line; what lies outside is mirrored as often as the radius asks."""
+    offsets = torch.arange(-radius, radius + 1, device=like.device)
+    kernel = torch.exp(-0.5 * (offsets.to(like.dtype) / sigma) ** 2)
+    edges = 1 if border == "reflect" else 0  # how often the edge is repeated
     turn = max(2 * length - 2 + 2 * edges, 1)  # pixels after which everything comes again
-    position = torch.arange(-radius, length + radius, device=maps.device) % turn
-    return maps[..., torch.minimum(position, turn - edges - position)]
+    position = (torch.arange(length, device=like.device)[:, None] + offsets) % turn  # (length, 2 radius + 1)
+    place = torch.minimum(position, turn - edges - position)
+    return like.new_zeros(length, length).scatter_add(1, place, (kernel / kernel.sum()).expand(length, -1))

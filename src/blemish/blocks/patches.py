@@ -35,7 +35,10 @@ def join_layers(
     """
     size = list(size or layers[0].shape[1:3])
     straight = False if mode == "bilinear" else None
-    resized = [F.interpolate(layer.permute(0, 3, 1, 2), size, mode=mode, align_corners=straight) for layer in layers]
+    resized = [
+        each if list(each.shape[2:]) == size else F.interpolate(each, size, mode=mode, align_corners=straight)
+        for each in (layer.permute(0, 3, 1, 2) for layer in layers)
+    ]
     return torch.cat(resized, 1).permute(0, 2, 3, 1)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,13 @@ class MapHead(nn.Sequential):
     def __init__(self, channels: int, width: int = 1024) -> None:
         first, last = nn.Conv2d(channels, width, 1), nn.Conv2d(width, 1, 1, bias=False)
         super().__init__(first, nn.BatchNorm2d(width), nn.LeakyReLU(0.2), last)
+
+    def after(self, adapter: nn.Conv2d, features: Tensor) -> Tensor:
+        """Logits of adapted features, in use: its first convolution and the adapter, 1 x 1 both, are one."""
+        first, norm, bend, last = cast(list[nn.Conv2d], list(self))
+        weight = first.weight.flatten(1) @ adapter.weight.flatten(1)
+        bias = first(cast(Tensor, adapter.bias)[:, None, None]).flatten()
+        return cast(Tensor, last(bend(norm(F.conv2d(features, weight[..., None, None], bias)))))
 
 
 class Judge(nn.Module):
@@ -41,13 +48,13 @@ class Judge(nn.Module):
 class ScoreHead(nn.Module):
     """The picture, from its features and its map: what both have at most and on the mean.
 
-    reduced: so many channels are mixed from the features before, and places of 2 x 2 joined; 0: all are read as they
-        are, which is most of the work.
+    reduced: places of 2 x 2 are joined before, and so many channels mixed from theirs; 0: all are read as they are,
+        which is most of the work.
     """
 
     def __init__(self, channels: int, width: int = 128, *, reduced: int = 0) -> None:
         super().__init__()
-        self.reduce = nn.Sequential(nn.Conv2d(channels, reduced, 1), nn.AvgPool2d(2)) if reduced else nn.Identity()
+        self.reduce = nn.Sequential(nn.AvgPool2d(2), nn.Conv2d(channels, reduced, 1)) if reduced else nn.Identity()
         read = (reduced or channels) + 1
         self.mix = nn.Sequential(nn.Conv2d(read, width, 5, padding=2), nn.BatchNorm2d(width), nn.ReLU())
         self.decide = nn.Linear(2 * width + 2, 1)
@@ -107,15 +114,24 @@ class Regions(NamedTuple):
     features: Tensor  # (N, 1 + R, C), weighted means, of all regions together and of each; 0 for an empty region
 
 
-def components(inside: Tensor) -> Tensor:
+def components(inside: Tensor, *, rounds: int = 8) -> Tensor:
     """Numbers, 1 and more, of places that touch by a side or a corner, 0 outside: bool (N, h, w) -> int64 (N, h, w).
 
-    Places whose way to each other inside is longer than h + w may have different numbers, so that a graph can hold it.
+    Each place begins as a region of its own, and in each round all join the highest region that they touch, until none
+    touches another, or so many `rounds` are over: enough for the longest windings in 64 x 64 places.
     """
     within = inside.float()
-    labels = within * torch.arange(1.0, 1 + inside[0].numel(), device=inside.device).view(inside.shape[1:])
-    for _ in range(sum(inside.shape[1:])):
-        labels = F.max_pool2d(labels, 3, 1, 1) * within
+    own = torch.arange(1.0 + inside[0].numel(), device=inside.device)
+    labels = within * own[1:].view(inside.shape[1:])
+    for _ in range(rounds):
+        touched = F.max_pool2d(labels, 3, 1, 1) * within
+        if not torch.compiler.is_compiling() and torch.equal(touched, labels):
+            break  # which a graph cannot ask
+        numbers = labels.flatten(1).long()
+        joined = own.expand(len(inside), -1).scatter_reduce(1, numbers, touched.flatten(1), "amax").long()
+        for _ in range(5):  # the highest of the highest, 32 regions on
+            joined = joined.gather(1, joined)
+        labels = joined.gather(1, numbers).view_as(labels).float()
     return labels.long()
 
 

@@ -124,7 +124,7 @@ class CLIPMDC(nn.Module):
         self.updates.require()
         seen = self.frozen(images) if self.clip == "fused" else self.encoder(images, layers=self.taps)
         raw = self._join(seen)  # (N, C, h, w)
-        grid = self.map_head(self.adapter(raw))  # (N, 1, h, w)
+        grid = self.map_head.after(self.adapter, raw)  # (N, 1, h, w)
         whole = smooth(upsample(grid.squeeze(1).sigmoid(), images.shape[-2:]), self.sigma)  # (N, H, W)
         regions = pool_regions(raw, grid.squeeze(1))
         meant = self.type_head(regions.features, raw.mean((2, 3)), seen.image)  # (N, 1 + R, D)

@@ -134,6 +134,6 @@ class ResNet(Tower):
         )
         if projected:
             raise BadInput(f"{self.name or 'this encoder'} has no space of sentences to project patches into")
-        x = F.relu(self.stem(self.normalise(images, layers)))
-        x, kept = self.run(F.max_pool2d(x, 3, 2, 1), layers)
+        x = self.stem(self.normalise(images, layers))
+        x, kept = self.run(F.relu(F.max_pool2d(x, 3, 2, 1)), layers)
         return Features(x.float().mean((2, 3)), tuple(kept[n] for n in layers))

@@ -69,17 +69,9 @@ OPENERS: dict[Kind, type[ImageFile.ImageFile]] = {
 }
 # What Pillow raises on damaged files; a Warning arrives only where the caller turned warnings into errors.
 _DAMAGED = (
-    OSError,
-    SyntaxError,
-    ValueError,
-    EOFError,
-    LookupError,
-    TypeError,
-    ArithmeticError,
-    struct.error,
-    zlib.error,
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error,
     Warning,
-)
+)  # fmt: skip
 _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK", "YCbCr")
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from itertools import islice
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby, islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -54,8 +54,8 @@ def decode(
     """Each item with `function` of it, in order, computed in `threads` up to `ahead` results before they are asked for.
 
     A BadImage is yielded in place of the result; any other error is raised. Left out, there is a thread for each core
-    this process may use, and two results ahead for each. Items are taken one by one, so they may be endless; closing
-    the iterator waits for what is being computed and starts nothing more.
+    this process may use, and two results ahead for each; one item alone is computed without any. Items are taken one by
+    one, so they may be endless; closing the iterator waits for what is being computed and starts nothing more.
     """
     workers = threads if threads is not None else _cores()
     waiting = ahead if ahead is not None else 2 * workers
@@ -67,10 +67,13 @@ def decode(
 def _decode(
     items: Iterator[S], function: Callable[[S], T], workers: int, waiting: int
 ) -> Iterator[tuple[S, T | BadImage]]:
+    first = list(islice(items, waiting))
+    if len(first) < min(2, waiting):  # nothing can be read ahead, and the way to a thread and back is long
+        yield from ((item, _caught(function, item)) for item in first)
+        return
     pool = ThreadPoolExecutor(workers, thread_name_prefix="blemish-decode")
-    pending: deque[tuple[S, Future[T | BadImage]]] = deque()
+    pending = deque((item, pool.submit(_caught, function, item)) for item in first)
     try:
-        pending.extend((item, pool.submit(_caught, function, item)) for item in islice(items, waiting))
         while pending:
             item, future = pending.popleft()
             result = future.result()
@@ -99,16 +102,6 @@ def keyed_batches(items: Iterable[tuple[K, Tensor]], size: int) -> Iterator[tupl
 
 
 def _keyed_batches(items: Iterable[tuple[K, Tensor]], size: int) -> Iterator[tuple[list[K], Tensor]]:
-    keys: list[K] = []
-    images: list[Tensor] = []
-    for key, image in items:
-        if images and image.shape != images[0].shape:
-            yield keys, torch.stack(images)
-            keys, images = [], []
-        keys.append(key)
-        images.append(image)
-        if len(images) == size:
-            yield keys, torch.stack(images)
-            keys, images = [], []
-    if images:
-        yield keys, torch.stack(images)
+    for _, alike in groupby(items, key=lambda item: item[1].shape):
+        while batch := list(islice(alike, size)):
+            yield [key for key, _ in batch], torch.stack([image for _, image in batch])

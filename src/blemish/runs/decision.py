@@ -141,6 +141,6 @@ def _type(type_map: Tensor | None, anomaly_map: Tensor, region: DefectRegion, ty
         return None
     x, y, width, height = region.box
     inside = slice(y, y + height), slice(x, x + width)
-    at = int((anomaly_map[inside] == region.score).flatten().int().argmax())
+    at = int((anomaly_map[inside] == region.score).numpy().argmax())  # of the first one
     number = int(type_map[inside].flatten()[at])
     return types[number] if number >= 0 else None

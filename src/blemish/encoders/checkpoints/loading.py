@@ -6,6 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -118,16 +119,23 @@ def _facts(file: Path, row: Published | None, choices: Choices, *, found: Hints)
 
 
 def _cast(encoder: Loaded, precision: str, device: torch.device) -> None:
-    """Matrices of transformer blocks in the precision asked for, tokens between them stay float32; and convolutions."""
+    """Matrices of transformer blocks in the precision asked for, tokens between them stay float32; and convolutions.
+
+    Those of networks lie in memory as their inputs do, channels last: otherwise each call would copy them.
+    """
     known = _bfloat16_units() if (device.type, precision) == ("cpu", "auto") else set()
     asked, every = precision == "bfloat16" or (precision == "auto" and device.type == "cuda"), list(encoder.modules())
     chosen = list[nn.Module]()
     if asked or "amx" in known or {"avx512", "amd"} <= known:
         blocks = (module for module in every if isinstance(module, Block))
         chosen += [matrix for block in blocks for matrix in (block.qkv, block.out, block.fc1, block.fc2)]
+    networks: list[Any] = [
+        module for module in every if isinstance(module, Tower | Embedded)
+    ]  # torch leaves `to` untyped
     if asked or "amx" in known:
-        networks = (module for module in every if isinstance(module, Tower | Embedded))
         chosen += [each for network in networks for each in network.modules() if isinstance(each, nn.Conv2d)]
+    for network in networks:
+        network.to(memory_format=torch.channels_last)
     for module in chosen:
         module.to(torch.bfloat16)
 

@@ -93,8 +93,8 @@ class Embedded(nn.Module):
 
     def outputs(self, images: Tensor) -> Outputs:
         """Everything, with gradients where there are any."""
-        x = F.relu(self.trunk.stem(self.trunk.normalise(images, (), multiple=STRIDE)))
-        x = F.max_pool2d(x, 3, 2, 1)
+        x = self.trunk.stem(self.trunk.normalise(images, (), multiple=STRIDE))
+        x = F.relu(F.max_pool2d(x, 3, 2, 1))  # in this order a quarter of the work, with the same result
         stages = []
         for stage in self.trunk.stages:
             x = stage(x)
