@@ -194,6 +194,16 @@ class WindowEncoder(TextEncoder, Protocol):
         """Image embedding of each window alone: (W_s, k) patch numbers per scale -> one (N, W_s, D) per scale."""
 
 
+@runtime_checkable
+class RegionEncoder(Encoder, Protocol):
+    """An encoder that can be shown a region beside the picture, if its checkpoint has the weights (AlphaCLIP)."""
+
+    sees_regions: bool  # whether it has them
+
+    def encode_regions(self, images: Tensor, regions: Tensor) -> Tensor:
+        """Pictures (N, 3, H, W) and a region of each, (N, H, W) in [0, 1] -> image embeddings (N, D)."""
+
+
 class Detector(Protocol):
     """Images (N, 3, H, W) in [0, 1] -> Prediction."""
 
@@ -271,3 +281,20 @@ class Classifier(Protocol):
 
     def __call__(self, seen: Tensor) -> Tensor:
         """Of (N, V, D), each in V views: logits (N, K), higher is more of that type."""
+
+
+@runtime_checkable
+class Cropper(Classifier, Protocol):
+    """A classifier that looks at crops of a picture round a region, at the picture's own resolution: its views.
+
+    Neither are they mirrored, nor is it told a region by its places in the whole picture where there is the picture.
+    """
+
+    def crop(self, picture: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
+        """Of a picture (3, H, W), uint8 or in [0, 1], and a bool region in it (H, W): what it looks at of both.
+
+        Crops (V, 3, s, s) in [0, 1], and the region in each (V, s, s) in [0, 1].
+        """
+
+    def look_inside(self, crops: Tensor, regions: Tensor) -> Tensor:
+        """(V, 3, s, s), (V, s, s) -> (V, D), as `look` describes pictures."""

@@ -44,9 +44,11 @@ def run(*arguments: str) -> tuple[int, str]:
     return found.exit_code, found.output if found.exit_code else found.stdout
 
 
+@pytest.mark.parametrize("classifier", ["ridge", "mvrec"])
 @pytest.mark.parametrize("of", ["pictures", "defects"])
-def test_types_are_told_apart_and_measured_with_intervals(root: Path, of: str) -> None:
-    status, said = run(str(root), "--shots", "3", "--of", of, "--json")
+def test_types_are_told_apart_and_measured_with_intervals(root: Path, of: str, classifier: str) -> None:
+    sizes = ["--set", "sizes=[24,32]"] if classifier == "mvrec" else []
+    status, said = run(str(root), "--shots", "3", "--of", of, "--classifier", classifier, *sizes, "--json")
     found = json.loads(said)
     assert status == 0
     assert found["accuracy"]["value"] > 0.7

@@ -14,7 +14,7 @@ from blemish import catalog, encoders
 from blemish.catalog import CLASSIFIERS
 from blemish.classification.learn import held_out_logits, learn
 from blemish.errors import BadInput, NotFitted
-from blemish.types import Classifier, TypedExamples
+from blemish.types import Classifier, Cropper, TypedExamples
 
 TYPES = ["hole", "scratch", "stain"]
 SIDE = 64
@@ -113,6 +113,21 @@ def test_a_region_is_described_as_a_picture_is(name: str) -> None:
     found = classifier.gather(places, torch.ones(places.shape[:3]))
     assert found.shape == classifier.look(images).shape
     assert torch.isfinite(found).all()
+
+
+@every
+def test_crops_of_a_picture_are_described_as_a_picture_is(name: str) -> None:
+    classifier = made(name)
+    if not isinstance(classifier, Cropper):
+        return
+    picture, region = (pictures(0, 1)[0] * 255).byte(), torch.zeros(SIDE, SIDE, dtype=torch.bool)
+    region[3:9, 50:] = True
+    crops, regions = classifier.crop(picture, region)
+    assert crops.shape[0] == regions.shape[0] > 1
+    assert crops.shape[2:] == regions.shape[1:]
+    assert 0 <= crops.min() <= crops.max() <= 1
+    assert (regions.flatten(1).amax(1) > 0).all()
+    assert classifier.look_inside(crops, regions).shape[1] == classifier.look(picture[None] / 255).shape[1]
 
 
 @learners

@@ -56,6 +56,7 @@ def quick(method: str, product: str = "metal cap") -> dict[str, Any]:
 
 QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
     "linear-probe": {"image_size": SIDE, "steps": 50},
+    "mvrec": {"image_size": SIDE, "sizes": (16, 24), "beta": 1.0, "steps": 3},
     "nearest": {"image_size": SIDE},
     "ridge": {"image_size": SIDE},
     "tip-adapter": {"image_size": SIDE, "steps": 3},

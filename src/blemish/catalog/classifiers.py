@@ -12,6 +12,13 @@ CLASSIFIERS = {
         task="classify",
         labelled="required",
     ),
+    "mvrec": Card(
+        "blemish.classifiers.mvrec:MVREC",
+        "arXiv:2412.16897",
+        "a cache of examples, seen in crops round each region, near, far and beside it",
+        task="classify",
+        labelled="required",
+    ),
     "nearest": Card(
         "blemish.classifiers.nearest:Nearest",
         "10.1109/TPAMI.2013.83",

@@ -18,7 +18,7 @@ from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage, BadInput
 from blemish.images import Region, frame, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, stream
-from blemish.types import Classifier, Sample
+from blemish.types import Classifier, Cropper, Geometry, Sample
 
 Of = Literal["pictures", "defects"]
 """What is named: whole pictures, or each of the regions that their masks mark."""
@@ -47,53 +47,75 @@ def describe(
 ) -> Iterator[Description]:
     """One or, of defects, several a picture, in order; what cannot be read is added to `unreadable`, or raised.
 
-    mirrored: each in four views, mirrored left to right, top to bottom and both ways as well.
+    mirrored: each in four views, mirrored left to right, top to bottom and both ways as well; but for a `Cropper`,
+        which has views of its own.
     """
-    waiting = deque(samples)
-
-    def inputs() -> Iterator[tuple[tuple[Sample, _Part | None], Tensor]]:
-        for _, found in stream((each.image for each in samples), classifier.geometry, view=view, advance=advance):
-            sample = waiting.popleft()
-            if isinstance(found, Unreadable):
-                if unreadable is None:
-                    raise BadImage(found.reason)
-                unreadable.append(found)
-                continue
-            image = next(iter(found.inputs))
-            size = (found.picture.shape[-2], found.picture.shape[-1])
-            parts: Sequence[_Part | None] = _parts(sample, size, classifier, view) if of == "defects" else [None]
-            yield from (((sample, part), image) for part in parts)
-
-    for owners, images in keyed_batches(inputs(), batch_size):
-        weights = [None if part is None else part.weights for _, part in owners]
+    found = _parts(classifier, samples, of, view, unreadable, advance)
+    if isinstance(classifier, Cropper):
+        yield from (Description(each.sample, _look_inside(classifier, each, batch_size), each.box) for each in found)
+        return
+    for owners, images in keyed_batches(((each, each.image) for each in found), batch_size):
+        weights = [each.weights(classifier.geometry) for each in owners]
         views = [_look(classifier, images, weights)]
         views += [_look(classifier, each, flipped) for each, flipped in _mirrored(images, weights)] if mirrored else []
         seen = torch.stack(views, 1).cpu()  # (N, V, D)
-        for (sample, part), row in zip(owners, seen, strict=True):
-            yield Description(sample, row, part and part.box)
+        yield from (Description(part.sample, row, part.box) for part, row in zip(owners, seen, strict=True))
 
 
 class _Part(NamedTuple):
-    weights: Tensor  # (h, w) in [0, 1], of the input
-    box: Region
+    """What is to be described: a picture, or a region in it."""
+
+    sample: Sample
+    picture: Tensor  # (3, H, W)
+    image: Tensor  # (3, h, w), as it is seen whole
+    region: Tensor | None = None  # bool (H, W)
+    box: Region | None = None
+
+    def weights(self, geometry: Geometry) -> Tensor | None:
+        """(h, w) in [0, 1] of the image, of a region."""
+        if self.region is None:
+            return None
+        return frame(self.region.float().expand(3, -1, -1), geometry)[0].clamp(0, 1)
 
 
-def _parts(sample: Sample, size: tuple[int, int], classifier: Classifier, view: View) -> list[_Part]:
+def _parts(
+    classifier: Classifier,
+    samples: Sequence[Sample],
+    of: Of,
+    view: View,
+    unreadable: list[Unreadable] | None,
+    advance: Callable[[], None] | None,
+) -> Iterator[_Part]:
+    waiting = deque(samples)
+    for _, found in stream((each.image for each in samples), classifier.geometry, view=view, advance=advance):
+        sample = waiting.popleft()
+        if isinstance(found, Unreadable):
+            if unreadable is None:
+                raise BadImage(found.reason)
+            unreadable.append(found)
+            continue
+        part = _Part(sample, found.picture, next(iter(found.inputs)))
+        yield from _defects(part, classifier.geometry, view) if of == "defects" else [part]
+
+
+def _defects(part: _Part, geometry: Geometry, view: View) -> Iterator[_Part]:
     if view != WHOLE:
         raise BadInput("defects by their masks are looked at in whole pictures: leave out tiles and regions")
-    if not sample.masks:
-        return []
-    labels, count = ndimage.label(read_ground_truth(sample.masks, sample.image, size=size), structure=np.ones((3, 3)))
-    found = []
+    if not part.sample.masks:
+        return
+    size = (part.picture.shape[-2], part.picture.shape[-1])
+    mask = read_ground_truth(part.sample.masks, part.sample.image, size=size)
+    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels == number
         if inside[place].sum() < SMALLEST and count > 1:
             continue
         down, right = place
         box = Region(right.start, down.start, right.stop - right.start, down.stop - down.start)
-        weights = frame(torch.from_numpy(inside)[None].float().expand(3, -1, -1), classifier.geometry)[0].clamp(0, 1)
-        found += [_Part(weights, box)] if weights.any() else []
-    return found
+        found = part._replace(region=torch.from_numpy(inside), box=box)
+        weights = found.weights(geometry)
+        if weights is not None and weights.any():
+            yield found
 
 
 def _mirrored(images: Tensor, weights: Sequence[Tensor | None]) -> Iterator[tuple[Tensor, list[Tensor | None]]]:
@@ -101,6 +123,14 @@ def _mirrored(images: Tensor, weights: Sequence[Tensor | None]) -> Iterator[tupl
     shown = [None if each is None else [*mirrors(each[None])] for each in weights]
     for number, view in enumerate(mirrors(images)):
         yield view, [None if each is None else each[number][0] for each in shown]
+
+
+def _look_inside(classifier: Cropper, part: _Part, batch_size: int) -> Tensor:
+    """Crops of the picture round the region, or of all of it: (V, D)."""
+    whole = torch.ones(part.picture.shape[-2:], dtype=torch.bool)
+    crops, regions = classifier.crop(part.picture, whole if part.region is None else part.region)
+    there, pairs = device_of(classifier), zip(crops.split(batch_size), regions.split(batch_size), strict=True)
+    return torch.cat([classifier.look_inside(crop.to(there), region.to(there)).cpu() for crop, region in pairs])
 
 
 @torch.no_grad()

@@ -13,7 +13,7 @@ from blemish.calibration.prediction_sets import Sureness, calibrate_sureness
 from blemish.classification.describe import Description
 from blemish.errors import BadInput
 from blemish.notices import notice
-from blemish.types import Classifier, TypedExamples
+from blemish.types import Classifier, Cropper, TypedExamples
 
 FEW = 50
 """Up to so many examples of each type are learned mirrored as well."""
@@ -109,7 +109,8 @@ def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: in
         rest = torch.ones(len(held), dtype=torch.bool)
         rest[rows] = False
         classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))
-        held[rows] = logits_of(classifier, examples.seen[rows, :1])
+        views = None if isinstance(classifier, Cropper) else 1  # as another defect would be seen
+        held[rows] = logits_of(classifier, examples.seen[rows, :views])
     return held
 
 

@@ -38,6 +38,7 @@ class CLIP(nn.Module):
         self.image_size, self.patch_size, self.depth = visual.image_size, visual.patch_size, visual.depth
         self.width, self.widths = visual.width, visual.widths
         self.prompt_width, self.prompt_depth = text.config.width, text.config.depth
+        self.sees_regions = isinstance(visual, VisionTransformer) and visual.sees_regions
         self.can: frozenset[Capability] = visual.can | {"text", "prompts"}
         self.use(tokenizer)
 
@@ -84,6 +85,12 @@ class CLIP(nn.Module):
         if isinstance(self.visual, VisionTransformer):
             return self.visual.encode_windows(images, windows)
         raise BadInput(f"{self.name or 'this encoder'} is a residual network: windows need a vision transformer")
+
+    def encode_regions(self, images: Tensor, regions: Tensor) -> Tensor:
+        """As `VisionTransformer.encode_regions`."""
+        if isinstance(self.visual, VisionTransformer):
+            return self.visual.encode_regions(images, regions)
+        raise BadInput(f"{self.name or 'this encoder'} is a residual network: a region needs a vision transformer")
 
     def tokenize(self, texts: Sequence[str]) -> list[list[int]]:
         """Token numbers of each text from start to end token, unpadded, cut to the context the text tower has."""

@@ -42,6 +42,7 @@ class ViTConfig:
     norm_last: bool = True
     pool: Pool = "class"  # the image embedding: class token, or mean of the patches before or after the last norm
     resize: Resize = "bicubic"
+    alpha: bool = False  # whether it can be shown a region beside the picture (AlphaCLIP)
     mean: tuple[float, float, float] = CLIP_MEAN
     std: tuple[float, float, float] = CLIP_STD
 

@@ -29,9 +29,11 @@ class VisionTransformer(nn.Module):
         self.name, self.sha256 = "", ""
         self.image_size, self.patch_size, self.depth = c.image_size, c.patch_size, c.depth
         self.width, self.widths = c.output or c.width, (c.width,) * c.depth
+        self.sees_regions = c.alpha
         self.can: frozenset[Capability] = frozenset({"seams", "windows"} if c.prefix else {"seams"})
         grid = c.image_size // c.patch_size
         self.patch = nn.Conv2d(3, c.width, c.patch_size, c.patch_size)
+        self.alpha = nn.Conv2d(1, c.width, c.patch_size, c.patch_size, bias=False) if c.alpha else None
         self.prefix = nn.Parameter(torch.zeros(c.prefix, c.width))
         self.registers = nn.Parameter(torch.zeros(c.registers, c.width))
         self.positions = nn.Parameter(torch.zeros(grid * grid + c.prefix * c.prefix_positions, c.width))
@@ -110,11 +112,27 @@ class VisionTransformer(nn.Module):
         found = [self._encode_windows(tokens, [r.to(tokens.device) for r in rows]) for tokens in self.embed(images)]
         return tuple(torch.stack(scale).float() for scale in zip(*found, strict=True))
 
-    def embed(self, images: Tensor) -> Tensor:
-        """Tokens that enter the first block: (N, prefix + registers + h * w, C)."""
+    def encode_regions(self, images: Tensor, regions: Tensor) -> Tensor:
+        """Image embedding (N, D) of pictures that a region is shown with, (N, H, W) in [0, 1] (AlphaCLIP).
+
+        Sun et al., arXiv:2312.03818. Raises BadInput where the checkpoint has no weights for it.
+        """
+        if self.alpha is None:
+            raise BadInput(f"{self.name or 'this encoder'} cannot be shown a region: that takes weights of AlphaCLIP")
+        x = self.embed(images, self.alpha(((regions[:, None] - 0.5) / 0.26).to(self.positions.dtype)))
+        for block in self.blocks:
+            x = block(x)
+        return self.pool(x).float()
+
+    def embed(self, images: Tensor, added: Tensor | None = None) -> Tensor:
+        """Tokens that enter the first block: (N, prefix + registers + h * w, C).
+
+        added: (N, C, h, w), to the patches.
+        """
         height, width = self.grid(images)
         dtype = self.positions.dtype
-        patches = self.patch(((images - self.mean) / self.std).to(dtype)).flatten(2).transpose(1, 2)  # (N, h * w, C)
+        grid = self.patch(((images - self.mean) / self.std).to(dtype))  # (N, C, h, w)
+        patches = (grid if added is None else grid + added).flatten(2).transpose(1, 2)  # (N, h * w, C)
         table, count = self.position_table(height, width), len(self.prefix)
         prefix: Tensor = self.prefix
         if self.config.prefix_positions:

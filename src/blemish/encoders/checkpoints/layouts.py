@@ -47,6 +47,7 @@ OPENAI_VISION: Rules = (
     (r"class_embedding", "prefix.0"),
     (r"positional_embedding", "positions"),
     (r"conv1\.(.+)", r"patch.\1"),
+    (r"conv1_alpha\.weight", "alpha.weight"),
     (r"ln_pre\.(.+)", r"norm_pre.\1"),
     (r"ln_post\.(.+)", r"norm.\1"),
     (r"proj", "projection.transposed"),
@@ -163,6 +164,7 @@ def vision_tower(tensors: Tensors, layout: CheckpointLayout, hints: Hints, sourc
         norm_last="norm.weight" in state,
         pool=_pool(tensors),
         resize=hints.resize or plain,
+        alpha="alpha.weight" in state,
         mean=statistics[0],
         std=statistics[1],
     )
