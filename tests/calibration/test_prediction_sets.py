@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from blemish.calibration.prediction_sets import calibrate_sureness, softmax, temperature_of
+from blemish.calibration.prediction_sets import calibrate_several, calibrate_sureness, scale_of, softmax, temperature_of
 from blemish.errors import BadInput
 
 
@@ -52,3 +52,27 @@ def test_the_temperature_makes_probabilities_as_often_right_as_they_say() -> Non
 def test_a_coverage_that_is_none_is_refused() -> None:
     with pytest.raises(BadInput, match="coverage=1"):
         calibrate_sureness([[0.0, 1.0]], [1], 1)
+
+
+def test_sets_hold_all_of_several_types_as_often_as_stated() -> None:
+    covered = []
+    for seed in range(200):
+        generator = np.random.default_rng(seed)
+        truth = generator.random((240, 4)) < 0.4
+        logits = generator.normal(size=(240, 4)) + 1.5 * truth
+        sure = calibrate_several(logits[:60], truth[:60], 0.8)
+        new = truth[60:].any(1)
+        held = (sure.probabilities(logits[60:]) >= 1 - sure.rest) | ~truth[60:]
+        covered.append(np.all(held, 1)[new].mean())
+    error = 3 * np.std(covered) / math.sqrt(200)
+    assert 0.8 - error <= np.mean(covered) <= 0.8 + 1 / 40 + error
+
+
+def test_the_probability_of_each_of_several_types_is_as_often_right_as_it_says() -> None:
+    generator = np.random.default_rng(0)
+    logits = generator.normal(3, 2, size=(20000, 3))
+    truth = generator.random(logits.shape) < 1 / (1 + np.exp(-(logits - 2.5) / 0.7))
+    assert scale_of(logits, truth) == pytest.approx((0.7, 2.5), rel=0.05)
+    apart = scale_of(np.array([[0.0], [1.0]]), np.array([[False], [True]]))
+    assert np.isfinite(apart).all()
+    assert calibrate_several(np.zeros((0, 3)), np.zeros((0, 3), bool)).as_json()["middle"] == 0

@@ -103,3 +103,49 @@ def test_one_name_in_two_spellings_is_refused(root: Path, tmp_path: Path) -> Non
     status, said = run(str(tmp_path))
     assert status == 1
     assert "one type in two spellings" in said
+
+
+@pytest.fixture(scope="module")
+def several(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Drawn pictures, in the folder of each type that they have: half of them have two."""
+    folder = tmp_path_factory.mktemp("several")
+    for kind in KINDS:
+        (folder / kind).mkdir()
+    for number in range(8):
+        dark, line, red = (np.asarray(Image.open(root / "images" / k / f"{number}.png")).astype(int) for k in KINDS)
+        both = dark + np.array([60, 0, 0])
+        for kinds, pixels in ((["dark spot"], dark), (["bright line"], line), (["dark spot", "red tint"], both),
+                              (["red tint"], red)):  # fmt: skip
+            for kind in kinds:
+                picture = Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+                picture.save(folder / kind / f"{number} {' '.join(kinds)}.png")
+    return folder
+
+
+def test_a_picture_in_the_folders_of_two_types_has_both(several: Path) -> None:
+    status, said = run(str(several), "--json")
+    found = json.loads(said)
+    assert status == 0
+    assert found["defects"] == 16
+    assert {name: each["defects"] for name, each in found["types"].items()}["bright line"] == 4
+    assert sum(each["defects"] for each in found["types"].values()) > 16
+    assert found["mean_average_precision"]["value"] > 0.7
+    assert {"accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "coverage", "calibration_error"} <= set(found)
+
+
+def test_a_table_may_name_several_types_and_one_may_be_held_out(several: Path, tmp_path: Path) -> None:
+    rows = {path: ";".join(kind for kind in KINDS if kind in path.stem) for path in sorted(several.glob("*/*.png"))}
+    once = {path.name: (path, label) for path, label in rows.items()}
+    table = tmp_path / "table.csv"
+    table.write_text("image,label\n" + "".join(f"{path},{label}\n" for path, label in once.values()))
+    status, said = run(str(table), "--hold-out", "red tint", "--json")
+    found = json.loads(said)
+    assert status == 0
+    assert set(found["types"]) == {"dark spot", "bright line"}
+    assert found["unknown_auroc"] is not None
+    status, said = run(str(table))
+    assert status == 0
+    assert "average precision" in said
+    status, said = run(str(table), "--of", "defects")
+    assert status == 1
+    assert "leave out --of defects" in said

@@ -6,8 +6,9 @@ import json
 
 import pytest
 
+from blemish.metrics import classes
 from blemish.metrics.binomial import rate
-from blemish.metrics.naming import score_names
+from blemish.metrics.naming import score_names, score_several
 
 TYPES = ("crack", "dent", "hole")
 LABELS = ["crack", "crack", "crack", "dent", "other", "dent"]
@@ -89,3 +90,31 @@ def test_without_a_defect_of_the_types_there_is_nothing_to_count() -> None:
     assert score_names(["other"], [[0.1, 0.2, 0.3]], TYPES) is None
     assert score_names([], [], TYPES) is None
     assert score_names([], [], ()) is None
+
+
+def test_several_types_are_counted_over_pictures_whose_types_are_told_apart() -> None:
+    truth = [[True, False], [True, True], [False, True], [False, False]]
+    scores = [[0.9, 0.6], [0.8, 0.3], [0.2, 0.7], [0.0, 0.1]]
+    found = score_several(truth, scores, [[each >= 0.5 for each in row] for row in scores], ["a", "b"], [0, 0, 0, 1])
+    assert found is not None
+    assert found.defects == 3
+    assert found.accuracy.value == pytest.approx(1 / 3)
+    assert found.balanced_accuracy.value == pytest.approx((1 + 1 / 2) / 2)
+    assert found.micro_f1.value == pytest.approx(2 * 3 / (4 + 4))
+    assert found.macro_f1.value == pytest.approx((1 + 1 / 2) / 2)
+    assert found.mean_average_precision.value == pytest.approx((1 + (1 + 2 / 3) / 2) / 2)
+    assert found.types["b"] == pytest.approx(((1 + 2 / 3) / 2, 1 / 2, 1 / 2, 1 / 2, 2))
+    assert found.unknown_auroc == (1, 1, 1)
+    assert set(json.loads(json.dumps(found.as_json()))["micro_f1"]) == {"value", "low", "high"}
+    assert score_several(truth, scores, truth, ["a", "b"], [True] * 4) is None
+
+
+def test_an_error_of_grades_weighs_the_square_of_its_steps() -> None:
+    labels, scores = ["crack", "dent", "hole", "hole"], [[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 0, 0]]
+    for grades in (("crack", "dent", "hole"), ("dent", "crack", "hole")):
+        found = score_names(labels, scores, TYPES, grades=grades)
+        assert found is not None
+        assert found.quadratic_kappa is not None
+        steps = [grades.index(each) for each in labels]
+        said = [grades.index(each) for each in ("crack", "dent", "hole", "crack")]
+        assert found.quadratic_kappa.value == pytest.approx(classes.quadratic_kappa(steps, said))

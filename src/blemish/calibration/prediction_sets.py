@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.optimize import minimize
+from scipy.special import expit
 
 from blemish.errors import BadInput
 
@@ -23,10 +25,19 @@ class Sureness(NamedTuple):
     least: float = -math.inf  # a defect whose highest logit is below it is of no known type
     rest: float = 1.0  # a type is in the set of a defect if its probability is at least 1 - rest
     coverage: float = 0.0  # share of defects of known types whose set holds theirs; 0: nothing was calibrated
+    middle: float | None = None  # a defect may have several types: the logit of even odds that it has one, or not
 
     def as_json(self) -> dict[str, float | None]:
         """Plain values; null for a limit that there is not."""
-        return {name: value if math.isfinite(value) else None for name, value in self._asdict().items()}
+        values = self._asdict().items()
+        return {name: value if value is not None and math.isfinite(value) else None for name, value in values}
+
+    def probabilities(self, logits: ArrayLike) -> NDArray[np.float64]:
+        """Of each type (N, K): they add up to 1 unless a defect may have several, where each stands for itself."""
+        values = np.asarray(logits, np.float64)
+        if self.middle is None:
+            return softmax(values / self.temperature)
+        return np.asarray(expit((values - self.middle) / self.temperature))
 
 
 def calibrate_sureness(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.9) -> Sureness:
@@ -36,15 +47,57 @@ def calibrate_sureness(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.
     of at least `coverage`, and its highest logit is below `least` with at most 1 - coverage, as far as new defects
     are drawn as the examples were. Too few examples for that give sets of all types, and nothing is unknown.
     """
+    values, true = np.asarray(logits, np.float64), np.asarray(truth, np.int64)
+    _check_coverage(coverage)
+    if not len(true):
+        return Sureness(coverage=coverage)
+    table = true[:, None] == np.arange(values.shape[1])
+    return _sets(Sureness(temperature_of(values, true), coverage=coverage), values, table)
+
+
+def calibrate_several(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.9) -> Sureness:
+    """As `calibrate_sureness`, of defects that may have several types, (M, K) booleans, or none of them.
+
+    The set of a new one holds all types that it has with a probability of at least `coverage`.
+    """
+    values, table = np.asarray(logits, np.float64), np.asarray(truth, bool)
+    _check_coverage(coverage)
+    if not len(values):
+        return Sureness(coverage=coverage, middle=0.0)
+    temperature, middle = scale_of(values, table)
+    return _sets(Sureness(temperature, coverage=coverage, middle=middle), values, table)
+
+
+def _check_coverage(coverage: float) -> None:
     if not 0 < coverage < 1:
         raise BadInput(f"coverage={coverage}: the share of defects whose set of types holds theirs, between 0 and 1")
-    values, true = np.asarray(logits, np.float64), np.asarray(truth, np.int64)
-    if not len(values):
-        return Sureness(coverage=coverage)
-    temperature = temperature_of(values, true)
-    missed = 1 - softmax(values / temperature)[np.arange(len(true)), true]
-    rest = _quantile(missed, coverage)
-    return Sureness(temperature, -_quantile(-values.max(1), coverage, none=math.inf), rest, coverage)
+
+
+def _sets(sure: Sureness, logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> Sureness:
+    """With the limits of sets and of what is unknown; an example's set must reach down to the least of its types."""
+    typed = truth.any(1)
+    missed = np.where(truth, 1 - sure.probabilities(logits), 0).max(1)[typed]
+    least = -_quantile(-logits[typed].max(1), sure.coverage, none=math.inf)
+    return sure._replace(rest=_quantile(missed, sure.coverage), least=least)
+
+
+def scale_of(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[float, float]:
+    """Temperature and middle by which the truth (M, K) of sigmoids is likeliest (Platt, 1999).
+
+    As Platt's, the truth is never quite sure, (n + 1) / (n + 2) of n: so the fit is finite where types are apart.
+    """
+    has, lacks = truth.sum(), (~truth).sum()
+    wanted = np.where(truth, (has + 1) / (has + 2), 1 / (lacks + 2))
+    spread = logits.std() or 1.0
+    scaled = (logits - logits.mean()) / spread
+
+    def loss(slope: NDArray[np.float64]) -> float:
+        odds = np.exp(slope[0]) * scaled + slope[1]
+        return float((np.logaddexp(0, odds) - wanted * odds).mean())
+
+    steep, level = minimize(loss, np.zeros(2)).x
+    temperature = spread / np.exp(steep)
+    return float(temperature), float(logits.mean() - level * temperature)
 
 
 def temperature_of(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:

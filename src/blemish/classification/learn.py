@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from blemish.calibration.prediction_sets import Sureness, calibrate_sureness
+from blemish.calibration.prediction_sets import Sureness, calibrate_several, calibrate_sureness
 from blemish.classification.describe import Description
+from blemish.data.several_types import types_of
 from blemish.errors import BadInput
 from blemish.notices import notice
 from blemish.types import Classifier, Cropper, TypedExamples
@@ -51,7 +52,7 @@ def logits_of(classifier: Classifier, seen: Tensor) -> Tensor:
 
 def name_logits(logits: Tensor, types: Sequence[str], sure: Sureness) -> list[Named]:
     """Of logits (N, K)."""
-    probability = (logits / sure.temperature).softmax(1)
+    probability = sure.probabilities(logits.numpy())
     found = []
     for row, each in zip(logits.tolist(), probability.tolist(), strict=True):
         order = sorted(range(len(types)), key=lambda number: -each[number])
@@ -62,18 +63,18 @@ def name_logits(logits: Tensor, types: Sequence[str], sure: Sureness) -> list[Na
 
 
 def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[TypedExamples, list[str]]:
-    """Of descriptions whose labels are the types, in half precision where there are many; and the picture of each."""
-    seen, labels, pictures = list[Tensor](), list[int](), list[str]()
+    """Of descriptions whose labels are the types, or name several; and the picture of each."""
+    seen, labels, pictures = list[Tensor](), list[list[int]](), list[str]()
     numbers = {name: number for number, name in enumerate(types)}
     counts, most = Counter[int](), 0
     for each in found:
-        number = numbers[each.sample.label]
+        own = [numbers[name] for name in types_of(each.sample)]
         most = most or max(1, MOST // (each.seen.numel() * len(types)))
-        counts[number] += 1
-        if counts[number] > most:
+        counts.update(own)
+        if all(counts[number] > most for number in own):
             continue
         seen.append(each.seen)
-        labels.append(number)
+        labels.append(own)
         pictures.append(str(each.sample.image))
     if not seen:
         raise BadInput("there is no example to learn from: give pictures of each type of defect")
@@ -84,7 +85,8 @@ def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[
     if lacking := [name for number, name in enumerate(types) if not counts[number]]:
         raise BadInput(f"there is no example of {', '.join(lacking)}: show one, or leave the type out")
     table = torch.zeros(len(labels), len(types), dtype=torch.bool)
-    table[torch.arange(len(labels)), torch.tensor(labels)] = True
+    for row, own in enumerate(labels):
+        table[row, own] = True
     return TypedExamples(torch.stack(seen), table), pictures
 
 
@@ -95,7 +97,12 @@ def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 
     """
     held = held_out_logits(classifier, examples, seed=seed)
     known = torch.isfinite(held).all(1)
-    sure = calibrate_sureness(held[known].numpy(), examples.types[known].float().argmax(1).numpy(), coverage)
+    logits, truth = held[known].numpy(), examples.types[known]
+    sure = (
+        calibrate_several(logits, truth.numpy(), coverage)
+        if classifier.several
+        else calibrate_sureness(logits, truth.float().argmax(1).numpy(), coverage)
+    )
     return Namer(classifier.fit(examples), sure)
 
 
@@ -115,8 +122,8 @@ def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: in
 
 
 def _folds(order: Tensor, types: Tensor) -> list[Tensor]:
-    """Rows dealt out type by type, so that each type has some in every rest."""
-    numbers = types[order].float().argmax(1)
+    """Rows dealt out type by type, of several the rarest, so that each type has some in every rest."""
+    numbers = torch.where(types, types.sum(0), len(types) + 1)[order].argmin(1)
     dealt = order[numbers.argsort(stable=True)]
     count = min(FOLDS, len(dealt))
     return [dealt[first::count] for first in range(count)]

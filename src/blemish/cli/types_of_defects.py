@@ -120,7 +120,7 @@ def evaluate_types(
     )  # fmt: skip
     with show_progress() as watch:
         if named.hold_out == "each":
-            found = evaluation.hold_out_each(trial, sorted({sample.label for sample in samples}), watch=watch)
+            found = evaluation.hold_out_each(trial, evaluation.every_type(samples), watch=watch)
         else:
             found = {named.hold_out or "": evaluation.run_types_trial(trial, watch=watch)}
     said = {"classifier": named.classifier, "encoder": trial.encoder_name, "seed": seed}
@@ -149,13 +149,20 @@ def _tell(found: Mapping[str, TypesReport], said: Mapping[str, Any], *, as_json:
 
 
 def _print(name: str, report: TypesReport) -> None:
+    from blemish.metrics.naming import Naming
+
     learned = ", ".join(f"{type_} {count}" for type_, count in report.learned.items()) or "words alone"
     say(f"\n{f'held out: {name}; ' if name else ''}learned: {learned}; measured on {report.naming.defects}")
     estimates = report.naming.estimates() | {
         key: value for key in ("coverage", "set_size") if (value := getattr(report, key)) is not None
     }
     print_table(("metric", "value", "low", "high"), [(key, *(f"{n:.4f}" for n in e)) for key, e in estimates.items()])
-    if mistaken := report.naming.mistakes():
+    if not isinstance(report.naming, Naming):
+        kinds = [
+            (each, *(f"{n:.4f}" for n in found[:-1]), str(found[-1])) for each, found in report.naming.types.items()
+        ]
+        print_table(("type", "average precision", "F1", "precision", "recall", "pictures"), kinds)
+    elif mistaken := report.naming.mistakes():
         rows = [(*names, str(count)) for *names, count in mistaken[:SHOWN]]
         print_table(("what it is", "said to be", "pictures"), rows)
     for note in report.notes:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 
 from blemish import catalog, data
-from blemish.calibration.prediction_sets import softmax
 from blemish.classification.describe import Description, Of, describe
 from blemish.classification.learn import FEW, Namer, learn, logits_of, typed_examples
 from blemish.data.sampling import shuffle
+from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData, BadInput
 from blemish.inspection import Unreadable
 from blemish.metrics import classes
 from blemish.metrics.intervals import Estimate, estimate
-from blemish.metrics.naming import Naming, score_names
+from blemish.metrics.naming import Naming, SeveralNaming, score_names, score_several
 from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Encoder, Sample
@@ -61,8 +61,8 @@ class TypesTrial:
 class TypesReport(NamedTuple):
     """What was measured of how defects are named, over the pictures that could be read."""
 
-    naming: Naming
-    coverage: Estimate | None  # share of defects of known types whose set of types holds theirs
+    naming: Naming | SeveralNaming
+    coverage: Estimate | None  # share of defects of known types whose set of types holds theirs, all of them
     set_size: Estimate | None  # types in a set
     calibration_error: float | None  # of the probability of the likeliest type
     learned: Mapping[str, int]  # examples of each type
@@ -85,26 +85,35 @@ class TypesReport(NamedTuple):
 
 
 def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
-    """Every picture of a defect of a data set, whatever split it is in; raises BadData for fewer than two types."""
+    """Every picture of a defect of a data set, whatever split it is in; raises BadData for fewer than two types.
+
+    A picture that stands under several types is there once, with all of them.
+    """
     found = {}
     for split in data.splits(root, layout=layout):
         for sample in data.samples(root, layout=layout, category=category, split=split):
             if sample.is_anomalous:
                 found[sample.image] = sample
-    check_names(found.values())
-    labels = {sample.label for sample in found.values()}
-    if len(labels) < 2:
+    samples = join_types(list(found.values()))
+    types = every_type(samples)
+    check_names(types)
+    if len(types) < 2:
         raise BadData(
-            f"{root} has pictures of {'one type' if labels else 'no type'} of defect: to tell types apart give a "
+            f"{root} has pictures of {'one type' if types else 'no type'} of defect: to tell types apart give a "
             "folder of pictures for each"
         )
-    return list(found.values())
+    return samples
 
 
-def check_names(samples: Iterable[Sample]) -> None:
+def every_type(samples: Iterable[Sample]) -> list[str]:
+    """The types that there are, sorted."""
+    return sorted({name for sample in samples for name in types_of(sample)})
+
+
+def check_names(types: Iterable[str]) -> None:
     """Raise BadData for a type in two spellings."""
     names = dict[str, str]()
-    for label in sorted({sample.label for sample in samples}):
+    for label in types:
         plain = "".join(each for each in label.casefold() if each.isalnum())
         if other := names.get(plain):
             raise BadData(f"{other!r} and {label!r} are one type in two spellings: give both folders one name")
@@ -121,11 +130,15 @@ class Divided(NamedTuple):
 def divide(samples: Sequence[Sample], shots: int | None, seed: int) -> Divided:
     """Half of each type's pictures may teach, `shots` of them or all do; the other half tests, whatever the shots.
 
-    A type with one picture teaches only.
+    A type with one picture teaches only; a picture of several types is one of the rarest of them.
     """
+    often = Counter(name for sample in samples for name in types_of(sample))
+    groups = defaultdict[str, list[Sample]](list)
+    for sample in samples:
+        groups[min(types_of(sample), key=lambda name: (often[name], name))].append(sample)
     learned, tested = list[Sample](), list[Sample]()
-    for label in sorted({sample.label for sample in samples}):
-        order = shuffle([sample for sample in samples if sample.label == label], seed=seed)
+    for _, group in sorted(groups.items()):
+        order = shuffle(group, seed=seed)
         half = max(1, len(order) // 2)
         learned += order[:half][:shots]
         tested += order[half:]
@@ -136,10 +149,12 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
     """Learn types from some pictures of each, and name others."""
     with gather() as notices:
         samples = defects_of(trial.root, layout=trial.layout, category=trial.category)
-        every = sorted({sample.label for sample in samples})
+        every = every_type(samples)
         if trial.hold_out is not None and trial.hold_out not in every:
             raise BadInput(f"{trial.hold_out!r} is no type here: choose one of {', '.join(every)}")
         types = [name for name in every if name != trial.hold_out]
+        if several := any(len(types_of(sample)) > 1 for sample in samples):
+            trial = _of_several(trial)
         learned, tested = divide(samples, trial.shots, trial.seed)
         unreadable, begun = list[Unreadable](), time.perf_counter()
         namer, counts, begun = _taught(trial, types, learned, watch, unreadable)
@@ -148,7 +163,7 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
             namer.classifier, tested, of=trial.of, batch_size=trial.batch_size, unreadable=unreadable,
             advance=watch("naming", len(tested)),
         )  # fmt: skip
-        measured = _measure(namer, list(found), types, trial)
+        measured = (_measure_several if several else _measure)(namer, list(found), types, trial)
     return measured._replace(
         learned=counts, seconds=seconds, unreadable=tuple(unreadable), notes=tuple(notices.lines())
     )
@@ -166,6 +181,15 @@ def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
     return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))
 
 
+def _of_several(trial: TypesTrial) -> TypesTrial:
+    if trial.of == "defects":
+        raise BadInput(
+            f"some pictures of {trial.root} have several types, and their masks do not say which region is of which: "
+            "leave out --of defects"
+        )
+    return dataclasses.replace(trial, arguments={"several": True} | dict(trial.arguments))
+
+
 def _taught(
     trial: TypesTrial, types: Sequence[str], samples: Sequence[Sample], watch: ShowProgress, bad: list[Unreadable]
 ) -> tuple[Namer, dict[str, int], float]:
@@ -173,12 +197,12 @@ def _taught(
     card = catalog.classifier_card(trial.classifier)
     words = {"product": trial.part} if "product" in card.words else {}
     classifier = catalog.classifier(trial.classifier, trial.encoder, types, words | dict(trial.arguments))
-    shown = [sample for sample in samples if sample.label in types]
+    shown = [sample for sample in samples if {*types_of(sample)} <= {*types}]
     if not shown and card.labelled == "required":
         raise BadInput(f"{trial.classifier} learns from examples: give it some, --shots 1, or choose words")
     if not shown:
         return Namer(classifier), {}, time.perf_counter()
-    mirrored = max(Counter(sample.label for sample in shown).values()) <= FEW
+    mirrored = max(Counter(name for sample in shown for name in types_of(sample)).values()) <= FEW
     found = describe(
         classifier, shown, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size, unreadable=bad,
         advance=watch("looking at examples", len(shown)),
@@ -192,30 +216,57 @@ def _taught(
 
 
 def _measure(namer: Namer, found: Sequence[Description], types: Sequence[str], trial: TypesTrial) -> TypesReport:
-    if not found:
-        raise BadData(f"no picture of {trial.root} is left to measure on: give two of each type at least")
-    begun = time.perf_counter()
-    logits = torch.cat([logits_of(namer.classifier, part) for part in torch.stack([e.seen for e in found]).split(256)])
-    seconds = (time.perf_counter() - begun) / len(found)
+    logits, seconds = _logits(namer, found, trial)
     labels = [each.sample.label for each in found]
-    naming = score_names(labels, logits.numpy(), types, seed=trial.seed)
+    grades = getattr(namer.classifier, "grades", ())
+    naming = score_names(labels, logits, types, grades=grades, seed=trial.seed)
     if naming is None:
         raise BadData(f"no picture of a type that was learned is left to measure on in {trial.root}")
     known = np.array([label in types for label in labels])
     truth = np.array([types.index(label) for label in labels if label in types])
-    probability = softmax(logits.numpy().astype(np.float64)[known] / namer.sureness.temperature)
-    covered, size, error = _sureness(namer, probability, truth, trial.seed)
-    return TypesReport(naming, covered, size, error, {}, 0.0, seconds)
+    probability = namer.sureness.probabilities(logits[known])
+    sure = namer.sureness.coverage > 0
+    error = classes.calibration_error(truth, probability) if sure else None
+    covered = _sets(namer, probability, truth[:, None] == np.arange(len(types)), trial)
+    return TypesReport(naming, *covered, error, {}, 0.0, seconds)
 
 
-def _sureness(
-    namer: Namer, probability: NDArray[np.float64], truth: NDArray[np.int64], seed: int
-) -> tuple[Estimate | None, Estimate | None, float | None]:
+def _measure_several(
+    namer: Namer, found: Sequence[Description], types: Sequence[str], trial: TypesTrial
+) -> TypesReport:
+    logits, seconds = _logits(namer, found, trial)
+    truth = np.array([[name in types_of(each.sample) for name in types] for each in found])
+    unknown = np.array([not {*types_of(each.sample)} <= {*types} for each in found])
+    sure = namer.sureness if namer.sureness.coverage else namer.sureness._replace(middle=0.0)
+    probability = sure.probabilities(logits)
+    naming = score_several(truth, logits, probability >= 0.5, types, unknown, seed=trial.seed)
+    if naming is None:
+        raise BadData(f"no picture of types that were learned alone is left to measure on in {trial.root}")
+    own, chances = truth[~unknown], probability[~unknown]
+    odds = np.stack([1 - chances, chances], -1).reshape(-1, 2)  # of each decision
+    error = classes.calibration_error(own.ravel().astype(np.int64), odds) if sure.coverage else None
+    return TypesReport(naming, *_sets(namer, chances, own, trial), error, {}, 0.0, seconds)
+
+
+def _logits(namer: Namer, found: Sequence[Description], trial: TypesTrial) -> tuple[NDArray[np.float64], float]:
+    """(N, K), and the seconds that each took."""
+    if not found:
+        raise BadData(f"no picture of {trial.root} is left to measure on: give two of each type at least")
+    begun = time.perf_counter()
+    seen = torch.stack([each.seen for each in found]).split(256)
+    logits = torch.cat([logits_of(namer.classifier, part) for part in seen])
+    return logits.numpy().astype(np.float64), (time.perf_counter() - begun) / len(found)
+
+
+def _sets(
+    namer: Namer, probability: NDArray[np.float64], truth: NDArray[np.bool_], trial: TypesTrial
+) -> tuple[Estimate | None, Estimate | None]:
+    """How often sets hold all that a defect is, (N, K), and their size."""
     if not namer.sureness.coverage:
-        return None, None, None
+        return None, None
     sets = probability >= 1 - namer.sureness.rest
+    held = (sets | ~truth).all(1)
     return (
-        estimate(classes.coverage, truth, sets, seed=seed),
-        estimate(lambda each: classes.set_size(each), sets, seed=seed),
-        classes.calibration_error(truth, probability),
+        estimate(lambda each: float(each.mean()), held, seed=trial.seed),
+        estimate(lambda each: classes.set_size(each), sets, seed=trial.seed),
     )
