@@ -55,9 +55,11 @@ def quick(method: str, product: str = "metal cap") -> dict[str, Any]:
 
 
 QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
+    "fine-to-coarse": {"image_size": SIDE},
     "linear-probe": {"image_size": SIDE, "steps": 50},
     "mvrec": {"image_size": SIDE, "sizes": (16, 24), "beta": 1.0, "steps": 3},
     "nearest": {"image_size": SIDE},
+    "prompt-images": {"image_size": SIDE},
     "ridge": {"image_size": SIDE},
     "tip-adapter": {"image_size": SIDE, "steps": 3},
     "words": {"image_size": SIDE},

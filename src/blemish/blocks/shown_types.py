@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from blemish.types import TypedExamples
 
@@ -26,3 +27,11 @@ def type_means(rows: Tensor, types: Tensor) -> Tensor:
     """The mean row of each type: (M, D), bool (M, K) -> (K, D); 0 for a type without an example."""
     share = types.to(rows) / types.sum(0).clamp_min(1)
     return share.T @ rows
+
+
+def type_errors(logits: Tensor, types: Tensor, *, several: bool) -> Tensor:
+    """Cross entropy of logits (M, K) with types, bool (M, K): (M,); of several each type's own, summed over types."""
+    targets = types.to(logits)
+    if several:
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
+    return F.cross_entropy(logits, targets / targets.sum(1, keepdim=True).clamp_min(1), reduction="none")

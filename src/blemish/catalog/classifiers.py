@@ -5,6 +5,16 @@ from __future__ import annotations
 from blemish.catalog.cards import Card
 
 CLASSIFIERS = {
+    "fine-to-coarse": Card(
+        "blemish.classifiers.fine_to_coarse:FineToCoarse",
+        "sewer defects, 2025",
+        "windows of patches give context to larger ones, by words and examples; several types a picture",
+        task="classify",
+        labelled="optional",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("windows", "fusion", "how it learns"),
+    ),
     "linear-probe": Card(
         "blemish.classifiers.linear_probe:LinearProbe",
         "arXiv:2103.00020",
@@ -25,6 +35,16 @@ CLASSIFIERS = {
         "the mean of each type's examples, or the nearest examples, on what all depths of an encoder see",
         task="classify",
         labelled="required",
+    ),
+    "prompt-images": Card(
+        "blemish.classifiers.prompt_images:PromptImages",
+        "10.1111/mice.12954",
+        "sentences about each type, and what examples have in common, together",
+        task="classify",
+        labelled="optional",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("how words and pictures are fused",),
     ),
     "ridge": Card(
         "blemish.classifiers.ridge:Ridge",

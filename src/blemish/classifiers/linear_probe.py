@@ -7,12 +7,11 @@ from typing import Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.describing import Balance, Describing
 from blemish.blocks.learned import Learned
-from blemish.blocks.shown_types import even_weights, spread_views
+from blemish.blocks.shown_types import even_weights, spread_views, type_errors
 from blemish.encoders.capabilities import geometry
 from blemish.types import Encoder, TypedExamples
 
@@ -44,15 +43,14 @@ class LinearProbe(Describing):
         """Of examples of each type, each view of one a row."""
         rows, types = spread_views(examples)
         self.balance.learn(rows)
-        rows, weights, targets = self.balance(rows), even_weights(types), types.float()
-        slope = torch.zeros(rows.shape[1], targets.shape[1], requires_grad=True)
-        offset = torch.zeros(targets.shape[1], requires_grad=True)
+        rows, weights = self.balance(rows), even_weights(types)
+        slope = torch.zeros(rows.shape[1], types.shape[1], requires_grad=True)
+        offset = torch.zeros(types.shape[1], requires_grad=True)
         search = torch.optim.LBFGS([slope, offset], max_iter=self.steps, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
             search.zero_grad()
-            logits = rows @ slope + offset
-            each = self._errors(logits, targets)
+            each = type_errors(rows @ slope + offset, types, several=self.several)
             found = (weights * each).sum() + self.penalty * slope.square().sum()
             found.backward()
             return found
@@ -67,8 +65,3 @@ class LinearProbe(Describing):
         self.fitted.require()
         rows: Tensor = self.balance(seen.mean(1))
         return rows @ self.fitted.get_buffer("slope") + self.fitted.get_buffer("offset")
-
-    def _errors(self, logits: Tensor, targets: Tensor) -> Tensor:
-        if self.several:
-            return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
-        return F.cross_entropy(logits, targets / targets.sum(1, keepdim=True).clamp_min(1), reduction="none")

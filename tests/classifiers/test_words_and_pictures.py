@@ -1,0 +1,56 @@
+"""Classifiers that fuse words with pictures, or windows with the whole, against plain definitions."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from blemish import encoders
+from blemish.blocks.described_words import word_prototypes
+from blemish.classifiers.fine_to_coarse import FineToCoarse
+from blemish.classifiers.prompt_images import PromptImages
+from blemish.classifiers.ridge import Ridge
+from blemish.classifiers.words import Words
+from blemish.types import TextEncoder, TypedExamples
+
+TYPES = ("hole", "scratch", "stain")
+
+
+def pictures(count: int, seed: int = 0) -> Tensor:
+    return torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_words_and_pictures_are_added_by_deviations_of_what_examples_have() -> None:
+    encoder = cast(TextEncoder, encoders.load(encoders.TINY))
+    both = PromptImages(encoder, types=TYPES, trust=0.3, image_size=64)
+    seen, new = (both.look(pictures(6, seed))[:, None] for seed in (0, 1))
+    examples = TypedExamples(seen, torch.eye(3, dtype=torch.bool).repeat(2, 1))
+    pictures_alone = Ridge(encoder, types=TYPES, image_size=64).fit(examples)(new)
+    texts = word_prototypes(both.encoder, "object", TYPES, {})
+    usual, said = (F.normalize(each[:, 0, :32], dim=1) @ texts.T for each in (seen, new))
+    words = (said - usual.mean(0)) / usual.std(0, correction=0)
+    torch.testing.assert_close(both.fit(examples)(new), pictures_alone + 10 * 0.3 * words, rtol=1e-4, atol=1e-4)
+
+
+def test_without_examples_words_alone_decide() -> None:
+    encoder, images = cast(TextEncoder, encoders.load(encoders.TINY)), pictures(3)
+    words, both = (made(encoder, types=TYPES, image_size=64) for made in (Words, PromptImages))
+    expected = words(words.look(images)[:, None])
+    torch.testing.assert_close(both(both.look(images)[:, None]), expected, rtol=1e-4, atol=1e-4)
+    whole = FineToCoarse(encoder, types=TYPES, image_size=64, share=0.0, scale=1 / 0.07)
+    torch.testing.assert_close(whole(whole.look(images)[:, None]), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_a_small_defect_counts_where_it_is_and_several_types_are_learned_of_one_picture() -> None:
+    encoder = cast(TextEncoder, encoders.load(encoders.TINY))
+    fine = FineToCoarse(encoder, types=TYPES, several=True, image_size=64, penalty=1e-6, steps=100)
+    images = pictures(12) * 0.1 + 0.45
+    types = torch.tensor([[1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1]], dtype=torch.bool).repeat(3, 1)
+    images[types[:, 0], :, 8:24, 40:56] = 0.0
+    images[types[:, 1], :, 40:44] = 1.0
+    images[types[:, 2], 0] += 0.4
+    found = fine.fit(TypedExamples(fine.look(images)[:, None], types))(fine.look(images)[:, None])
+    assert torch.equal(found > 0, types)
