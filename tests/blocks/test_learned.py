@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from blemish.blocks.learned import Learned, Updates
+from blemish.blocks.learned import Learned, Updates, renew_buffer
 from blemish.errors import NotFitted
 
 
@@ -92,3 +92,15 @@ def test_before_the_first_update_nothing_can_be_asked_and_each_is_counted_and_sa
     other.load_state_dict(updates.state_dict())
     other.require()
     assert int(other.get_buffer("count")) == 3
+
+
+def test_a_buffer_is_read_anew_where_training_is_over() -> None:
+    module = nn.Module()
+    module.register_buffer("said", torch.zeros(2))
+    weight = nn.Parameter(torch.ones(2))
+    assert renew_buffer(module.train(), "said", lambda: 2 * weight) is module
+    assert module.get_buffer("said").tolist() == [0, 0]
+    renew_buffer(module.eval(), "said", lambda: 2 * weight)
+    assert module.get_buffer("said").tolist() == [2, 2]
+    assert not module.get_buffer("said").requires_grad
+    assert list(module.state_dict()) == ["said"]

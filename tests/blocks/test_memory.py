@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks import memory
-from blemish.blocks.memory import MemoryBank, Metric, Search
+from blemish.blocks.memory import MemoryBank, Metric, Search, sum_distances
 from blemish.errors import BadInput, MissingExtra, NotFitted
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
@@ -147,3 +147,13 @@ def test_without_faiss_the_way_to_install_it_is_named(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "faiss", None)
     with pytest.raises(MissingExtra, match=r"pip install 'blemish\[faiss\]'"):
         bank(drawn(4, 3), search="faiss").nearest(drawn(2, 3))
+
+
+def test_distances_of_layers_are_added_up_in_the_size_of_the_picture() -> None:
+    banks = [bank(drawn(5, 8, seed=at)) for at in range(2)]
+    layers = [drawn(3, 4, 4, 8, seed=2), drawn(3, 2, 2, 8, seed=3)]
+    found = sum_distances(banks, layers, (4, 4), share=0.5)
+    second = banks[1].distance(layers[1], share=0.5)
+    corners = found[:, ::3, ::3] - banks[0].distance(layers[0], share=0.5)[:, ::3, ::3]
+    assert found.shape == (3, 4, 4)
+    assert_close(corners, second)

@@ -13,6 +13,7 @@ from blemish.blocks.prompts import (
     APRIL_GAN,
     WINCLIP,
     WORDINGS,
+    ProductTexts,
     Wording,
     defect_prototypes,
     ensemble,
@@ -142,3 +143,18 @@ def test_types_have_words() -> None:
     assert type_prompts("cap", {"A1": "hole"})["A1"] == "cap with hole"
     assert list(type_prompts("cap", ())) == ["defect", ""]
     assert list(type_prompts("cap", {"B": "dent", "A": "hole"})) == ["A", "B", ""]
+
+
+def test_what_is_said_of_a_product_is_read_once() -> None:
+    asked = list[str]()
+
+    def read(product: str) -> torch.Tensor:
+        asked.append(product)
+        return torch.full((2, 3), float(len(product)))
+
+    texts = ProductTexts(read)
+    found = texts(["cap", "bottle", "cap"], torch.device("cpu"))
+    assert found.shape == (3, 2, 3)
+    assert found[:, 0, 0].tolist() == [3, 6, 3]
+    assert texts(["bottle"], torch.device("cpu"))[0, 0, 0] == 6
+    assert sorted(asked) == ["bottle", "cap"]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from blemish.errors import NotFitted
 
+M = TypeVar("M", bound=nn.Module)
 NARROW = frozenset({"mps"})
 """Kinds of device that have no float64."""
 
@@ -70,6 +71,17 @@ class Learned(nn.Module):
             if prefix + name in state:
                 setattr(self, name, torch.empty_like(state[prefix + name], device=tensor.device))
         super()._load_from_state_dict(state, prefix, *args)
+
+
+def renew_buffer(module: M, name: str, read: Callable[[], Tensor]) -> M:
+    """The module, whose buffer of that name is read anew; in training mode it stays as it was.
+
+    What a detector's learned words say is read once so, when training ends, for all pictures to come.
+    """
+    if not module.training:
+        with torch.no_grad():
+            setattr(module, name, read())
+    return module
 
 
 class Updates(Learned):

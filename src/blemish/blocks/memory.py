@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.faiss_index import exact_index
 from blemish.blocks.learned import Learned
+from blemish.blocks.maps import upsample
 from blemish.blocks.rows import Rows
 from blemish.errors import BadInput
 
@@ -99,3 +100,11 @@ def _search_block(query: Tensor, rows: Tensor, norms: Tensor, k: int, width: int
         best, order = torch.cat([best, values], 1).topk(min(k, best.shape[1] + values.shape[1]), largest=False)
         numbers = torch.cat([numbers, found + start], 1).gather(1, order)
     return numbers
+
+
+def sum_distances(
+    banks: Sequence[MemoryBank], layers: Sequence[Tensor], size: Sequence[int], *, share: float | None = None
+) -> Tensor:
+    """Of each layer's places (N, h, w, C_l) to its bank, see `MemoryBank.distance`, enlarged: (N, *size)."""
+    found = [bank.distance(each, share=share) for bank, each in zip(banks, layers, strict=True)]  # (N, h, w)
+    return torch.stack([upsample(each, size, corners=True) for each in found]).sum(0)

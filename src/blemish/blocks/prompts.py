@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import torch
@@ -178,6 +178,19 @@ def prototypes(
     return F.normalize(means, dim=-1)
 
 
+class ProductTexts:
+    """What sentences say of products, read once for each that is asked about."""
+
+    def __init__(self, read: Callable[[str], Tensor]) -> None:
+        self.read = read  # of a product: (C, D)
+        self.known: dict[str, Tensor] = {}
+
+    def __call__(self, products: Sequence[str], device: torch.device) -> Tensor:
+        """Of each of N: (N, C, D), there."""
+        self.known |= {name: self.read(name) for name in {*products} - {*self.known}}
+        return torch.stack([self.known[name] for name in products]).to(device)
+
+
 def type_words(defects: Sequence[str] | Mapping[str, str]) -> dict[str, str]:
     """Names of types and their words: given with them, then by name since a recipe knows no order; or `_` a space."""
     if isinstance(defects, Mapping):
@@ -191,13 +204,23 @@ def type_prompts(product: str, defects: Sequence[str] | Mapping[str, str]) -> di
     return named | {"": f"{product} with an unknown defect"}
 
 
-def type_prototypes(encoder: TextEncoder, product: str, defects: Sequence[str] | Mapping[str, str]) -> Tensor:
+def type_prototypes(
+    encoder: TextEncoder,
+    product: str,
+    defects: Sequence[str] | Mapping[str, str],
+    words: Wording = WINCLIP,
+    *,
+    normalize_sentences: bool = False,
+) -> Tensor:
     """Unit text embeddings of a good product (row 0) and of the product with each defect: (1 + K, D).
 
     Without any, of the product with any damage.
     """
-    either, words = prototypes(encoder, product), [*type_words(defects).values()]
-    return torch.cat([either[:1], defect_prototypes(encoder, product, words)]) if words else either
+    either = prototypes(encoder, product, words, normalize_sentences=normalize_sentences)
+    if not (named := [*type_words(defects).values()]):
+        return either
+    own = defect_prototypes(encoder, product, named, words, normalize_sentences=normalize_sentences)
+    return torch.cat([either[:1], own])
 
 
 def class_prototypes(

@@ -154,7 +154,7 @@ DETECTORS = {
         named=True,
         auxiliary=True,
         trained=True,
-        scaled="where `plausible` names defects",
+        scaled="where `plausible` names defects, or by `global_score`",
         needs=frozenset({"text"}),
         words=("product", "defects"),
     ),

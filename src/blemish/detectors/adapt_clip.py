@@ -15,7 +15,7 @@ from blemish import encoders
 from blemish.blocks.adapters import BottleneckAdapter
 from blemish.blocks.comparison import ComparisonHead, gather_adapters
 from blemish.blocks.joint_space import comparable_layers, defect_logits, read_in_words
-from blemish.blocks.learned import Updates
+from blemish.blocks.learned import Updates, renew_buffer
 from blemish.blocks.learned_prompts import LearnedPrompts
 from blemish.blocks.losses import masks_of, whole_and_map
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
@@ -81,11 +81,7 @@ class AdaptCLIP(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As any module's; when training ends the sentences are read once, for all pictures to come."""
-        super().train(mode)
-        if not mode:
-            with torch.no_grad():
-                self.sentences = self.prompts(self.encoder)
-        return self
+        return renew_buffer(super().train(mode), "sentences", lambda: self.prompts(self.encoder))
 
     @property
     def schedule(self) -> Schedule:

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.joint_space import comparable_layers
-from blemish.blocks.learned import Updates
+from blemish.blocks.learned import Updates, renew_buffer
 from blemish.blocks.learned_prompts import SharedPrompt
 from blemish.blocks.losses import absolute_error, agreement_focal, focal, masks_of, patch_alignment, round_masks
 from blemish.blocks.maps import maximum, smooth, upsample
@@ -76,11 +76,7 @@ class AFCLIP(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """When training ends, what the sentences say is kept."""
-        super().train(mode)
-        if not mode:
-            with torch.no_grad():
-                self.texts = self.prompt(self.encoder)
-        return self
+        return renew_buffer(super().train(mode), "texts", lambda: self.prompt(self.encoder))
 
     @property
     def schedule(self) -> Schedule:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.joint_space import defect_logits, read_in_words
-from blemish.blocks.learned import Updates
+from blemish.blocks.learned import Updates, renew_buffer
 from blemish.blocks.learned_prompts import gather_words, object_prompts
 from blemish.blocks.losses import masks_of, whole_and_map
 from blemish.blocks.maps import smooth, upsample
@@ -71,11 +71,7 @@ class AnomalyCLIP(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As any module's; when training ends the sentences are read once, for all pictures to come."""
-        super().train(mode)
-        if not mode:
-            with torch.no_grad():
-                self.texts = self.prompts(self.encoder)
-        return self
+        return renew_buffer(super().train(mode), "texts", lambda: self.prompts(self.encoder))
 
     @property
     def schedule(self) -> Schedule:

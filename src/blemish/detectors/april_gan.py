@@ -5,6 +5,7 @@ Method for CVPR 2023 VAND Workshop Challenge Tracks 1&2", CVPR workshops 2023, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -16,8 +17,8 @@ from blemish.blocks.heads import LayerHeads, gather_heads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import map_losses, masks_of
 from blemish.blocks.maps import fuse_mean, keep_scale, maximum, upsample
-from blemish.blocks.memory import MemoryBank
-from blemish.blocks.prompts import ensemble, prototypes
+from blemish.blocks.memory import MemoryBank, sum_distances
+from blemish.blocks.prompts import ProductTexts, ensemble, prototypes
 from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
@@ -61,9 +62,9 @@ class APRILGAN(nn.Module):
         self.heads = LayerHeads([self.encoder.widths[tap - 1] for tap in self.taps], self.encoder.width, seed=seed)
         self.updates = Updates()
         self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in self.taps))
-        self.known: dict[str, Tensor] = {}  # prototypes of each product that training has met
+        self.read = ProductTexts(partial(prototypes, self.encoder, words=ensemble(words), normalize_sentences=True))
         # Not saved: a detector that was trained on some products is asked about others, by their words.
-        self.register_buffer("texts", self._texts(product), persistent=False)
+        self.register_buffer("texts", self.read([product], torch.device("cpu"))[0], persistent=False)
         self.requires_grad_(False).eval()
 
     @property
@@ -78,8 +79,7 @@ class APRILGAN(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and dice loss of each layer's map, summed over the layers."""
         seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
-        products = batch.products or [self.product] * len(batch)
-        texts = torch.stack([self._texts(product) for product in products])  # (N, 2, D)
+        texts = self.read(batch.products or [self.product] * len(batch), truth.device)  # (N, 2, D)
         maps = self._maps(seen.patches, texts, truth.shape[-2:])
         self.updates.add()
         return map_losses(maps, truth)
@@ -103,8 +103,7 @@ class APRILGAN(nn.Module):
         text = torch.stack(self._maps(layers, self.texts[None], size)).sum(0)  # (N, H, W)
         if not self.banks[0].fitted:
             return Prediction(whole, text)
-        distances = [bank.distance(each) for bank, each in zip(self.banks, layers, strict=True)]  # (N, h, w) each
-        both = text + torch.stack([upsample(each, size, corners=True) for each in distances]).sum(0)
+        both = text + sum_distances(self.banks, layers, size)
         highest = scale("map", maximum(both) / (2 * len(self.taps)))
         return Prediction(fuse_mean(whole, highest), both)
 
@@ -118,10 +117,3 @@ class APRILGAN(nn.Module):
         # The softmax over two texts is the sigmoid of the difference of their logits.
         logits = [F.normalize(each, dim=-1) @ toward / self.temperature for each in self.heads(layers)]
         return [upsample(each.squeeze(-1), size, corners=True).sigmoid() for each in logits]
-
-    def _texts(self, product: str) -> Tensor:
-        """Prototypes of the normal and the anomalous product: (2, D)."""
-        if product not in self.known:
-            words = ensemble(self.words)
-            self.known[product] = prototypes(self.encoder, product, words, normalize_sentences=True)
-        return self.known[product].to(next(self.heads.parameters()).device)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from blemish import encoders
 from blemish.blocks.joint_space import defect_logits, read_in_words
-from blemish.blocks.learned import Updates
+from blemish.blocks.learned import Updates, renew_buffer
 from blemish.blocks.learned_prompts import gather_words, object_prompts
 from blemish.blocks.losses import masks_of, whole_and_map
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
@@ -75,11 +75,7 @@ class LECLIP(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """When training ends, what the prompts say is kept."""
-        super().train(mode)
-        if not mode:
-            with torch.no_grad():
-                self.texts = self.prompts(self.encoder)
-        return self
+        return renew_buffer(super().train(mode), "texts", lambda: self.prompts(self.encoder))
 
     @property
     def schedule(self) -> Schedule:

@@ -5,6 +5,7 @@ Detection and Segmentation in Zero-Shot Learning", ICCV 2025, arXiv:2504.06740.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -15,9 +16,9 @@ from blemish import encoders
 from blemish.blocks.heads import LayerHeads, gather_heads, quarters
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import choose_class, dice, focal_certainty, masks_of
-from blemish.blocks.maps import fuse_mean, upsample
-from blemish.blocks.memory import MemoryBank
-from blemish.blocks.prompts import defect_prototypes, ensemble, prototypes
+from blemish.blocks.maps import fuse_mean, keep_scale
+from blemish.blocks.memory import MemoryBank, sum_distances
+from blemish.blocks.prompts import ProductTexts, ensemble, type_prototypes, type_words
 from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
@@ -30,8 +31,10 @@ class MultiADS(nn.Module):
     of defect; after `fit`, against the same layers' patches of good parts as well.
 
     anomaly_map: the sum over layers of the probability of all types, and, fitted, of the distance to a good patch.
-    image_score: the mean of its three highest values. Deviation: the authors' of MultiADS-F is the mean of the
-        picture's own probability and the highest, scaled by all pictures of a product; `scale` is for that.
+    image_score: the mean of its three highest values. Training soon takes these near 1 a layer in good pictures too,
+        and then they tell little. With `global_score` it is the mean of the picture's own probability of all types and
+        of the highest value, divided by 1 a layer, fitted 2: the authors do so for MultiADS-F, so by default where
+        `plausible` is given. Deviation: they scale that value by all pictures of a product, which `scale` is for.
     type_scores, type_map: each type's probability there, summed over the layers; the likeliest by words, -1 for none.
     defects: the types that training is told, by their names, which are their words too (`_` for a space), or names with
         words, {"uneven": "uneven grinding"}. plausible: those that the inspected product may have, trained on or not
@@ -58,6 +61,7 @@ class MultiADS(nn.Module):
         temperature: float = 0.01,
         words: str = "april-gan",
         emphasis: float = 5.0,
+        global_score: bool | None = None,
         quantile: float | None = None,
         image_size: int | None = None,
         seed: int = 0,
@@ -66,15 +70,16 @@ class MultiADS(nn.Module):
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.defects, self.plausible, self.layers = product, defects, plausible, layers
         self.temperature, self.words, self.emphasis = temperature, words, emphasis
-        self.quantile, self.image_size, self.seed = quantile, image_size, seed
-        self.geometry, self.types = geometry(self.encoder, image_size), tuple(plausible or defects)
+        self.global_score, self.quantile, self.image_size, self.seed = global_score, quantile, image_size, seed
+        self.geometry, self.types = geometry(self.encoder, image_size), tuple(type_words(plausible or defects))
         self.taps = tuple(layers or quarters(self.encoder.depth))
         self.heads = LayerHeads([self.encoder.widths[tap - 1] for tap in self.taps], self.encoder.width, seed=seed)
         self.updates = Updates()
         self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in self.taps))
-        self.known: dict[str, Tensor] = {}  # prototypes of each product that training has met
+        read = partial(type_prototypes, self.encoder, words=ensemble(words), normalize_sentences=True)
+        self.read = ProductTexts(partial(read, defects=defects))
         # Not saved: a detector that was trained on some products is asked about others, by their words.
-        self.register_buffer("texts", self._read(product, plausible or defects), persistent=False)
+        self.register_buffer("texts", read(product, plausible or defects), persistent=False)  # (1 + K, D)
         self.requires_grad_(False).eval()
 
     @property
@@ -94,9 +99,9 @@ class MultiADS(nn.Module):
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal loss of the classes and dice loss of all types together, each half, mean over the layers."""
         seen, truth = batch.features or self.frozen(batch.images), masks_of(batch)
-        texts = torch.stack([self._known(each) for each in batch.products or [self.product] * len(batch)])
+        texts = self.read(batch.products or [self.product] * len(batch), truth.device)  # (N, 1 + K, D)
         maps = self._maps(seen.patches, texts, truth.shape[-2:])  # (N, 1 + K, H, W) each
-        order = {GOOD: 0} | {name: number for number, name in enumerate(self.defects, start=1)}
+        order = {GOOD: 0} | {name: number for number, name in enumerate(type_words(self.defects), start=1)}
         numbers = torch.tensor([order.get(each, -1) for each in batch.types or [""] * len(batch)], device=truth.device)
         focal = [focal_certainty(choose_class(each, truth, numbers), classes=each.shape[1]) for each in maps]
         overlap = [dice(each[:, 1:].sum(1), self.emphasis * truth) for each in maps]
@@ -107,19 +112,20 @@ class MultiADS(nn.Module):
         """Patches of each layer."""
         return tuple((F.normalize(each, dim=-1).flatten(0, 2),) for each in self.frozen(batch.images).patches)
 
-    def forward(self, images: Tensor, *, scale: Scale | None = None) -> Prediction:
+    def forward(self, images: Tensor, *, scale: Scale = keep_scale) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
         (embedding, seen), size = self.frozen(images), images.shape[-2:]
         classes = torch.stack(self._maps(seen, self.texts[None], size)).sum(0)  # (N, 1 + K, H, W)
         whole = classes[:, 1:].sum(1)  # (N, H, W)
         if self.banks[0].fitted:
-            for bank, each in zip(self.banks, seen, strict=True):
-                whole = whole + upsample(bank.distance(each, share=self.quantile), size, corners=True)
+            whole = whole + sum_distances(self.banks, seen, size, share=self.quantile)
         highest, places = whole.flatten(1).topk(3)  # (N, 3) each
         score = highest.mean(1)
-        if scale and self.plausible:
-            score = fuse_mean(anomaly_probability(embedding, self.texts, self.temperature), scale("map", highest[:, 0]))
+        if bool(self.plausible) if self.global_score is None else self.global_score:
+            most = len(seen) * (2 if self.banks[0].fitted else 1)
+            picture = anomaly_probability(embedding, self.texts, self.temperature)  # (N,)
+            score = fuse_mean(picture, scale("map", highest[:, 0] / most))
         if not self.types:
             return Prediction(score, whole)
         named = classes.flatten(2).gather(2, places[:, None].expand(-1, classes.shape[1], -1)).mean(2)  # (N, 1 + K)
@@ -134,17 +140,3 @@ class MultiADS(nn.Module):
         found = [F.normalize(each, dim=-1) @ texts.mT[:, None] / self.temperature for each in self.heads(layers)]
         grids = [F.interpolate(each.movedim(-1, 1), list(size), mode="bilinear", align_corners=True) for each in found]
         return [each.softmax(1) for each in grids]
-
-    def _known(self, product: str) -> Tensor:
-        """What training compares pictures of a product with: (1 + K, D)."""
-        if product not in self.known:
-            self.known[product] = self._read(product, self.defects)
-        return self.known[product].to(next(self.heads.parameters()).device)
-
-    def _read(self, product: str, defects: Sequence[str] | Mapping[str, str]) -> Tensor:
-        """Prototypes of a good product and of one with each defect, or with any where there is no name: (1 + K, D)."""
-        words = ensemble(self.words)
-        either = prototypes(self.encoder, product, words, normalize_sentences=True)
-        named = defects.values() if isinstance(defects, Mapping) else [each.replace("_", " ") for each in defects]
-        own = defect_prototypes(self.encoder, product, [*named], words, normalize_sentences=True) if named else either
-        return torch.cat([either[:1], own]) if named else either

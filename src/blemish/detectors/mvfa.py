@@ -5,6 +5,7 @@ Medical Images", CVPR 2024, arXiv:2403.12570.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import torch
@@ -17,8 +18,8 @@ from blemish.blocks.implants import Implants
 from blemish.blocks.learned import Updates
 from blemish.blocks.losses import dice, focal_probability, masks_of
 from blemish.blocks.maps import fuse_mean, keep_scale, maximum, upsample
-from blemish.blocks.memory import MemoryBank
-from blemish.blocks.prompts import ensemble, prototypes
+from blemish.blocks.memory import MemoryBank, sum_distances
+from blemish.blocks.prompts import ProductTexts, ensemble, prototypes
 from blemish.blocks.similarity import text_margin
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
@@ -64,9 +65,9 @@ class MVFA(nn.Module):
         self.implants = Implants(self.encoder, self.taps, self.encoder.width, weight=weight, seed=seed)
         self.updates = Updates()
         self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in self.taps))
-        self.known: dict[str, Tensor] = {}  # prototypes of each product that training has met
+        self.read = ProductTexts(partial(prototypes, self.encoder, words=ensemble(words), normalize_sentences=True))
         # Not saved: a detector that was trained on some products is asked about others, by their words.
-        self.register_buffer("texts", self._texts(product), persistent=False)
+        self.register_buffer("texts", self.read([product], torch.device("cpu"))[0], persistent=False)
         self.requires_grad_(False).eval()
 
     @property
@@ -80,8 +81,8 @@ class MVFA(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and dice of the map, and cross entropy of the mean probability, each summed over the layers."""
-        truth, products = masks_of(batch), batch.products or [self.product] * len(batch)
-        texts = torch.stack([self._texts(product) for product in products])  # (N, 2, D)
+        truth = masks_of(batch)
+        texts = self.read(batch.products or [self.product] * len(batch), truth.device)  # (N, 2, D)
         places, wholes = self.implants(self.encoder, batch.images)
         maps, labels = self._maps(places, texts, truth.shape[1:]), truth.flatten(1).amax(1)
         self.updates.add()
@@ -104,8 +105,7 @@ class MVFA(nn.Module):
         if not self.banks[0].fitted:
             margins = [text_margin(each, self.texts[None], self.temperature) for each in wholes]  # (N, h, w)
             return Prediction(torch.stack([each.sigmoid().mean((1, 2)) for each in margins]).sum(0), text)
-        distances = [bank.distance(each) for bank, each in zip(self.banks, places, strict=True)]  # (N, h, w)
-        near = torch.stack([upsample(each, images.shape[-2:], corners=True) for each in distances]).sum(0)
+        near = sum_distances(self.banks, places, images.shape[-2:])
         both = fuse_mean(scale("words", text), scale("good parts", near))
         return Prediction(maximum(both), both)
 
@@ -124,10 +124,3 @@ class MVFA(nn.Module):
     def _maps(self, places: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         margins = [text_margin(each, texts, self.temperature) for each in places]
         return [upsample(each, size, corners=True).sigmoid() for each in margins]
-
-    def _texts(self, product: str) -> Tensor:
-        """Prototypes of the normal and the anomalous product: (2, D)."""
-        if product not in self.known:
-            words = ensemble(self.words)
-            self.known[product] = prototypes(self.encoder, product, words, normalize_sentences=True)
-        return self.known[product].to(next(self.implants.parameters()).device)

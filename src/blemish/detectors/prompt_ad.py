@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.learned import Updates
+from blemish.blocks.learned import Updates, renew_buffer
 from blemish.blocks.learned_prompts import AnomalyPrompts, one_class_losses
 from blemish.blocks.maps import fuse_mean, maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank
@@ -82,11 +82,9 @@ class PromptAD(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As any module's; when training ends the sentences are read once, for all pictures to come."""
-        super().train(mode)
-        if not mode:
-            with torch.no_grad():
-                self.texts = torch.stack([each(self.encoder).anchors for each in self.sets])
-        return self
+        return renew_buffer(
+            super().train(mode), "texts", lambda: torch.stack([each(self.encoder).anchors for each in self.sets])
+        )
 
     @property
     def schedule(self) -> Schedule:

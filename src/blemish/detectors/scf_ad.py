@@ -15,7 +15,7 @@ from blemish import encoders
 from blemish.blocks.adapters import ScaledAdapter
 from blemish.blocks.comparison import choose_references
 from blemish.blocks.heads import quarters
-from blemish.blocks.learned import Updates
+from blemish.blocks.learned import Updates, renew_buffer
 from blemish.blocks.learned_prompts import LearnedPrompts
 from blemish.blocks.losses import masks_of, segmentation
 from blemish.blocks.maps import fuse_mean, maximum, upsample
@@ -83,11 +83,7 @@ class SCFAD(nn.Module):
 
     def train(self, mode: bool = True) -> Self:
         """As any module's; when training ends the sentences are read once, for all pictures to come."""
-        super().train(mode)
-        if not mode:
-            with torch.no_grad():
-                self.texts = self._read()
-        return self
+        return renew_buffer(super().train(mode), "texts", self._read)
 
     @property
     def schedule(self) -> Schedule:
