@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.caches import cache_votes, even_values
 from blemish.blocks.described_words import SeeingInWords, word_prototypes
 from blemish.blocks.learned import Learned
+from blemish.blocks.shown_types import spread_views
 from blemish.encoders.capabilities import geometry
 from blemish.types import TextEncoder, TypedExamples
 
@@ -21,9 +23,12 @@ from blemish.types import TextEncoder, TypedExamples
 class TipAdapter(SeeingInWords):
     """Words, and a cache of examples: 100 f W + alpha exp(-beta (1 - f F)) L, equation 6.
 
-    steps: of training the keys F, Tip-Adapter-F; 0: they stay as seen.
-    Deviation: the paper chooses alpha and beta, and the epoch, on a validation set; here they are arguments, with its
-    first values, and training ends with its last step.
+    steps: of training the keys F, Tip-Adapter-F, each on all views of all examples; the paper's 20 epochs are 20 where
+        there are 256 views. 0: keys stay as seen.
+    alpha, beta: where the paper begins to search on a validation set, on ImageNet; alpha is 2 on other sets.
+    Deviation: nothing is searched, and training ends with its last step, where the authors take the one that is best on
+    the test set. Views are mirrored, not cropped at random, and of unit length before their mean is taken. Of types
+    with more examples each counts less, so that all types count alike.
     """
 
     texts: Tensor
@@ -53,31 +58,32 @@ class TipAdapter(SeeingInWords):
 
     def fit(self, examples: TypedExamples) -> Self:
         """The mean of each example's views is a key; Tip-Adapter-F trains them on the views."""
-        keys, values = F.normalize(examples.seen.mean(1), dim=-1), examples.types.float()
-        self.cache.store({"keys": keys, "values": values})
+        keys = F.normalize(examples.seen.mean(1), dim=-1)
+        self.cache.store({"keys": keys, "values": even_values(examples.types)})
         if self.steps:
-            self.cache.store({"keys": self._trained(examples, keys, values)})
+            self.cache.store({"keys": self._trained(examples, keys)})
         return self
 
     def forward(self, seen: Tensor) -> Tensor:
         """(N, V, D) -> logits (N, K)."""
         self.cache.require()
-        return self.logits(F.normalize(seen.mean(1), dim=-1), self.cache.get_buffer("keys"))
+        found = self.logits(F.normalize(seen.mean(1), dim=-1), self.cache.get_buffer("keys"))
+        return found - found.mean(1, keepdim=True) if self.several else found
 
     def logits(self, rows: Tensor, keys: Tensor) -> Tensor:
         """Of unit vectors (N, D) by these keys (M, D): (N, K)."""
-        likeness = (-self.beta * (1 - rows @ keys.T)).exp() @ self.cache.get_buffer("values")
-        return self.scale * rows @ self.texts.T + self.alpha * likeness
+        votes = cache_votes(rows @ keys.T, self.cache.get_buffer("values"), self.beta)
+        return self.scale * rows @ self.texts.T + self.alpha * votes
 
-    def _trained(self, examples: TypedExamples, keys: Tensor, values: Tensor) -> Tensor:
-        key, views = nn.Parameter(keys.clone()), examples.seen.shape[1]
-        rows, targets = F.normalize(examples.seen.flatten(0, 1), dim=-1), values.repeat_interleave(views, 0)
+    def _trained(self, examples: TypedExamples, keys: Tensor) -> Tensor:
+        key, (rows, types) = nn.Parameter(keys.clone()), spread_views(examples)
+        rows, targets = F.normalize(rows, dim=-1), types / types.sum(1, keepdim=True).clamp_min(1)
         optimizer = torch.optim.AdamW([key], lr=self.rate, eps=1e-4)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
         with torch.enable_grad():
             for _ in range(self.steps):
                 optimizer.zero_grad()
-                F.cross_entropy(self.logits(rows, key), targets / targets.sum(1, keepdim=True)).backward()
+                F.cross_entropy(self.logits(rows, key), targets).backward()
                 optimizer.step()
                 schedule.step()
         return key.detach()
