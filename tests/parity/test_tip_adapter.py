@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -12,13 +13,14 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.classifiers.tip_adapter import TipAdapter
-from blemish.types import TypedExamples
+from blemish.types import TextEncoder, TypedExamples
 
 DATA: dict[str, Tensor] = load_file(Path(__file__).parent / "methods" / "tip_adapter.safetensors")
 
 
 def fitted(*, steps: int = 0, alpha: float = 1.17, beta: float = 1.0) -> TipAdapter:
-    made = TipAdapter(encoders.load(encoders.TINY), types=["a", "b", "c"], steps=steps, alpha=alpha, beta=beta)
+    encoder = cast(TextEncoder, encoders.load(encoders.TINY))
+    made = TipAdapter(encoder, types=["a", "b", "c"], steps=steps, alpha=alpha, beta=beta)
     made.texts = DATA["texts"]
     return made.fit(TypedExamples(DATA["support"], DATA["types"]))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.blocks.losses import margin_loss
-from blemish.types import PromptEncoder
+from blemish.types import Prompt, PromptEncoder
 
 SPREAD = 0.02  # of the tokens before training
 
@@ -19,6 +19,7 @@ class LearnedPrompts(nn.Module):
     """`tokens` learned words before each suffix, which has its own, and `deep_tokens` that all share.
 
     The latter replace the first words on entering each of `blocks` of the text tower (AnomalyCLIP, arXiv:2310.18961).
+    shared: all suffixes have the same words. middle: half of these stand behind the suffix, before its full stop.
     """
 
     def __init__(
@@ -29,12 +30,14 @@ class LearnedPrompts(nn.Module):
         tokens: int,
         deep_tokens: int = 0,
         blocks: Sequence[int] = (),
+        shared: bool = False,
+        middle: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        self.suffixes, self.blocks = tuple(suffixes), tuple(blocks)
-        generator = torch.Generator().manual_seed(seed)
-        self.context = nn.Parameter(torch.randn(len(suffixes), tokens, width, generator=generator) * SPREAD)
+        self.suffixes, self.blocks, self.middle = tuple(suffixes), tuple(blocks), middle
+        generator, sets = torch.Generator().manual_seed(seed), 1 if shared else len(suffixes)
+        self.context = nn.Parameter(torch.randn(sets, tokens, width, generator=generator) * SPREAD)
         self.deep = nn.Parameter(torch.randn(len(blocks), deep_tokens, width, generator=generator) * SPREAD)
 
     def forward(self, encoder: PromptEncoder) -> Tensor:
@@ -43,9 +46,16 @@ class LearnedPrompts(nn.Module):
 
     def embeddings(self, encoder: PromptEncoder) -> Tensor:
         """The same, not normalised."""
-        prompts = list(zip(self.context, self.suffixes, strict=True))
+        contexts = self.context.expand(len(self.suffixes), -1, -1)
+        prompts = [self._prompt(*each) for each in zip(contexts, self.suffixes, strict=True)]
         deep = dict(zip(self.blocks, self.deep, strict=True))
         return encoder.encode_prompts(prompts, deep=deep)
+
+    def _prompt(self, context: Tensor, suffix: str) -> Prompt:
+        if not self.middle:
+            return context, suffix
+        half = len(context) // 2
+        return context[:half], suffix.removesuffix("."), context[half:], "."
 
 
 def object_prompts(

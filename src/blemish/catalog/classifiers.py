@@ -15,6 +15,14 @@ CLASSIFIERS = {
         words=("product", "words"),
         reconstructed=("windows", "fusion", "how it learns"),
     ),
+    "coop": Card(
+        "blemish.classifiers.coop:CoOp",
+        "arXiv:2109.01134",
+        "sentences with learned words around the name of each type",
+        task="classify",
+        labelled="required",
+        needs=frozenset({"text", "prompts"}),
+    ),
     "linear-probe": Card(
         "blemish.classifiers.linear_probe:LinearProbe",
         "arXiv:2103.00020",
