@@ -57,6 +57,7 @@ def quick(method: str, product: str = "metal cap") -> dict[str, Any]:
 QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
     "fine-to-coarse": {"image_size": SIDE},
     "coop": {"image_size": SIDE, "tokens": 4, "steps": 6},
+    "gedt-opt": {"image_size": SIDE},
     "linear-probe": {"image_size": SIDE, "steps": 50},
     "mvrec": {"image_size": SIDE, "sizes": (16, 24), "beta": 1.0, "steps": 3},
     "nearest": {"image_size": SIDE},

@@ -10,7 +10,6 @@ from blemish.images import Region
 
 _STEPS = (-1, 0, 1)
 """Thirds of its side by which a crop lies beside the middle of the region."""
-_PARTS = (0.5, 0.75, 1.0)
 
 
 def box_of(region: Tensor) -> Region:
@@ -21,11 +20,14 @@ def box_of(region: Tensor) -> Region:
 
 
 def crop_sizes(region: Tensor, sizes: Sequence[int]) -> list[tuple[int, int]]:
-    """(width, height) of squares of `sizes` pixels, or of parts of the picture (H, W) where the region is all of it."""
+    """(width, height) of squares of `sizes` pixels; of as many parts of the picture (H, W), from a half of its sides to
+    all of them, where the region is all of it.
+    """
     if not region.all():
         return [(size, size) for size in sizes]
-    height, width = region.shape
-    return [(max(1, round(part * width)), max(1, round(part * height))) for part in _PARTS]
+    (height, width), last = region.shape, max(1, len(sizes) - 1)
+    parts = [1 - step / last / 2 for step in range(len(sizes))]
+    return [(max(1, round(part * width)), max(1, round(part * height))) for part in reversed(parts)]
 
 
 def crop_boxes(box: Region, sizes: Sequence[tuple[int, int]]) -> list[Region]:

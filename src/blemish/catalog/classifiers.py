@@ -23,6 +23,16 @@ CLASSIFIERS = {
         labelled="required",
         needs=frozenset({"text", "prompts"}),
     ),
+    "gedt-opt": Card(
+        "blemish.classifiers.gedt_opt:GEDTOPT",
+        "GEDT + OPT",
+        "defects speak for their neighbours, and all of a set are assigned at once by optimal transport",
+        task="classify",
+        labelled="required",
+        scores="set",
+        words=("product", "words"),
+        reconstructed=("the graph and its diffusion", "optimal transport", "the prior"),
+    ),
     "linear-probe": Card(
         "blemish.classifiers.linear_probe:LinearProbe",
         "arXiv:2103.00020",

@@ -24,8 +24,8 @@ from blemish.types import Encoder, RegionEncoder, SeamEncoder, TypedExamples
 class MVREC(nn.Module):
     """Zip-Adapter on 27 crops round each region: sum over examples of exp(-beta (1 - cos(phi q, phi k))) / tau.
 
-    sizes: of square crops in pixels of the picture, nine of each; of a region that is the whole picture they are a
-        half, three quarters and all of its sides.
+    sizes: of square crops in pixels of the picture, nine of each; of a region that is the whole picture they are of
+        its sides, from a half to all of them.
     steps: of training the keys and phi(x) = x + SiLU(W x + b), which is x at first; with beta=1 and 500 steps it is
         Zip-Adapter-F, which is better, and takes minutes where there are many types.
     Deviation: the authors show AlphaCLIP the region, and so does this where the encoder has those weights; with any

@@ -212,6 +212,8 @@ def _taught(
     begun = time.perf_counter()
     if max(counts.values()) > 10 * min(counts.values()):
         notice("the types have %s to %s examples; each counts alike", min(counts.values()), max(counts.values()))
+    if card.scores == "set":
+        notice("%s names a set together: how often sets of types hold the right one is not promised", trial.classifier)
     return learn(classifier, examples, coverage=trial.coverage, seed=trial.seed), counts, begun
 
 
@@ -253,7 +255,8 @@ def _logits(namer: Namer, found: Sequence[Description], trial: TypesTrial) -> tu
     if not found:
         raise BadData(f"no picture of {trial.root} is left to measure on: give two of each type at least")
     begun = time.perf_counter()
-    seen = torch.stack([each.seen for each in found]).split(256)
+    whole = catalog.classifier_card(trial.classifier).scores == "set"
+    seen = torch.stack([each.seen for each in found]).split(len(found) if whole else 256)
     logits = torch.cat([logits_of(namer.classifier, part) for part in seen])
     return logits.numpy().astype(np.float64), (time.perf_counter() - begun) / len(found)
 
