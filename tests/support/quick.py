@@ -55,6 +55,7 @@ def quick(method: str, product: str = "metal cap") -> dict[str, Any]:
 
 
 QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
+    "attributes": {"image_size": SIDE},
     "fine-to-coarse": {"image_size": SIDE},
     "coop": {"image_size": SIDE, "tokens": 4, "steps": 6},
     "gedt-opt": {"image_size": SIDE},
@@ -62,6 +63,7 @@ QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
     "mvrec": {"image_size": SIDE, "sizes": (16, 24), "beta": 1.0, "steps": 3},
     "nearest": {"image_size": SIDE},
     "prompt-images": {"image_size": SIDE},
+    "rebar": {"image_size": SIDE},
     "ridge": {"image_size": SIDE},
     "tip-adapter": {"image_size": SIDE, "steps": 3},
     "words": {"image_size": SIDE},

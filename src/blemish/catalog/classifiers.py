@@ -5,6 +5,16 @@ from __future__ import annotations
 from blemish.catalog.cards import Card
 
 CLASSIFIERS = {
+    "attributes": Card(
+        "blemish.classifiers.attributes:Attributes",
+        "10.3390/app151910350",
+        "a type is a combination of visual attributes, by words and examples; new types by their attributes alone",
+        task="classify",
+        labelled="optional",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("the vocabulary", "how attributes are seen", "how evidence is joined"),
+    ),
     "fine-to-coarse": Card(
         "blemish.classifiers.fine_to_coarse:FineToCoarse",
         "sewer defects, 2025",
@@ -63,6 +73,16 @@ CLASSIFIERS = {
         needs=frozenset({"text"}),
         words=("product", "words"),
         reconstructed=("how words and pictures are fused",),
+    ),
+    "rebar": Card(
+        "blemish.classifiers.rebar:Rebar",
+        "rebar rust, 2025",
+        "grades in an order: the nearest references of each, and concepts in words",
+        task="classify",
+        labelled="required",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("concepts as words", "ordinal regression", "how both are added"),
     ),
     "ridge": Card(
         "blemish.classifiers.ridge:Ridge",

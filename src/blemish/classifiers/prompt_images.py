@@ -25,8 +25,9 @@ from blemish.types import TextEncoder, TypedExamples
 class PromptImages(DescribingInWords):
     """What words say of a picture, and what it shares with pictures of each type; without examples words alone.
 
-    trust: of words, as a share for each deviation by which a cosine exceeds those of the examples. By 1 to 10 examples
-        of each type of three sets .1 was better than pictures or words alone: .02 to .08, .02 and .01 of accuracy.
+    trust: of words, as a share for each deviation by which a cosine exceeds those of the examples. With definitions and
+        the embedded encoder .1 gave .69, .77, .43, .70 by one example of each type of defects of bottles, leather,
+        tiles and steel, where `ridge` had .61, .75, .39, .70; by ten no more than .02 more or .01 less.
     penalty, sharpness: as of `ridge`, which learns the pictures.
     temperature: of cosines with words, where there are no examples.
     """
