@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge as Reference
 from blemish import encoders
 from blemish.blocks.describing import Balance, gather_places
 from blemish.blocks.least_squares import fit_ridge
-from blemish.blocks.shown_types import even_weights, type_means
+from blemish.blocks.shown_types import even_weights, familiarity, first_examples, type_errors, type_means
 
 
 def test_a_region_has_the_mean_deviation_and_maximum_of_its_places() -> None:
@@ -54,3 +54,21 @@ def test_every_type_counts_alike() -> None:
     torch.testing.assert_close(even_weights(types), torch.tensor([1 / 6, 1 / 6, 1 / 6, 1 / 2]))
     rows = torch.tensor([[1.0], [2.0], [3.0], [7.0]])
     torch.testing.assert_close(type_means(rows, types), torch.tensor([[2.0], [7.0]]))
+
+
+def test_the_first_examples_of_each_type_are_kept_and_what_is_like_none_is_unfamiliar() -> None:
+    types = torch.tensor([[1, 0], [1, 0], [1, 0], [1, 1], [0, 1]], dtype=torch.bool)
+    assert first_examples(types, 2).tolist() == [0, 1, 3, 4]
+    known = torch.eye(4)[:3]
+    rows = torch.tensor([[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
+    torch.testing.assert_close(familiarity(rows, known, near=2), torch.tensor([[0.7], [0.0]]))
+    torch.testing.assert_close(familiarity(rows, known, near=9), torch.tensor([[1.4 / 3], [0.0]]))
+
+
+def test_errors_of_types_are_one_choice_or_one_decision_each() -> None:
+    logits, types = torch.randn(2, 3), torch.tensor([[1, 0, 0], [1, 0, 1]], dtype=torch.bool)
+    chances = logits.log_softmax(1)
+    expected = torch.stack([-chances[0, 0], -(chances[1, 0] + chances[1, 2]) / 2])
+    torch.testing.assert_close(type_errors(logits, types, several=False), expected)
+    right = torch.where(types, logits.sigmoid(), 1 - logits.sigmoid())
+    torch.testing.assert_close(type_errors(logits, types, several=True), -right.log().sum(1))

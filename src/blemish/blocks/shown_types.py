@@ -35,3 +35,14 @@ def type_errors(logits: Tensor, types: Tensor, *, several: bool) -> Tensor:
     if several:
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(1)
     return F.cross_entropy(logits, targets / targets.sum(1, keepdim=True).clamp_min(1), reduction="none")
+
+
+def first_examples(types: Tensor, most: int) -> Tensor:
+    """Numbers of the first examples of each type, bool (M, K), so many at most: ascending (R,)."""
+    return (types & (types.cumsum(0) <= most)).any(1).nonzero()[:, 0]
+
+
+def familiarity(rows: Tensor, known: Tensor, *, near: int = 3) -> Tensor:
+    """Mean cosine of unit rows (N, D) with the nearest of those known (R, D): (N, 1), low of what nobody showed."""
+    found: Tensor = (rows @ known.T).topk(min(near, len(known))).values.mean(1, keepdim=True)
+    return found

@@ -17,7 +17,7 @@ from blemish.blocks.describing import Balance
 from blemish.blocks.describing_in_words import DescribingInWords
 from blemish.blocks.learned import Learned
 from blemish.blocks.least_squares import fit_ridge
-from blemish.blocks.shown_types import even_weights, spread_views
+from blemish.blocks.shown_types import even_weights, familiarity, first_examples, spread_views
 from blemish.encoders.capabilities import geometry
 from blemish.types import TextEncoder, TypedExamples
 
@@ -28,7 +28,7 @@ class PromptImages(DescribingInWords):
     trust: of words, as a share for each deviation by which a cosine exceeds those of the examples. With definitions and
         the embedded encoder .1 gave .69, .77, .43, .70 by one example of each type of defects of bottles, leather,
         tiles and steel, where `ridge` had .61, .75, .39, .70; by ten no more than .02 more or .01 less.
-    penalty, sharpness: as of `ridge`, which learns the pictures.
+    penalty, sharpness, kept: as of `ridge`, which learns the pictures.
     temperature: of cosines with words, where there are no examples.
     """
 
@@ -45,6 +45,7 @@ class PromptImages(DescribingInWords):
         trust: float = 0.1,
         penalty: float = 0.1,
         sharpness: float = 10.0,
+        kept: int = 200,
         temperature: float = 0.07,
         image_size: int | None = None,
     ) -> None:
@@ -52,17 +53,18 @@ class PromptImages(DescribingInWords):
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.types, self.words, self.product, self.several = tuple(types), dict(words or {}), product, several
         self.trust, self.penalty, self.sharpness, self.temperature = trust, penalty, sharpness, temperature
-        self.image_size, self.geometry = image_size, geometry(self.encoder, image_size)
+        self.kept, self.image_size, self.geometry = kept, image_size, geometry(self.encoder, image_size)
         self.register_buffer("texts", word_prototypes(self.encoder, product, self.types, self.words))
-        self.balance, self.pictures = Balance(self.encoder), Learned("slope: D K", "offset: K")
+        self.balance, self.pictures = Balance(self.encoder), Learned("slope: D K", "offset: K", "known: R D")
         self.usual = Learned("mean: K", "spread: K")
 
     def fit(self, examples: TypedExamples) -> Self:
         """Of examples of each type, each view of one a row."""
         rows, types = spread_views(examples)
         self.balance.learn(rows)
-        found = fit_ridge(self.balance(rows), types.float(), even_weights(types), self.penalty)
-        self.pictures.store({"slope": found.slope, "offset": found.offset})
+        known = self.balance(rows)
+        found = fit_ridge(known, types.float(), even_weights(types), self.penalty)
+        self.pictures.store(found._asdict() | {"known": known[first_examples(types, self.kept)]})
         said = self.meaning(rows) @ self.texts.T  # (M, K)
         spread = said.std(0, correction=0).clamp_min(1e-4)
         self.usual.store({"mean": said.mean(0), "spread": spread})
@@ -78,4 +80,5 @@ class PromptImages(DescribingInWords):
         rows: Tensor = self.balance(seen)
         share = rows @ self.pictures.get_buffer("slope") + self.pictures.get_buffer("offset")
         words = (said - self.usual.get_buffer("mean")) / self.usual.get_buffer("spread")
-        return self.sharpness * (share + self.trust * words - (0.5 if self.several else 0))
+        known = familiarity(rows, self.pictures.get_buffer("known"))
+        return self.sharpness * (share + self.trust * words + (-0.5 if self.several else known))

@@ -17,7 +17,7 @@ from blemish.blocks.describing import Balance
 from blemish.blocks.describing_in_words import DescribingInWords
 from blemish.blocks.learned import Learned
 from blemish.blocks.ordinal import Ordinal, fit_ordinal
-from blemish.blocks.shown_types import even_weights
+from blemish.blocks.shown_types import even_weights, first_examples
 from blemish.encoders.capabilities import geometry
 from blemish.errors import BadInput
 from blemish.types import TextEncoder, TypedExamples
@@ -69,7 +69,7 @@ class Rebar(DescribingInWords):
         seen, numbers = examples.seen.mean(1), torch.tensor([self.types.index(each) for each in self.grades])
         grades = examples.types[:, numbers].float().argmax(1)
         self.balance.learn(seen)
-        kept = torch.cat([(grades == number).nonzero()[: self.references, 0] for number in range(len(numbers))])
+        kept = first_examples(examples.types, self.references)
         self.shown.store({"rows": self.balance(seen[kept]), "grades": grades[kept].float()})
         said = self.meaning(seen) @ self.texts.T
         mean, spread = said.mean(0), said.std(0, correction=0).clamp_min(1e-4)

