@@ -57,6 +57,16 @@ def test_upsampling_is_linear_between_the_centres_of_patches() -> None:
     assert torch.equal(upsample(torch.tensor([[[0.0, 1.0]]]), (1, 3), corners=True), torch.tensor([[[0.0, 0.5, 1.0]]]))
 
 
+@pytest.mark.parametrize("corners", [False, True])
+def test_upsampling_is_torchs_with_its_gradient_in_mixed_precision_too(corners: bool) -> None:
+    grid = drawn(2, 5, 7).requires_grad_()
+    expected = F.interpolate(grid[:, None], (33, 20), mode="bilinear", align_corners=corners)[:, 0]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = upsample(grid, (33, 20), corners=corners)
+    assert_close(found, expected)
+    assert_close(*(torch.autograd.grad(each.square().sum(), grid)[0] for each in (found, expected)))
+
+
 def test_means_of_maps_are_arithmetic_or_harmonic() -> None:
     maps = [drawn(2, 3, 4, seed=seed) + 0.01 for seed in range(3)]
     assert_close(fuse_mean(*maps), (maps[0] + maps[1] + maps[2]) / 3)

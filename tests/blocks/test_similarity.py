@@ -7,7 +7,7 @@ import torch
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.similarity import anomaly_probability, cosine, text_margin
+from blemish.blocks.similarity import anomaly_probability, cosine, measure_along, text_margin
 
 
 def drawn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -28,6 +28,13 @@ def test_cosine_is_the_product_over_both_lengths() -> None:
 def test_cosine_of_parallel_opposite_and_zero_vectors() -> None:
     found = cosine(torch.tensor([[3.0, 0.0], [-2.0, 0.0], [0.0, 0.0]]), torch.tensor([[5.0, 0.0], [0.0, 1.0]]))
     assert_close(found, torch.tensor([[1.0, 0.0], [-1.0, 0.0], [0.0, 0.0]]))
+
+
+def test_what_is_measured_along_columns_is_of_unit_vectors_with_their_gradient() -> None:
+    embeddings, columns = drawn(2, 3, 5).requires_grad_(), drawn(2, 5, 1, seed=1)
+    found, expected = measure_along(embeddings, columns), F.normalize(embeddings, dim=-1) @ columns
+    assert_close(found, expected)
+    assert_close(*(torch.autograd.grad(each.square().sum(), embeddings)[0] for each in (found, expected)))
 
 
 @pytest.mark.parametrize("classes", [2, 5])

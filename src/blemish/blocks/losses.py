@@ -60,13 +60,14 @@ def focal_probability(probability: Tensor, target: Tensor, *, gamma: float = 2.0
 
     The true class counts as 1 - `smoothing` sure, which keeps logarithm and gradient finite.
     """
-    right = target * probability + (1 - target) * (1 - probability)
+    right = (1 - target) + (2 * target - 1) * probability  # as p or 1 - p, with one product to differentiate
     return focal_certainty(right, gamma=gamma, smoothing=smoothing)
 
 
 def focal_certainty(right: Tensor, *, classes: int = 2, gamma: float = 2.0, smoothing: float = 1e-5) -> Tensor:
     """Focal loss of the probability (...) of the right one of several classes, which counts as 1 - `smoothing` sure."""
-    right = (1 - smoothing) * right + smoothing / (classes - 1) * (1 - right) + smoothing
+    others = smoothing / (classes - 1)
+    right = (1 - smoothing - others) * right + (smoothing + others)
     return -((1 - right) ** gamma * right.log()).mean()
 
 

@@ -17,7 +17,7 @@ class MapHead(nn.Sequential):
 
     def __init__(self, channels: int, width: int = 1024) -> None:
         first, last = nn.Conv2d(channels, width, 1), nn.Conv2d(width, 1, 1, bias=False)
-        super().__init__(first, nn.BatchNorm2d(width), nn.LeakyReLU(0.2), last)
+        super().__init__(first, nn.BatchNorm2d(width), nn.LeakyReLU(0.2, inplace=True), last)
 
     def after(self, adapter: nn.Conv2d, features: Tensor) -> Tensor:
         """Logits of adapted features, in use: its first convolution and the adapter, 1 x 1 both, are one."""
@@ -40,7 +40,7 @@ class Judge(nn.Module):
 
     def forward(self, patches: Tensor) -> Tensor:
         """Batch norm is over all places at once."""
-        hidden = F.leaky_relu(self.norm(self.hidden(patches.flatten(0, -2))), 0.2)
+        hidden = F.leaky_relu(self.norm(self.hidden(patches.flatten(0, -2))), 0.2, inplace=True)
         logits: Tensor = self.out(hidden).view(patches.shape[:-1])
         return logits
 

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
 def cosine(embeddings: Tensor, rows: Tensor) -> Tensor:
     """Cosine of each embedding with each row: (..., D) x (C, D) -> (..., C), in [-1, 1]."""
-    return F.normalize(embeddings, dim=-1) @ F.normalize(rows, dim=-1).T
+    return measure_along(embeddings, F.normalize(rows, dim=-1).T)
+
+
+def measure_along(embeddings: Tensor, columns: Tensor) -> Tensor:
+    """Unit vectors of embeddings times columns: (..., D) x (..., D, C) -> (..., C).
+
+    The unit vectors, of which there may be many, are never written out, neither here nor for the gradient.
+    """
+    lengths: Tensor = torch.linalg.vector_norm(embeddings, dim=-1, keepdim=True)
+    return embeddings @ columns / lengths.clamp_min(1e-12)
 
 
 def anomaly_probability(embeddings: Tensor, texts: Tensor, temperature: float = 0.07, *, normal: int = 1) -> Tensor:

@@ -51,14 +51,9 @@ Kind = Literal["PNG", "JPEG", "BMP", "TIFF", "WebP"]
 
 _T = TypeVar("_T")
 _STARTS: dict[bytes, Kind] = {
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"\xff\xd8\xff": "JPEG",
-    b"BM": "BMP",
-    b"II*\0": "TIFF",
-    b"MM\0*": "TIFF",
-    b"II+\0": "TIFF",
-    b"MM\0+": "TIFF",
-}
+    b"\x89PNG\r\n\x1a\n": "PNG", b"\xff\xd8\xff": "JPEG", b"BM": "BMP",
+    b"II*\0": "TIFF", b"MM\0*": "TIFF", b"II+\0": "TIFF", b"MM\0+": "TIFF",
+}  # fmt: skip
 # Opened directly, because Image.open judges size by a limit that belongs to the whole process.
 OPENERS: dict[Kind, type[ImageFile.ImageFile]] = {
     "PNG": PngImageFile,
