@@ -114,7 +114,7 @@ class Training:
         watch: ShowProgress,
     ) -> None:
         self.method, self.sets, self.watch, self.unreadable = method, sets, watch, list[Unreadable]()
-        self.start = settings.start
+        self.start, card = settings.start, catalog.card(method)
         augmentation = _augmentation(method, settings)
         if settings.pool and not augmentation:
             raise BadInput("a pool is of defects that are made: say by which --augment, or leave out --pool")
@@ -128,10 +128,10 @@ class Training:
         of_batches = BatchSettings(
             settings.batch_size or usual.batch_size,
             augmentation,
-            even=catalog.card(method).named,
-            balanced=catalog.card(method).balanced,
-            together=catalog.card(method).together,
-            twins=catalog.card(method).twins,
+            even=card.named and not card.auxiliary,  # types of several products do not compare: one may be all of a set
+            balanced=card.balanced,
+            together=card.together,
+            twins=card.twins,
             seed=settings.seed,
             pool=settings.pool,
             closeups=getattr(made, "closeups", "none"),

@@ -1,0 +1,23 @@
+"""How a training draws its pictures, by what its method says of itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.support.parts import good, mask, spots
+from tests.support.quick import quick
+
+from blemish.progress import no_progress
+from blemish.recipes.train import Training, TrainingSettings
+from blemish.types import GOOD, Sample
+
+
+@pytest.mark.parametrize(("method", "even"), [("clip-mdc", True), ("multi-ads", False)])
+def test_types_are_drawn_equally_often_where_they_are_of_one_product(method: str, even: bool, tmp_path: Path) -> None:
+    masks = [mask(tmp_path / f"masks/{at}.png", (8 + 8 * at, 44 - 8 * at)) for at in range(3)]
+    bad = [Sample(path, "spot", masks=(own,)) for path, own in zip(spots(tmp_path, 3), masks, strict=True)]
+    samples = [*(Sample(path, GOOD) for path in good(tmp_path, 3)), *bad]
+    settings = TrainingSettings(arguments=quick(method), device="cpu", augmentation="none")
+    training = Training(method, "test-tiny", {"set": samples}, settings, watch=no_progress)
+    assert training.examples.settings.even is even
