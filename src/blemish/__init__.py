@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
+    from blemish.detectors.uniadc import UniADC
     from blemish.detectors.uniadet import UniADet
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
@@ -118,6 +119,7 @@ __all__ = [
     "Sample",
     "SubspaceAD",
     "SuperSimpleNet",
+    "UniADC",
     "UniADet",
     "WinCLIP",
     "add_defects",

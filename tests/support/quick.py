@@ -44,6 +44,7 @@ QUICK: dict[str, dict[str, Any]] = {
     "subspace-ad": {"image_size": SIDE, "turns": 2, "layers": [2, 3]},
     "supersimplenet": {"image_size": SIDE, "width": 32, "layers": [2, 3]},
     "tab": {"image_size": SIDE, "few": 16, "defects": ("scratch", "hole"), "layers": (2, 3)},
+    "uniadc": {"image_size": SIDE, "layers": (2, 4), "defects": ("hole", "scratch")},
     "uniadet": {"image_size": SIDE, "layers": (2, 4), "sigma": 2.0},
     "winclip": {"image_size": SIDE, "scales": (2, 3)},
 }

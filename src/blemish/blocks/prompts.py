@@ -116,6 +116,21 @@ ADA_CLIP = Wording(
 )
 """AdaCLIP's ensemble, 7 + 5 states x 4 templates (Cao et al., arXiv:2407.15795)."""
 
+UNIADC = Wording(
+    ("{}",),
+    ("damaged {}",),
+    (
+        *(f"{what} of {article}{{}}" for article in ("", "a ") for what in ("a photo", "an image")),
+        "a photo of the {}",
+        "an image of the {}",
+        "a photograph of {}",
+        "a picture of {}",
+        "a close-up photo of {}",
+        "a cropped image featuring {}",
+    ),
+)
+"""UniADC's ten templates (arXiv:2511.06644); its sentences are of a defect alone."""
+
 DEFECTS = (
     "abrasion", "bend", "blowhole", "break", "bubble", "burn", "burr", "chip", "color spot", "contamination",
     "corrosion", "crack", "crazing", "cut", "damaged piece", "dent", "discoloration", "extra", "faded", "fibre",

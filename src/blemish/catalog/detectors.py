@@ -248,6 +248,18 @@ DETECTORS = {
         needs=frozenset({"text"}),
         words=("product", "defects"),
     ),
+    "uniadc": Card(
+        "blemish.detectors.uniadc:UniADC",
+        "arXiv:2511.06644",
+        "fused layers against words for each type of defect and for nothing else: what is like none is good",
+        normal="required",
+        labelled="optional",
+        named=True,
+        augmentation="draem+perlin",
+        trained=True,
+        needs=frozenset({"text"}),
+        words=("product", "defects"),
+    ),
     "uniadet": Card(
         "blemish.detectors.uniadet:UniADet",
         "arXiv:2601.05552",
