@@ -43,6 +43,16 @@ CLASSIFIERS = {
         words=("product", "words"),
         reconstructed=("the graph and its diffusion", "optimal transport", "the prior"),
     ),
+    "hot-rolled": Card(
+        "blemish.classifiers.hot_rolled:HotRolled",
+        "hot-rolled steel, 2025",
+        "contrast moves embeddings of examples towards words for them; Grad-CAM shows where each type was seen",
+        task="classify",
+        labelled="required",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("what is tuned", "its rank"),
+    ),
     "linear-probe": Card(
         "blemish.classifiers.linear_probe:LinearProbe",
         "arXiv:2103.00020",
@@ -91,6 +101,16 @@ CLASSIFIERS = {
         task="classify",
         labelled="required",
         reconstructed=("what is described of a picture",),
+    ),
+    "sem-clip": Card(
+        "blemish.classifiers.sem_clip:SemClip",
+        "arXiv:2502.14884",
+        "patches that look defective by V-V attention, prompts of experts, and a mask of each type",
+        task="classify",
+        labelled="optional",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("pooling", "the head", "the measure of what is unknown"),
     ),
     "tip-adapter": Card(
         "blemish.classifiers.tip_adapter:TipAdapter",

@@ -86,6 +86,11 @@ class CLIP(nn.Module):
             return self.visual.encode_windows(images, windows)
         raise BadInput(f"{self.name or 'this encoder'} is a residual network: windows need a vision transformer")
 
+    def attentions(self, images: Tensor) -> list[Tensor]:
+        """As `VisionTransformer.attentions`."""
+        assert isinstance(self.visual, VisionTransformer), "no attention without seams"
+        return self.visual.attentions(images)
+
     def encode_regions(self, images: Tensor, regions: Tensor) -> Tensor:
         """As `VisionTransformer.encode_regions`."""
         if isinstance(self.visual, VisionTransformer):

@@ -124,6 +124,15 @@ class VisionTransformer(nn.Module):
             x = block(x)
         return self.pool(x).float()
 
+    def attentions(self, images: Tensor) -> list[Tensor]:
+        """What each token of every block attends to, rows that add up to 1: (N, heads, T, T) a block."""
+        x, found = self.embed(images), []
+        for block in cast("list[Block]", list(self.blocks)):
+            q, k, _ = block.split(x)
+            found.append((q @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1))
+            x = block(x)
+        return found
+
     def embed(self, images: Tensor, added: Tensor | None = None) -> Tensor:
         """Tokens that enter the first block: (N, prefix + registers + h * w, C).
 
