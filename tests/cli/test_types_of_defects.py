@@ -105,6 +105,51 @@ def test_one_name_in_two_spellings_is_refused(root: Path, tmp_path: Path) -> Non
     assert "one type in two spellings" in said
 
 
+def copied(root: Path, folder: Path, counts: dict[str, int]) -> Path:
+    """So many pictures of each type, with their masks."""
+    for kind, count in counts.items():
+        for part in ("images", "masks"):
+            (folder / part / kind).mkdir(parents=True)
+            for number in range(count):
+                where = folder / part / kind / f"{number}.png"
+                where.write_bytes((root / part / kind / f"{number}.png").read_bytes())
+    return folder
+
+
+def test_one_picture_of_a_type_teaches_and_nothing_of_it_is_measured(root: Path, tmp_path: Path) -> None:
+    status, said = run(str(copied(root, tmp_path, {"dark spot": 1, "red tint": 8})), "--json")
+    found = json.loads(said)
+    assert status == 0
+    assert found["learned"] == {"dark spot": 1, "red tint": 4}
+    assert found["defects"] == 4
+
+
+def test_a_type_of_which_no_picture_can_be_read_is_named(root: Path, tmp_path: Path) -> None:
+    folder = copied(root, tmp_path, {"dark spot": 1, "bright line": 4, "red tint": 4})
+    (folder / "images" / "dark spot" / "0.png").write_bytes(b"no picture")
+    status, said = run(str(folder))
+    assert status == 1
+    assert "there is no example of dark spot: show one, or leave the type out" in said
+
+
+def test_an_empty_folder_is_no_type(root: Path, tmp_path: Path) -> None:
+    folder = copied(root, tmp_path, {"dark spot": 4, "bright line": 0, "red tint": 4})
+    status, said = run(str(folder), "--json")
+    assert status == 0
+    assert json.loads(said)["learned"] == {"dark spot": 2, "red tint": 2}
+
+
+def test_a_mask_of_another_size_is_named_with_its_picture(root: Path, tmp_path: Path) -> None:
+    folder = copied(root, tmp_path, {"dark spot": 4, "red tint": 4})
+    mask = folder / "masks" / "dark spot" / "2.png"
+    Image.fromarray(np.full((20, 30), 255, np.uint8)).save(mask)
+    status, said = run(str(folder), "--of", "defects")
+    assert status == 1
+    assert str(mask) in said
+    assert "30 x 20" in said
+    assert "64 x 64" in said
+
+
 @pytest.fixture(scope="module")
 def several(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn pictures, in the folder of each type that they have: half of them have two."""

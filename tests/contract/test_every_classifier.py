@@ -136,10 +136,28 @@ def test_one_example_of_a_type_and_many_of_another(name: str) -> None:
     examples = shown(classifier)
     few = TypedExamples(examples.seen[3:], examples.types[3:])
     namer = learn(classifier, few)
-    held = held_out_logits(made(name), few)
-    assert held[0].isnan().all()
-    assert torch.isfinite(held[1:]).all()
+    rows, held = held_out_logits(made(name), few)
+    assert sorted(rows.tolist()) == [*range(1, 9)]
+    assert torch.isfinite(held).all()
     assert {each.type for each in namer.name(examples.seen)} <= {*TYPES, ""}
+
+
+@learners
+def test_a_type_with_one_example_is_not_lost_beside_one_with_a_thousand(name: str) -> None:
+    if "text" in CLASSIFIERS[name].needs:
+        return
+    classifier = made(name)
+    examples = shown(classifier)
+    rare, often = examples.seen[:1], examples.seen[4:]
+    noise = torch.randn(125, *often.shape, generator=torch.Generator().manual_seed(0))
+    many = (often + 0.01 * often.std() * noise).flatten(0, 1)
+    types = torch.zeros(1 + len(many), 3, dtype=torch.bool)
+    types[0, 0] = True
+    types[1:, 1:] = examples.types[4:, 1:].repeat(125, 1)
+    classifier.fit(TypedExamples(torch.cat([rare, many]), types))
+    found = classifier(shown(classifier, seed=1).seen).argmax(1)
+    assert (found[:4] == 0).float().mean() >= 0.5
+    assert (found[4:] == torch.arange(1, 3).repeat_interleave(4)).float().mean() > 0.7
 
 
 @every

@@ -57,8 +57,8 @@ def quick(method: str, product: str = "metal cap") -> dict[str, Any]:
 
 QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
     "attributes": {"image_size": SIDE},
-    "fine-to-coarse": {"image_size": SIDE},
     "coop": {"image_size": SIDE, "tokens": 4, "steps": 6},
+    "fine-to-coarse": {"image_size": SIDE},
     "gedt-opt": {"image_size": SIDE},
     "hot-rolled": {"image_size": SIDE},
     "linear-probe": {"image_size": SIDE, "steps": 50},

@@ -15,6 +15,14 @@ CLASSIFIERS = {
         words=("product", "words"),
         reconstructed=("the vocabulary", "how attributes are seen", "how evidence is joined"),
     ),
+    "coop": Card(
+        "blemish.classifiers.coop:CoOp",
+        "arXiv:2109.01134",
+        "sentences with learned words around the name of each type",
+        task="classify",
+        labelled="required",
+        needs=frozenset({"text", "prompts"}),
+    ),
     "fine-to-coarse": Card(
         "blemish.classifiers.fine_to_coarse:FineToCoarse",
         "sewer defects, 2025",
@@ -24,14 +32,6 @@ CLASSIFIERS = {
         needs=frozenset({"text"}),
         words=("product", "words"),
         reconstructed=("windows", "fusion", "how it learns"),
-    ),
-    "coop": Card(
-        "blemish.classifiers.coop:CoOp",
-        "arXiv:2109.01134",
-        "sentences with learned words around the name of each type",
-        task="classify",
-        labelled="required",
-        needs=frozenset({"text", "prompts"}),
     ),
     "gedt-opt": Card(
         "blemish.classifiers.gedt_opt:GEDTOPT",

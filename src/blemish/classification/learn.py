@@ -22,6 +22,8 @@ FOLDS = 10
 """Each example is scored by what was learned from the others but its own fold."""
 MOST = 1 << 28
 """Numbers that are kept of all examples; of more every type keeps as many as it can."""
+SCORED = 1 << 25
+"""Logits by which it is found how sure a classifier is, at most."""
 
 
 class Named(NamedTuple):
@@ -95,9 +97,8 @@ def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 
 
     For that it scores each example by what it learns from the others: in folds, of which a type's only example is none.
     """
-    held = held_out_logits(classifier, examples, seed=seed)
-    known = torch.isfinite(held).all(1)
-    logits, truth = held[known].numpy(), examples.types[known]
+    rows, found = held_out_logits(classifier, examples, seed=seed)
+    logits, truth = found.numpy(), examples.types[rows]
     sure = (
         calibrate_several(logits, truth.numpy(), coverage)
         if classifier.several
@@ -106,19 +107,23 @@ def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 
     return Namer(classifier.fit(examples), sure)
 
 
-def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: int = 0) -> Tensor:
-    """Of each example (M, K) by what is learned from those of other folds; NaN for the only example of its type."""
-    held = torch.full(examples.types.shape, torch.nan)
-    alone = examples.types.float() @ (examples.types.sum(0) < 2).float() > 0
-    order = torch.randperm(len(held), generator=torch.Generator().manual_seed(seed))
+def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Numbers of examples (R,), and of each the logits (R, K) by what is learned from those of other folds.
+
+    Without those that are the only one of a type, and of very many types only so many that memory is bounded.
+    """
+    alone = (examples.types & (examples.types.sum(0) < 2)).any(1)
+    order = torch.randperm(len(alone), generator=torch.Generator().manual_seed(seed))
     order = order[~alone[order]]
-    for rows in _folds(order, examples.types):
-        rest = torch.ones(len(held), dtype=torch.bool)
+    numbers, held = [order[:0]], [torch.zeros(0, examples.types.shape[1])]
+    for rows in _folds(order[: max(1, SCORED // examples.types.shape[1])], examples.types):
+        rest = torch.ones(len(alone), dtype=torch.bool)
         rest[rows] = False
         classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))
         views = None if isinstance(classifier, Cropper) else 1  # as another defect would be seen
-        held[rows] = logits_of(classifier, examples.seen[rows, :views])
-    return held
+        numbers.append(rows)
+        held.append(logits_of(classifier, examples.seen[rows, :views]))
+    return torch.cat(numbers), torch.cat(held)
 
 
 def _folds(order: Tensor, types: Tensor) -> list[Tensor]:

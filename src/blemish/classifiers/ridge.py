@@ -50,7 +50,7 @@ class Ridge(Describing):
         rows, types = spread_views(examples)
         self.balance.learn(rows)
         rows = self.balance(rows)
-        found = fit_ridge(rows, types.float(), even_weights(types), self.penalty)
+        found = fit_ridge(rows, types, even_weights(types), self.penalty)
         self.fitted.store(found._asdict() | {"known": rows[first_examples(types, self.kept)]})
         return self
 

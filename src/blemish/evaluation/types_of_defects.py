@@ -271,5 +271,5 @@ def _sets(
     held = (sets | ~truth).all(1)
     return (
         estimate(lambda each: float(each.mean()), held, seed=trial.seed),
-        estimate(lambda each: classes.set_size(each), sets, seed=trial.seed),
+        estimate(lambda each: float(each.mean()), sets.sum(1), seed=trial.seed),
     )
