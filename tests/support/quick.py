@@ -67,6 +67,7 @@ QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
     "prompt-images": {"image_size": SIDE},
     "rebar": {"image_size": SIDE},
     "ridge": {"image_size": SIDE},
+    "self-distilled": {"image_size": SIDE, "steps": 20, "metadata": {"line": "line 3", "id": "A17"}},
     "sem-clip": {"image_size": SIDE},
     "tip-adapter": {"image_size": SIDE, "steps": 3},
     "words": {"image_size": SIDE},

@@ -102,6 +102,16 @@ CLASSIFIERS = {
         labelled="required",
         reconstructed=("what is described of a picture",),
     ),
+    "self-distilled": Card(
+        "blemish.classifiers.self_distilled:SelfDistilled",
+        "self-distilled VLM, 2025",
+        "a student learns from labels and from its running mean, told of metadata that may be absent",
+        task="classify",
+        labelled="required",
+        needs=frozenset({"text"}),
+        words=("product", "words"),
+        reconstructed=("what is trained", "how long", "how metadata are said"),
+    ),
     "sem-clip": Card(
         "blemish.classifiers.sem_clip:SemClip",
         "arXiv:2502.14884",

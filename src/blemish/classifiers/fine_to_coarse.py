@@ -44,7 +44,7 @@ class FineToCoarse(SeeingInWords):
         several: bool = False,
         share: float = 0.5,
         penalty: float = 1e-4,
-        steps: int = 30,
+        steps: int = 20,
         scale: float = 20.0,
         image_size: int | None = None,
     ) -> None:

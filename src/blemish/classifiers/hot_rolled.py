@@ -43,7 +43,7 @@ class HotRolled(DescribingInWords):
         several: bool = False,
         rank: int = 128,
         penalty: float = 1e-4,
-        steps: int = 50,
+        steps: int = 30,
         temperature: float = 0.03,
         image_size: int | None = None,
     ) -> None:
