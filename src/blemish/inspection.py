@@ -18,8 +18,10 @@ from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage
 from blemish.images import (
     Mosaic,
+    Places,
     Region,
     Source,
+    WorstPlaces,
     crop,
     cut,
     decode,
@@ -28,6 +30,7 @@ from blemish.images import (
     keyed_batches,
     matching_regions,
     place,
+    places_of,
     read_source,
     source_of,
     tiles,
@@ -65,6 +68,7 @@ class Inspected(NamedTuple):
     seconds: float  # in the detector
     type_scores: Tensor | None = None  # (K,), of tiles the highest of each; the detector's `types` names them
     type_map: Tensor | None = None  # int16 (H, W), number of the type of each pixel, -1 for none
+    places: tuple[Places, ...] = ()  # what a classifier sees: of tiles, of those of the highest scores
 
 
 class Unreadable(NamedTuple):
@@ -191,6 +195,7 @@ class _Open:
         self.mosaic = Mosaic(self.part) if view.tile is not None else None
         self.score, self.seconds, self.left = -torch.inf, 0.0, len(prepared.boxes)
         self.type_scores: Tensor | None = None
+        self.places: WorstPlaces | None = None
 
     def add(self, found: Prediction, seconds: float) -> None:
         """What was found in the next tile."""
@@ -206,7 +211,23 @@ class _Open:
             side, box = (self.view.tile or 0, self.view.tile or 0), self.prepared.boxes[-self.left]
             scores = F.interpolate(found.anomaly_map[None, None].float(), side, mode="bilinear")[0, 0]
             self.mosaic.add(scores, box, None if found.type_map is None else _numbers(found.type_map, side))
+        if found.places is not None:
+            self._keep(score, found.places)
         self.left -= 1
+
+    def _keep(self, score: float, grid: Tensor) -> None:
+        """What a classifier sees of the tile."""
+        self.places, (x, y) = self.places or WorstPlaces(), self.corner
+        if self.mosaic is None:
+            self.places.add(score, places_of(grid, self.geometry, self.part, self.corner))
+        else:
+            box = self.prepared.boxes[-self.left]
+            self.places.add(score, Places(box._replace(x=box.x + x, y=box.y + y), grid))
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Where in the picture its part begins: x, y."""
+        return (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
 
     def place(self) -> tuple[Tensor, Tensor | None]:
         """The map of the whole picture, and that of types if there is one."""
@@ -222,7 +243,7 @@ class _Open:
     def _joined(self) -> tuple[Tensor, Tensor | None, Region]:
         """One map, of types too if there are any, and where in the picture it lies."""
         height, width = self.part
-        x, y = (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
+        x, y = self.corner
         if self.mosaic is not None:
             return *self.mosaic.joined(), Region(x, y, width, height)
         (scores, kinds), (inside, shown) = self.maps, matching_regions(self.geometry, height, width)
@@ -246,4 +267,5 @@ def _closed(entry: _Open | Unreadable) -> Inspected | Unreadable:
     return Inspected(
         entry.source, entry.prepared.picture, entry.score, anomaly_map,
         entry.prepared.seconds, entry.seconds, entry.type_scores, types,
+        entry.places.ordered() if entry.places else (),
     )  # fmt: skip

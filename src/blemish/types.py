@@ -112,6 +112,7 @@ class Prediction(NamedTuple):
     anomaly_map: Tensor  # (N, H, W), the size of the input
     type_scores: Tensor | None = None  # (N, K), higher is more of that type
     type_map: Tensor | None = None  # int64 (N, H, W), number of the likeliest type of each pixel, -1 for none
+    places: Tensor | None = None  # (N, h, w, C), what a classifier sees, for regions that are found later
 
 
 @runtime_checkable

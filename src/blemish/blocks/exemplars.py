@@ -57,11 +57,14 @@ def patch_descriptors(encoder: Encoder, images: Tensor) -> Tensor:
 
 
 class CachedEncoder(nn.Module):
-    """An encoder that looks at images once between two calls of `clear`, for whoever asks for its layers."""
+    """An encoder that looks at images once between two calls of `clear`, for whoever asks for its layers.
 
-    def __init__(self, encoder: Encoder) -> None:
+    kept: layers that somebody will ask for later.
+    """
+
+    def __init__(self, encoder: Encoder, kept: Sequence[int] = ()) -> None:
         super().__init__()
-        self.encoder = encoder
+        self.encoder, self.kept = encoder, kept
         self.name, self.sha256, self.can = encoder.name, encoder.sha256, encoder.can
         self.image_size, self.patch_size = encoder.image_size, encoder.patch_size
         self.depth, self.width, self.widths = encoder.depth, encoder.width, encoder.widths
@@ -91,7 +94,7 @@ class CachedEncoder(nn.Module):
                 last=last, between=between, extra=extra, normed=normed, matrices=matrices,
             )  # fmt: skip
         if self._seen is None or self._seen[0] is not images or not set(layers) <= set(self._seen[2]):
-            wanted = sorted({*layers, *layers_of(self)})
+            wanted = sorted({*layers, *layers_of(self), *self.kept})
             image, patches = self.encoder(images, layers=wanted)
             self._seen = images, image, dict(zip(wanted, patches, strict=True))
         return Features(self._seen[1], tuple(self._seen[2][layer] for layer in layers))

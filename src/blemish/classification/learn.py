@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from blemish.calibration.prediction_sets import Sureness, calibrate_several, calibrate_sureness
+from blemish.calibration.prediction_sets import calibrate_several, calibrate_sureness
 from blemish.classification.describe import Description
+from blemish.classification.namer import Namer, logits_of
 from blemish.data.several_types import types_of
 from blemish.errors import BadInput
 from blemish.notices import notice
@@ -24,44 +24,6 @@ MOST = 1 << 28
 """Numbers that are kept of all examples; of more every type keeps as many as it can."""
 SCORED = 1 << 25
 """Logits by which it is found how sure a classifier is, at most."""
-
-
-class Named(NamedTuple):
-    """What a defect is called."""
-
-    type: str  # "" where it is of no known one
-    probability: float  # of the likeliest known type
-    others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated
-    scores: tuple[float, ...]  # probability of each type
-
-
-class Namer(NamedTuple):
-    """A classifier that has learned, and how sure it is."""
-
-    classifier: Classifier
-    sureness: Sureness = Sureness()
-
-    def name(self, seen: Tensor) -> list[Named]:
-        """Of defects (N, V, D), see `Classifier`."""
-        return name_logits(logits_of(self.classifier, seen), self.classifier.types, self.sureness)
-
-
-def logits_of(classifier: Classifier, seen: Tensor) -> Tensor:
-    """(N, K), on the processor."""
-    with torch.no_grad():
-        return classifier(seen).float().cpu()
-
-
-def name_logits(logits: Tensor, types: Sequence[str], sure: Sureness) -> list[Named]:
-    """Of logits (N, K)."""
-    probability = sure.probabilities(logits.numpy())
-    found = []
-    for row, each in zip(logits.tolist(), probability.tolist(), strict=True):
-        order = sorted(range(len(types)), key=lambda number: -each[number])
-        best = order[0]
-        may = tuple(types[number] for number in order if each[number] >= 1 - sure.rest)
-        found.append(Named(types[best] if max(row) >= sure.least else "", each[best], may, tuple(each)))
-    return found
 
 
 def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[TypedExamples, list[str]]:

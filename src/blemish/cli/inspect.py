@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import show_progress
-from blemish.cli.options import NEW_FOLDER, DetectorOptions, add_detector_options, leave, page_option, print_page
+from blemish.cli.options import (
+    NEW_FOLDER,
+    DetectorOptions,
+    add_detector_options,
+    defects_option,
+    leave,
+    page_option,
+    print_page,
+)
 from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
 from blemish.cli.plans import ABOVE_0, SHARE, plan_by_method, plan_by_recipe
 
@@ -23,6 +31,7 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
 @click.option("--product", default="object", show_default=True, help="What the part is, in words.")
 @click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
+@defects_option
 @click.option("--out", type=NEW_FOLDER, default="blemish-out", show_default=True, help="The folder to write.")
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
@@ -39,6 +48,7 @@ def inspect(
     images: tuple[str, ...],
     product: str,
     normal: tuple[str, ...],
+    defects: str | None,
     out: Path,
     resume: bool,
     region: tuple[int, int, int, int] | None,
@@ -69,9 +79,9 @@ def inspect(
     with alone_in(out):
         refuse_earlier(out, resume=resume)
         plan = (
-            plan_by_recipe(recipe, chosen, scale, drift)
+            plan_by_recipe(recipe, chosen, scale, drift, defects)
             if recipe
-            else plan_by_method(chosen, product, paths, normal, region, mask, scale, drift)
+            else plan_by_method(chosen, product, paths, normal, region, mask, scale, drift, defects)
         )
         told, alarm = print_line if as_json else None, plan.drift(drift or 0.01)
         record = RunWriter(out, plan.settings, resume=resume, overlays=overlays, drift=alarm, told=told)

@@ -16,6 +16,8 @@ COMMANDS = {
     "agreement": "blemish.cli.agreement",
     "benchmark": "blemish.cli.benchmark",
     "calibrate": "blemish.cli.calibrate",
+    "classify": "blemish.cli.classify",
+    "discover": "blemish.cli.discover",
     "evaluate": "blemish.cli.evaluate",
     "inspect": "blemish.cli.inspect",
     "list": "blemish.cli.list",

@@ -180,6 +180,9 @@ def recipe_encoders(recipe: Recipe, encoder: str | None, device: str) -> dict[st
     return encoders_of(recipe, encoder, device_of_name(device))
 
 
+defects_option = click.option(
+    "--defects", metavar="WORDS|FILE", help='What can go wrong: "scratch, dent", or a TOML file with a table of each.'
+)
 page_option = click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
 )

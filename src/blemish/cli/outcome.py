@@ -29,14 +29,14 @@ def print_worst(record: RunWriter, plan: InspectionRun) -> None:
     worst = sorted(record.tally.worst, reverse=True)
     title = f"picture, worst first ({len(worst)} of {record.tally.inspected})"
     tally, decides = record.tally, plan.recipe and plan.recipe.calibration
-    if calibration := decides or record.suggested:
-        judged = [(f"{score:.4g}", calibration.verdict(score), path) for score, path in worst]
+    if decides or record.suggested:
+        judged = [(f"{score:.4g}", verdict, path) for score, path, verdict in worst]
         print_table(("score", "verdict" if decides else "suggested", title), judged)
         counts = tally.verdicts if decides else tally.suggested
         names = ("accept", "review", "reject") if decides else ("accept", "reject")
         say("\n" + ", ".join(f"{counts[name]} {name}" for name in names) + ("" if decides else ", as suggested"))
     else:
-        print_table(("score", title), [(f"{score:.4g}", path) for score, path in worst])
+        print_table(("score", title), [(f"{score:.4g}", path) for score, path, _ in worst])
     if shares := record.tally.percentiles():
         told = (f"{100 * share:g} % within {found.value:.3g} s" for share, found in shares.items())
         say(f"time a picture: {', '.join(told)}")

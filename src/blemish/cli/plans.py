@@ -25,8 +25,10 @@ def plan_by_method(
     mask: str | None,
     scale: float | None,
     drift: float | None,
+    defects: str | None = None,
 ) -> InspectionRun:
     """By a method and an encoder, the default ones where none is named."""
+    from blemish.classification.names import defect_types
     from blemish.images import find
     from blemish.runs.plan import by_method
 
@@ -34,6 +36,7 @@ def plan_by_method(
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
     if drift is not None:
         raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
+    types = defect_types(defects, product=product) if defects else ()
     good = find(normal) if normal else []
     asked = choose_detector(chosen, good=bool(good), region=region, mask=mask)
     return by_method(
@@ -47,11 +50,15 @@ def plan_by_method(
         view=asked.view,
         mask=mask,
         batch_size=chosen.batch_size,
+        defects=types,
     )
 
 
-def plan_by_recipe(recipe: Path, chosen: DetectorOptions, scale: float | None, drift: float | None) -> InspectionRun:
-    """Everything as it was frozen."""
+def plan_by_recipe(
+    recipe: Path, chosen: DetectorOptions, scale: float | None, drift: float | None, defects: str | None = None
+) -> InspectionRun:
+    """Everything as it was frozen, and these defects named."""
+    from blemish.classification.names import defect_types
     from blemish.devices import device_of_name
     from blemish.recipes.recipe import load
     from blemish.runs.plan import by_recipe, may_drift
@@ -62,4 +69,6 @@ def plan_by_recipe(recipe: Path, chosen: DetectorOptions, scale: float | None, d
         raise BadInput(f"{recipe} marks no region whose area --scale could give: calibrate it first")
     if drift is not None and not may_drift(found):
         raise BadInput(f"{recipe} does not say which scores are to be expected: calibrate it with --scheme split")
-    return by_recipe(found, encoder=chosen.encoder, device=device_of_name(chosen.device), scale=scale)
+    types = defect_types(defects, product=found.product) if defects else ()
+    device = device_of_name(chosen.device)
+    return by_recipe(found, encoder=chosen.encoder, device=device, scale=scale, defects=types)

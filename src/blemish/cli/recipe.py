@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
 from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
     FILE,
+    FOLDER,
     TOGETHER,
     DetectorOptions,
     add_detector_options,
     choose_detector,
+    defects_option,
     device_option,
     hold,
     hold_new,
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from blemish.inspection import Unreadable
     from blemish.recipes.recipe import Recipe
     from blemish.recipes.update import Reading
+    from blemish.types import Encoder
 
 BUDGET = click.option("--budget", type=float, metavar="MIB", help="Memory for what good parts teach, see below.")
 
@@ -76,6 +79,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @click.option("--weights", type=FILE, metavar="FILE", help="What a trained method's authors publish, see below.")
+@defects_option
 @BUDGET
 @add_detector_options
 def freeze(
@@ -86,6 +90,7 @@ def freeze(
     region: tuple[int, int, int, int] | None,
     mask: str | None,
     weights: Path | None,
+    defects: str | None,
     budget: float | None,
 ) -> None:
     """Learn from good parts and write the recipe OUT, for `blemish inspect --recipe OUT`.
@@ -118,9 +123,17 @@ def freeze(
             reading=update.Reading(chosen.batch_size, watch, unreadable),
             weights=weights,
         )
+        made = _with_defects(made, defects, asked.encoder) if defects else made
     recipes.save(made, out)
     print_table(("", out.name), describe.summary(made))
     leave(unreadable, len(made.taught), encoders.note(asked.encoder))
+
+
+def _with_defects(made: Recipe, said: str, encoder: Encoder) -> Recipe:
+    from blemish.classification.names import defect_types
+    from blemish.recipes.types_taught import name_types
+
+    return name_types(made, defect_types(said, product=made.product), encoder=encoder)
 
 
 @click.command()
@@ -133,6 +146,8 @@ def freeze(
     metavar="DIR",
     help="Where the defects of --defect are.",
 )
+@click.option("--examples", type=FOLDER, metavar="DIR", help="Defects to add, a folder a type, or a data set.")
+@defects_option
 @click.option("--product", metavar="WORDS", help="What it is to inspect from now on, for a method that reads words.")
 @click.option("--forget", multiple=True, metavar="ID", help="A picture to take out, see `recipe show`; repeatable.")
 @click.option("--undo", is_flag=True, help="Put back the exact file that this one was made from.")
@@ -146,6 +161,8 @@ def teach(
     good: tuple[str, ...],
     defect: tuple[str, str] | None,
     masks: Path | None,
+    examples: Path | None,
+    defects: str | None,
     product: str | None,
     forget: tuple[str, ...],
     undo: bool,
@@ -158,7 +175,10 @@ def teach(
     """Teach a recipe more, or take something out, without learning the rest again.
 
     What is shown as a defect raises the score of what resembles it; a mask, NAME.png or NAME_mask.png in --masks, says
-    where it is, or else the recipe's own highest scores do. --product asks a method that reads words about another
+    where it is, or else the recipe's own highest scores do. Of two types or more regions are named by these examples,
+    and one that is like none is unknown. --defects says in words what can go wrong, and what follows: in a TOML file
+    the table of a type has definition, attributes, severity (accept, review or reject), accept_below_mm2 or
+    accept_below_px, and products. --product asks a method that reads words about another
     product, and keeps what it was trained for. RECIPE is replaced at once and what it was kept in the
     folder RECIPE.history. A calibration no longer holds then and is left out.
 
@@ -167,8 +187,8 @@ def teach(
     from blemish.recipes import recipe as recipes
     from blemish.recipes import update
 
-    if sum(map(bool, (good, defect, product, forget, undo))) != 1:
-        raise click.UsageError("say one of --good, --defect, --product, --forget and --undo")
+    if sum(map(bool, (good, defect, examples, defects, product, forget, undo))) != 1:
+        raise click.UsageError("say one of --good, --defect, --examples, --defects, --product, --forget and --undo")
     if (masks and not defect) or (budget is not None and not good) or (undo and (out or encoder)):
         raise click.UsageError("--masks goes with --defect, --budget with --good, and --undo with nothing else")
     if out and out.exists():
@@ -178,19 +198,42 @@ def teach(
         say(f"{recipe} is again {update.undo(recipe).hash}")
         return
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
+    lesson = _Lesson(good, budget, defect, masks, examples, defects, product, forget)
     with show_progress() as watch:
-        reading = update.Reading(batch_size, watch, unreadable)
-        if good:
-            new = _more_good(old, good, (encoder, device), budget, reading)
-        elif defect:
-            new = _more_defects(old, *defect, masks, (encoder, device), reading)
-        elif product:
-            new = _other_product(old, product, (encoder, device))
-        else:
-            new = update.forget(old, forget, encoder=encoder)
+        new = _taught(old, lesson, (encoder, device), update.Reading(batch_size, watch, unreadable))
     recipes.save(new, out or recipe, old=recipe)
     _tell(old, new, out or recipe)
     leave(unreadable, 1, "")
+
+
+class _Lesson(NamedTuple):
+    """One of what `blemish teach` can teach."""
+
+    good: tuple[str, ...]
+    budget: float | None
+    defect: tuple[str, str] | None
+    masks: Path | None
+    examples: Path | None
+    defects: str | None
+    product: str | None
+    forget: tuple[str, ...]
+
+
+def _taught(old: Recipe, lesson: _Lesson, place: tuple[str | None, str], reading: Reading) -> Recipe:
+    from blemish.recipes import update
+    from blemish.recipes.recipe import ENCODER
+
+    if lesson.good:
+        return _more_good(old, lesson.good, place, lesson.budget, reading)
+    if lesson.defect:
+        return _more_defects(old, *lesson.defect, lesson.masks, place, reading)
+    if lesson.examples:
+        return _more_types(old, lesson.examples, place, reading)
+    if lesson.defects:
+        return _with_defects(old, lesson.defects, recipe_encoders(old, *place)[ENCODER])
+    if lesson.product:
+        return _other_product(old, lesson.product, place)
+    return update.forget(old, lesson.forget, encoder=place[0])
 
 
 def _other_product(old: Recipe, product: str, place: tuple[str | None, str]) -> Recipe:
@@ -228,11 +271,27 @@ def _more_defects(
     return update.add_defects(old, kind, paths, masks=shown, encoder=recipe_encoders(old, *place), reading=reading)
 
 
+def _more_types(old: Recipe, root: Path, place: tuple[str | None, str], reading: Reading) -> Recipe:
+    """Each type of a data set or of folders, with its masks."""
+    from blemish.evaluation.types_of_defects import labelled_defects
+    from blemish.recipes import update
+
+    samples = labelled_defects(root)
+    if not samples:
+        raise BadInput(f"{root} has no folder of a type of defect: make one for each, with its pictures")
+    new, found = old, recipe_encoders(old, *place)
+    for kind in sorted({sample.label for sample in samples}):
+        shown = {sample.image: sample.masks for sample in samples if sample.label == kind}
+        masks = {path: those[0] for path, those in shown.items() if those}
+        new = update.add_defects(new, kind, list(shown), masks=masks, encoder=found, reading=reading)
+    return new
+
+
 def _tell(old: Recipe, new: Recipe, path: Path) -> None:
     before, now = ({each.id: each for each in recipe.taught} for recipe in (old, new))
     rows = [("taught", each.id, each.kind, each.name) for each in new.taught if each.id not in before]
     rows += [("forgotten", each.id, each.kind, each.name) for each in old.taught if each.id not in now]
     print_table(("", "id", "as", "picture"), rows)
     say(f"{path}: {new.hash}")
-    if old.calibration:
+    if old.calibration and not new.calibration:
         say("note: the calibration no longer holds and was left out: see `blemish calibrate`", err=True)

@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 
 from blemish import catalog, data
 from blemish.classification.describe import Description, Of, describe
-from blemish.classification.learn import FEW, Namer, learn, logits_of, typed_examples
+from blemish.classification.learn import FEW, learn, typed_examples
+from blemish.classification.namer import Namer, logits_of
 from blemish.data.sampling import shuffle
 from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData, BadInput
@@ -84,8 +85,8 @@ class TypesReport(NamedTuple):
         }
 
 
-def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
-    """Every picture of a defect of a data set, whatever split it is in; raises BadData for fewer than two types.
+def labelled_defects(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
+    """Every picture of a defect of a data set, whatever split it is in; raises BadData for a name in two spellings.
 
     A picture that stands under several types is there once, with all of them.
     """
@@ -95,8 +96,14 @@ def defects_of(root: Path, *, layout: str | None = None, category: str | None = 
             if sample.is_anomalous:
                 found[sample.image] = sample
     samples = join_types(list(found.values()))
+    check_names(every_type(samples))
+    return samples
+
+
+def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
+    """As `labelled_defects`; raises BadData for fewer than two types."""
+    samples = labelled_defects(root, layout=layout, category=category)
     types = every_type(samples)
-    check_names(types)
     if len(types) < 2:
         raise BadData(
             f"{root} has pictures of {'one type' if types else 'no type'} of defect: to tell types apart give a "

@@ -7,6 +7,7 @@ from blemish.images.headers import Header, read_header
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
 from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, turn, unit
+from blemish.images.seen_places import Places, WorstPlaces, places_of
 from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
 from blemish.images.tiling import Mosaic, cut, tiles
 
@@ -15,8 +16,10 @@ __all__ = [
     "SUFFIXES",
     "Header",
     "Mosaic",
+    "Places",
     "Region",
     "Source",
+    "WorstPlaces",
     "colours",
     "crop",
     "cut",
@@ -29,6 +32,7 @@ __all__ = [
     "matching_regions",
     "overlay",
     "place",
+    "places_of",
     "read",
     "read_header",
     "read_region_mask",

@@ -40,6 +40,7 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         *(("trained on", _training_set(each)) for each in recipe.trained_on),
         ("taught by", _list(kinds) or ("" if recipe.trained_on else "words alone")),
         ("tensors", f"{size / 2**20:.1f} MiB"),
+        *_names(recipe),
         ("verdicts", f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"),
     ]
     return [row for row in rows if row[1]]
@@ -74,6 +75,18 @@ def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, 
         shapes = ["" if each is None else str(list(each.shape)) for each in (a, b)]
         same = a is not None and b is not None and a.dtype == b.dtype and torch.equal(a, b)
         yield name, shapes[0], shapes[1] if same or shapes[0] != shapes[1] else f"{shapes[1]}, other values"
+
+
+def _names(recipe: Recipe) -> list[tuple[str, str]]:
+    """How it names defects, and what follows from a type."""
+    if recipe.names is None:
+        return []
+    names, sure = recipe.names, recipe.names.sureness
+    by = "words" if names.classifier == "words" else f"{names.classifier}, by examples"
+    shown = f"{', '.join(names.known)} ({by})"
+    share = f"{100 * sure.coverage:g} % of sets of types hold the right one"
+    severe = [("severity", f"{name}: {each}") for name, each in names.severities().items()]
+    return [("types of defects", shown), ("names", share if sure.coverage else "not known how sure"), *severe]
 
 
 def _training_set(found: TrainingSet) -> str:

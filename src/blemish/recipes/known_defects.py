@@ -48,6 +48,7 @@ class WithKnownDefects(nn.Module):
         self.detector, self.encoder, self.exemplars = detector, encoder, exemplars
         own = tuple(getattr(detector, "types", ()))
         self.gain, self.types = gain, tuple(dict.fromkeys([*own, *types]))  # given for each of the exemplars' patches
+        self.namer = getattr(detector, "namer", None)
         self.register_buffer("type_of", torch.tensor([self.types.index(each) for each in types]), persistent=False)
         self.geometry = detector.geometry
 

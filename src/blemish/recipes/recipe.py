@@ -24,8 +24,12 @@ from torch import Tensor, nn
 
 from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
+from blemish.blocks.heads import quarters
 from blemish.blocks.learned import Learned
 from blemish.calibration.thresholds import Calibration
+from blemish.classification.names import Names
+from blemish.classification.names import from_json as names_from_json
+from blemish.classification.with_names import WithNames
 from blemish.devices import beside, place_model
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
 from blemish.fields import Fields, is_count, is_number, is_string, list_of, one_of, or_none, table_of
@@ -35,6 +39,7 @@ from blemish.inspection import WHOLE, View, predict
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects
 from blemish.recipes.file import COPY, Content
+from blemish.recipes.naming import may_name, namer_of
 from blemish.types import GOOD, Detector, Encoder
 
 PACKAGES = ("blemish", "torch")
@@ -105,6 +110,7 @@ class Recipe:
     taught: tuple[Taught, ...] = ()  # in the order of teaching
     trained_on: tuple[TrainingSet, ...] = ()  # before that, perhaps on other products
     calibration: Calibration | None = None
+    names: Names | None = None  # of types of defects, see `recipes.naming`
     parent: str = ""  # hash of the recipe it was made from
     created: str = ""  # ISO date and time, UTC
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -152,10 +158,18 @@ def detector(recipe: Recipe, encoder: Place = None) -> Detector:
     Raises BadRecipe for an encoder with another sha256, and for tensors or arguments that do not fit the method.
     """
     found = encoders_of(recipe, encoder)
-    if known_defects.ROWS not in recipe.tensors:
+    shown, named = known_defects.ROWS in recipe.tensors, recipe.names is not None and may_name(recipe.names)
+    if not shown and not named:
         return bare_detector(recipe, found)
-    once, kinds = CachedEncoder(found[ENCODER]), {known_defects.number(each.id): each.kind for each in recipe.taught}
+    once = CachedEncoder(found[ENCODER], kept=quarters(found[ENCODER].depth) if named else ())
     made = bare_detector(recipe, found | {ENCODER: once})
+    if recipe.names is not None and named:
+        with misfits(recipe):
+            namer = namer_of(recipe.names, recipe.tensors, once)
+            made = beside(WithNames(made, once, namer.classifier, namer), once)
+    if not shown:
+        return made
+    kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
     with misfits(recipe):
         raised = beside(known_defects.with_known_defects(made, once, recipe.tensors, kinds), once)
         _try(raised)
@@ -189,6 +203,10 @@ def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
 
 def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
+    if not recipe.method:
+        raise BadRecipe(
+            f"{recipe.source} names whole pictures and finds no defect in them: use it by `blemish classify`"
+        )
     with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
         made = fresh_detector(recipe, found)
@@ -303,6 +321,8 @@ def content_of(recipe: Recipe) -> Content:
         "trained_on": [list(each) for each in recipe.trained_on],
         "calibration": recipe.calibration and recipe.calibration.as_json(),
     }
+    del header["names"]
+    header |= {"names": recipe.names.as_json()} if recipe.names else {}  # a recipe without has the hash it always had
     packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask.numpy()))}
     return Content(header, {**recipe.tensors, **packed})
 
@@ -313,7 +333,9 @@ def _recipe(content: Content, path: Path) -> Recipe:
     if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in tensors.values()):
         raise BadRecipe(f"{path} has tensors with NaN or infinite values: {COPY}")
     known = [each.name for each in dataclasses.fields(Recipe) if each.name not in ("tensors", "source")]
-    read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed=known)
+    needed = [name for name in known if name != "names"]
+    read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed=needed)
+    names = content.header.get("names")
     read.inner("encoders", content.header["encoders"]).only(*content.header["encoders"], needed=(ENCODER,))
     encoders = read.one("encoders", {}, table_of(_is_reference), "encoders with name and sha256")
     calibration = content.header["calibration"]
@@ -327,6 +349,7 @@ def _recipe(content: Content, path: Path) -> Recipe:
         taught=tuple(Taught(*each) for each in read.one("taught", [], list_of(_is_taught), TAUGHT)),
         trained_on=tuple(TrainingSet(*each) for each in read.one("trained_on", [], list_of(_is_set), SETS)),
         calibration=None if calibration is None else Calibration.from_json(calibration, file=path),
+        names=None if names is None else names_from_json(read.inner("names", names)),
         parent=read.one("parent", "", is_string, "a hash"),
         created=read.one("created", "", is_string, "a date"),
         versions=read.one("versions", {}, table_of(is_string), "packages and their versions"),

@@ -30,6 +30,7 @@ from blemish.inspection import WHOLE, Unreadable, View, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file
+from blemish.recipes.naming import SEEN, without_names
 from blemish.recipes.provenance import Groups, Memory
 from blemish.recipes.published import load_weights
 from blemish.recipes.recipe import (
@@ -49,6 +50,7 @@ from blemish.recipes.recipe import (
     stamp,
     state_of,
 )
+from blemish.recipes.types_taught import Shown, forget_names, teach_names
 from blemish.types import GOOD, Batch, Detector, Encoder, Learner
 
 BUDGET = 512.0
@@ -165,6 +167,7 @@ def add_defects(
     found = encoders_of(recipe, encoder)
     detector = bare_detector(recipe, found)
     tensors, taught, seen = dict(recipe.tensors), list(recipe.taught), {each.sha256: each for each in recipe.taught}
+    shown = list[Shown]()
     advance = reading.watch(f"looking at {kind}", len(paths))
     pictures = stream(paths, detector.geometry, view=recipe.view, advance=advance)
     for source, prepared in keep_readable(pictures, reading.unreadable):
@@ -174,6 +177,7 @@ def add_defects(
             raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
         if picture.sha256 not in seen:
             mask, seer = (masks or {}).get(path), found[ENCODER]
+            shown.append(Shown(path, picture, mask))
             example = defect_examples.example(detector, seer, path, prepared, recipe.view, mask)
             tensors = defect_examples.with_example(tensors, example, known_defects.number(picture.id))
             taught.append(picture)
@@ -182,7 +186,9 @@ def add_defects(
         raise BadInput("there is nothing new to teach: the recipe knows all of these pictures")
     if not len(tensors[known_defects.GOOD_ROWS]):
         raise BadInput("the masks leave nothing good to compare with: teach some good parts first, or mark less")
-    return stamp(_with_taught(recipe, tensors, taught), recipe.hash)
+    names, known = teach_names(recipe, found, shown, batch_size=reading.batch_size)
+    named = dataclasses.replace(recipe, names=names)
+    return stamp(_with_taught(named, without_names(tensors) | known, taught), recipe.hash)
 
 
 def require_type(kind: str) -> None:
@@ -221,7 +227,10 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
     if any(each.kind != GOOD and known_defects.number(each.id) not in shown for each in gone):
         raise BadInput(f"what a method is trained on stays in {recipe.source}: train it again without those pictures")
     left = [each for each in recipe.taught if each not in gone]
-    tensors = defect_examples.remove_pictures(recipe.tensors, {known_defects.number(each.id) for each in gone})
+    every = {known_defects.number(each.id) for each in gone}
+    tensors = defect_examples.remove_pictures(recipe.tensors, every)
+    if SEEN in tensors:
+        recipe, tensors = forget_names(recipe, tensors, every, encoders_of(recipe, encoder)[ENCODER])
     if parts := [each for each in gone if each.kind == GOOD]:
         if not any(each.kind == GOOD for each in left) and catalog.card(recipe.method).normal == "required":
             raise BadInput(f"{recipe.source} would know no good part at all: freeze a new one instead")

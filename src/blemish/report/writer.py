@@ -94,7 +94,7 @@ class Writer:
             area=None if mask is None else float(mask.sum()),
             seconds=round(result.seconds, 6),
             peak=(peak % width, peak // width),
-            regions=[each.as_json() for each in found.regions],
+            regions=[each.as_json() for each in found.regions or (found.suggested.regions if found.suggested else ())],
             nearest=self.goods.nearest(image) if self.goods else None,
             small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
             large=pictures.encode_large(image, result.anomaly_map, mask) if is_large else None,

@@ -10,15 +10,20 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, cast
 
 from torch import Tensor
 
 from blemish.blocks.defect_regions import DefectRegion, regions
 from blemish.calibration.thresholds import Calibration, Verdict
+from blemish.classification.namer import Named, Namer
+from blemish.classification.names import UNKNOWN, VERDICTS
+from blemish.classification.regions import inside_region, inside_worst, see_regions
 from blemish.inspection import Inspected, Unreadable
 from blemish.types import Detector, Sample
 
+MOST_NAMED = 50
+"""Regions of a picture that are named, the worst."""
 NO_WORDS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -28,10 +33,14 @@ class TypedRegion(NamedTuple):
     region: DefectRegion
     type: str | None
     sentence: str = ""  # the same in words, of a detector that has them
+    named: Named | None = None  # how sure the type is, by a classifier
+    severity: str = ""  # the verdict that its type asks for
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as a line of `results.jsonl` lists them."""
-        return self.region.as_json(self.type) | ({"sentence": self.sentence} if self.sentence else {})
+        named = self.named.as_json() if self.named else {}
+        more = {"severity": self.severity, "sentence": self.sentence}
+        return self.region.as_json(self.type) | named | {name: said for name, said in more.items() if said}
 
 
 class Suggested(NamedTuple):
@@ -40,7 +49,7 @@ class Suggested(NamedTuple):
     verdict: Verdict
     threshold: float
     pixel: float | None = None  # a pixel of the map from this on belongs to one of the regions
-    regions: tuple[DefectRegion, ...] = ()  # worst first
+    regions: tuple[TypedRegion, ...] = ()  # worst first
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +61,7 @@ class Decided:
     regions: tuple[TypedRegion, ...] = ()  # worst first
     types: tuple[str, ...] = ()  # of the defects, each once, the worst region's first; undecided, of any there may be
     suggested: Suggested | None = None  # by good parts alone
+    scored: str = ""  # the verdict by the score alone, where types of defects changed it
 
     def as_json(self) -> dict[str, Any]:
         """What a line of results says beside the score."""
@@ -61,7 +71,8 @@ class Decided:
             return named | {"suggested": self.suggested._asdict() | {"regions": found}}
         if not self.verdict:
             return named
-        return {"verdict": self.verdict} | named | {"regions": [each.as_json() for each in self.regions]}
+        changed = {"verdict_by_score": self.scored} if self.scored else {}
+        return {"verdict": self.verdict} | changed | named | {"regions": [each.as_json() for each in self.regions]}
 
 
 Decide = Callable[[Inspected], Decided]
@@ -82,24 +93,30 @@ def decide(
     types: Sequence[str] = (),
     prompts: Mapping[str, str] = NO_WORDS,
     scale: float | None = None,
+    namer: Namer | None = None,
 ) -> Decided:
     """By a calibration, or where there is none, only as one suggests that good parts alone gave.
 
     `types` are the detector's, `prompts` the words for each of them and for an unknown one (""), and `scale` is
-    millimetres a pixel, for areas.
+    millimetres a pixel, for areas. `namer` names the regions instead, and changes a verdict where a type asks for it.
     """
+    typed = partial(_typed, result, types=types, prompts=prompts, scale=scale, namer=namer)
     if calibration is None:
-        hint = _suggest(result, suggested) if suggested else None
-        return Decided(result, types=_likeliest(result, types), suggested=hint)
-    found = _regions(result, calibration, scale)
-    kinds = [_type(result.type_map, result.anomaly_map, each, types) for each in found]
-    pairs, size = zip(found, kinds, strict=True), result.anomaly_map.shape
-    typed = tuple(
-        TypedRegion(each, kind, describe(each, prompts[kind or ""], size) if prompts else "") for each, kind in pairs
-    )
-    named = tuple(dict.fromkeys(each.type for each in typed if each.type))
-    verdict = calibration.verdict(result.score)
-    return Decided(result, verdict, typed, named or (_likeliest(result, types) if verdict != "accept" else ()))
+        by = suggested
+        hint = Suggested(by.verdict(result.score), by.reject, by.pixel, typed(by)) if by else None
+        said = tuple(dict.fromkeys(each.type for each in hint.regions if each.type)) if hint and namer else ()
+        return Decided(result, types=said or _undecided(result, types, namer), suggested=hint)
+    found, scored = typed(calibration), calibration.verdict(result.score)
+    named = tuple(dict.fromkeys(each.type for each in found if each.type))
+    verdict = verdict_of(scored, found)
+    said = named or (_undecided(result, types, namer) if verdict != "accept" else ())
+    return Decided(result, verdict, found, said, scored=scored if scored != verdict else "")
+
+
+def verdict_of(scored: Verdict, regions: Sequence[TypedRegion]) -> Verdict:
+    """The worst that the regions ask for; one whose type asks for nothing, or no region at all, leaves the score's."""
+    asked = [cast(Verdict, each.severity) or scored for each in regions]
+    return max(asked, key=VERDICTS.index, default=scored)
 
 
 def decision(
@@ -111,7 +128,10 @@ def decision(
 ) -> Decide:
     """`decide` by these, with the names of the detector's types."""
     types, prompts = tuple(getattr(detector, "types", ())), getattr(detector, "type_prompts", NO_WORDS)
-    return partial(decide, calibration=calibration, suggested=suggested, types=types, prompts=prompts, scale=scale)
+    return partial(
+        decide, calibration=calibration, suggested=suggested, types=types, prompts=prompts, scale=scale,
+        namer=getattr(detector, "namer", None),
+    )  # fmt: skip
 
 
 def describe(region: DefectRegion, words: str, size: Sequence[int]) -> str:
@@ -123,21 +143,68 @@ def describe(region: DefectRegion, words: str, size: Sequence[int]) -> str:
     return f"{words}: {region.box.width} x {region.box.height} px{spread}, {at}"
 
 
-def _suggest(result: Inspected, by: Calibration) -> Suggested:
-    return Suggested(by.verdict(result.score), by.reject, by.pixel, tuple(_regions(result, by)))
+def _typed(
+    result: Inspected,
+    by: Calibration,
+    *,
+    types: Sequence[str],
+    prompts: Mapping[str, str],
+    scale: float | None,
+    namer: Namer | None,
+) -> tuple[TypedRegion, ...]:
+    """The regions from the calibration's threshold of pixels on, worst first, with their types."""
+    if by.pixel is None:
+        return ()
+    found, size = regions(result.anomaly_map, by.pixel, scale=scale), result.anomaly_map.shape
+    if namer and result.places:
+        return _named(result, found[:MOST_NAMED], by.pixel, namer) + tuple(
+            TypedRegion(each, None) for each in found[MOST_NAMED:]
+        )
+    kinds = [_type(result.type_map, result.anomaly_map, each, types) for each in found]
+    return tuple(
+        TypedRegion(each, kind, describe(each, prompts[kind or ""], size) if prompts else "")
+        for each, kind in zip(found, kinds, strict=True)
+    )
 
 
-def _regions(result: Inspected, by: Calibration, scale: float | None = None) -> list[DefectRegion]:
-    return [] if by.pixel is None else regions(result.anomaly_map, by.pixel, scale=scale)
+def _named(result: Inspected, found: Sequence[DefectRegion], threshold: float, namer: Namer) -> tuple[TypedRegion, ...]:
+    """Regions by a classifier, with what their types ask for."""
+    if not found:
+        return ()
+    inside = [inside_region(result.anomaly_map, each, threshold) for each in found]
+    typed = []
+    names = namer.name(see_regions(namer.classifier, result.picture, result.places, inside))
+    for region, named in zip(found, names, strict=True):
+        severity = namer.severities.get(named.type)
+        asked = severity.of(region.area, region.area_mm2) if severity else ""
+        sentence = sentence_of(region, named, result.anomaly_map.shape)
+        typed.append(TypedRegion(region, named.type, sentence, named, asked))
+    return tuple(typed)
 
 
-def _likeliest(result: Inspected, types: Sequence[str]) -> tuple[str, ...]:
+def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:
+    """What was measured of a region, for a person: "scratch: 12 x 40 px, at the upper left; probability 0.93; ..."."""
+    article = "an unknown defect" if named.type == UNKNOWN else named.type.replace("_", " ")
+    sure = f"most like {named.others[0]}" if named.type == UNKNOWN and named.others else ""
+    sure = sure or ("" if named.type == UNKNOWN else f"probability {named.probability:.2f}")
+    others = [each for each in named.others if each != named.type]
+    parts = [describe(region, article, size), sure]
+    parts += [f"it may be {' or '.join(others)}"] if others and named.type != UNKNOWN else []
+    parts += [f"looks most like {named.like}"] if named.like else []
+    return "; ".join(filter(None, parts))
+
+
+def _undecided(result: Inspected, types: Sequence[str], namer: Namer | None) -> tuple[str, ...]:
+    """The likeliest type of a picture of which no region is decided."""
+    if namer and result.places:
+        worst = [inside_worst(result.anomaly_map)]
+        return (namer.name(see_regions(namer.classifier, result.picture, result.places, worst))[0].type,)
     return () if result.type_scores is None else (types[int(result.type_scores.argmax())],)
 
 
 def _type(type_map: Tensor | None, anomaly_map: Tensor, region: DefectRegion, types: Sequence[str]) -> str | None:
     """That of a pixel where the region has its score."""
-    if type_map is None:
+    if type_map is None or not types:
         return None
     x, y, width, height = region.box
     inside = slice(y, y + height), slice(x, x + width)

@@ -47,7 +47,7 @@ class Tally:
         self.inspected = 0
         self.verdicts: Counter[str] = Counter()
         self.suggested: Counter[str] = Counter()  # verdicts that are none
-        self.worst: list[tuple[float, str]] = []  # a heap: the highest scores and their pictures
+        self.worst: list[tuple[float, str, str]] = []  # a heap: the highest scores, their pictures and verdicts
         self.seconds = array("d")  # a picture, reading included
 
     def add(self, line: Mapping[str, Any]) -> None:
@@ -57,7 +57,8 @@ class Tally:
         self.verdicts.update([line["verdict"]] if "verdict" in line else [])
         self.suggested.update([line["suggested"]["verdict"]] if "suggested" in line else [])
         self.seconds.append(seconds)
-        heapq.heappush(self.worst, (score, path))
+        verdict = line.get("verdict") or line.get("suggested", {}).get("verdict", "")
+        heapq.heappush(self.worst, (score, path, verdict))
         if len(self.worst) > WORST:
             heapq.heappop(self.worst)
 

@@ -1,0 +1,94 @@
+"""A region that a detector has found -> what a classifier sees of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from blemish.blocks.defect_regions import DefectRegion
+from blemish.classification.describe import shares
+from blemish.encoders.inputs import device_of
+from blemish.images import Places, Region
+from blemish.types import Classifier, Cropper
+
+TOUCHING = np.ones((3, 3), np.int8)
+"""Pixels belong together that share a side or a corner."""
+
+
+class Inside:
+    """The pixels of one region of a picture (H, W)."""
+
+    def __init__(self, box: Region, pixels: NDArray[np.bool_]) -> None:
+        self.box, self.pixels = box, pixels  # (height, width) of the box
+
+
+def inside_region(anomaly_map: Tensor, region: DefectRegion, threshold: float) -> Inside:
+    """Of a region that was found in the map from that threshold on."""
+    x, y, width, height = region.box
+    values = anomaly_map[y : y + height, x : x + width].numpy()
+    labels, _ = ndimage.label(values >= threshold, structure=TOUCHING)
+    at = np.unravel_index(int(np.argmax(values == region.score)), values.shape)
+    return Inside(region.box, labels == labels[at])
+
+
+def inside_worst(anomaly_map: Tensor) -> Inside:
+    """Round the highest value of a map (H, W), down to half way to its median: where nobody says what a defect is."""
+    values = np.nan_to_num(anomaly_map.numpy(), nan=-np.inf)
+    level = (values.max() + np.median(values[np.isfinite(values)])) / 2
+    labels, _ = ndimage.label(values >= level, structure=TOUCHING)
+    return inside_mask(labels == labels[np.unravel_index(int(values.argmax()), values.shape)])
+
+
+def inside_mask(mask: NDArray[np.bool_]) -> Inside:
+    """Of a mask (H, W) that marks something."""
+    down, right = ndimage.find_objects(mask.astype(np.int8))[0]
+    box = Region(right.start, down.start, right.stop - right.start, down.stop - down.start)
+    return Inside(box, mask[down, right])
+
+
+def see_regions(classifier: Classifier, picture: Tensor, places: Sequence[Places], regions: Sequence[Inside]) -> Tensor:
+    """What the classifier sees of each region of a picture (3, H, W): (R, V, D).
+
+    In one view, of the part of the picture that holds most of the region; or, if it is a `Cropper`, in its crops.
+    """
+    if isinstance(classifier, Cropper):
+        return torch.stack([_see_crops(classifier, picture, each) for each in regions])
+    rows = [_see(classifier, *_part(places, each)) for each in regions]
+    return torch.stack(rows)[:, None]
+
+
+@torch.no_grad()
+def _see_crops(classifier: Cropper, picture: Tensor, inside: Inside) -> Tensor:
+    whole, (x, y, width, height) = torch.zeros(picture.shape[-2:], dtype=torch.bool), inside.box
+    whole[y : y + height, x : x + width] = torch.from_numpy(inside.pixels)
+    crops, shown = classifier.crop(picture, whole)
+    home = device_of(classifier)
+    return classifier.look_inside(crops.to(home), shown.to(home)).cpu()
+
+
+def _part(places: Sequence[Places], inside: Inside) -> tuple[Tensor, Tensor]:
+    """The grid (h, w, C) that shows most of the region, and its pixels there, (H, W)."""
+    laid = [(each.grid, _laid(each.region, inside)) for each in places]
+    return max(laid, key=lambda each: float(each[1].sum()))
+
+
+def _laid(part: Region, inside: Inside) -> Tensor:
+    """The region's pixels in a part of the picture, (height, width)."""
+    weights, box = torch.zeros(part.height, part.width), inside.box
+    left, top = max(box.x, part.x), max(box.y, part.y)
+    right, bottom = min(box.x + box.width, part.x + part.width), min(box.y + box.height, part.y + part.height)
+    if left < right and top < bottom:
+        pixels = inside.pixels[top - box.y : bottom - box.y, left - box.x : right - box.x]
+        weights[top - part.y : bottom - part.y, left - part.x : right - part.x] = torch.from_numpy(pixels).float()
+    return weights
+
+
+@torch.no_grad()
+def _see(classifier: Classifier, grid: Tensor, weights: Tensor) -> Tensor:
+    there = grid[None].to(device_of(classifier))
+    return classifier.gather(there, shares(weights[None].to(there), there))[0].cpu()

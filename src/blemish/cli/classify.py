@@ -1,0 +1,131 @@
+"""The command `blemish classify`: what kind of defect each picture shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from blemish.cli.console import print_table, say, show_progress
+from blemish.cli.options import FILE, FOLDER, DetectorOptions, add_detector_options, arguments_of, hold_new, leave
+from blemish.errors import BadInput
+
+if TYPE_CHECKING:
+    from blemish.classification.namer import Namer
+    from blemish.inspection import Unreadable
+    from blemish.progress import ShowProgress
+    from blemish.recipes.recipe import Recipe
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.option("--examples", type=FOLDER, metavar="DIR", help="Pictures of each type, a folder a type.")
+@click.option("--recipe", type=FILE, metavar="FILE", help="What --save wrote, instead of --examples.")
+@click.option(
+    "--classifier", metavar="NAME", default="ridge", show_default=True, help="See `blemish list classifiers`."
+)
+@click.option("--product", help="What the part is, in words.")
+@click.option("--save", type=FILE, metavar="FILE", help="Keep what was learned, for --recipe.")
+@click.option("--json", "as_json", is_flag=True, help="Print each picture as a line of JSON instead of a table.")
+@add_detector_options
+def classify(
+    chosen: DetectorOptions,
+    images: tuple[str, ...],
+    examples: Path | None,
+    recipe: Path | None,
+    classifier: str,
+    product: str | None,
+    save: Path | None,
+    as_json: bool,
+) -> None:
+    """Name the kind of defect that whole pictures show, by examples of each.
+
+    A picture that is like none of the types is called unknown; where several types are possible all are listed, so that
+    the right one is among them as often as stated. To find defects first, and name each, see `blemish inspect` and
+    `blemish teach --examples`. Exit status: 0, or 3 when some pictures are unreadable; 1 failure; 2 wrong usage.
+    """
+    from blemish.images import find
+
+    if (examples is None) == (recipe is None):
+        raise click.UsageError("say one of --examples and --recipe")
+    if recipe and save:
+        raise click.UsageError("--save goes with --examples")
+    if save:
+        hold_new(save)
+    paths, unreadable = find(images), list["Unreadable"]()
+    with show_progress() as watch:
+        made = _load(recipe) if recipe else _learn(chosen, examples, (classifier, product), watch, unreadable)
+        namer, white = _namer(made, chosen)
+        found = _name(namer, paths, watch, unreadable, chosen.batch_size)
+    if save:
+        from blemish.recipes.recipe import save as write
+
+        write(made, save)
+    if as_json:
+        for line in found:
+            say(json.dumps(line))
+    else:
+        rows = [(line["type"], f"{line['probability']:.2f}", ", ".join(line["may_be"]), line["path"]) for line in found]
+        print_table(("type", "sure", "may be", f"picture ({len(found)})"), rows)
+    leave(unreadable, len(found), white)
+
+
+def _load(path: Path) -> Recipe:
+    from blemish.recipes.recipe import load
+
+    found = load(path)
+    if found.names is None or found.names.of != "pictures":
+        raise BadInput(
+            f"{path} {'names the defects that it finds' if found.names else 'names no defects'}: "
+            f"use it by `blemish inspect --recipe {path}`, or classify by --examples"
+        )
+    return found
+
+
+def _learn(
+    chosen: DetectorOptions,
+    root: Path | None,
+    how: tuple[str, str | None],
+    watch: ShowProgress,
+    unreadable: list[Unreadable],
+) -> Recipe:
+    """how: the classifier, and the product in words."""
+    from blemish.evaluation.types_of_defects import defects_of
+    from blemish.recipes.types_of_pictures import freeze_types
+
+    assert root
+    (classifier, product), arguments = how, arguments_of(chosen.arguments)
+    samples = defects_of(root)
+    words: dict[str, Any] = {"product": product} if product else {}
+    return freeze_types(
+        samples, chosen.load_encoder(), classifier, arguments | words, batch_size=chosen.batch_size, watch=watch,
+        unreadable=unreadable,
+    )  # fmt: skip
+
+
+def _namer(made: Recipe, chosen: DetectorOptions) -> tuple[Namer, str]:
+    """And what is to be said of its encoder."""
+    from blemish import encoders
+    from blemish.cli.options import recipe_encoders
+    from blemish.recipes.naming import namer_of
+    from blemish.recipes.recipe import ENCODER, misfits
+
+    seer = recipe_encoders(made, chosen.encoder, chosen.device)[ENCODER]
+    assert made.names
+    with misfits(made):
+        return namer_of(made.names, made.tensors, seer), encoders.note(seer)
+
+
+def _name(
+    namer: Namer, paths: list[Path], watch: ShowProgress, unreadable: list[Unreadable], batch_size: int
+) -> list[dict[str, Any]]:
+    from blemish.classification.describe import describe
+    from blemish.types import Sample
+
+    described = describe(
+        namer.classifier, [Sample(path) for path in paths], batch_size=batch_size, unreadable=unreadable,
+        advance=watch("naming", len(paths)),
+    )  # fmt: skip
+    return [{"path": str(each.sample.image), **namer.name(each.seen[None])[0].as_json()} for each in described]

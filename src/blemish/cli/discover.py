@@ -1,0 +1,94 @@
+"""The command `blemish discover`: defects of no known type, in groups for a person to name."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from blemish.cli.console import print_table, say, show_progress
+from blemish.cli.options import FILE, NEW_FOLDER, TOGETHER, device_option, leave, recipe_encoders
+from blemish.errors import BadInput
+
+if TYPE_CHECKING:
+    from blemish.inspection import Unreadable
+    from blemish.runs.discovery import Found
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.option("--recipe", type=FILE, required=True, metavar="FILE", help="What finds the defects.")
+@click.option("--out", type=NEW_FOLDER, default="discovered", show_default=True, help="The folder to write.")
+@click.option("--groups", type=click.IntRange(1), metavar="N", help="As many as there seem to be if left out.")
+@click.option("--all", "every", is_flag=True, help="Defects of known types as well.")
+@click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
+@click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@device_option
+def discover(
+    images: tuple[str, ...],
+    recipe: Path,
+    out: Path,
+    groups: int | None,
+    every: bool,
+    encoder: str | None,
+    batch_size: int,
+    as_json: bool,
+    device: str,
+) -> None:
+    """Find defects of no known type, and put those that look alike in groups.
+
+    Each group is a sheet of close-ups, OUT/group-1.png, and a folder with its pictures and masks; what is in it is
+    taught under a name by `blemish teach RECIPE --defect NAME OUT/group-1/pictures --masks OUT/group-1/masks`. Of a
+    calibrated recipe the regions of what it does not accept are looked at, of another the worst of each picture. Exit
+    status: 0, or 3 when some pictures are unreadable; 1 failure; 2 wrong usage.
+    """
+    from blemish.files import alone_in
+    from blemish.images import find
+    from blemish.recipes.recipe import load
+    from blemish.runs import discovery
+
+    paths, unreadable, found = find(images), list["Unreadable"](), load(recipe)
+    with alone_in(out), show_progress() as watch:
+        if out.exists() and any(out.glob("group-*")):
+            raise BadInput(f"{out} holds earlier groups: name another --out")
+        made = discovery.discover(
+            found, paths, encoder=recipe_encoders(found, encoder, device), count=groups, every=every,
+            batch_size=batch_size, watch=watch, unreadable=unreadable,
+        )  # fmt: skip
+        lines = [_write(out, number, group) for number, group in enumerate(made, start=1)]
+    if as_json:
+        say(json.dumps({"groups": lines}))
+    else:
+        print_table(("group", "defects", "pictures", "sheet"), [tuple(map(str, line.values())) for line in lines])
+        if lines:
+            say(f"\nname one: blemish teach {recipe} --defect NAME {out}/group-1/pictures --masks {out}/group-1/masks")
+        else:
+            say("no defect of an unknown type was found")
+    leave(unreadable, len(paths) - len(unreadable), "")
+
+
+def _write(out: Path, number: int, group: list[Found]) -> dict[str, int | str]:
+    """A sheet, and a folder of pictures and of masks that mark this group's defects."""
+    import numpy as np
+    import torch
+
+    from blemish.images import read, save_picture
+    from blemish.report.contact_sheet import close_up, save_sheet
+
+    folder, masks = out / f"group-{number}", dict[Path, np.ndarray]()
+    for name in ("pictures", "masks"):
+        (folder / name).mkdir(parents=True)
+    for each in group:
+        mask = masks.setdefault(each.picture, np.zeros(each.size, bool))
+        x, y, width, height = each.inside.box
+        mask[y : y + height, x : x + width] |= each.inside.pixels
+    for place, (picture, mask) in enumerate(masks.items(), start=1):
+        name = f"{place:04d}-{picture.stem}"
+        shutil.copyfile(picture, folder / "pictures" / f"{name}{picture.suffix}")
+        save_picture(folder / "masks" / f"{name}.png", torch.from_numpy(mask).float().expand(3, -1, -1))
+    save_sheet(out / f"group-{number}.png", (close_up(read(each.picture), each.inside.box) for each in group))
+    return {"group": number, "defects": len(group), "pictures": len(masks), "sheet": str(out / f"group-{number}.png")}

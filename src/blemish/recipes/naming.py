@@ -1,0 +1,115 @@
+"""The part of a recipe that names defects: its tensors -> a namer, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+
+from blemish import catalog
+from blemish.classification.learn import learn
+from blemish.classification.namer import Namer, Shown
+from blemish.classification.names import DefectType, Names
+from blemish.types import Classifier, Encoder, TypedExamples
+
+LEARNED = "names.state."
+"""The prefix of what the classifier has learned."""
+SEEN, OF, NUMBERS, LIKE = (
+    "names.seen",  # float16 (M, V, D), what it sees of each example
+    "names.of",  # int64 (M,), the picture of each, as `known_defects.number`
+    "names.type",  # int64 (M,), the number of its type
+    "names.like",  # uint8 (B,), the names of their pictures, UTF-8, each ended by a zero
+)
+DEFAULT = "ridge"
+"""The classifier that learns examples unless another is named."""
+
+
+def classifier_of(names: Names, encoder: Encoder, product: str = "") -> Classifier:
+    """As it is before it has learned anything; raises BadInput for arguments it does not have."""
+    words = catalog.classifier_card(names.classifier).words
+    said = {each.name: each.words for each in names.types if each.words}
+    given: dict[str, Any] = {"words": said} if "words" in words and said else {}
+    given |= {"product": product} if "product" in words and product else {}
+    return catalog.classifier(names.classifier, encoder, names.known, given | dict(names.arguments))
+
+
+def may_name(names: Names) -> bool:
+    """Whether there is more than one type, or words to compare the only one with."""
+    return len(names.types) > 1 or names.classifier == "words"
+
+
+def namer_of(names: Names, tensors: Mapping[str, Tensor], encoder: Encoder) -> Namer:
+    """Ready to name; raises ValueError or KeyError for tensors that do not fit."""
+    classifier = cast(nn.Module, classifier_of(names, encoder))
+    state = {name.removeprefix(LEARNED): each for name, each in tensors.items() if name.startswith(LEARNED)}
+    own = {name for name in classifier.state_dict() if not name.startswith("encoder.")}
+    if odd := own ^ set(state):
+        raise ValueError(f"its names differ by {min(odd)}")
+    classifier.load_state_dict(state, strict=False)
+    shown = None
+    if SEEN in tensors:
+        shown = Shown(tensors[SEEN].mean(1), tensors[NUMBERS], _texts(tensors[LIKE]))
+        if not len(shown.seen) == len(shown.numbers) == len(shown.names):
+            raise ValueError(f"lengths of {SEEN}, {NUMBERS} and {LIKE}")
+    return Namer(cast(Classifier, classifier.eval()), names.sureness, names.severities(), shown)
+
+
+def by_words(types: Sequence[DefectType], encoder: Encoder, product: str) -> tuple[Names, dict[str, Tensor]]:
+    """Names without an example, for an encoder that reads."""
+    names = Names("words", {"product": product}, tuple(types))
+    return names, state_of_classifier(classifier_of(names, encoder))
+
+
+def by_examples(
+    names: Names, encoder: Encoder, examples: Sequence[tuple[int, int, str, Tensor]], *, coverage: float = 0.9
+) -> tuple[Names, dict[str, Tensor]]:
+    """Names that learn from examples: of each its picture's number and name, its type's number, and what is seen.
+
+    One type alone cannot be told from another: of it the examples are kept until there is a second.
+    """
+    seen = torch.stack([each for *_, each in examples]).half()
+    numbers = torch.tensor([number for _, number, _, _ in examples])
+    table = nn.functional.one_hot(numbers, len(names.types)).bool()
+    sure, state = names.sureness, dict[str, Tensor]()
+    if len(names.types) > 1:
+        namer = learn(classifier_of(names, encoder), TypedExamples(seen.float(), table), coverage=coverage)
+        sure, state = namer.sureness, state_of_classifier(namer.classifier)
+    tensors = {
+        SEEN: seen,
+        NUMBERS: numbers,
+        OF: torch.tensor([picture for picture, *_ in examples]),
+        LIKE: _bytes([name for _, _, name, _ in examples]),
+        **state,
+    }
+    return Names(names.classifier, names.arguments, names.types, sure, names.of), tensors
+
+
+def state_of_classifier(classifier: Classifier) -> dict[str, Tensor]:
+    """What it has learned, by the names that a recipe has for it."""
+    state = cast(nn.Module, classifier).state_dict()
+    return {LEARNED + name: each.cpu() for name, each in state.items() if not name.startswith("encoder.")}
+
+
+def examples_in(tensors: Mapping[str, Tensor]) -> list[tuple[int, int, str, Tensor]]:
+    """The examples that a recipe's names were taught, as `by_examples` takes them."""
+    if SEEN not in tensors:
+        return []
+    rows = zip(tensors[OF].tolist(), tensors[NUMBERS].tolist(), _texts(tensors[LIKE]), tensors[SEEN], strict=True)
+    return [(*each[:3], each[3].float()) for each in rows]
+
+
+def without_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a recipe but those of its names."""
+    return {name: each for name, each in tensors.items() if not name.startswith("names.")}
+
+
+def _bytes(names: Sequence[str]) -> Tensor:
+    packed = b"".join(name.replace("\0", "").encode() + b"\0" for name in names)
+    return torch.frombuffer(bytearray(packed), dtype=torch.uint8)
+
+
+def _texts(packed: Tensor) -> list[str]:
+    found: Any = packed.numpy().tobytes().decode().split("\0")
+    return list(found[:-1])

@@ -1,0 +1,48 @@
+"""A recipe that only names: whole pictures, by examples of each type."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from blemish.classification.describe import describe
+from blemish.classification.learn import FEW
+from blemish.classification.names import DefectType, Names, refuse_twins
+from blemish.files import sha256_of
+from blemish.inspection import Unreadable
+from blemish.progress import ShowProgress, no_progress
+from blemish.recipes import known_defects
+from blemish.recipes.naming import by_examples, classifier_of
+from blemish.recipes.recipe import ENCODER, Recipe, Reference, Taught, stamp
+from blemish.types import Encoder, Sample
+
+
+def freeze_types(
+    samples: Sequence[Sample],
+    encoder: Encoder,
+    classifier: str,
+    arguments: Mapping[str, Any],
+    *,
+    coverage: float = 0.9,
+    batch_size: int = 8,
+    watch: ShowProgress = no_progress,
+    unreadable: list[Unreadable] | None = None,
+) -> Recipe:
+    """A recipe without a detector, whose classifier has learned these pictures of two types or more."""
+    kinds = sorted({sample.label for sample in samples})
+    refuse_twins(kinds)
+    names = Names(classifier, dict(arguments), tuple(DefectType(kind) for kind in kinds), of="pictures")
+    looking, few = classifier_of(names, encoder), max(Counter(each.label for each in samples).values()) <= FEW
+    found = describe(
+        looking, samples, mirrored=few, batch_size=batch_size, unreadable=unreadable,
+        advance=watch("looking at examples", len(samples)),
+    )  # fmt: skip
+    taught, examples = list[Taught](), []
+    for each in found:
+        path = each.sample.image
+        taught.append(Taught(sha256_of(path), path.name, each.sample.label))
+        examples.append((known_defects.number(taught[-1].id), kinds.index(each.sample.label), path.name, each.seen))
+    names, tensors = by_examples(names, encoder, examples, coverage=coverage)
+    meant = {ENCODER: Reference(encoder.name, encoder.sha256)}
+    return stamp(Recipe("", {}, meant, tensors=tensors, taught=tuple(taught), names=names))

@@ -1,0 +1,188 @@
+"""From pictures to named defects, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from tests.support.defects import TYPES, draw_defects, draw_good
+
+from blemish.cli.main import main
+from blemish.encoders import TINY
+
+SEEN = ["--set", "image_size=64"]
+
+
+def run(*arguments: str | Path, status: int = 0) -> str:
+    found = CliRunner().invoke(main, [str(each) for each in arguments])
+    assert found.exit_code == status, found.output
+    return found.output if status else found.stdout
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Good parts, examples to teach and others to inspect."""
+    root = tmp_path_factory.mktemp("parts")
+    draw_good(root / "good", 12)
+    draw_defects(root / "shown", 4)
+    draw_defects(root / "new", 4, first=50)
+    return root
+
+
+@pytest.fixture(scope="module")
+def taught(parts: Path) -> Path:
+    """A calibrated recipe that was shown two of the types."""
+    recipe, examples = parts / "line.blemish", parts / "two"
+    draw_defects(examples, 4, kinds=TYPES[:2])
+    run("recipe", "freeze", recipe, "--normal", parts / "good", "--method", "patchcore", *SEEN)
+    run("teach", recipe, "--examples", examples)
+    run("calibrate", recipe, "--good", parts / "good", "--every-picture")
+    return recipe
+
+
+def test_regions_are_named_by_what_was_taught_with_how_sure_and_why(taught: Path, parts: Path, tmp_path: Path) -> None:
+    run("inspect", parts / "new" / "images", "--recipe", taught, "--out", tmp_path / "out", status=11)
+    found = dict[str, list[str]]()
+    for line in lines(tmp_path / "out"):
+        found.setdefault(Path(line["path"]).parent.name, []).extend(line["types"][:1])
+        region = line["regions"][0]
+        assert region["like"].endswith(".png") or region["type"] == "unknown"
+        assert set(region["may_be"]) <= set(TYPES[:2])
+        assert 0 <= region["probability"] <= 1
+        assert region["sentence"].count(";") >= 1
+    assert found["dark spot"].count("dark spot") >= 3
+    assert found["bright line"].count("bright line") >= 3
+
+
+def test_the_recipe_says_what_it_names(taught: Path) -> None:
+    said = run("recipe", "show", taught)
+    assert "bright line, dark spot (ridge, by examples)" in said
+    assert "90 % of sets of types hold the right one" in said
+
+
+def test_the_severity_of_a_type_decides_the_verdict(taught: Path, parts: Path, tmp_path: Path) -> None:
+    rules = tmp_path / "defects.toml"
+    rules.write_text(
+        '["bright line"]\nseverity = "review"\n["dark spot"]\nseverity = "reject"\naccept_below_px = 100000\n'
+    )
+    out = tmp_path / "out"
+    run("teach", taught, "--defects", rules, "--out", tmp_path / "severe.blemish")
+    images = parts / "new" / "images"
+    run("inspect", images, "--recipe", tmp_path / "severe.blemish", "--out", out, status=10)
+    named = [line for line in lines(out) if {each["type"] for each in line["regions"]} == {"dark spot"}]
+    assert named
+    assert {line["verdict"] for line in named} == {"accept"}
+    assert {line["verdict_by_score"] for line in named} == {"reject"}
+    reviewed = [line for line in lines(out) if {each["type"] for each in line["regions"]} == {"bright line"}]
+    assert {line["verdict"] for line in reviewed} == {"review"}
+    assert "severity" in run("recipe", "show", tmp_path / "severe.blemish")
+
+
+def test_words_alone_name_what_is_found_and_the_page_shows_it(parts: Path, tmp_path: Path) -> None:
+    new, page = parts / "new" / "images" / "dark spot", tmp_path / "page.html"
+    run(
+        "inspect", new, "--normal", parts / "good", "--defects", "dark spot, scratch", "--product", "plate",
+        "--method", "patchcore", "--out", tmp_path / "out", "--report", page, *SEEN,
+    )  # fmt: skip
+    for line in lines(tmp_path / "out"):
+        assert set(line["types"]) <= {"dark spot", "scratch"}
+        assert line["suggested"]["regions"][0]["type"] in ("dark spot", "scratch")
+    assert "probability" in page.read_text(encoding="utf-8")
+
+
+def test_a_frozen_recipe_keeps_the_words_and_compares_with_examples_later(parts: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "words.blemish"
+    run(
+        "recipe",
+        "freeze",
+        recipe,
+        "--normal",
+        parts / "good",
+        "--defects",
+        "dark spot, stain",
+        "--method",
+        "patchcore",
+        *SEEN,
+    )
+    assert "dark spot, stain (words)" in run("recipe", "show", recipe)
+    run("teach", recipe, "--defect", "dark spot", parts / "shown" / "images" / "dark spot")
+    assert "dark spot, stain (tip-adapter, by examples)" in run("recipe", "show", recipe)
+
+
+def test_forgetting_the_pictures_of_a_type_takes_its_name(taught: Path, tmp_path: Path) -> None:
+    rows = [
+        line.split() for line in run("recipe", "show", taught).splitlines() if "dark spot" in line and ".png" in line
+    ]
+    options = [each for row in rows for each in ("--forget", row[0])]
+    run("teach", taught, *options, "--out", tmp_path / "less.blemish")
+    assert "types of defects   bright line" in run("recipe", "show", tmp_path / "less.blemish")
+
+
+def test_what_is_like_no_type_is_put_in_groups_that_can_be_taught(taught: Path, parts: Path, tmp_path: Path) -> None:
+    out, recipe = tmp_path / "found", tmp_path / "line.blemish"
+    recipe.write_bytes(taught.read_bytes())
+    said = json.loads(run("discover", parts / "new" / "images", "--recipe", recipe, "--out", out, "--all", "--json"))
+    assert sum(group["defects"] for group in said["groups"]) >= 12
+    assert (out / "group-1.png").stat().st_size > 1000
+    run("teach", recipe, "--defect", "other", out / "group-1" / "pictures", "--masks", out / "group-1" / "masks")
+    assert "other" in run("recipe", "show", recipe)
+    assert "holds earlier groups" in run("discover", parts / "new", "--recipe", recipe, "--out", out, status=1)
+
+
+def test_whole_pictures_are_classified_and_what_was_learned_is_kept(parts: Path, tmp_path: Path) -> None:
+    kept, images = tmp_path / "types.blemish", parts / "new" / "images"
+    once = run("classify", images, "--examples", parts / "shown", "--save", kept, "--encoder", TINY, "--json")
+    again = run("classify", images, "--recipe", kept, "--json")
+    assert once == again
+    rows = [json.loads(line) for line in once.splitlines()]
+    right = [row["type"] == Path(row["path"]).parent.name for row in rows]
+    assert sum(right) >= 10
+    assert "use it by `blemish classify`" in run("inspect", images, "--recipe", kept, "--out", tmp_path / "o", status=1)
+
+
+@pytest.mark.parametrize(
+    ("said", "sentence"),
+    [
+        ("scratch, Scratch", "one type in two spellings"),
+        ("good", "no type of defect here"),
+        (" , ", "names no defect"),
+        ("none.toml", "cannot be read as TOML"),
+    ],
+)
+def test_a_list_of_defects_that_will_not_do_is_refused(parts: Path, tmp_path: Path, said: str, sentence: str) -> None:
+    arguments: list[str | Path] = ["inspect", parts / "new", "--defects", said, "--out", tmp_path / "out", *SEEN]
+    assert sentence in run(*arguments, status=1)
+
+
+@pytest.mark.parametrize(
+    ("table", "sentence"),
+    [
+        ('severity = "bad"', "severity: 'bad' will not do, wanted is one of accept, review, reject"),
+        ("accept_below_px = 3", "needs severity"),
+        ('colour = "red"', "colour: there is no such key"),
+        ('severity = "reject"\naccept_below_px = 3\naccept_below_mm2 = 1', "leave one out"),
+    ],
+)
+def test_a_table_of_a_type_that_will_not_do_is_refused(parts: Path, tmp_path: Path, table: str, sentence: str) -> None:
+    (tmp_path / "d.toml").write_text(f"[scratch]\n{table}\n")
+    arguments: list[str | Path] = [
+        "inspect",
+        parts / "new",
+        "--defects",
+        tmp_path / "d.toml",
+        "--out",
+        tmp_path / "out",
+        *SEEN,
+    ]
+    assert sentence in run(*arguments, status=1)
+
+
+def test_classify_needs_something_to_learn_from(parts: Path) -> None:
+    assert "say one of --examples and --recipe" in run("classify", parts / "new", status=2)
