@@ -160,6 +160,7 @@ def test_the_published_protocol_is_labelled_wherever_its_numbers_stand(root: Pat
     assert "protocol published" in printed.stdout.splitlines()[0]
     assert printed.stderr.count("scores are scaled by the test set itself") == 1
     assert "for review" not in printed.stdout
+    assert "defects that may escape" not in printed.stdout
     page = Page(root / "page.html")
     assert page.about["note"].startswith("as published: scores are scaled by the test set itself")
     assert page.about["settings"]["protocol"] == "published"

@@ -144,5 +144,5 @@ def test_methods_whose_authors_never_scale_name_those_whose_do(samples: list[Sam
 
 def test_several_products_are_not_scaled_together(samples: list[Sample]) -> None:
     mixed = [Sample(each.image, each.label, category=f"cap {at % 2}") for at, each in enumerate(samples)]
-    with pytest.raises(BadInput, match="by the pictures of one product: choose one of cap 0, cap 1"):
+    with pytest.raises(BadInput, match="by pictures of one product: choose one by --category"):
         evaluate(ready("aa-clip"), mixed, protocol="published")

@@ -45,20 +45,22 @@ def scale_by_set(
     method, ranges = method_of(detector), dict[str, tuple[float, float]]()
     check_protocol("published", method)
     if len(products := sorted({sample.category for sample in samples})) > 1:
-        raise BadInput(f"scores are scaled by the pictures of one product: choose one of {', '.join(products)}")
+        raise BadInput(
+            f"scores are scaled by pictures of one product: choose one by --category ({', '.join(products)})"
+        )
 
     def widen(name: str, scores: Tensor) -> Tensor:
         low, high = ranges.get(name, (float("inf"), float("-inf")))
         ranges[name] = min(low, float(scores.min())), max(high, float(scores.max()))
         return scores
 
-    notice(SCALED)
     pictures, advance = [sample.image for sample in samples], watch("scaling", len(samples))
     for found in inspect(ScaledDetector(detector, widen), pictures, view=view, batch_size=batch_size):
         if isinstance(found, Inspected) and not ranges:
             when = catalog.card(method).scaled
             raise BadInput(f"the authors of {method} scale scores by the test set only {when}: leave the protocol out")
         advance()
+    notice(SCALED)
     return ScaledDetector(detector, lambda name, scores: min_max(scores, *ranges[name]))
 
 

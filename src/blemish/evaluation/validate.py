@@ -87,8 +87,8 @@ def validate(
 ) -> Validation:
     """Inspect the samples by the recipe's detector; pictures that taught it are left out. `sinks` as of `evaluate`.
 
-    Raises BadData when no labelled sample is left. By the protocol "published" there are no verdicts: thresholds are of
-    scores as they are.
+    Raises BadData when no labelled sample is left. By the protocol "published" there are no verdicts and no thresholds:
+    these are of scores as they are.
     """
     check_recipe(recipe, protocol)
     recipe = recipe if protocol == "standard" else replace(recipe, calibration=None)
@@ -112,7 +112,8 @@ def validate(
             sinks=[judged, *sinks],
             protocol=protocol,
         )
-    return _verified(recipe, replace(report, notes=tuple(notices.lines())), judged.samples, learned)
+    found = _verified(recipe, replace(report, notes=tuple(notices.lines())), judged.samples, learned)
+    return found if protocol == "standard" else found._replace(overkill={}, escapes={})
 
 
 def check_recipe(recipe: Recipe, protocol: Protocol) -> None:
