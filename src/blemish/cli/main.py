@@ -19,6 +19,7 @@ COMMANDS = {
     "classify": "blemish.cli.classify",
     "discover": "blemish.cli.discover",
     "evaluate": "blemish.cli.evaluate",
+    "guide": "blemish.cli.train",
     "inspect": "blemish.cli.inspect",
     "list": "blemish.cli.list",
     "pretrain": "blemish.cli.train",

@@ -1,4 +1,4 @@
-"""The commands that train and draw: `blemish train`, `blemish pretrain` and `blemish synth`."""
+"""The commands that train and draw: `blemish train`, `pretrain`, `guide` and `synth`."""
 
 from __future__ import annotations
 
@@ -247,6 +247,54 @@ def pretrain(
                 watch=watch, stop=stop, goes_on=bool(start),
             )  # fmt: skip
     write(student, out)
+    _say_how_it_ended(out, stop, done=done)
+
+
+@click.command()
+@click.argument("pictures", nargs=-1, required=True, metavar="PICTURES...")
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The checkpoint to write.")
+@click.option("--work", type=NEW_FOLDER, default="blemish-guide", show_default=True, help="What is made on the way.")
+@click.option("--guide", "named", metavar="NAME|PATH", default="embedded", show_default=True, help="A frozen encoder.")
+@click.option("--steps", type=click.IntRange(1), default=10_000, show_default=True, help="Updates.")
+@click.option("--batch-size", type=click.IntRange(2), default=64, show_default=True, help="Pictures of an update.")
+@click.option("--minutes", type=float, help="Stop after this time; run again to go on.")
+@click.option("--side", type=click.IntRange(64), default=224, show_default=True, help="Pixels of a crop.")
+@click.option("--rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
+@device_option
+def guide(
+    pictures: tuple[str, ...],
+    out: Path,
+    work: Path,
+    named: str,
+    steps: int,
+    batch_size: int,
+    minutes: float | None,
+    side: int,
+    rate: float,
+    seed: int,
+    device: str,
+) -> None:
+    """Train a small residual network on pictures without labels, guided by an encoder (CVGSSL).
+
+    Everything is kept in --work: stop it with Ctrl-C or --minutes, and run the same command to go on. The checkpoint is
+    an encoder, which few examples of each type then teach: `blemish evaluate --task types --encoder OUT`.
+    """
+    from blemish import encoders
+    from blemish.images import find
+    from blemish.pretrain.guided import pretrain_by_guide, write_residual
+    from blemish.training.fabric import require_fabric
+    from blemish.training.schedule import Schedule
+
+    require_fabric()
+    paths, encoder = find(pictures), encoders.load(named, precision="float32")
+    schedule = Schedule(
+        steps=steps, rate=rate, batch_size=batch_size, warmup=steps // 30, seed=seed, device=_device(device, 1)
+    )
+    _claim(out, work)
+    with show_progress() as watch, Stop(minutes) as stop:
+        network, done = pretrain_by_guide(paths, encoder, schedule, work / "run", side=side, watch=watch, stop=stop)
+    write_residual(network, out)
     _say_how_it_ended(out, stop, done=done)
 
 

@@ -1,9 +1,9 @@
-"""What a backbone is trained for beside the losses of `blocks`, with parameters of its own: TAB's aim, distillation."""
+"""What a backbone is trained for beside the losses of `blocks`: TAB's aim, distillation, and CVGSSL's."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import torch
@@ -67,3 +67,34 @@ class Distillation(nn.Module):
             guess = guess if guess.shape[2:] == target.shape[2:] else resample(guess, target.shape[2:])
             losses.append(F.mse_loss(guess, target))
         return torch.stack(losses).mean()
+
+
+def guided_losses(
+    first: Tensor, predict: Callable[[Tensor], Tensor], others: Sequence[Tensor], guides: Sequence[Tensor]
+) -> dict[str, Tensor]:
+    """CVGSSL's terms of projected crops: the first one's (N, D), those of others, and what a guide sees of all of them.
+
+    contrast: predictions of all crops choose the first one's projection among those of the batch. guide: the first
+    one's prediction and what the guide sees of each crop choose one another. same: see `agreement_of_views`.
+    """
+    guess, aim = predict(first), first.detach()
+    own = info_nce(aim, guess)
+    contrast = torch.stack([info_nce(predict(each), aim) + own for each in others]).mean()
+    guide = [info_nce(guess, each.detach()) + info_nce(guess.detach(), each) for each in guides]
+    return {"contrast": contrast, "guide": torch.stack(guide).mean(), "same": 0.01 * agreement_of_views(guides)}
+
+
+def info_nce(queries: Tensor, keys: Tensor, *, temperature: float = 1.0) -> Tensor:
+    """Cross entropy of each query (N, D) choosing its key among all (N, D) by cosine, times 2 T: a scalar."""
+    logits = F.normalize(queries, dim=1) @ F.normalize(keys, dim=1).T / temperature
+    return F.cross_entropy(logits, torch.arange(len(logits), device=logits.device)) * (2 * temperature)
+
+
+def agreement_of_views(views: Sequence[Tensor]) -> Tensor:
+    """-log softmax over the batch of the highest cosine of each view (N, D) with the next, the last with the first.
+
+    A scalar, the mean over views. The paper calls it self-constraint; of a batch it is the one pair that agrees most.
+    """
+    following = [*views[1:], *views[:1]]
+    cosines = [F.cosine_similarity(one, other, dim=1) for one, other in zip(views, following, strict=True)]
+    return torch.stack([each.logsumexp(0) - each.max() for each in cosines]).mean()

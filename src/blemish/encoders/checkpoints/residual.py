@@ -11,7 +11,7 @@ from torch import Tensor
 
 from blemish.encoders.checkpoints.hints import Hints
 from blemish.encoders.checkpoints.layouts import Tensors, need
-from blemish.encoders.cnn import STRIDE, ResNetConfig
+from blemish.encoders.cnn import STRIDE, ResNet, ResNetConfig
 from blemish.encoders.config import CLIP_MEAN, CLIP_STD, IMAGENET_MEAN, IMAGENET_STD
 from blemish.errors import BadWeights
 
@@ -54,6 +54,32 @@ def resnet(tensors: Tensors, hints: Hints, source: str) -> tuple[ResNetConfig, T
     mean, std = hints.statistics or (IMAGENET_MEAN, IMAGENET_STD)
     shape = _shape(state, stem=(len(state["stem.weight"]),))
     return replace(shape, image_size=hints.image_size or 224, mean=mean, std=std), state
+
+
+def torchvision_tensors(network: ResNet) -> Tensors:
+    """A network under torchvision's names, behind every convolution a batch norm that only adds its bias."""
+    found: Tensors = {}
+    for name, tensor in network.state_dict().items():
+        module, _, part = name.rpartition(".")
+        convolution, norm = _torchvision_names(module)
+        if part == "weight":
+            found[f"{convolution}.weight"] = tensor
+            continue
+        ones = torch.ones_like(tensor)
+        parts = {"weight": ones, "bias": tensor, "running_mean": 0 * ones, "running_var": (1 - EPSILON) * ones}
+        found |= {f"{norm}.{part}": each for part, each in parts.items()}
+    return {name: tensor.contiguous() for name, tensor in found.items()}
+
+
+def _torchvision_names(module: str) -> tuple[str, str]:
+    """Of one of our convolutions and the norm behind it."""
+    if module == "stem":
+        return "conv1", "bn1"
+    _, stage, block, what, *number = module.split(".")
+    path = f"layer{int(stage) + 1}.{block}."
+    if what == "shortcut":
+        return path + "downsample.0", path + "downsample.1"
+    return f"{path}conv{int(number[0]) + 1}", f"{path}bn{int(number[0]) + 1}"
 
 
 def _stages(tensors: Tensors, source: str) -> tuple[Tensors, set[str]]:
