@@ -25,7 +25,7 @@ COMMANDS = {
     "pretrain": "blemish.cli.train",
     "recipe": "blemish.cli.recipe",
     "report": "blemish.cli.report",
-    "synth": "blemish.cli.train",
+    "synth": "blemish.cli.synth",
     "teach": "blemish.cli.recipe",
     "train": "blemish.cli.train",
 }
