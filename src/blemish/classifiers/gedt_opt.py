@@ -27,6 +27,7 @@ class GEDTOPT(nn.Module):
 
     prior: how often each type is among defects, {"hole": 0.7, "stain": 0.3}; else each alike.
     binding: a set with so many defects for each type is drawn half way to the prior, one alone hardly, many wholly.
+    pace: weight of what is assigned to a prototype, in each of the `rounds`, beside its examples.
     says: weight of the words for a type in its prototype beside its examples; 0: the encoder need not read, and
         descriptions are of all its depths, not the space of sentences.
     A score depends on the others of the set.
@@ -47,16 +48,18 @@ class GEDTOPT(nn.Module):
         alpha: float = 0.5,
         hops: int = 2,
         rounds: int = 10,
+        pace: float = 0.3,
         temperature: float = 0.1,
         prior: Mapping[str, float] | None = None,
-        binding: float = 10.0,
+        binding: float = 30.0,
         image_size: int | None = None,
     ) -> None:
         super().__init__()
         self.encoder, self.types, self.several = encoders.load(encoder), tuple(types), several
         self.words, self.product, self.says = dict(words or {}), product, says
         self.neighbours, self.alpha, self.hops, self.rounds = neighbours, alpha, hops, rounds
-        self.temperature, self.prior, self.binding = temperature, dict(prior or dict.fromkeys(types, 1.0)), binding
+        self.pace, self.temperature, self.binding = pace, temperature, binding
+        self.prior = dict(prior or dict.fromkeys(types, 1.0))
         self.image_size, self.geometry = image_size, geometry(self.encoder, image_size)
         self.memory, self.balance = Learned("rows: M D", "types: M K"), Balance(self.encoder)
         texts = torch.zeros(len(self.types), 0)
@@ -100,8 +103,8 @@ class GEDTOPT(nn.Module):
         strength = len(asked) / (len(asked) + self.binding * len(self.types))
         shares = self._assign(asked, self._prototypes(shown, types), prior, strength)
         for _ in range(self.rounds):
-            prototypes = self._prototypes(torch.cat([shown, asked]), torch.cat([types, shares.exp()]))
-            shares = self._assign(asked, prototypes, prior, strength)
+            moved = self._prototypes(shown, types) + self.pace * type_means(asked, shares.exp())
+            shares = self._assign(asked, F.normalize(moved, dim=-1), prior, strength)
         return shares - (-shares.exp()).clamp_min(1e-6 - 1).log1p() if self.several else shares
 
     def _assign(self, rows: Tensor, prototypes: Tensor, prior: Tensor, strength: float) -> Tensor:
