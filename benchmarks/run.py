@@ -17,6 +17,7 @@ import aupro
 import backbones
 import choices
 import coverage
+import defect_types
 import kept
 import mdc
 import memory
@@ -51,6 +52,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "coverage": coverage.section,
     "teaching": teaching.section,
     "trained": trained.section,
+    "defect_types": defect_types.section,
     "mdc": mdc.section,
     "kept": kept.section,
 }

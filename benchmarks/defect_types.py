@@ -1,0 +1,226 @@
+"""How well classifiers name defects, beside logistic regression on the encoder's own embedding of the picture.
+
+    python benchmarks/defect_types.py --data DIR --data DIR [--encoder FILE] [--classifiers ridge words] [--of defects]
+    python benchmarks/defect_types.py --data DIR --hold-out --coverage 200
+
+Every picture is looked at once, plain and mirrored; then half of each type's pictures may teach and the other half
+tests, drawn anew by each seed, as `blemish evaluate --task types` does it. `--hold-out` leaves each type out in turn:
+AUROC of its pictures against those of the other types, by the highest logit. `--coverage N` is the share of sets of
+types that hold the right one over N splits, half of each type teaching. `baseline` is scikit-learn's logistic
+regression on the standardised embedding of the whole picture. Every row is printed and added to `defect_types.jsonl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, cast
+
+import numpy as np
+import torch
+from harness import HERE, Options, table
+from numpy.typing import NDArray
+from torch import Tensor
+
+from blemish import catalog, encoders
+from blemish.classification.describe import describe
+from blemish.classification.learn import FEW, learn
+from blemish.classification.namer import logits_of
+from blemish.evaluation.types_of_defects import defects_of, divide
+from blemish.metrics import classes
+from blemish.types import Classifier, Encoder, Sample, TypedExamples
+
+RAW = HERE / "defect_types.jsonl"
+SHOTS: tuple[int | None, ...] = (1, 3, 5, 10, None)
+BASELINE = "baseline"
+HEAD = ("set", "encoder", "classifier", "of", "1", "3", "5", "10", "half", "seeds")
+ABOUT = (
+    "By `benchmarks/defect_types.py`: mean accuracy over seeds, and half of its 95 % interval over them (Student's t). "
+    "Half of each type's pictures test, so many of the other half teach. `baseline`: logistic regression on the "
+    "embedding of the whole picture. Constants of what is described were chosen on `xsdd` and `leather4` alone."
+)
+
+
+class Seen(NamedTuple):
+    """What a classifier sees of a data set."""
+
+    samples: list[Sample]
+    types: list[str]
+    numbers: Tensor  # (N,)
+    views: Tensor  # (N, V, D), plain and mirrored
+
+
+def look(root: Path, make: Callable[[list[str]], Classifier], of: str) -> Seen:
+    """Every picture, or every region that a mask marks, once."""
+    samples = defects_of(root)
+    types = sorted({sample.label for sample in samples})
+    found = list(describe(make(types), samples, of=cast(Any, of), mirrored=True, batch_size=16))
+    numbers = torch.tensor([types.index(each.sample.label) for each in found])
+    return Seen([each.sample for each in found], types, numbers, torch.stack([each.seen for each in found]))
+
+
+def split(seen: Seen, shots: int | None, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows that teach and rows that test: no picture is both."""
+    pictures = list({sample.image: sample for sample in seen.samples}.values())
+    learned, tested = ({sample.image for sample in part} for part in divide(pictures, shots, seed))
+    images = [sample.image for sample in seen.samples]
+    return tuple(torch.tensor([image in part for image in images]).nonzero()[:, 0] for part in (learned, tested))  # type: ignore[return-value]
+
+
+def examples(seen: Seen, rows: Tensor, types: int) -> TypedExamples:
+    """Of these rows, mirrored as well where there are few of each type."""
+    numbers = seen.numbers[rows]
+    views = seen.views[rows] if int(numbers.bincount().max()) <= FEW else seen.views[rows, :1]
+    return TypedExamples(views, torch.nn.functional.one_hot(numbers, types).bool())
+
+
+def accuracy(seen: Seen, classifier: Classifier, shots: int | None, seed: int) -> float:
+    """Of the tested half."""
+    rows, tested = split(seen, shots, seed)
+    classifier.fit(examples(seen, rows, len(seen.types)))
+    said = logits_of(classifier, seen.views[tested, :1]).argmax(1)
+    return classes.accuracy(seen.numbers[tested].numpy(), said.numpy())
+
+
+def baseline(seen: Seen, embedding: int, shots: int | None, seed: int) -> float:
+    """Of logistic regression on the first numbers of what is seen, which are the picture's embedding."""
+    from sklearn.linear_model import LogisticRegression
+
+    rows, tested = split(seen, shots, seed)
+    x = seen.views[:, 0, :embedding].double().numpy()
+    middle, spread = x[rows].mean(0), x[rows].std(0) + 1e-6
+    found = LogisticRegression(max_iter=1000).fit((x[rows] - middle) / spread, seen.numbers[rows].numpy())
+    return float((found.predict((x[tested] - middle) / spread) == seen.numbers[tested].numpy()).mean())
+
+
+def unknown(seen: Seen, classifier: Callable[[list[str]], Classifier], seed: int) -> dict[str, float]:
+    """AUROC of each type's pictures when nothing was learned of it, by name."""
+    rows, tested = split(seen, None, seed)
+    found = {}
+    for number, name in enumerate(seen.types):
+        kept = rows[seen.numbers[rows] != number]
+        rest = [each for each in range(len(seen.types)) if each != number]
+        numbers = torch.tensor([rest.index(each) if each in rest else 0 for each in seen.numbers.tolist()])
+        made = classifier([seen.types[each] for each in rest])
+        made.fit(examples(seen._replace(numbers=numbers), kept, len(rest)))
+        logits = logits_of(made, seen.views[tested, :1])
+        found[name] = classes.unknown_auroc((seen.numbers[tested] == number).numpy(), logits.numpy())
+    return found
+
+
+def covered(seen: Seen, classifier: Classifier, seed: int, coverage: float = 0.9) -> tuple[float, float]:
+    """Share of sets that hold the right type, and types in a set."""
+    rows, tested = split(seen, None, seed)
+    namer = learn(classifier, examples(seen, rows, len(seen.types)), coverage=coverage, seed=seed)
+    probability = namer.sureness.probabilities(logits_of(classifier, seen.views[tested, :1]).numpy())
+    sets = probability >= 1 - namer.sureness.rest
+    return classes.coverage(seen.numbers[tested].numpy(), sets), classes.set_size(sets)
+
+
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """The mean, and half of its 95 % interval."""
+    from scipy.stats import t
+
+    found = np.asarray(values)
+    half = t.ppf(0.975, len(found) - 1) * found.std(ddof=1) / len(found) ** 0.5 if len(found) > 1 else float("nan")
+    return float(found.mean()), float(half)
+
+
+def write(row: dict[str, Any]) -> None:
+    """Print a row and add it to the file."""
+    row |= {"measured": str(datetime.datetime.now(tz=datetime.UTC).date())}
+    with RAW.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    print(json.dumps(row), flush=True)
+
+
+def measure(root: Path, encoder: Encoder, name: str, seen: Seen, given: argparse.Namespace) -> None:
+    """Rows of one classifier on one data set."""
+    about = {"set": root.name, "encoder": Path(encoder.name).name, "classifier": name, "of": given.of}
+
+    def make(types: list[str]) -> Classifier:
+        return catalog.classifier(name, encoder, types)
+
+    for shots in SHOTS:
+        if name == BASELINE:
+            found = [baseline(seen, encoder.width, shots, seed) for seed in range(given.seeds)]
+        else:
+            classifier = make(seen.types)
+            found = [accuracy(seen, classifier, shots, seed) for seed in range(given.seeds)]
+        mean, half = interval(found)
+        write({**about, "shots": shots, "accuracy": mean, "half_interval": half, "seeds": given.seeds, "each": found})
+    if given.hold_out and name != BASELINE:
+        each = [unknown(seen, make, seed) for seed in range(given.seeds)]
+        means = {kind: float(np.mean([found[kind] for found in each])) for kind in seen.types}
+        write({**about, "unknown_auroc": float(np.mean([*means.values()])), "types": means, "seeds": given.seeds})
+    if given.coverage and name != BASELINE:
+        classifier = make(seen.types)
+        pairs: NDArray[np.float64] = np.array([covered(seen, classifier, seed) for seed in range(given.coverage)])
+        write({**about, "stated": 0.9, "coverage": float(pairs[:, 0].mean()), "least": float(pairs[:, 0].min()),
+               "set_size": float(pairs[:, 1].mean()), "splits": given.coverage})  # fmt: skip
+
+
+def main() -> None:
+    """Measure what the options say."""
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--data", type=Path, action="append", required=True, help="repeatable")
+    made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
+    made.add_argument("--classifiers", nargs="+", default=[BASELINE, "ridge", "linear-probe", "nearest"])
+    made.add_argument("--of", choices=["pictures", "defects"], default="pictures", help="(default: pictures)")
+    made.add_argument("--seeds", type=int, default=5, help="(default: 5)")
+    made.add_argument("--hold-out", action="store_true")
+    made.add_argument("--coverage", type=int, default=0, help="splits (default: 0)")
+    made.add_argument("--threads", type=int, default=2, help="(default: 2)")
+    given = made.parse_args()
+    torch.set_num_threads(given.threads)
+    encoder = encoders.load(given.encoder)
+    for root in given.data:
+        seen = dict[str, Seen]()
+        for name in given.classifiers:
+            kind = "ridge" if name == BASELINE else name
+            begun, eyes = time.perf_counter(), type(catalog.classifier(kind, encoder, ["a", "b"])).look.__qualname__
+            if eyes not in seen:
+                seen[eyes] = look(root, lambda types, kind=kind: catalog.classifier(kind, encoder, types), given.of)
+                print(f"{root.name}: {len(seen[eyes].numbers)} seen, {time.perf_counter() - begun:.0f} s", flush=True)
+            measure(root, encoder, name, seen[eyes], given)
+
+
+def section(options: Options) -> str:
+    """The tables of what has been measured."""
+    rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
+    lines = dict[tuple[str, ...], dict[str, str]]()
+    for row in rows:
+        if "accuracy" in row:
+            key = (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], row["of"])
+            cell = f"{row['accuracy']:.3f} ± {row['half_interval']:.3f}"
+            lines.setdefault(key, {"seeds": str(row["seeds"])})[str(row["shots"] or "half")] = cell
+    names = ("1", "3", "5", "10", "half", "seeds")
+    accuracies = table(HEAD, [(*key, *(cells.get(name, "") for name in names)) for key, cells in lines.items()])
+    held = [
+        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], f"{row['unknown_auroc']:.3f}",
+         ", ".join(f"{name} {value:.2f}" for name, value in row["types"].items()))
+        for row in rows if "unknown_auroc" in row
+    ]  # fmt: skip
+    sets = [
+        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], f"{row['stated']:.2f}",
+         f"{row['coverage']:.3f}", f"{row['set_size']:.2f}", str(row["splits"]))
+        for row in rows if "coverage" in row
+    ]  # fmt: skip
+    return "\n\n".join(
+        [
+            ABOUT,
+            accuracies,
+            "AUROC of each type's pictures when nothing was learned of it, half of the others teaching, mean of seeds:",
+            table(("set", "encoder", "classifier", "mean", "each type"), held),
+            "Sets of types that are to hold the right one, half of each type teaching:",
+            table(("set", "encoder", "classifier", "stated", "held", "types in a set", "splits"), sets),
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
