@@ -10,6 +10,7 @@ from blemish.catalog import METHODS
 if TYPE_CHECKING:
     # tables: names
     from blemish.calibration.thresholds import Goal
+    from blemish.classification.names import defect_types
     from blemish.detectors.aa_clip import AACLIP
     from blemish.detectors.ada_clip import AdaCLIP
     from blemish.detectors.adapt_clip import AdaptCLIP
@@ -50,7 +51,10 @@ if TYPE_CHECKING:
     from blemish.recipes.recipe import detector as recipe_detector
     from blemish.recipes.recipe import load as load_recipe
     from blemish.recipes.recipe import save as save_recipe
+    from blemish.recipes.types_taught import name_types
     from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
+    from blemish.runs.decision import decision
+    from blemish.runs.discovery import discover
     from blemish.types import Batch, Features, Geometry, Prediction, Sample
     # tables: end
 
@@ -68,6 +72,9 @@ _WHERE = {
     "add_defects": "blemish.recipes.update:add_defects",
     "add_good": "blemish.recipes.update:add_good",
     "calibrate": "blemish.recipes.calibrate:calibrate",
+    "decision": "blemish.runs.decision:decision",
+    "defect_types": "blemish.classification.names:defect_types",
+    "discover": "blemish.runs.discovery:discover",
     "evaluate": "blemish.evaluation.evaluate:evaluate",
     "fit": "blemish.fitting:fit",
     "forget": "blemish.recipes.update:forget",
@@ -76,6 +83,7 @@ _WHERE = {
     "inspect": "blemish.inspection:inspect",
     "load_encoder": "blemish.encoders:load",
     "load_recipe": "blemish.recipes.recipe:load",
+    "name_types": "blemish.recipes.types_taught:name_types",
     "recipe_detector": "blemish.recipes.recipe:detector",
     "save_recipe": "blemish.recipes.recipe:save",
     "undo": "blemish.recipes.update:undo",
@@ -125,6 +133,9 @@ __all__ = [
     "add_defects",
     "add_good",
     "calibrate",
+    "decision",
+    "defect_types",
+    "discover",
     "evaluate",
     "fit",
     "forget",
@@ -133,6 +144,7 @@ __all__ = [
     "inspect",
     "load_encoder",
     "load_recipe",
+    "name_types",
     "recipe_detector",
     "save_recipe",
     "undo",

@@ -21,6 +21,15 @@ name = "patchcore"
 root = "data"
 layout = "mvtec"
 """
+DEFECTS = """
+[crack]
+definition = "a thin dark line that runs through the metal"
+severity = "reject"
+
+[rust]
+severity = "review"
+accept_below_px = 20
+"""
 SIDE = 128
 
 
@@ -68,6 +77,7 @@ def furnish(folder: Path) -> None:
         shutil.copy(ROOT / "examples" / name, folder / "examples")
     (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
     (folder / "judged.csv").write_text(judged(), encoding="utf-8")
+    (folder / "defects.toml").write_text(DEFECTS, encoding="utf-8")
 
 
 def _pictures(folder: Path) -> None:
