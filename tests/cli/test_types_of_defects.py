@@ -150,6 +150,16 @@ def test_a_mask_of_another_size_is_named_with_its_picture(root: Path, tmp_path: 
     assert "64 x 64" in said
 
 
+def test_a_picture_without_a_mask_has_no_defect_to_name_and_that_is_said(root: Path, tmp_path: Path) -> None:
+    folder = copied(root, tmp_path, {"dark spot": 5, "red tint": 4})
+    (folder / "masks" / "dark spot" / "3.png").unlink()
+    status, said = run(str(folder), "--of", "defects", "--json")
+    found = json.loads(said)
+    assert status == 0
+    assert sum(found["learned"].values()) + found["defects"] == 8
+    assert any("3.png has no mask, so no defect of it is looked at" in note for note in found["notes"])
+
+
 @pytest.fixture(scope="module")
 def several(root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Drawn pictures, in the folder of each type that they have: half of them have two."""

@@ -18,6 +18,7 @@ from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage, BadInput
 from blemish.images import Region, frame, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, stream
+from blemish.notices import notice
 from blemish.types import Classifier, Cropper, Geometry, Sample
 
 Of = Literal["pictures", "defects"]
@@ -102,6 +103,7 @@ def _defects(part: _Part, geometry: Geometry, view: View) -> Iterator[_Part]:
     if view != WHOLE:
         raise BadInput("defects by their masks are looked at in whole pictures: leave out tiles and regions")
     if not part.sample.masks:
+        notice("%s has no mask, so no defect of it is looked at: draw one", part.sample.image)
         return
     size = (part.picture.shape[-2], part.picture.shape[-1])
     mask = read_ground_truth(part.sample.masks, part.sample.image, size=size)
