@@ -10,8 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from blemish.errors import BadInput
 
@@ -37,7 +35,7 @@ class Sureness(NamedTuple):
         values = np.asarray(logits, np.float64)
         if self.middle is None:
             return softmax(values / self.temperature)
-        return np.asarray(expit((values - self.middle) / self.temperature))
+        return _sigmoid((values - self.middle) / self.temperature)
 
 
 def calibrate_sureness(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.9) -> Sureness:
@@ -95,6 +93,8 @@ def scale_of(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[flo
         odds = np.exp(slope[0]) * scaled + slope[1]
         return float((np.logaddexp(0, odds) - wanted * odds).mean())
 
+    from scipy.optimize import minimize  # here, since it is slow to import and most inspections need none
+
     steep, level = minimize(loss, np.zeros(2)).x
     temperature = spread / np.exp(steep)
     return float(temperature), float(logits.mean() - level * temperature)
@@ -129,3 +129,7 @@ def _quantile(scores: NDArray[np.float64], coverage: float, *, none: float = 1.0
     """The score that at least that share of new ones does not exceed; `none` where there are too few to say."""
     rank = math.ceil((len(scores) + 1) * coverage)
     return float(np.sort(scores)[rank - 1]) if rank <= len(scores) else none
+
+
+def _sigmoid(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(0.5 * (1 + np.tanh(values / 2)))

@@ -8,7 +8,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -107,6 +106,8 @@ def _defects(part: _Part, geometry: Geometry, view: View) -> Iterator[_Part]:
         return
     size = (part.picture.shape[-2], part.picture.shape[-1])
     mask = read_ground_truth(part.sample.masks, part.sample.image, size=size)
+    from scipy import ndimage  # here, since it is slow to import and most inspections need none
+
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
     for number, place in enumerate(ndimage.find_objects(labels), start=1):
         inside = labels == number

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from blemish.blocks.defect_regions import DefectRegion
@@ -29,6 +28,8 @@ class Inside:
 
 def inside_region(anomaly_map: Tensor, region: DefectRegion, threshold: float) -> Inside:
     """Of a region that was found in the map from that threshold on."""
+    from scipy import ndimage  # here, since it is slow to import and most inspections need none
+
     x, y, width, height = region.box
     values = anomaly_map[y : y + height, x : x + width].numpy()
     labels, _ = ndimage.label(values >= threshold, structure=TOUCHING)
@@ -38,6 +39,8 @@ def inside_region(anomaly_map: Tensor, region: DefectRegion, threshold: float) -
 
 def inside_worst(anomaly_map: Tensor) -> Inside:
     """Round the highest value of a map (H, W), down to half way to its median: where nobody says what a defect is."""
+    from scipy import ndimage  # as above
+
     values = np.nan_to_num(anomaly_map.numpy(), nan=-np.inf)
     level = (values.max() + np.median(values[np.isfinite(values)])) / 2
     labels, _ = ndimage.label(values >= level, structure=TOUCHING)
@@ -46,6 +49,8 @@ def inside_worst(anomaly_map: Tensor) -> Inside:
 
 def inside_mask(mask: NDArray[np.bool_]) -> Inside:
     """Of a mask (H, W) that marks something."""
+    from scipy import ndimage  # as above
+
     down, right = ndimage.find_objects(mask.astype(np.int8))[0]
     box = Region(right.start, down.start, right.stop - right.start, down.stop - down.start)
     return Inside(box, mask[down, right])
