@@ -50,6 +50,8 @@ def describe(
     mirrored: each in four views, mirrored left to right, top to bottom and both ways as well; but for a `Cropper`,
         which has views of its own.
     """
+    if view != WHOLE and (of == "defects" or isinstance(classifier, Cropper)):
+        raise BadInput("defects by their masks, and crops, are seen in whole pictures: leave out tiles and regions")
     found = _parts(classifier, samples, of, view, unreadable, advance)
     if isinstance(classifier, Cropper):
         yield from (Description(each.sample, _look_inside(classifier, each, batch_size), each.box) for each in found)
@@ -95,12 +97,10 @@ def _parts(
             unreadable.append(found)
             continue
         part = _Part(sample, found.picture, next(iter(found.inputs)))
-        yield from _defects(part, classifier.geometry, view) if of == "defects" else [part]
+        yield from _defects(part, classifier.geometry) if of == "defects" else [part]
 
 
-def _defects(part: _Part, geometry: Geometry, view: View) -> Iterator[_Part]:
-    if view != WHOLE:
-        raise BadInput("defects by their masks are looked at in whole pictures: leave out tiles and regions")
+def _defects(part: _Part, geometry: Geometry) -> Iterator[_Part]:
     if not part.sample.masks:
         notice("%s has no mask, so no defect of it is looked at: draw one", part.sample.image)
         return
