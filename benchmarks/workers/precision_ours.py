@@ -37,7 +37,7 @@ def encoder(dtype: torch.dtype) -> CLIP:
     made = CLIP(visual, text, build_tokenizer([])).requires_grad_(False).eval()
     made.name = "random"
     for name, parameter in made.named_parameters():
-        if "positions" in name or "prefix" in name:
+        if any(each in name for each in ("positions", "prefix", "tokens")):
             torch.nn.init.normal_(parameter, std=0.02)
         parameter.data = parameter.data.to(dtype)
     return made

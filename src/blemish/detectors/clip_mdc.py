@@ -128,9 +128,8 @@ class CLIPMDC(nn.Module):
         whole = smooth(upsample(grid.squeeze(1).sigmoid(), images.shape[-2:]), self.sigma)  # (N, H, W)
         regions = pool_regions(raw, grid.squeeze(1))
         meant = self.type_head(regions.features, raw.mean((2, 3)), seen.image)  # (N, 1 + R, D)
-        probability = self.type_head.logits(meant, self.texts).softmax(-1)  # (N, 1 + R, 1 + K)
-        named = name_regions(regions, probability, self.sure, images.shape[-2:])
-        return Prediction(self.score_head(raw, grid), whole, *named)
+        said = self.type_head.logits(meant, self.texts).softmax(-1)  # (N, 1 + R, 1 + K)
+        return Prediction(self.score_head(raw, grid), whole, *name_regions(regions, said, self.sure, images.shape[-2:]))
 
     def _join(self, seen: Features) -> Tensor:
         """Layers side by side, each neighbourhood averaged, each channel standardised: (N, C, h, w)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,7 +24,8 @@ class TextTransformer(nn.Module):
     def __init__(self, config: TextConfig) -> None:
         super().__init__()
         self.config = c = config
-        self.tokens = nn.Embedding(c.vocabulary, c.width)
+        # Not drawn here: on the meta device a normal draw imports torch's compiler, which takes a second.
+        self.tokens = nn.Embedding.from_pretrained(torch.zeros(c.vocabulary, c.width), freeze=False)
         self.positions = nn.Parameter(torch.zeros(c.context, c.width))
         self.blocks = nn.ModuleList(
             Block(c.width, c.heads, c.hidden, activation=c.activation, epsilon=c.epsilon) for _ in range(c.depth)
@@ -136,11 +138,11 @@ class _Tree:
 
     def ancestors(self) -> Tensor:
         """(nodes, nodes), True where the column is the row's ancestor or the row itself."""
-        mask = torch.eye(len(self.tokens), dtype=torch.bool)
+        mask = np.eye(len(self.tokens), dtype=bool)  # numpy's rows are many times quicker to reach than torch's
         for node, parent in enumerate(self.parents):
             if parent >= 0:
                 mask[node] |= mask[parent]
-        return mask
+        return torch.from_numpy(mask)
 
 
 def _parts(order: Sequence[int], numbers: Sequence[Sequence[int]]) -> Iterator[list[int]]:
