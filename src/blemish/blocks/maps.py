@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 def upsample(grid: Tensor, size: Sequence[int], *, corners: bool = False) -> Tensor:
     """Bilinear: (..., h, w) -> (..., *size); with `corners` the outermost values lie on the border, not inside it."""
-    with torch.autocast(grid.device.type, enabled=False):
+    with torch.autocast("cuda" if grid.is_cuda else "cpu", enabled=False):  # which would round the products
         rows, columns = (_stretch(grid, *each, corners=corners) for each in zip(grid.shape[-2:], size, strict=True))
         return rows @ grid @ columns.T
 
