@@ -32,7 +32,7 @@ from blemish.classification.learn import FEW, learn
 from blemish.classification.namer import logits_of
 from blemish.evaluation.types_of_defects import defects_of, divide
 from blemish.metrics import classes
-from blemish.types import Classifier, Encoder, Sample, TypedExamples
+from blemish.types import Classifier, Cropper, Encoder, Sample, TypedExamples
 
 RAW = HERE / "defect_types.jsonl"
 SHOTS: tuple[int | None, ...] = (1, 3, 5, 10, None)
@@ -51,16 +51,23 @@ class Seen(NamedTuple):
     samples: list[Sample]
     types: list[str]
     numbers: Tensor  # (N,)
-    views: Tensor  # (N, V, D), plain and mirrored
+    views: Tensor  # (N, V, D), plain and mirrored, or crops
+    crops: bool = False
+
+    def asked(self, rows: Tensor) -> Tensor:
+        """What is seen of defects that are to be named: (R, V, D)."""
+        return self.views[rows] if self.crops else self.views[rows, :1]
 
 
 def look(root: Path, make: Callable[[list[str]], Classifier], of: str) -> Seen:
     """Every picture, or every region that a mask marks, once."""
     samples = defects_of(root)
     types = sorted({sample.label for sample in samples})
-    found = list(describe(make(types), samples, of=cast(Any, of), mirrored=True, batch_size=16))
+    classifier = make(types)
+    found = list(describe(classifier, samples, of=cast(Any, of), mirrored=True, batch_size=16))
     numbers = torch.tensor([types.index(each.sample.label) for each in found])
-    return Seen([each.sample for each in found], types, numbers, torch.stack([each.seen for each in found]))
+    views, crops = torch.stack([each.seen for each in found]), isinstance(classifier, Cropper)
+    return Seen([each.sample for each in found], types, numbers, views, crops)
 
 
 def split(seen: Seen, shots: int | None, seed: int) -> tuple[Tensor, Tensor]:
@@ -74,7 +81,7 @@ def split(seen: Seen, shots: int | None, seed: int) -> tuple[Tensor, Tensor]:
 def examples(seen: Seen, rows: Tensor, types: int) -> TypedExamples:
     """Of these rows, mirrored as well where there are few of each type."""
     numbers = seen.numbers[rows]
-    views = seen.views[rows] if int(numbers.bincount().max()) <= FEW else seen.views[rows, :1]
+    views = seen.views[rows] if int(numbers.bincount().max()) <= FEW else seen.asked(rows)
     return TypedExamples(views, torch.nn.functional.one_hot(numbers, types).bool())
 
 
@@ -82,7 +89,7 @@ def accuracy(seen: Seen, classifier: Classifier, shots: int | None, seed: int) -
     """Of the tested half."""
     rows, tested = split(seen, shots, seed)
     classifier.fit(examples(seen, rows, len(seen.types)))
-    said = logits_of(classifier, seen.views[tested, :1]).argmax(1)
+    said = logits_of(classifier, seen.asked(tested)).argmax(1)
     return classes.accuracy(seen.numbers[tested].numpy(), said.numpy())
 
 
@@ -107,7 +114,7 @@ def unknown(seen: Seen, classifier: Callable[[list[str]], Classifier], seed: int
         numbers = torch.tensor([rest.index(each) if each in rest else 0 for each in seen.numbers.tolist()])
         made = classifier([seen.types[each] for each in rest])
         made.fit(examples(seen._replace(numbers=numbers), kept, len(rest)))
-        logits = logits_of(made, seen.views[tested, :1])
+        logits = logits_of(made, seen.asked(tested))
         found[name] = classes.unknown_auroc((seen.numbers[tested] == number).numpy(), logits.numpy())
     return found
 
@@ -116,7 +123,7 @@ def covered(seen: Seen, classifier: Classifier, seed: int, coverage: float = 0.9
     """Share of sets that hold the right type, and types in a set."""
     rows, tested = split(seen, None, seed)
     namer = learn(classifier, examples(seen, rows, len(seen.types)), coverage=coverage, seed=seed)
-    probability = namer.sureness.probabilities(logits_of(classifier, seen.views[tested, :1]).numpy())
+    probability = namer.sureness.probabilities(logits_of(classifier, seen.asked(tested)).numpy())
     sets = probability >= 1 - namer.sureness.rest
     return classes.coverage(seen.numbers[tested].numpy(), sets), classes.set_size(sets)
 
