@@ -58,7 +58,9 @@ def test_every_type_counts_alike() -> None:
 
 def test_the_first_examples_of_each_type_are_kept_and_what_is_like_none_is_unfamiliar() -> None:
     types = torch.tensor([[1, 0], [1, 0], [1, 0], [1, 1], [0, 1]], dtype=torch.bool)
-    assert first_examples(types, 2).tolist() == [0, 1, 3, 4]
+    assert first_examples(types, 2).tolist() == [0, 1, 4]
+    assert first_examples(types[:, [1, 0]], 2).tolist() == [0, 1, 3, 4]
+    assert first_examples(types, 9, rows=2).tolist() == [0, 4]
     known = torch.eye(4)[:3]
     rows = torch.tensor([[0.6, 0.8, 0.0, 0.0], [0.0, 0.0, 0.0, 1.0]])
     torch.testing.assert_close(familiarity(rows, known, near=2), torch.tensor([[0.7], [0.0]]))

@@ -57,6 +57,14 @@ def test_types_are_told_apart_and_measured_with_intervals(root: Path, of: str, c
     assert found["defects"] == 12
 
 
+def test_grades_have_a_quadratic_kappa(root: Path) -> None:
+    order = '["bright line","red tint","dark spot"]'
+    status, said = run(str(root), "--classifier", "rebar", "--set", f"order={order}", "--json")
+    assert status == 0, said
+    assert json.loads(said)["quadratic_kappa"]["value"] > 0.5
+    assert json.loads(run(str(root), "--json")[1])["quadratic_kappa"] is None
+
+
 def test_a_type_that_was_not_learned_is_measured_as_unknown(root: Path) -> None:
     status, said = run(str(root), "--hold-out", "each", "--json")
     found = json.loads(said)
@@ -201,6 +209,9 @@ def test_a_table_may_name_several_types_and_one_may_be_held_out(several: Path, t
     status, said = run(str(table))
     assert status == 0
     assert "average precision" in said
+    status, said = run(str(table), "--classifier", "rebar")
+    assert status == 1
+    assert "rebar names one type of each picture, and some have several" in said
     status, said = run(str(table), "--of", "defects")
     assert status == 1
     assert "leave out --of defects" in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -36,9 +37,16 @@ def type_errors(logits: Tensor, types: Tensor, *, several: bool) -> Tensor:
     return F.cross_entropy(logits, targets / targets.sum(1, keepdim=True).clamp_min(1), reduction="none")
 
 
-def first_examples(types: Tensor, most: int) -> Tensor:
-    """Numbers of the first examples of each type, bool (M, K), so many at most: ascending (R,)."""
-    return (types & (types.cumsum(0) <= most)).any(1).nonzero()[:, 0]
+def first_examples(types: Tensor, most: int, *, rows: int = 20_000) -> Tensor:
+    """Numbers of the first examples of each type, bool (M, K), so many at most: ascending (R,).
+
+    Of very many types there are fewer, `rows` in all. One of several types is an example of the first of them.
+    """
+    numbers = types.byte().argmax(1)
+    order = numbers.argsort(stable=True)
+    dealt = numbers[order]
+    place = torch.arange(len(order), device=order.device) - torch.searchsorted(dealt, dealt)
+    return order[place < min(most, max(1, rows // types.shape[1]))].sort().values
 
 
 def familiarity(rows: Tensor, known: Tensor, *, near: int = 3) -> Tensor:

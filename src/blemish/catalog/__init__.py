@@ -64,6 +64,8 @@ def classifier(
 ) -> Classifier:
     """A classifier of these types by name, where its encoder lies; raises BadInput for an argument it does not have."""
     made = _class_of(classifier_card(name))
+    if arguments.get("several") and "several" not in _annotations(made):
+        raise BadInput(f"{name} names one type of each picture, and some have several: choose another, such as ridge")
     _require(name, made, arguments)
     from blemish.devices import beside
 
@@ -77,8 +79,12 @@ def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
 
 
 def _require(name: str, made: type[Any], arguments: Mapping[str, Any]) -> None:
-    known = annotations_of(made)  # type: ignore[arg-type]  # a class can be hashed
+    known = _annotations(made)
     if unknown := sorted(set(arguments) - set(known)):
         raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
     for key, value in arguments.items():
         require_kind(f"{key} of {name}", value, known[key])
+
+
+def _annotations(made: type[Any]) -> Mapping[str, Any]:
+    return annotations_of(made)  # type: ignore[arg-type]  # a class can be hashed
