@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional as F
 
-from blemish.blocks.pyramid import fuse_fine_to_coarse, pool_windows
+from blemish.blocks.pyramid import divide_weights, fuse_fine_to_coarse
 
 
-def test_windows_are_weighted_means_and_empty_ones_the_whole() -> None:
-    places, weights = torch.randn(1, 4, 4, 3), torch.zeros(1, 4, 4)
-    weights[0, 0, 0], weights[0, 1, 1] = 1.0, 0.5
-    found = pool_windows(places, weights, 2)
-    whole = F.normalize(places[0, 0, 0] + 0.5 * places[0, 1, 1], dim=0)
-    torch.testing.assert_close(found[0, 0, 0], whole)
-    torch.testing.assert_close(found[0, 1, 1], whole)
-    every = pool_windows(places, torch.ones(1, 4, 4), 2)
-    torch.testing.assert_close(every[0, 1, 0], F.normalize(places[0, 2:, :2].mean((0, 1)), dim=0))
+def test_windows_divide_weights_and_an_empty_one_has_all() -> None:
+    weights = torch.rand(2, 5, 4) + 0.1
+    parts = divide_weights(weights, 2)
+    torch.testing.assert_close(torch.stack(parts).sum(0), weights)
+    assert parts[1].nonzero()[:, 1].unique().tolist() == [0, 1, 2]
+    assert parts[1].nonzero()[:, 2].unique().tolist() == [2, 3]
+    weights[0, :, 2:] = 0
+    assert torch.equal(divide_weights(weights, 2)[1][0], weights[0])
+    assert torch.equal(divide_weights(weights, 1)[0], weights)
 
 
 def test_a_window_has_its_own_score_and_the_highest_inside_it() -> None:

@@ -22,20 +22,29 @@ class DescribingInWords(nn.Module):
     @torch.no_grad()
     def look(self, images: Tensor) -> Tensor:
         """Whole pictures (N, 3, H, W) in [0, 1] -> (N, D)."""
-        seen = self.encoder(images, layers=quarters(self.encoder.depth))
-        places = describe_places(seen.patches)
-        return gather_places(places, places.new_ones(places.shape[:3]), F.normalize(seen.image, dim=-1))
+        whole, places = self.see(images)
+        return gather_places(self.split(places)[1], places.new_ones(places.shape[:3]), whole)
 
     @torch.no_grad()
     def places(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) -> patches in the space of sentences, and what all layers have there: (N, h, w, E + C)."""
-        patches = self.encoder(images, layers=quarters(self.encoder.depth)).patches
-        meant = F.normalize(self.encoder.project(patches[-1]), dim=-1)
-        return describe_places([meant, describe_places(patches)])
+        return self.see(images)[1]
+
+    @torch.no_grad()
+    def see(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit embeddings of whole pictures (N, E), and their places."""
+        seen = self.encoder(images, layers=quarters(self.encoder.depth))
+        meant = F.normalize(self.encoder.project(seen.patches[-1]), dim=-1)
+        return F.normalize(seen.image, dim=-1), describe_places([meant, describe_places(seen.patches)])
+
+    def split(self, places: Tensor) -> tuple[Tensor, Tensor]:
+        """What places (N, h, w, E + C) mean in the space of sentences, and what layers have there."""
+        meant, rest = places.split([self.encoder.width, places.shape[-1] - self.encoder.width], -1)
+        return meant, rest
 
     def gather(self, places: Tensor, weights: Tensor) -> Tensor:
         """(N, h, w, E + C), (N, h, w) -> (N, D)."""
-        meant, rest = places.split([self.encoder.width, places.shape[-1] - self.encoder.width], -1)
+        meant, rest = self.split(places)
         return gather_places(rest, weights, self.meaning(torch.einsum("nhw,nhwe->ne", weights, meant)))
 
     def meaning(self, seen: Tensor) -> Tensor:

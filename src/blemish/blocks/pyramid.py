@@ -9,15 +9,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 
-def pool_windows(places: Tensor, weights: Tensor, side: int) -> Tensor:
-    """Weighted means of places (N, h, w, D) by (N, h, w) in side x side windows, as unit vectors (N, side, side, D).
-
-    A window in which no weight lies has the mean of the whole.
-    """
-    x = (places * weights[..., None]).permute(0, 3, 1, 2)
-    windows = F.adaptive_avg_pool2d(x, (side, side)).permute(0, 2, 3, 1)
-    heavy = F.adaptive_avg_pool2d(weights[:, None], (side, side))[:, 0, ..., None] > 0
-    return F.normalize(torch.where(heavy, windows, x.mean((2, 3))[:, None, None]), dim=-1)
+def divide_weights(weights: Tensor, side: int) -> list[Tensor]:
+    """The part of weights (N, h, w) in each of side x side windows, row by row; all of them where a window has none."""
+    height, width = weights.shape[1:]
+    rows, columns = (torch.arange(length, device=weights.device) * side // length for length in (height, width))
+    number = rows[:, None] * side + columns  # (h, w)
+    parts = [weights * (number == each) for each in range(side * side)]
+    return [torch.where(part.sum((1, 2), keepdim=True) > 0, part, weights) for part in parts]
 
 
 def fuse_fine_to_coarse(levels: Sequence[Tensor], share: float) -> Tensor:
