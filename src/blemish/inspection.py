@@ -16,26 +16,10 @@ from torch.nn import functional as F
 
 from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage
-from blemish.images import (
-    Mosaic,
-    Places,
-    Region,
-    Source,
-    WorstPlaces,
-    crop,
-    cut,
-    decode,
-    frame,
-    input_size,
-    keyed_batches,
-    matching_regions,
-    place,
-    places_of,
-    read_source,
-    source_of,
-    tiles,
-    visible,
-)
+from blemish.images.framing import Region, crop, frame, input_size, matching_regions, place, visible
+from blemish.images.seen_places import Places, WorstPlaces, places_of
+from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
+from blemish.images.tiling import Mosaic, cut, tiles
 from blemish.types import Detector, Follower, Geometry, Prediction
 
 T = TypeVar("T")

@@ -13,22 +13,11 @@ from blemish.errors import BlemishError
 from blemish.notices import gather
 
 COMMANDS = {
-    "agreement": "blemish.cli.agreement",
-    "benchmark": "blemish.cli.benchmark",
-    "calibrate": "blemish.cli.calibrate",
-    "classify": "blemish.cli.classify",
-    "discover": "blemish.cli.discover",
-    "evaluate": "blemish.cli.evaluate",
-    "guide": "blemish.cli.train",
-    "inspect": "blemish.cli.inspect",
-    "list": "blemish.cli.list",
-    "pretrain": "blemish.cli.train",
-    "recipe": "blemish.cli.recipe",
-    "report": "blemish.cli.report",
-    "synth": "blemish.cli.synth",
-    "teach": "blemish.cli.recipe",
-    "train": "blemish.cli.train",
-}
+    "agreement": "agreement", "benchmark": "benchmark", "calibrate": "calibrate", "classify": "classify",
+    "discover": "discover", "evaluate": "evaluate", "guide": "train", "inspect": "inspect", "list": "list",
+    "pretrain": "train", "recipe": "recipe", "report": "report", "synth": "synth", "teach": "recipe", "train": "train",
+}  # fmt: skip
+"""The files of the commands in this folder."""
 
 
 class _Group(click.Group):
@@ -40,7 +29,7 @@ class _Group(click.Group):
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         """A command by name."""
-        return getattr(import_module(COMMANDS[name]), name) if name in COMMANDS else None
+        return getattr(import_module(f"blemish.cli.{COMMANDS[name]}"), name) if name in COMMANDS else None
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command, and say at its end what was odd."""

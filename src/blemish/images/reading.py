@@ -56,12 +56,8 @@ _STARTS: dict[bytes, Kind] = {
 }  # fmt: skip
 # Opened directly, because Image.open judges size by a limit that belongs to the whole process.
 OPENERS: dict[Kind, type[ImageFile.ImageFile]] = {
-    "PNG": PngImageFile,
-    "JPEG": JpegImageFile,
-    "BMP": BmpImageFile,
-    "TIFF": TiffImageFile,
-    "WebP": WebPImageFile,
-}
+    "PNG": PngImageFile, "JPEG": JpegImageFile, "BMP": BmpImageFile, "TIFF": TiffImageFile, "WebP": WebPImageFile,
+}  # fmt: skip
 # What Pillow raises on damaged files; a Warning arrives only where the caller turned warnings into errors.
 _DAMAGED = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error,
