@@ -190,6 +190,10 @@ def test_a_picture_in_the_folders_of_two_types_has_both(several: Path) -> None:
     found = json.loads(said)
     assert status == 0
     assert found["defects"] == 16
+    assert found["notes"] == [
+        f"8 pictures of several types, such as {several / 'dark spot' / '0 dark spot red tint.png'} "
+        "(dark spot and red tint): each type is decided by itself"
+    ]
     assert {name: each["defects"] for name, each in found["types"].items()}["bright line"] == 4
     assert sum(each["defects"] for each in found["types"].values()) > 16
     assert found["mean_average_precision"]["value"] > 0.7

@@ -25,7 +25,7 @@ from blemish.inspection import Unreadable
 from blemish.metrics import classes
 from blemish.metrics.intervals import Estimate, estimate
 from blemish.metrics.naming import Naming, SeveralNaming, score_names, score_several
-from blemish.notices import gather, notice
+from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Encoder, Sample
 
@@ -160,8 +160,8 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
         if trial.hold_out is not None and trial.hold_out not in every:
             raise BadInput(f"{trial.hold_out!r} is no type here: choose one of {', '.join(every)}")
         types = [name for name in every if name != trial.hold_out]
-        if several := any(len(types_of(sample)) > 1 for sample in samples):
-            trial = _of_several(trial)
+        if several := [sample for sample in samples if len(types_of(sample)) > 1]:
+            trial = _of_several(trial, several)
         learned, tested = divide(samples, trial.shots, trial.seed)
         unreadable, begun = list[Unreadable](), time.perf_counter()
         namer, counts, begun = _taught(trial, types, learned, watch, unreadable)
@@ -188,7 +188,11 @@ def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
     return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))
 
 
-def _of_several(trial: TypesTrial) -> TypesTrial:
+def _of_several(trial: TypesTrial, several: Sequence[Sample]) -> TypesTrial:
+    notice(
+        "%s of several types, such as %s (%s): each type is decided by itself",
+        amount(len(several), "picture"), several[0].image, " and ".join(types_of(several[0])),
+    )  # fmt: skip
     if trial.of == "defects":
         raise BadInput(
             f"some pictures of {trial.root} have several types, and their masks do not say which region is of which: "
