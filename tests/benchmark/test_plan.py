@@ -12,7 +12,7 @@ from blemish.errors import BadInput
 EXAMPLE = Path(__file__).parents[2] / "examples" / "benchmark.toml"
 MISTAKES = {
     "shotz = [1]": "shotz: there is no such key; did you mean shots?",
-    "colour = 1": "colour: there is no such key; the keys are alpha, data, device, encoders",
+    "colour = 1": "colour: there is no such key; the keys are alpha, classifiers, data, device",
     "shots = 4": "shots: 4 will not do, wanted is a list of",
     "shots = []": "shots: [] will not do",
     "shots = [-1]": "shots: -1 will not do",

@@ -18,7 +18,8 @@ PARTS = Cell._fields
 READING = """\
 Numbers stand with their 95 % interval over test pictures and, after ±, their standard deviation over seeds. The line of
 a type is of its defects alone against the good pictures. f1, accuracy, escape (defects accepted) and overkill (good
-parts rejected) are at a threshold from good training parts held out, never from test pictures. Speed includes reading
+parts rejected) are at a threshold from good training parts held out, never from test pictures. Classifiers name half of
+each type's pictures (named_right, named_balanced, named_f1), by examples of the other half. Speed includes reading
 the pictures; memory is the most that the trial's own process held, libraries included."""
 
 

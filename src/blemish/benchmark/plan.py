@@ -31,7 +31,7 @@ ENCODERS = 'names or paths, such as ["embedded"]'
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A method with its arguments, and the encoders it is measured with, as the plan writes them."""
+    """A method, or a classifier, with its arguments and the encoders it is measured with, as the plan writes them."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -85,7 +85,7 @@ class PlannedTrial:
             "arguments": dict(self.trial.arguments),
             "encoder": self.encoder,
             "precision": self.precision,
-            "product": self.trial.part if "product" in catalog.card(self.trial.method).words else None,
+            "product": self.trial.part if "product" in catalog.card_of(self.trial.method).words else None,
             "shots": ALL if self.trial.shots is None else self.trial.shots,
             "seed": self.trial.seed,
             "alpha": self.alpha,
@@ -94,12 +94,13 @@ class PlannedTrial:
 
 def read(path: Path) -> Plan:
     """The plan in a file; raises BadInput."""
-    keys = ("methods", "data", "encoders", "shots", "seeds", "precision", "alpha", "device")
-    whole = _read_toml(path).only(*keys, needed=("methods", "data"))
+    keys = ("methods", "classifiers", "data", "encoders", "shots", "seeds", "precision", "alpha", "device")
+    whole = _read_toml(path).only(*keys)
+    whole.only(*keys, needed=("data",) if "classifiers" in whole.values else ("methods", "data"))
     encoders = whole.listed("encoders", (DEFAULT,), is_text, ENCODERS)
     shots = whole.listed("shots", (ALL,), lambda k: k == ALL or is_count(k), f'numbers and "{ALL}": [0, 4, "{ALL}"]')
     plan = Plan(
-        tuple(_method(section, encoders) for section in whole.tables("methods")),
+        tuple(_method(section, encoders) for key in _kinds(whole) for section in whole.tables(key)),
         tuple(_data(section, path.parent) for section in whole.tables("data")),
         tuple(None if k == ALL else k for k in shots),
         whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
@@ -109,19 +110,28 @@ def read(path: Path) -> Plan:
         path.parent,
     )
     _refuse_twins(whole, "data", [{each.name} for each in plan.data])
-    _refuse_twins(whole, "methods", [{(m.name, json.dumps(m.arguments), e) for e in m.encoders} for m in plan.methods])
-    for number, method in enumerate(plan.methods):
-        if not any(_fits(method, k) for k in plan.shots):
-            learns = catalog.card(method.name).learns_from
-            raise whole.refused("shots", f"methods[{number}], {method.name}, learns from {learns}: add shots that suit")
+    for key in _kinds(whole):
+        own = [each for each in plan.methods if (each.name in catalog.CLASSIFIERS) == (key == "classifiers")]
+        _refuse_twins(whole, key, [{(m.name, json.dumps(m.arguments), e) for e in m.encoders} for m in own])
+        for number, method in enumerate(own):
+            if not any(_fits(method, k) for k in plan.shots):
+                learns = catalog.card_of(method.name).learns_from
+                said = f"{key}[{number}], {method.name}, learns from {learns}: add shots that suit"
+                raise whole.refused("shots", said)
     return plan
+
+
+def _kinds(whole: Fields) -> list[str]:
+    """The lists of what is measured that the plan has."""
+    return [key for key in ("methods", "classifiers") if key in whole.values]
 
 
 def trials(plan: Plan) -> list[PlannedTrial]:
     """The cross product: a trial for each category of each data set, shots, method, encoder and seed.
 
-    A method that learns from good parts is left out where there are 0 shots. Where no draw decides which parts are
-    learned, with 0 shots and with all, the first seed stands for the others.
+    A method that learns from good parts, or a classifier from examples, is left out where there are 0 shots. Where no
+    draw decides what is learned, of methods with 0 shots and with all, the first seed stands for the others; of
+    classifiers a seed also decides which pictures test.
     """
     return [
         _planned(plan, each, category, k, method, encoder, seed)
@@ -131,7 +141,7 @@ def trials(plan: Plan) -> list[PlannedTrial]:
         for method in plan.methods
         if _fits(method, k)
         for encoder in method.encoders
-        for seed in (plan.seeds if k else plan.seeds[:1])
+        for seed in (plan.seeds if _is_drawn(method, k) else plan.seeds[:1])
     ]
 
 
@@ -139,7 +149,7 @@ def omissions(plan: Plan) -> list[str]:
     """What a full cross product holds and `trials` does not, in words."""
     return [
         f"{method.name} is not measured with {ALL if k is None else k} shots: "
-        f"it learns from {catalog.card(method.name).learns_from}"
+        f"it learns from {catalog.card_of(method.name).learns_from}"
         for method in plan.methods
         for k in plan.shots
         if not _fits(method, k)
@@ -170,8 +180,14 @@ def _located(encoder: str, folder: Path) -> str:
     return str(path.resolve()) if not is_name and path.exists() else encoder
 
 
+def _is_drawn(method: Method, k: int | None) -> bool:
+    return bool(k) or method.name in catalog.CLASSIFIERS
+
+
 def _fits(method: Method, k: int | None) -> bool:
-    return {"none": k == 0, "required": k != 0}.get(catalog.card(method.name).normal, True)
+    card = catalog.card_of(method.name)
+    shown = card.labelled if card.task == "classify" else card.normal
+    return {"none": k == 0, "required": k != 0}.get(shown, True)
 
 
 def _read_toml(path: Path) -> Fields:
@@ -198,11 +214,12 @@ def _device(whole: Fields) -> str:
 
 def _method(section: Fields, encoders: tuple[str, ...]) -> Method:
     section.only("name", "arguments", "encoders", needed=("name",))
-    name = section.one("name", "", one_of(catalog.METHODS), f"one of {', '.join(catalog.METHODS)}")
-    if catalog.card(name).trained:
+    known = catalog.CLASSIFIERS if "classifiers" in section.path else catalog.METHODS
+    name = section.one("name", "", one_of(known), f"one of {', '.join(known)}")
+    if known is catalog.METHODS and catalog.card(name).trained:
         raise section.refused("name", f"{name} is trained first: see `blemish train`; a benchmark trains nothing")
     arguments = section.one("arguments", {}, _is_table, "a table of plain values, such as { neighbours = 9 }")
-    own = set(inspect.signature(catalog.method(name)).parameters) - {"encoder", "product"}
+    own = set(inspect.signature(catalog.class_of(catalog.card_of(name))).parameters) - {"encoder", "product", "types"}
     section.inner("arguments", arguments).only(*own)
     return Method(name, arguments, section.listed("encoders", encoders, is_text, ENCODERS))
 

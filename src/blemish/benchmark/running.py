@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blemish import __version__, data, encoders
+from blemish import __version__, catalog, data, encoders
 from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.trial import Measured, measure, peak_memory
 from blemish.data.masks import check_fit
@@ -23,6 +23,7 @@ from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.evaluation.evaluate import Trial, training_samples
+from blemish.evaluation.types_of_defects import defects_of
 from blemish.files import JsonLines, json_lines, write
 from blemish.fitting import make_detector
 from blemish.notices import silence
@@ -103,7 +104,7 @@ def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:
             device = str(device_of_name(planned.device))
             encoder = seen(trial.encoder, planned.precision, tuple(wishes[trial.encoder, planned.precision]))
             pictures = listed(trial.root, trial.layout, trial.category)
-            learned(trial.root, trial.layout, trial.category, trial.shots)
+            learned(trial.root, trial.layout, trial.category, trial.shots, trial.method in catalog.CLASSIFIERS)
         except BlemishError as error:
             yield Failure(str(error))
             continue
@@ -146,6 +147,9 @@ def _refusal(encoder: Encoder, wish: _Wish) -> str:
     """Why there is no such detector, "" where there is one."""
     arguments = json.loads(wish.arguments)
     try:
+        if wish.method in catalog.CLASSIFIERS:
+            catalog.classifier(wish.method, encoder, ("one", "other"), arguments)
+            return ""
         make_detector(wish.method, encoder, product=wish.product, good=wish.good, arguments=arguments)
     except BlemishError as error:
         return str(error)
@@ -154,8 +158,11 @@ def _refusal(encoder: Encoder, wish: _Wish) -> str:
     return ""
 
 
-def _learned(root: Path, layout: str | None, category: str | None, k: int | None) -> None:
+def _learned(root: Path, layout: str | None, category: str | None, k: int | None, types: bool) -> None:
     with silence():
+        if types:
+            defects_of(root, layout=layout, category=category)
+            return
         training_samples(Trial(root, layout, category, "", "", shots=k))
 
 

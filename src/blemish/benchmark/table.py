@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from blemish.benchmark.plan import ALL, PlannedTrial
 from blemish.benchmark.references import Reference
 from blemish.benchmark.running import Failed, Finished
+from blemish.benchmark.trial import NAMING
 from blemish.evaluation.evaluate import METRICS
 
 VERDICTS = ("f1", "accuracy", "escape", "overkill")
-COLUMNS = (*METRICS, *VERDICTS, "images_per_second", "peak_mib")
+COLUMNS = (*METRICS, *VERDICTS, *NAMING, "images_per_second", "peak_mib")
 
 
 class Cell(NamedTuple):
@@ -169,7 +170,7 @@ def _cells(finished: Finished, kind: str = "") -> dict[str, Cell]:
     """The numbers of one trial, or of one defect type in it."""
     outcome = finished.outcome
     found = outcome["types"][kind] if kind else outcome
-    cells = {name: Cell(**found[name]) for name in (*METRICS, *VERDICTS) if found.get(name)}
+    cells = {name: Cell(**found[name]) for name in (*METRICS, *VERDICTS, *NAMING) if found.get(name)}
     if kind:
         return cells
     cells["images_per_second"] = Cell(1 / outcome["seconds_per_image"])
@@ -233,7 +234,7 @@ def _notes(finished: Sequence[Finished]) -> list[str]:
         where = " ".join(dict.fromkeys(filter(None, (each.planned.data, each.planned.trial.category))))
         if each.outcome["note"]:
             notes[each.outcome["note"]] = None
-        if each.outcome["threshold"] is None:
+        if each.outcome.get("threshold", 0.0) is None:
             notes[f"{where}: no good part could be held out, so there is no threshold and there are no verdicts"] = None
         notes |= dict.fromkeys(f"{where}: {said}" for said in each.outcome.get("notes", ()))
         for bad in each.outcome["unreadable"]:

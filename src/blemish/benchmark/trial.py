@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blemish import data, encoders
+from blemish import catalog, data, encoders
 from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.verdicts import Rates, rates
 from blemish.calibration.thresholds import calibrate_on_average
@@ -23,6 +23,7 @@ from blemish.data.sampling import normals, shots
 from blemish.devices import device_of_name, place_model
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
+from blemish.evaluation.types_of_defects import TypesTrial, run_types_trial
 from blemish.inspection import Unreadable
 from blemish.notices import gather
 from blemish.progress import ShowProgress, no_progress
@@ -31,6 +32,8 @@ from blemish.recipes.update import Reading
 from blemish.runs.decision import Decided
 from blemish.types import GOOD, Detector, Sample
 
+NAMING = {"named_right": "accuracy", "named_balanced": "balanced_accuracy", "named_f1": "macro_f1"}
+"""Columns of classifiers, and what they are called in a report of types."""
 MOST_HELD_OUT = 200
 """Good parts scored for a threshold, where the training split has many more than are learned."""
 
@@ -53,7 +56,7 @@ class Parts(NamedTuple):
 def measure(planned: PlannedTrial, watch: ShowProgress = no_progress) -> Measured:
     """Learn, score the parts held out, then the test split; what is odd about all of them is in `notes`."""
     with gather() as notices:
-        found = _measure(planned, watch)
+        found = (_measure_types if planned.trial.method in catalog.CLASSIFIERS else _measure)(planned, watch)
     return found._replace(outcome=found.outcome | {"notes": notices.lines()})
 
 
@@ -89,6 +92,35 @@ def _measure(planned: PlannedTrial, watch: ShowProgress) -> Measured:
     scores = [line | {"verdict": decided and decided.verdict(line["score"])} for line in (*held, *tested.lines)]
     _judge(outcome, scores[len(held) :], trial.seed)
     return Measured(outcome, scores)
+
+
+def _measure_types(planned: PlannedTrial, watch: ShowProgress) -> Measured:
+    """How a classifier names defects, of one half of each type by examples of the other."""
+    trial = planned.trial
+    loaded = encoders.load(trial.encoder, precision=planned.precision)
+    encoder = place_model(loaded, device_of_name(planned.device))
+    start = time.perf_counter()
+    found = run_types_trial(
+        TypesTrial(
+            trial.root, trial.method, encoder, trial.layout, trial.category, trial.shots, trial.seed,
+            arguments=trial.arguments, product=trial.part, batch_size=trial.batch_size,
+        ),
+        watch=watch,
+    )  # fmt: skip
+    seconds, said = time.perf_counter() - start, found.as_json()
+    pictures = found.naming.defects + sum(found.learned.values())
+    outcome = {name: said[key] for name, key in NAMING.items()} | {
+        "n_normal": 0,
+        "n_anomalous": found.naming.defects,
+        "types": {},
+        "seconds_per_image": seconds / pictures,
+        "unreadable": said["unreadable"],
+        "learning_seconds": found.seconds,
+        "note": encoders.note(encoder),
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+    }
+    return Measured(outcome, [])
 
 
 class _Lines:

@@ -15,8 +15,8 @@ from blemish.fields import annotations_of, require_kind
 from blemish.types import Classifier, Detector, Encoder
 
 __all__ = [
-    "CLASSIFIERS", "COLUMNS", "METHODS", "SITUATIONS", "Card", "Situation", "card", "classifier", "classifier_card",
-    "detector", "method", "require_arguments",
+    "CLASSIFIERS", "COLUMNS", "METHODS", "SITUATIONS", "Card", "Situation", "card", "card_of", "class_of", "classifier",
+    "classifier_card", "detector", "method", "require_arguments",
 ]  # fmt: skip
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -39,12 +39,18 @@ def classifier_card(name: str) -> Card:
     return CLASSIFIERS[name]
 
 
+def card_of(name: str) -> Card:
+    """That of a method or of a classifier, whose names differ; raises UnknownName."""
+    return CLASSIFIERS[name] if name in CLASSIFIERS else card(name)
+
+
 def method(name: str) -> type[Any]:
     """The method's class, imported now."""
-    return _class_of(card(name))
+    return class_of(card(name))
 
 
-def _class_of(card: Card) -> type[Any]:
+def class_of(card: Card) -> type[Any]:
+    """What a card tells of, imported now."""
     module, _, attribute = card.where.partition(":")
     found: type[Any] = getattr(import_module(module), attribute)
     return found
@@ -63,7 +69,7 @@ def classifier(
     name: str, encoder: str | Encoder, types: Sequence[str], arguments: Mapping[str, Any] = NOTHING
 ) -> Classifier:
     """A classifier of these types by name, where its encoder lies; raises BadInput for an argument it does not have."""
-    made = _class_of(classifier_card(name))
+    made = class_of(classifier_card(name))
     if arguments.get("several") and "several" not in _annotations(made):
         raise BadInput(f"{name} names one type of each picture, and some have several: choose another, such as ridge")
     _require(name, made, arguments)

@@ -92,7 +92,7 @@ def _leave(planned: Sequence[PlannedTrial], results: Sequence[Finished | Failed]
 
 
 def _told(each: Finished | Failed) -> str:
-    """A trial in a line: what it was, and its image AUROC or what went wrong."""
+    """A trial in a line: what it was, and what it came to or what went wrong."""
     from blemish.benchmark.running import Failed
 
     asked = each.planned.asked()
@@ -100,5 +100,6 @@ def _told(each: Finished | Failed) -> str:
     what = f"{asked['method']}, {asked['encoder']}, {where}, {asked['shots']} shots, seed {asked['seed']}"
     if isinstance(each, Failed):
         return f"{what}: failed: {each.error}"
-    auroc = each.outcome["image_auroc"]
-    return f"{what}: image AUROC {auroc['value']:.3f}" if auroc else what
+    told = {"image AUROC": each.outcome.get("image_auroc"), "named right": each.outcome.get("named_right")}
+    known = [f"{name} {found['value']:.3f}" for name, found in told.items() if found]
+    return f"{what}: {known[0]}" if known else what
