@@ -28,7 +28,7 @@ from torch import Tensor
 
 from blemish import catalog, encoders
 from blemish.classification.describe import describe
-from blemish.classification.learn import FEW, learn
+from blemish.classification.learn import is_few, learn
 from blemish.classification.namer import logits_of
 from blemish.evaluation.types_of_defects import defects_of, divide
 from blemish.metrics import classes
@@ -54,9 +54,13 @@ class Seen(NamedTuple):
     views: Tensor  # (N, V, D), plain and mirrored, or crops
     crops: bool = False
 
-    def asked(self, rows: Tensor) -> Tensor:
-        """What is seen of defects that are to be named: (R, V, D)."""
-        return self.views[rows] if self.crops else self.views[rows, :1]
+    def shown(self, rows: Tensor, *, mirrored: bool) -> Tensor:
+        """What is seen of these: (R, V, D)."""
+        return self.views[rows] if self.crops or mirrored else self.views[rows, :1]
+
+    def few(self, rows: Tensor) -> bool:
+        """Whether these are so few of each type that they are seen mirrored, and what is named as well."""
+        return is_few(str(each) for each in self.numbers[rows].tolist())
 
 
 def look(root: Path, make: Callable[[list[str]], Classifier], of: str) -> Seen:
@@ -81,7 +85,7 @@ def split(seen: Seen, shots: int | None, seed: int) -> tuple[Tensor, Tensor]:
 def examples(seen: Seen, rows: Tensor, types: int) -> TypedExamples:
     """Of these rows, mirrored as well where there are few of each type."""
     numbers = seen.numbers[rows]
-    views = seen.views[rows] if int(numbers.bincount().max()) <= FEW else seen.asked(rows)
+    views = seen.shown(rows, mirrored=seen.few(rows))
     return TypedExamples(views, torch.nn.functional.one_hot(numbers, types).bool())
 
 
@@ -89,7 +93,7 @@ def accuracy(seen: Seen, classifier: Classifier, shots: int | None, seed: int) -
     """Of the tested half."""
     rows, tested = split(seen, shots, seed)
     classifier.fit(examples(seen, rows, len(seen.types)))
-    said = logits_of(classifier, seen.asked(tested)).argmax(1)
+    said = logits_of(classifier, seen.shown(tested, mirrored=seen.few(rows))).argmax(1)
     return classes.accuracy(seen.numbers[tested].numpy(), said.numpy())
 
 
@@ -114,7 +118,7 @@ def unknown(seen: Seen, classifier: Callable[[list[str]], Classifier], seed: int
         numbers = torch.tensor([rest.index(each) if each in rest else 0 for each in seen.numbers.tolist()])
         made = classifier([seen.types[each] for each in rest])
         made.fit(examples(seen._replace(numbers=numbers), kept, len(rest)))
-        logits = logits_of(made, seen.asked(tested))
+        logits = logits_of(made, seen.shown(tested, mirrored=seen.few(kept)))
         found[name] = classes.unknown_auroc((seen.numbers[tested] == number).numpy(), logits.numpy())
     return found
 
@@ -123,7 +127,9 @@ def covered(seen: Seen, classifier: Classifier, seed: int, coverage: float = 0.9
     """Share of sets that hold the right type, and types in a set."""
     rows, tested = split(seen, None, seed)
     namer = learn(classifier, examples(seen, rows, len(seen.types)), coverage=coverage, seed=seed)
-    probability = namer.sureness.probabilities(logits_of(classifier, seen.asked(tested)).numpy())
+    probability = namer.sureness.probabilities(
+        logits_of(classifier, seen.shown(tested, mirrored=seen.few(rows))).numpy()
+    )
     sets = probability >= 1 - namer.sureness.rest
     return classes.coverage(seen.numbers[tested].numpy(), sets), classes.set_size(sets)
 

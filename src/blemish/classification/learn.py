@@ -14,10 +14,10 @@ from blemish.classification.namer import Namer, logits_of
 from blemish.data.several_types import types_of
 from blemish.errors import BadInput
 from blemish.notices import notice
-from blemish.types import Classifier, Cropper, TypedExamples
+from blemish.types import Classifier, TypedExamples
 
 FEW = 50
-"""Up to so many examples of each type are learned mirrored as well."""
+"""Up to so many examples of each type are learned mirrored as well, and then whatever is named is seen so too."""
 FOLDS = 10
 """Each example is scored by what was learned from the others but its own fold."""
 MOST = 1 << 28
@@ -54,6 +54,11 @@ def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[
     return TypedExamples(torch.stack(seen), table), pictures
 
 
+def is_few(types: Iterable[str]) -> bool:
+    """Whether examples of these types are so few of each that they are seen mirrored as well."""
+    return max(Counter(types).values(), default=FEW + 1) <= FEW
+
+
 def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 0.9, seed: int = 0) -> Namer:
     """The classifier, fitted to all examples, and how sure it is of others like them.
 
@@ -82,9 +87,8 @@ def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: in
         rest = torch.ones(len(alone), dtype=torch.bool)
         rest[rows] = False
         classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))
-        views = None if isinstance(classifier, Cropper) else 1  # as another defect would be seen
         numbers.append(rows)
-        held.append(logits_of(classifier, examples.seen[rows, :views]))
+        held.append(logits_of(classifier, examples.seen[rows]))
     return torch.cat(numbers), torch.cat(held)
 
 

@@ -47,6 +47,7 @@ def classify(
     `blemish teach --examples`. Exit status: 0, or 3 when some pictures are unreadable; 1 failure; 2 wrong usage.
     """
     from blemish.images import find
+    from blemish.recipes.naming import SEEN
 
     if (examples is None) == (recipe is None):
         raise click.UsageError("say one of --examples and --recipe")
@@ -58,7 +59,8 @@ def classify(
     with show_progress() as watch:
         made = _load(recipe) if recipe else _learn(chosen, examples, (classifier, product), watch, unreadable)
         namer, white = _namer(made, chosen)
-        found = _name(namer, paths, watch, unreadable, chosen.batch_size)
+        mirrored = made.tensors[SEEN].shape[1] > 1
+        found = _name(namer, paths, watch, unreadable, chosen.batch_size, mirrored=mirrored)
     if save:
         from blemish.recipes.recipe import save as write
 
@@ -119,13 +121,19 @@ def _namer(made: Recipe, chosen: DetectorOptions) -> tuple[Namer, str]:
 
 
 def _name(
-    namer: Namer, paths: list[Path], watch: ShowProgress, unreadable: list[Unreadable], batch_size: int
+    namer: Namer,
+    paths: list[Path],
+    watch: ShowProgress,
+    unreadable: list[Unreadable],
+    batch_size: int,
+    *,
+    mirrored: bool,
 ) -> list[dict[str, Any]]:
     from blemish.classification.describe import describe
     from blemish.types import Sample
 
     described = describe(
-        namer.classifier, [Sample(path) for path in paths], batch_size=batch_size, unreadable=unreadable,
-        advance=watch("naming", len(paths)),
+        namer.classifier, [Sample(path) for path in paths], mirrored=mirrored, batch_size=batch_size,
+        unreadable=unreadable, advance=watch("naming", len(paths)),
     )  # fmt: skip
     return [{"path": str(each.sample.image), **namer.name(each.seen[None])[0].as_json()} for each in described]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from blemish import catalog, data
 from blemish.classification.describe import Description, Of, describe
-from blemish.classification.learn import FEW, learn, typed_examples
+from blemish.classification.learn import is_few, learn, typed_examples
 from blemish.classification.namer import Namer, logits_of
 from blemish.data.sampling import shuffle
 from blemish.data.several_types import join_types, types_of
@@ -164,11 +164,13 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
             trial = _of_several(trial, several)
         learned, tested = divide(samples, trial.shots, trial.seed)
         unreadable, begun = list[Unreadable](), time.perf_counter()
-        namer, counts, begun = _taught(trial, types, learned, watch, unreadable)
+        shown = [sample for sample in learned if {*types_of(sample)} <= {*types}]
+        mirrored = is_few(name for sample in shown for name in types_of(sample))
+        namer, counts, begun = _taught(trial, types, shown, watch, unreadable, mirrored=mirrored)
         seconds = time.perf_counter() - begun
         found = describe(
-            namer.classifier, tested, of=trial.of, batch_size=trial.batch_size, unreadable=unreadable,
-            advance=watch("naming", len(tested)),
+            namer.classifier, tested, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size,
+            unreadable=unreadable, advance=watch("naming", len(tested)),
         )  # fmt: skip
         measured = (_measure_several if several else _measure)(namer, list(found), types, trial)
     return measured._replace(
@@ -202,18 +204,22 @@ def _of_several(trial: TypesTrial, several: Sequence[Sample]) -> TypesTrial:
 
 
 def _taught(
-    trial: TypesTrial, types: Sequence[str], samples: Sequence[Sample], watch: ShowProgress, bad: list[Unreadable]
+    trial: TypesTrial,
+    types: Sequence[str],
+    shown: Sequence[Sample],
+    watch: ShowProgress,
+    bad: list[Unreadable],
+    *,
+    mirrored: bool,
 ) -> tuple[Namer, dict[str, int], float]:
     """And how many examples of each type there were, and when it began to learn."""
     card = catalog.classifier_card(trial.classifier)
     words = {"product": trial.part} if "product" in card.words else {}
     classifier = catalog.classifier(trial.classifier, trial.encoder, types, words | dict(trial.arguments))
-    shown = [sample for sample in samples if {*types_of(sample)} <= {*types}]
     if not shown and card.labelled == "required":
         raise BadInput(f"{trial.classifier} learns from examples: give it some, --shots 1, or choose words")
     if not shown:
         return Namer(classifier), {}, time.perf_counter()
-    mirrored = max(Counter(name for sample in shown for name in types_of(sample)).values()) <= FEW
     found = describe(
         classifier, shown, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size, unreadable=bad,
         advance=watch("looking at examples", len(shown)),

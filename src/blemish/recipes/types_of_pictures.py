@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from blemish.classification.describe import describe
-from blemish.classification.learn import FEW
+from blemish.classification.learn import is_few
 from blemish.classification.names import DefectType, Names, refuse_twins
 from blemish.files import sha256_of
 from blemish.inspection import Unreadable
@@ -33,7 +32,7 @@ def freeze_types(
     kinds = sorted({sample.label for sample in samples})
     refuse_twins(kinds)
     names = Names(classifier, dict(arguments), tuple(DefectType(kind) for kind in kinds), of="pictures")
-    looking, few = classifier_of(names, encoder), max(Counter(each.label for each in samples).values()) <= FEW
+    looking, few = classifier_of(names, encoder), is_few(each.label for each in samples)
     found = describe(
         looking, samples, mirrored=few, batch_size=batch_size, unreadable=unreadable,
         advance=watch("looking at examples", len(samples)),
