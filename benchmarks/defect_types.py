@@ -2,6 +2,7 @@
 
     python benchmarks/defect_types.py --data DIR --data DIR [--encoder FILE] [--classifiers ridge words] [--of defects]
     python benchmarks/defect_types.py --data DIR --hold-out --coverage 200
+    python benchmarks/defect_types.py --speed
 
 Every picture is looked at once, plain and mirrored; then half of each type's pictures may teach and the other half
 tests, drawn anew by each seed, as `blemish evaluate --task types` does it. `--hold-out` leaves each type out in turn:
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,12 +29,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish import catalog, encoders
+from blemish.blocks.exemplars import CachedEncoder
+from blemish.blocks.heads import quarters
 from blemish.classification.describe import describe
 from blemish.classification.learn import is_few, learn
 from blemish.classification.namer import logits_of
+from blemish.classification.regions import inside_worst, see_regions
+from blemish.classification.with_names import WithNames
 from blemish.evaluation.types_of_defects import defects_of, divide
+from blemish.fitting import fit
+from blemish.images import Places, Region
+from blemish.inspection import predict
 from blemish.metrics import classes
-from blemish.types import Classifier, Cropper, Encoder, Sample, TypedExamples
+from blemish.types import Batch, Classifier, Cropper, Encoder, Sample, TypedExamples
 
 RAW = HERE / "defect_types.jsonl"
 SHOTS: tuple[int | None, ...] = (1, 3, 5, 10, None)
@@ -143,6 +152,37 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     return float(found.mean()), float(half)
 
 
+def time_naming(encoder: Encoder, repeats: int = 30) -> dict[str, float]:
+    """What a picture costs with its worst region named, over TAB alone, in turn; and to learn 100 examples of ten."""
+    types = [f"type {number}" for number in range(10)]
+    generator = torch.Generator().manual_seed(0)
+    side = encoder.image_size
+    once = CachedEncoder(encoder, kept=quarters(encoder.depth))
+    classifier = catalog.classifier("ridge", once, types)
+    seen = torch.cat([classifier.look(torch.rand(10, 3, side, side, generator=generator)) for _ in types])
+    examples = TypedExamples(seen[:, None].repeat(1, 4, 1), torch.eye(10, dtype=torch.bool).repeat_interleave(10, 0))
+    begun = time.perf_counter()
+    namer = learn(classifier, examples)
+    learned = time.perf_counter() - begun
+    plain = catalog.detector("tab", encoder, {})
+    named = WithNames(catalog.detector("tab", once, {}), once, classifier, namer)
+    for detector in (plain, named.detector):
+        fit(cast(Any, detector), [Batch(torch.rand(8, 3, side, side, generator=generator))])
+    picture, times = torch.rand(1, 3, side, side, generator=generator), {"plain": list[float](), "named": list[float]()}
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        predict(plain, picture)
+        times["plain"].append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        found = predict(named, picture)
+        assert found.places is not None
+        places = [Places(Region(0, 0, side, side), found.places[0])]
+        namer.name(see_regions(classifier, picture[0], places, [inside_worst(found.anomaly_map[0])]))
+        times["named"].append(time.perf_counter() - begun)
+    alone, both = (float(np.median(times[name])) for name in ("plain", "named"))
+    return {"plain_ms": 1000 * alone, "named_ms": 1000 * both, "ratio": both / alone, "learning_s": learned}
+
+
 def write(row: dict[str, Any]) -> None:
     """Print a row and add it to the file."""
     row |= {"measured": str(datetime.datetime.now(tz=datetime.UTC).date())}
@@ -180,7 +220,7 @@ def measure(root: Path, encoder: Encoder, name: str, seen: Seen, given: argparse
 def main() -> None:
     """Measure what the options say."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--data", type=Path, action="append", required=True, help="repeatable")
+    made.add_argument("--data", type=Path, action="append", default=[], help="repeatable")
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
     made.add_argument("--classifiers", nargs="+", default=[BASELINE, "ridge", "linear-probe", "nearest"])
     made.add_argument("--of", choices=["pictures", "defects"], default="pictures", help="(default: pictures)")
@@ -188,9 +228,14 @@ def main() -> None:
     made.add_argument("--hold-out", action="store_true")
     made.add_argument("--coverage", type=int, default=0, help="splits (default: 0)")
     made.add_argument("--threads", type=int, default=2, help="(default: 2)")
+    made.add_argument("--speed", action="store_true", help="only what naming costs over a detector")
     given = made.parse_args()
     torch.set_num_threads(given.threads)
     encoder = encoders.load(given.encoder)
+    if given.speed:
+        found = {"encoder": Path(encoder.name).name, "threads": given.threads, "load": os.getloadavg()[0]}
+        write(found | time_naming(encoder))
+        return
     for root in given.data:
         seen = dict[str, Seen]()
         for name in given.classifiers:
@@ -223,6 +268,11 @@ def section(options: Options) -> str:
          f"{row['coverage']:.3f}", f"{row['set_size']:.2f}", str(row["splits"]))
         for row in rows if "coverage" in row
     ]  # fmt: skip
+    fast = [
+        (row["encoder"], f"{row['plain_ms']:.1f}", f"{row['named_ms']:.1f}", f"{row['ratio']:.2f}",
+         f"{row['learning_s']:.2f}", str(row["threads"]), f"{row['load']:.1f}")
+        for row in rows if "ratio" in row
+    ]  # fmt: skip
     return "\n\n".join(
         [
             ABOUT,
@@ -231,6 +281,9 @@ def section(options: Options) -> str:
             table(("set", "encoder", "classifier", "mean", "each type"), held),
             "Sets of types that are to hold the right one, half of each type teaching:",
             table(("set", "encoder", "classifier", "stated", "held", "types in a set", "splits"), sets),
+            "A picture under TAB with 8 good parts, alone and with its worst region named, the median of 30 in turn; "
+            "and learning 10 examples of each of 10 types once they are seen:",
+            table(("encoder", "alone, ms", "named, ms", "ratio", "learning, s", "threads", "load before"), fast),
         ]
     )
 
