@@ -98,7 +98,7 @@ function regionTable(regions) {
         element("td", {}, shortNumber(region.score)),
         element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area)),
         element("td", {}, `${region.box.x}, ${region.box.y}`),
-        element("td", {}, region.type ?? ""),
+        element("td", {}, [region.type, region.severity].filter(Boolean).join(": ")),
       ),
     );
   const said = regions.filter((region) => region.sentence).slice(0, 3);
