@@ -40,7 +40,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def taught(parts: Path) -> Path:
     """A calibrated recipe that was shown two of the types."""
     recipe, examples = parts / "line.blemish", parts / "two"
-    draw_defects(examples, 4, kinds=TYPES[:2])
+    draw_defects(examples, 8, kinds=TYPES[:2])
     run("recipe", "freeze", recipe, "--normal", parts / "good", "--method", "patchcore", *SEEN)
     run("teach", recipe, "--examples", examples)
     run("calibrate", recipe, "--good", parts / "good", "--every-picture")
@@ -75,13 +75,16 @@ def test_the_severity_of_a_type_decides_the_verdict(taught: Path, parts: Path, t
     out = tmp_path / "out"
     run("teach", taught, "--defects", rules, "--out", tmp_path / "severe.blemish")
     images = parts / "new" / "images"
-    run("inspect", images, "--recipe", tmp_path / "severe.blemish", "--out", out, status=10)
+    run("inspect", images, "--recipe", tmp_path / "severe.blemish", "--out", out, status=11)
     named = [line for line in lines(out) if {each["type"] for each in line["regions"]} == {"dark spot"}]
     assert named
     assert {line["verdict"] for line in named} == {"accept"}
     assert {line["verdict_by_score"] for line in named} == {"reject"}
     reviewed = [line for line in lines(out) if {each["type"] for each in line["regions"]} == {"bright line"}]
     assert {line["verdict"] for line in reviewed} == {"review"}
+    unknown = [line for line in lines(out) if "red patch" in line["path"]]
+    assert {kind for line in unknown for kind in line["types"]} == {"unknown"}
+    assert {line["verdict"] for line in unknown} == {"reject"}
     assert "severity" in run("recipe", "show", tmp_path / "severe.blemish")
 
 
@@ -153,7 +156,7 @@ def test_whole_pictures_are_classified_and_what_was_learned_is_kept(parts: Path,
         ("scratch, Scratch", "one type in two spellings"),
         ("good", "no type of defect here"),
         (" , ", "names no defect"),
-        ("none.toml", "cannot be read as TOML"),
+        ("none.toml", "none.toml does not exist"),
     ],
 )
 def test_a_list_of_defects_that_will_not_do_is_refused(parts: Path, tmp_path: Path, said: str, sentence: str) -> None:

@@ -101,7 +101,7 @@ def test_a_decision_knows_the_names_of_its_detector() -> None:
 def test_whatever_a_detector_has_learned_its_regions_are_decided_about(method: str) -> None:
     """Learned prompts, for one, are no words for types."""
     found = decision(calibration(0.4, 0.9), begun(method))(result(1.0, typed=False))
-    assert [bool(each.sentence) for each in found.regions] == [method == "clip-mdc"] * 2
+    assert [bool(each.sentence) for each in found.regions] == [method in ("clip-mdc", "uniadc")] * 2
 
 
 def test_a_region_is_said_in_words_of_its_type_size_and_place() -> None:

@@ -15,14 +15,16 @@ def draw_part(folder: Path, name: str, kind: str, seed: int) -> Path:
     """A part with a defect of that type, or with none ("good"), and its mask in masks/ beside the folder."""
     generator = np.random.default_rng(seed)
     image, mask = generator.normal(128, 6, (SIDE, SIDE, 3)), np.zeros((SIDE, SIDE), np.uint8)
-    x, y = generator.integers(8, 40, 2)
+    (x, y), side, strength = generator.integers(8, 40, 2), int(generator.integers(8, 20)), generator.integers(0, 60)
     if kind == "bright line":
-        mask[y : y + 4, 6:58], image[y : y + 4, 6:58] = 255, 250
+        place = slice(y, y + side // 3), slice(6, 58)
+        mask[place], image[place] = 255, 255 - strength
     elif kind == "dark spot":
-        mask[y : y + 14, x : x + 14], image[y : y + 14, x : x + 14] = 255, 5
+        place = slice(y, y + side), slice(x, x + side)
+        mask[place], image[place] = 255, strength
     elif kind == "red patch":
-        mask[y : y + 16, x : x + 16] = 255
-        image[y : y + 16, x : x + 16] = (250, 20, 20)
+        place = slice(y, y + side), slice(x, x + side)
+        mask[place], image[place] = 255, (255 - strength, strength, strength)
     folder.mkdir(parents=True, exist_ok=True)
     Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(folder / f"{name}.png")
     masks = folder.parent.parent / "masks" / folder.name

@@ -143,6 +143,8 @@ def defect_types(said: str, *, product: str = "") -> tuple[DefectType, ...]:
 
 
 def _from_toml(path: Path, product: str) -> Iterable[DefectType]:
+    if not path.exists():
+        raise BadInput(f"{path} does not exist: name a TOML file, or write what can go wrong, as in 'scratch, dent'")
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -164,6 +166,8 @@ def _severity(read: Fields) -> Severity | None:
     given = [(limit, unit) for unit, limit in limits.items() if limit is not None]
     if len(given) > 1:
         raise read.refused("accept_below_mm2", "accept_below_px is there as well: leave one out")
+    if given and verdict == "accept":
+        raise read.refused("severity", f"accept goes without accept_below_{given[0][1]}: leave one of them out")
     if given and verdict is None:
         raise read.refused(f"accept_below_{given[0][1]}", "needs severity, the verdict of larger ones")
     return Severity(verdict, *cast(Any, given[0] if given else ())) if verdict else None

@@ -95,5 +95,19 @@ def _laid(part: Region, inside: Inside) -> Tensor:
 
 @torch.no_grad()
 def _see(classifier: Classifier, grid: Tensor, weights: Tensor) -> Tensor:
-    there = grid[None].to(device_of(classifier))
-    return classifier.gather(there, shares(weights[None].to(there), there))[0].cpu()
+    there, own = grid[None, ..., :-1].to(device_of(classifier)), grid[..., -1]
+    core = _core(own, shares(weights[None], grid[None])[0])
+    return classifier.gather(there, core[None].to(there))[0].cpu()
+
+
+def _core(own: Tensor, share: Tensor) -> Tensor:
+    """Which places of a grid (h, w) are seen of a region: round its highest, down to half way to the map's median.
+
+    So it does not matter whether a mask, a threshold or nobody says how far a region goes.
+    """
+    from scipy import ndimage  # as above
+
+    values = own.float().numpy()
+    at = np.unravel_index(int(np.where(share.numpy() > 0, values, -np.inf).argmax()), values.shape)
+    labels, _ = ndimage.label(values >= (values[at] + min(np.median(values), values[at])) / 2, structure=TOUCHING)
+    return torch.from_numpy(labels == labels[at]).float()

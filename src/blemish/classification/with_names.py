@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import cast
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.classification.namer import Namer
@@ -12,9 +14,10 @@ from blemish.types import Classifier, Detector, Follower, Prediction
 
 
 class WithNames(nn.Module):
-    """The detector's prediction, and with it what a classifier sees of each place.
+    """The detector's prediction, and with it what a classifier sees of each place; the last channel is its own map.
 
-    Both see by `encoder`, which looks once. Regions are found, and named by `namer`, when their picture is decided.
+    That map is not raised by what is known of defects, so what is taught and what is named are cut out alike. Both see
+    by `encoder`, which looks once. Regions are found, and named by `namer`, when their picture is decided.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class WithNames(nn.Module):
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in the detector's own units."""
         self.encoder.clear()
-        return self.detector(images)._replace(places=self.classifier.places(images), type_scores=None, type_map=None)
+        return self._with_places(self.detector(images), images)
 
     @property
     def online(self) -> bool:
@@ -37,5 +40,10 @@ class WithNames(nn.Module):
     def follow(self, images: Tensor) -> Prediction:
         """As when called, and the detector remembers them, see `types.Follower`."""
         self.encoder.clear()
-        found = cast(Follower, self.detector).follow(images)
-        return found._replace(places=self.classifier.places(images), type_scores=None, type_map=None)
+        return self._with_places(cast(Follower, self.detector).follow(images), images)
+
+    def _with_places(self, found: Prediction, images: Tensor) -> Prediction:
+        places = self.classifier.places(images)
+        own = F.adaptive_max_pool2d(found.anomaly_map[:, None].to(places), (places.shape[1], places.shape[2]))
+        joined = torch.cat([places, own.permute(0, 2, 3, 1)], -1)
+        return found._replace(places=joined, type_scores=None, type_map=None)

@@ -118,7 +118,7 @@ def calibrate(
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
     hold(out or recipe)
-    old, unreadable = recipes.load(recipe), list["Unreadable"]()
+    old, unreadable = _load(recipe), list["Unreadable"]()
     found = calibrating.HeldOutScores("split", (), ())
     if good:
         kinds, shown = _pictures(good, defects, masks)
@@ -178,6 +178,15 @@ def _pictures(
         if missing := [path.name for path in types if path not in shown]:
             say(f"note: {masks} has no mask for {', '.join(missing)}: their sizes are unknown", err=True)
     return kinds | types, shown
+
+
+def _load(path: Path) -> Recipe:
+    from blemish.recipes.naming import require_finder
+    from blemish.recipes.recipe import load
+
+    found = load(path)
+    require_finder(found.method, found.source)
+    return found
 
 
 def _judged(

@@ -94,12 +94,13 @@ def _learn(
     unreadable: list[Unreadable],
 ) -> Recipe:
     """how: the classifier, and the product in words."""
-    from blemish.evaluation.types_of_defects import defects_of
+    from blemish.evaluation.types_of_defects import defects_of, refuse_several
     from blemish.recipes.types_of_pictures import freeze_types
 
     assert root
     (classifier, product), arguments = how, arguments_of(chosen.arguments)
     samples = defects_of(root)
+    refuse_several(samples)
     words: dict[str, Any] = {"product": product} if product else {}
     return freeze_types(
         samples, chosen.load_encoder(), classifier, arguments | words, batch_size=chosen.batch_size, watch=watch,

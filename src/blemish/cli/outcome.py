@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,19 +30,29 @@ def print_worst(record: RunWriter, plan: InspectionRun) -> None:
     title = f"picture, worst first ({len(worst)} of {record.tally.inspected})"
     tally, decides = record.tally, plan.recipe and plan.recipe.calibration
     if decides or record.suggested:
-        judged = [(f"{score:.4g}", verdict, path) for score, path, verdict in worst]
-        print_table(("score", "verdict" if decides else "suggested", title), judged)
+        _print_rows(worst, "verdict" if decides else "suggested", title)
         counts = tally.verdicts if decides else tally.suggested
         names = ("accept", "review", "reject") if decides else ("accept", "reject")
         say("\n" + ", ".join(f"{counts[name]} {name}" for name in names) + ("" if decides else ", as suggested"))
     else:
-        print_table(("score", title), [(f"{score:.4g}", path) for score, path, _ in worst])
+        _print_rows(worst, "", title)
     if shares := record.tally.percentiles():
         told = (f"{100 * share:g} % within {found.value:.3g} s" for share, found in shares.items())
         say(f"time a picture: {', '.join(told)}")
     say(f"\nresults: {record.folder / 'results.jsonl'}")
     if record.overlays:
         say(f"heat maps: {record.folder / 'overlays'}")
+
+
+def _print_rows(worst: Sequence[tuple[float, str, str, str]], decided: str, title: str) -> None:
+    """Without the columns of verdicts and of types where there are none."""
+    named = any(types for *_, types in worst)
+    head = ("score", *([decided] if decided else []), *(["type"] if named else []), title)
+    rows = [
+        (f"{score:.4g}", *([verdict] if decided else []), *([types] if named else []), path)
+        for score, path, verdict, types in worst
+    ]
+    print_table(head, rows)
 
 
 def print_drift(drift: Drift) -> None:

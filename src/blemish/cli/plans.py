@@ -36,7 +36,7 @@ def plan_by_method(
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
     if drift is not None:
         raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
-    types = defect_types(defects, product=product) if defects else ()
+    types = () if defects is None else defect_types(defects, product=product)
     good = find(normal) if normal else []
     asked = choose_detector(chosen, good=bool(good), region=region, mask=mask)
     return by_method(
@@ -69,6 +69,6 @@ def plan_by_recipe(
         raise BadInput(f"{recipe} marks no region whose area --scale could give: calibrate it first")
     if drift is not None and not may_drift(found):
         raise BadInput(f"{recipe} does not say which scores are to be expected: calibrate it with --scheme split")
-    types = defect_types(defects, product=found.product) if defects else ()
+    types = () if defects is None else defect_types(defects, product=found.product)
     device = device_of_name(chosen.device)
     return by_recipe(found, encoder=chosen.encoder, device=device, scale=scale, defects=types)

@@ -273,15 +273,20 @@ def _more_defects(
 
 def _more_types(old: Recipe, root: Path, place: tuple[str | None, str], reading: Reading) -> Recipe:
     """Each type of a data set or of folders, with its masks."""
-    from blemish.evaluation.types_of_defects import labelled_defects
+    from blemish.evaluation.types_of_defects import labelled_defects, refuse_several
+    from blemish.files import sha256_of
     from blemish.recipes import update
 
     samples = labelled_defects(root)
     if not samples:
         raise BadInput(f"{root} has no folder of a type of defect: make one for each, with its pictures")
-    new, found = old, recipe_encoders(old, *place)
-    for kind in sorted({sample.label for sample in samples}):
-        shown = {sample.image: sample.masks for sample in samples if sample.label == kind}
+    refuse_several(samples)
+    new, found, known = old, recipe_encoders(old, *place), {(each.sha256, each.kind) for each in old.taught}
+    fresh = [each for each in samples if (sha256_of(each.image), each.label) not in known]
+    if not fresh:
+        raise BadInput(f"there is nothing new to teach: the recipe knows all pictures of {root}")
+    for kind in sorted({sample.label for sample in fresh}):
+        shown = {sample.image: sample.masks for sample in fresh if sample.label == kind}
         masks = {path: those[0] for path, those in shown.items() if those}
         new = update.add_defects(new, kind, list(shown), masks=masks, encoder=found, reading=reading)
     return new

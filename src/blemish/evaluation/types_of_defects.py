@@ -100,6 +100,14 @@ def labelled_defects(root: Path, *, layout: str | None = None, category: str | N
     return samples
 
 
+def refuse_several(samples: Iterable[Sample]) -> None:
+    """Raise BadData for the first picture that has several types, for what learns one of each."""
+    for sample in samples:
+        if len(types_of(sample)) > 1:
+            said = " and ".join(types_of(sample))
+            raise BadData(f"{sample.image} stands for {said}: leave it in the folder of one type")
+
+
 def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
     """As `labelled_defects`; raises BadData for fewer than two types."""
     samples = labelled_defects(root, layout=layout, category=category)

@@ -12,6 +12,7 @@ from blemish import catalog
 from blemish.classification.learn import learn
 from blemish.classification.namer import Namer, Shown
 from blemish.classification.names import DefectType, Names
+from blemish.errors import BadRecipe
 from blemish.types import Classifier, Encoder, TypedExamples
 
 LEARNED = "names.state."
@@ -33,6 +34,12 @@ def classifier_of(names: Names, encoder: Encoder, product: str = "") -> Classifi
     given: dict[str, Any] = {"words": said} if "words" in words and said else {}
     given |= {"product": product} if "product" in words and product else {}
     return catalog.classifier(names.classifier, encoder, names.known, given | dict(names.arguments))
+
+
+def require_finder(method: str, source: str) -> None:
+    """Raise BadRecipe for a recipe without a method, which only names whole pictures."""
+    if not method:
+        raise BadRecipe(f"{source} names whole pictures and finds no defect: use it by `blemish classify`")
 
 
 def may_name(names: Names) -> bool:

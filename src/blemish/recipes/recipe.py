@@ -39,7 +39,7 @@ from blemish.inspection import WHOLE, View, predict
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects
 from blemish.recipes.file import COPY, Content
-from blemish.recipes.naming import may_name, namer_of
+from blemish.recipes.naming import may_name, namer_of, require_finder
 from blemish.types import GOOD, Detector, Encoder
 
 PACKAGES = ("blemish", "torch")
@@ -203,10 +203,7 @@ def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
 
 def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
-    if not recipe.method:
-        raise BadRecipe(
-            f"{recipe.source} names whole pictures and finds no defect in them: use it by `blemish classify`"
-        )
+    require_finder(recipe.method, recipe.source)
     with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
         made = fresh_detector(recipe, found)

@@ -232,7 +232,7 @@ def _usable(method: str, samples: Sequence[Sample], settings: TrainingSettings) 
     """What is learned from, and how many defects are not since nothing says where they are."""
     card = catalog.card(method)
     if not card.trained:
-        raise BadInput(f"{method} is not trained, it learns at a glance: use `blemish recipe freeze {method}`")
+        raise BadInput(f"{method} is not trained: `blemish recipe freeze OUT --method {method} --normal DIR`")
     labelled = [each for each in samples if each.label]
     wanted = settings.defects and card.labelled != "none"
     known = [each for each in labelled if not each.is_anomalous or (wanted and (each.masks or card.weak))]

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from torch import Tensor
 
+from blemish import catalog
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.heads import quarters
 from blemish.classification.names import DefectType, Names, refuse_twins
@@ -57,6 +58,12 @@ def name_types(recipe: Recipe, types: Sequence[DefectType], *, encoder: Place = 
         taught = {before[number] for _, number, _, _ in examples}
         if lost := sorted(taught - set(told)):
             raise BadInput(f"{recipe.source} was shown {', '.join(lost)}: list these as well, or forget their pictures")
+        lacking = sorted(set(told) - taught)
+        if lacking and "words" not in catalog.classifier_card(recipe.names.classifier).words:
+            raise BadInput(
+                f"{recipe.source} names by examples and has none of {', '.join(lacking)}: teach them by --defect, or "
+                "leave them out"
+            )
         names, tensors = _relearn(recipe.names, list(types), before, examples, seer)
     changed = dataclasses.replace(recipe, names=names, tensors=without_names(recipe.tensors) | tensors)
     return stamp(changed, recipe.hash)

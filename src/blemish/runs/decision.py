@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 
 from torch import Tensor
 
@@ -105,7 +105,8 @@ def decide(
         by = suggested
         hint = Suggested(by.verdict(result.score), by.reject, by.pixel, typed(by)) if by else None
         said = tuple(dict.fromkeys(each.type for each in hint.regions if each.type)) if hint and namer else ()
-        return Decided(result, types=said or _undecided(result, types, namer), suggested=hint)
+        passed = namer is not None and hint is not None and hint.verdict == "accept"
+        return Decided(result, types=said or (() if passed else _undecided(result, types, namer)), suggested=hint)
     found, scored = typed(calibration), calibration.verdict(result.score)
     named = tuple(dict.fromkeys(each.type for each in found if each.type))
     verdict = verdict_of(scored, found)
@@ -175,11 +176,22 @@ def _named(result: Inspected, found: Sequence[DefectRegion], threshold: float, n
     typed = []
     names = namer.name(see_regions(namer.classifier, result.picture, result.places, inside))
     for region, named in zip(found, names, strict=True):
-        severity = namer.severities.get(named.type)
-        asked = severity.of(region.area, region.area_mm2) if severity else ""
+        asked = _severity(namer, named, region)
         sentence = sentence_of(region, named, result.anomaly_map.shape)
         typed.append(TypedRegion(region, named.type, sentence, named, asked))
     return tuple(typed)
+
+
+def _severity(namer: Namer, named: Named, region: DefectRegion) -> Verdict | Literal[""]:
+    """What the type asks for; to accept only where no other type that it may be asks for worse."""
+    own = namer.severities.get(named.type)
+    asked = own.of(region.area, region.area_mm2) if own else ""
+    if asked != "accept":
+        return asked
+    may_be = named.others if namer.sureness.coverage else (*named.others, *namer.severities)
+    others = (namer.severities.get(each) for each in may_be)
+    mild = all(each is not None and each.of(region.area, region.area_mm2) == "accept" for each in others)
+    return "accept" if mild else ""
 
 
 def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:

@@ -47,7 +47,7 @@ class Tally:
         self.inspected = 0
         self.verdicts: Counter[str] = Counter()
         self.suggested: Counter[str] = Counter()  # verdicts that are none
-        self.worst: list[tuple[float, str, str]] = []  # a heap: the highest scores, their pictures and verdicts
+        self.worst: list[tuple[float, str, str, str]] = []  # a heap: the highest scores, pictures, verdicts and types
         self.seconds = array("d")  # a picture, reading included
 
     def add(self, line: Mapping[str, Any]) -> None:
@@ -58,7 +58,7 @@ class Tally:
         self.suggested.update([line["suggested"]["verdict"]] if "suggested" in line else [])
         self.seconds.append(seconds)
         verdict = line.get("verdict") or line.get("suggested", {}).get("verdict", "")
-        heapq.heappush(self.worst, (score, path, verdict))
+        heapq.heappush(self.worst, (score, path, verdict, ", ".join(line.get("types", []))))
         if len(self.worst) > WORST:
             heapq.heappop(self.worst)
 
