@@ -9,6 +9,7 @@ from torch import nn
 
 from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput
+from blemish.types import Encoder
 
 AUTO = "auto"
 M = TypeVar("M")
@@ -22,6 +23,18 @@ def place_model(model: M, device: torch.device) -> M:
 def beside(model: M, other: object) -> M:
     """The model, moved to where another one lies."""
     return place_model(model, device_of(other)) if isinstance(other, nn.Module) else model
+
+
+def keep_here(model: M) -> M:
+    """The model, all of which but its encoder is brought to the processor."""
+    if not isinstance(model, nn.Module):
+        return model
+    for child in model.children():
+        if not isinstance(child, Encoder):
+            child.to("cpu")
+    for each in (*model.parameters(recurse=False), *model.buffers(recurse=False)):
+        each.data = each.data.cpu()
+    return model
 
 
 def device_of_name(name: str) -> torch.device:

@@ -68,15 +68,18 @@ def detector(name: str, encoder: str | Encoder, arguments: Mapping[str, Any]) ->
 def classifier(
     name: str, encoder: str | Encoder, types: Sequence[str], arguments: Mapping[str, Any] = NOTHING
 ) -> Classifier:
-    """A classifier of these types by name, where its encoder lies; raises BadInput for an argument it does not have."""
+    """A classifier of these types by name; raises BadInput for an argument it does not have.
+
+    What it learns stays on the processor, wherever its encoder lies: it is little, and learned in float64.
+    """
     made = class_of(classifier_card(name))
     if arguments.get("several") and "several" not in _annotations(made):
         raise BadInput(f"{name} names one type of each picture, and some have several: choose another, such as ridge")
     _require(name, made, arguments)
-    from blemish.devices import beside
+    from blemish.devices import keep_here
 
     found: Classifier = made(encoder, types=list(types), **arguments)
-    return beside(found, encoder)
+    return keep_here(found)
 
 
 def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:

@@ -141,7 +141,7 @@ def _look(classifier: Classifier, images: Tensor, weights: Sequence[Tensor | Non
     there = images.to(device_of(classifier))
     if any(each is None for each in weights):
         return classifier.look(there)
-    places = classifier.places(there)
+    places = classifier.places(there).cpu()
     return classifier.gather(places, shares(torch.stack([each for each in weights if each is not None]), places))
 
 

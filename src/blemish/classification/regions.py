@@ -95,9 +95,8 @@ def _laid(part: Region, inside: Inside) -> Tensor:
 
 @torch.no_grad()
 def _see(classifier: Classifier, grid: Tensor, weights: Tensor) -> Tensor:
-    there, own = grid[None, ..., :-1].to(device_of(classifier)), grid[..., -1]
-    core = _core(own, shares(weights[None], grid[None])[0])
-    return classifier.gather(there, core[None].to(there))[0].cpu()
+    core = _core(grid[..., -1], shares(weights[None], grid[None])[0])
+    return classifier.gather(grid[None, ..., :-1], core[None])[0]
 
 
 def _core(own: Tensor, share: Tensor) -> Tensor:

@@ -24,8 +24,14 @@ class WithNames(nn.Module):
         self, detector: Detector, encoder: CachedEncoder, classifier: Classifier, namer: Namer | None = None
     ) -> None:
         super().__init__()
-        self.detector, self.encoder, self.classifier, self.namer = detector, encoder, classifier, namer
+        self.detector, self.encoder, self.namer = detector, encoder, namer
+        self._held = (classifier,)  # no part of this module: it stays on the processor
         self.geometry, self.types = detector.geometry, namer.classifier.types if namer else ()
+
+    @property
+    def classifier(self) -> Classifier:
+        """What sees the places."""
+        return self._held[0]
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction in the detector's own units."""
@@ -44,6 +50,6 @@ class WithNames(nn.Module):
 
     def _with_places(self, found: Prediction, images: Tensor) -> Prediction:
         places = self.classifier.places(images)
-        own = F.adaptive_max_pool2d(found.anomaly_map[:, None].to(places), (places.shape[1], places.shape[2]))
+        own = F.adaptive_avg_pool2d(found.anomaly_map[:, None].to(places.dtype), (places.shape[1], places.shape[2]))
         joined = torch.cat([places, own.permute(0, 2, 3, 1)], -1)
         return found._replace(places=joined, type_scores=None, type_map=None)

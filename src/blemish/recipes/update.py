@@ -217,7 +217,7 @@ def require_pupil(recipe: Recipe) -> None:
 
 def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Recipe:
     """The recipe without what these pictures taught it; of a coreset the rest may differ from what was never taught."""
-    wanted = set(ids)
+    wanted, parent = set(ids), recipe.hash
     gone = [each for each in recipe.taught if wanted & {each.id, each.sha256}]
     if unknown := sorted(wanted - {each.id for each in gone} - {each.sha256 for each in gone}):
         raise BadInput(
@@ -243,7 +243,7 @@ def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Reci
         memory = provenance.remove(memory, numbers)
         provenance.set_memory(learner, memory.groups)
         tensors = _others(tensors) | _state(learner) | provenance.to_tensors(memory)
-    return stamp(_with_taught(recipe, tensors, left), recipe.hash)
+    return stamp(_with_taught(recipe, tensors, left), parent)
 
 
 def name_product(recipe: Recipe, product: str, *, encoder: Place = None) -> Recipe:
