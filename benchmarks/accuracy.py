@@ -43,7 +43,7 @@ def _measure(root: Path, method: str, shots: int, given: Options) -> None:
     today = datetime.datetime.now(tz=datetime.UTC).date()
     key["measured"] = f"{today}, {given.threads} threads"
     with RAW.open("a", encoding="utf-8") as file:
-        file.write(json.dumps(key | report) + "\n")
+        file.write(json.dumps(key | report).replace(f"{root.resolve().parent}/", "") + "\n")  # notes name pictures
 
 
 def _measured() -> list[dict[str, Any]]:
