@@ -86,6 +86,8 @@ def test_the_severity_of_a_type_decides_the_verdict(taught: Path, parts: Path, t
     assert {kind for line in unknown for kind in line["types"]} == {"unknown"}
     assert {line["verdict"] for line in unknown} == {"reject"}
     assert "severity" in run("recipe", "show", tmp_path / "severe.blemish")
+    measured = json.loads(run("evaluate", images, "--recipe", tmp_path / "severe.blemish", "--json"))
+    assert measured["verdicts"]["dark spot"]["accepted"]["cases"] == len(named)  # by the type, not by the score
 
 
 def test_words_alone_name_what_is_found_and_the_page_shows_it(parts: Path, tmp_path: Path) -> None:

@@ -219,3 +219,9 @@ def test_a_table_may_name_several_types_and_one_may_be_held_out(several: Path, t
     status, said = run(str(table), "--of", "defects")
     assert status == 1
     assert "leave out --of defects" in said
+
+
+def test_a_type_with_one_picture_is_said_to_be_untested(root: Path, tmp_path: Path) -> None:
+    status, said = run(str(copied(root, tmp_path, {"dark spot": 1, "red tint": 8})))
+    assert status == 0
+    assert "note: dark spot: its only picture may teach, so nothing of it is tested: give two at least" in said

@@ -21,9 +21,18 @@ def rotate(images: Tensor, degrees: float) -> Tensor:
     return F.grid_sample(images, grid, padding_mode="reflection", align_corners=False)
 
 
+_MIRRORED = ((-1,), (-2,), (-2, -1))  # the axes of (H, W)
+
+
 def mirrors(images: Tensor) -> Iterator[Tensor]:
     """Images mirrored left to right, top to bottom, and both ways: (N, C, H, W) -> three of the same shape."""
-    return (images.flip(axes) for axes in ((-1,), (-2,), (-2, -1)))
+    return (images.flip(axes) for axes in _MIRRORED)
+
+
+def mirror_back(grids: Iterable[Tensor]) -> Iterator[Tensor]:
+    """Grids (N, h, w, C) of what was seen of each of `mirrors`, lying as in the images themselves."""
+    pairs = zip(grids, _MIRRORED, strict=True)
+    return (grid.flip([axis - 1 for axis in axes]) for grid, axes in pairs)
 
 
 def turns(count: int) -> Callable[[Tensor], Iterator[Tensor]]:

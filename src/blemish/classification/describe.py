@@ -6,24 +6,19 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from blemish.blocks.rotation import mirrors
-from blemish.data.masks import read_ground_truth
+from blemish.classification.regions import marked_regions, shares
 from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage, BadInput
 from blemish.images import Region, frame, keyed_batches
 from blemish.inspection import WHOLE, Unreadable, View, stream
-from blemish.notices import notice
 from blemish.types import Classifier, Cropper, Geometry, Sample
 
 Of = Literal["pictures", "defects"]
 """What is named: whole pictures, or each of the regions that their masks mark."""
-SMALLEST = 4
-"""Pixels of a region of a mask, at least, that counts as a defect of its own."""
 
 
 class Description(NamedTuple):
@@ -101,21 +96,9 @@ def _parts(
 
 
 def _defects(part: _Part, geometry: Geometry) -> Iterator[_Part]:
-    if not part.sample.masks:
-        notice("%s has no mask, so no defect of it is looked at: draw one", part.sample.image)
-        return
     size = (part.picture.shape[-2], part.picture.shape[-1])
-    mask = read_ground_truth(part.sample.masks, part.sample.image, size=size)
-    from scipy import ndimage  # here, since it is slow to import and most inspections need none
-
-    labels, count = ndimage.label(mask, structure=np.ones((3, 3)))
-    for number, place in enumerate(ndimage.find_objects(labels), start=1):
-        inside = labels == number
-        if inside[place].sum() < SMALLEST and count > 1:
-            continue
-        down, right = place
-        box = Region(right.start, down.start, right.stop - right.start, down.stop - down.start)
-        found = part._replace(region=torch.from_numpy(inside), box=box)
+    for inside in marked_regions(part.sample, size):
+        found = part._replace(region=inside.of_picture(size), box=inside.box)
         weights = found.weights(geometry)
         if weights is not None and weights.any():
             yield found
@@ -143,9 +126,3 @@ def _look(classifier: Classifier, images: Tensor, weights: Sequence[Tensor | Non
         return classifier.look(there)
     places = classifier.places(there).cpu()
     return classifier.gather(places, shares(torch.stack([each for each in weights if each is not None]), places))
-
-
-def shares(weights: Tensor, places: Tensor) -> Tensor:
-    """How much of each of the places (N, h, w, C) a region (N, H, W) covers; of one that covers none its nearest."""
-    found = F.adaptive_avg_pool2d(weights.to(places), (places.shape[1], places.shape[2]))
-    return found + 1e-6 * (found.sum((1, 2), keepdim=True) == 0)

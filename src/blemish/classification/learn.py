@@ -59,12 +59,20 @@ def is_few(types: Iterable[str]) -> bool:
     return max(Counter(types).values(), default=FEW + 1) <= FEW
 
 
-def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 0.9, seed: int = 0) -> Namer:
+def learn(
+    classifier: Classifier,
+    examples: TypedExamples,
+    *,
+    coverage: float = 0.9,
+    seed: int = 0,
+    asked: int | None = None,
+) -> Namer:
     """The classifier, fitted to all examples, and how sure it is of others like them.
 
     For that it scores each example by what it learns from the others: in folds, of which a type's only example is none.
+    asked: in how many of their views, the first ones, it will be asked of others; none: in all.
     """
-    rows, found = held_out_logits(classifier, examples, seed=seed)
+    rows, found = held_out_logits(classifier, examples, seed=seed, asked=asked)
     logits, truth = found.numpy(), examples.types[rows]
     sure = (
         calibrate_several(logits, truth.numpy(), coverage)
@@ -74,7 +82,9 @@ def learn(classifier: Classifier, examples: TypedExamples, *, coverage: float = 
     return Namer(classifier.fit(examples), sure)
 
 
-def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: int = 0) -> tuple[Tensor, Tensor]:
+def held_out_logits(
+    classifier: Classifier, examples: TypedExamples, *, seed: int = 0, asked: int | None = None
+) -> tuple[Tensor, Tensor]:
     """Numbers of examples (R,), and of each the logits (R, K) by what is learned from those of other folds.
 
     Without those that are the only one of a type, and of very many types only so many that memory is bounded.
@@ -88,7 +98,7 @@ def held_out_logits(classifier: Classifier, examples: TypedExamples, *, seed: in
         rest[rows] = False
         classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))
         numbers.append(rows)
-        held.append(logits_of(classifier, examples.seen[rows]))
+        held.append(logits_of(classifier, examples.seen[rows, :asked]))
     return torch.cat(numbers), torch.cat(held)
 
 

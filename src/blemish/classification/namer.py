@@ -53,7 +53,10 @@ class Namer:
 
     def name(self, seen: Tensor) -> list[Named]:
         """Of defects (N, V, D), see `Classifier`."""
-        logits = logits_of(self.classifier, seen)
+        return self.call(logits_of(self.classifier, seen), seen)
+
+    def call(self, logits: Tensor, seen: Tensor) -> list[Named]:
+        """As `name`, by logits (N, K) that are known already."""
         probability = torch.from_numpy(self.sureness.probabilities(logits.numpy()))
         rows = zip(logits.amax(1).tolist(), probability, seen, strict=True)
         return [self._named(highest, each, row) for highest, each, row in rows]

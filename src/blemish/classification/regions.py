@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from blemish.blocks.defect_regions import DefectRegion
-from blemish.classification.describe import shares
+from blemish.data.masks import read_ground_truth
 from blemish.encoders.inputs import device_of
 from blemish.images import Places, Region
-from blemish.types import Classifier, Cropper
+from blemish.notices import notice
+from blemish.types import Classifier, Cropper, Sample
 
 TOUCHING = np.ones((3, 3), np.int8)
 """Pixels belong together that share a side or a corner."""
+SMALLEST = 4
+"""Pixels of a region of a mask, at least, that counts as a defect of its own."""
 
 
 class Inside:
@@ -24,6 +28,12 @@ class Inside:
 
     def __init__(self, box: Region, pixels: NDArray[np.bool_]) -> None:
         self.box, self.pixels = box, pixels  # (height, width) of the box
+
+    def of_picture(self, size: tuple[int, int]) -> Tensor:
+        """Bool (H, W) of a picture of that size."""
+        whole, (x, y, width, height) = torch.zeros(size, dtype=torch.bool), self.box
+        whole[y : y + height, x : x + width] = torch.from_numpy(self.pixels)
+        return whole
 
 
 def inside_region(anomaly_map: Tensor, region: DefectRegion, threshold: float) -> Inside:
@@ -56,6 +66,20 @@ def inside_mask(mask: NDArray[np.bool_]) -> Inside:
     return Inside(box, mask[down, right])
 
 
+def marked_regions(sample: Sample, size: tuple[int, int]) -> Iterator[Inside]:
+    """Each region that the masks of a picture of that size mark, top to bottom; of one without a mask that is said."""
+    from scipy import ndimage  # as above
+
+    if not sample.masks:
+        notice("%s has no mask, so no defect of it is looked at: draw one", sample.image)
+        return
+    labels, count = ndimage.label(read_ground_truth(sample.masks, sample.image, size=size), structure=TOUCHING)
+    for number, place in enumerate(ndimage.find_objects(labels), start=1):
+        inside, (down, right) = labels[place] == number, place
+        if count == 1 or inside.sum() >= SMALLEST:
+            yield Inside(Region(right.start, down.start, inside.shape[1], inside.shape[0]), inside)
+
+
 def see_regions(classifier: Classifier, picture: Tensor, places: Sequence[Places], regions: Sequence[Inside]) -> Tensor:
     """What the classifier sees of each region of a picture (3, H, W): (R, V, D).
 
@@ -69,9 +93,7 @@ def see_regions(classifier: Classifier, picture: Tensor, places: Sequence[Places
 
 @torch.no_grad()
 def _see_crops(classifier: Cropper, picture: Tensor, inside: Inside) -> Tensor:
-    whole, (x, y, width, height) = torch.zeros(picture.shape[-2:], dtype=torch.bool), inside.box
-    whole[y : y + height, x : x + width] = torch.from_numpy(inside.pixels)
-    crops, shown = classifier.crop(picture, whole)
+    crops, shown = classifier.crop(picture, inside.of_picture((picture.shape[-2], picture.shape[-1])))
     home = device_of(classifier)
     return classifier.look_inside(crops.to(home), shown.to(home)).cpu()
 
@@ -91,6 +113,12 @@ def _laid(part: Region, inside: Inside) -> Tensor:
         pixels = inside.pixels[top - box.y : bottom - box.y, left - box.x : right - box.x]
         weights[top - part.y : bottom - part.y, left - part.x : right - part.x] = torch.from_numpy(pixels).float()
     return weights
+
+
+def shares(weights: Tensor, places: Tensor) -> Tensor:
+    """How much of each of the places (N, h, w, C) a region (N, H, W) covers; of one that covers none its nearest."""
+    found = F.adaptive_avg_pool2d(weights.to(places), (places.shape[1], places.shape[2]))
+    return found + 1e-6 * (found.sum((1, 2), keepdim=True) == 0)
 
 
 @torch.no_grad()

@@ -25,6 +25,7 @@ from blemish.cli.options import (
 from blemish.cli.types_of_defects import (
     add_types_options,
     evaluate_types,
+    evaluate_types_by_recipe,
     refuse_misfits,
     refuse_types_options,
     shots_of,
@@ -88,11 +89,14 @@ def evaluate(
     Good parts are drawn from the training split; everything is measured on another, each metric with its 95 %
     bootstrap interval; of several categories their mean as well. With --recipe nothing is learned: its verdicts are
     counted by type and size with exact intervals, and test pictures that taught it are left out. With --task types a
-    classifier learns some of one half of each type's pictures and names the other half. Exit status: 0, or 3 when some
-    pictures are unreadable; 1 failure, also of one category only; 2 wrong usage.
+    classifier learns some of one half of each type's pictures and names the other half, or a recipe that was taught
+    types names all defects that did not teach it. Exit status: 0, or 3 when some pictures are unreadable; 1 failure,
+    also of one category only; 2 wrong usage.
     """
     if types_options().task == "types":
         refuse_misfits()
+        if recipe:
+            return evaluate_types_by_recipe(recipe, chosen, types_options(), root, (layout, category), as_json=as_json)
         evaluate_types(chosen, types_options(), root, (layout, category, product), (shots, seed), as_json=as_json)
         return
     refuse_types_options()

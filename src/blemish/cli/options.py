@@ -200,7 +200,7 @@ def refuse_frozen(*more: str) -> None:
     names = ("method", "precision", "arguments", "tile", "overlap", "white", "product", *more)
     given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
     if given:
-        options = ", ".join("--set" if name == "arguments" else f"--{name}" for name in given)
+        options = ", ".join("--set" if name == "arguments" else f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
 
 

@@ -13,10 +13,10 @@ import click
 from click.core import ParameterSource
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import DetectorOptions, arguments_of, leave
+from blemish.cli.options import DetectorOptions, arguments_of, leave, recipe_encoders, refuse_frozen
 
 if TYPE_CHECKING:
-    from blemish.evaluation.types_of_defects import TypesReport
+    from blemish.evaluation.types_report import TypesReport
 
 SHOWN = 10
 """Mistakes that are listed at most."""
@@ -86,7 +86,7 @@ def refuse_types_options() -> None:
 
 def refuse_misfits() -> None:
     """Raise UsageError for an option that does not go with --task types."""
-    names = ("recipe", "split", "method", "tile", "overlap", "white", "protocol")
+    names = ("split", "method", "tile", "overlap", "white", "protocol")
     _refuse({"page": "report"} | dict.fromkeys(names, ""), "does not go with --task types")
 
 
@@ -128,6 +128,32 @@ def evaluate_types(
     _tell(found, said, as_json=as_json)
     first = next(iter(found.values()))
     leave(first.unreadable, first.naming.defects, note)
+
+
+def evaluate_types_by_recipe(
+    path: Path,
+    chosen: DetectorOptions,
+    named: TypesOptions,
+    root: Path,
+    what: tuple[str | None, str | None],
+    *,
+    as_json: bool,
+) -> None:
+    """what: layout and category."""
+    from blemish import encoders
+    from blemish.evaluation.types_by_recipe import RecipeTypes, measure_recipe_names, require_names
+    from blemish.recipes.recipe import ENCODER, load
+
+    refuse_frozen("shots", "seed", "classifier", "hold_out", "coverage")
+    recipe, of = load(path), cast(Any, named.of)
+    classifier = require_names(recipe, of).classifier  # refused before an encoder is loaded
+    seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
+    with show_progress() as watch:
+        trial = RecipeTypes(recipe, root, *what, of, chosen.batch_size)
+        report = measure_recipe_names(trial, seen_by, watch=watch)
+    encoder = seen_by[ENCODER]
+    _tell({"": report}, {"classifier": classifier, "encoder": encoder.name, "recipe": recipe.hash}, as_json=as_json)
+    leave(report.unreadable, report.naming.defects, encoders.note(encoder))
 
 
 def _tell(found: Mapping[str, TypesReport], said: Mapping[str, Any], *, as_json: bool) -> None:

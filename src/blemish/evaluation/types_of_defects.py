@@ -11,20 +11,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 
 from blemish import catalog, data
-from blemish.classification.describe import Description, Of, describe
+from blemish.classification.describe import Of, describe
 from blemish.classification.learn import is_few, learn, typed_examples
-from blemish.classification.namer import Namer, logits_of
+from blemish.classification.namer import Namer
 from blemish.data.sampling import shuffle
 from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData, BadInput
+from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.inspection import Unreadable
-from blemish.metrics import classes
-from blemish.metrics.intervals import Estimate, estimate
-from blemish.metrics.naming import Naming, SeveralNaming, score_names, score_several
 from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Encoder, Sample
@@ -57,32 +53,6 @@ class TypesTrial:
     def encoder_name(self) -> str:
         """Of the encoder, loaded or not."""
         return self.encoder if isinstance(self.encoder, str) else self.encoder.name
-
-
-class TypesReport(NamedTuple):
-    """What was measured of how defects are named, over the pictures that could be read."""
-
-    naming: Naming | SeveralNaming
-    coverage: Estimate | None  # share of defects of known types whose set of types holds theirs, all of them
-    set_size: Estimate | None  # types in a set
-    calibration_error: float | None  # of the probability of the likeliest type
-    learned: Mapping[str, int]  # examples of each type
-    seconds: float  # of learning from what was seen
-    seconds_per_defect: float  # of naming what was seen
-    unreadable: tuple[Unreadable, ...] = ()
-    notes: tuple[str, ...] = ()
-
-    def as_json(self) -> dict[str, Any]:
-        """Plain values; an estimate is {"value", "low", "high"}."""
-        found = self.naming.as_json() | self._asdict()
-        del found["naming"]
-        return found | {
-            "coverage": self.coverage and self.coverage.as_json(),
-            "set_size": self.set_size and self.set_size.as_json(),
-            "learned": dict(self.learned),
-            "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
-            "notes": list(self.notes),
-        }
 
 
 def labelled_defects(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
@@ -171,6 +141,7 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
         if several := [sample for sample in samples if len(types_of(sample)) > 1]:
             trial = _of_several(trial, several)
         learned, tested = divide(samples, trial.shots, trial.seed)
+        _say_untested(every, tested)
         unreadable, begun = list[Unreadable](), time.perf_counter()
         shown = [sample for sample in learned if {*types_of(sample)} <= {*types}]
         mirrored = is_few(name for sample in shown for name in types_of(sample))
@@ -180,10 +151,20 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
             namer.classifier, tested, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size,
             unreadable=unreadable, advance=watch("naming", len(tested)),
         )  # fmt: skip
-        measured = (_measure_several if several else _measure)(namer, list(found), types, trial)
+        together = catalog.classifier_card(trial.classifier).scores == "set"
+        measured = measure_names(
+            namer, list(found), trial.root, several=bool(several), together=together, seed=trial.seed
+        )
     return measured._replace(
         learned=counts, seconds=seconds, unreadable=tuple(unreadable), notes=tuple(notices.lines())
     )
+
+
+def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
+    there = {*every_type(tested)}
+    if alone := [name for name in types if name not in there]:
+        each = "its only picture" if len(alone) == 1 else "the only picture of each"
+        notice("%s: %s may teach, so nothing of it is tested: give two at least", ", ".join(alone), each)
 
 
 def hold_out_each(
@@ -240,61 +221,3 @@ def _taught(
     if card.scores == "set":
         notice("%s names a set together: how often sets of types hold the right one is not promised", trial.classifier)
     return learn(classifier, examples, coverage=trial.coverage, seed=trial.seed), counts, begun
-
-
-def _measure(namer: Namer, found: Sequence[Description], types: Sequence[str], trial: TypesTrial) -> TypesReport:
-    logits, seconds = _logits(namer, found, trial)
-    labels = [each.sample.label for each in found]
-    grades = getattr(namer.classifier, "grades", ())
-    naming = score_names(labels, logits, types, grades=grades, seed=trial.seed)
-    if naming is None:
-        raise BadData(f"no picture of a type that was learned is left to measure on in {trial.root}")
-    known = np.array([label in types for label in labels])
-    truth = np.array([types.index(label) for label in labels if label in types])
-    probability = namer.sureness.probabilities(logits[known])
-    sure = namer.sureness.coverage > 0
-    error = classes.calibration_error(truth, probability) if sure else None
-    covered = _sets(namer, probability, truth[:, None] == np.arange(len(types)), trial)
-    return TypesReport(naming, *covered, error, {}, 0.0, seconds)
-
-
-def _measure_several(
-    namer: Namer, found: Sequence[Description], types: Sequence[str], trial: TypesTrial
-) -> TypesReport:
-    logits, seconds = _logits(namer, found, trial)
-    truth = np.array([[name in types_of(each.sample) for name in types] for each in found])
-    unknown = np.array([not {*types_of(each.sample)} <= {*types} for each in found])
-    sure = namer.sureness if namer.sureness.coverage else namer.sureness._replace(middle=0.0)
-    probability = sure.probabilities(logits)
-    naming = score_several(truth, logits, probability >= 0.5, types, unknown, seed=trial.seed)
-    if naming is None:
-        raise BadData(f"no picture of types that were learned alone is left to measure on in {trial.root}")
-    own, chances = truth[~unknown], probability[~unknown]
-    odds = np.stack([1 - chances, chances], -1).reshape(-1, 2)  # of each decision
-    error = classes.calibration_error(own.ravel().astype(np.int64), odds) if sure.coverage else None
-    return TypesReport(naming, *_sets(namer, chances, own, trial), error, {}, 0.0, seconds)
-
-
-def _logits(namer: Namer, found: Sequence[Description], trial: TypesTrial) -> tuple[NDArray[np.float64], float]:
-    """(N, K), and the seconds that each took."""
-    if not found:
-        raise BadData(f"no picture of {trial.root} is left to measure on: give two of each type at least")
-    begun = time.perf_counter()
-    whole = catalog.classifier_card(trial.classifier).scores == "set"
-    seen = torch.stack([each.seen for each in found]).split(len(found) if whole else 256)
-    logits = torch.cat([logits_of(namer.classifier, part) for part in seen])
-    return logits.numpy().astype(np.float64), (time.perf_counter() - begun) / len(found)
-
-
-def _sets(
-    namer: Namer, probability: NDArray[np.float64], truth: NDArray[np.bool_], trial: TypesTrial
-) -> tuple[Estimate | None, Estimate | None]:
-    """How often sets hold all that a defect is, (N, K), and their size."""
-    if not namer.sureness.coverage:
-        return None, None
-    sets = probability >= 1 - namer.sureness.rest
-    held = (sets | ~truth).all(1)
-    return (
-        estimate(lambda each: float(each.mean()), held, seed=trial.seed),
-        estimate(lambda each: float(each.mean()), sets.sum(1), seed=trial.seed),
-    )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
+from blemish.calibration.thresholds import Verdict
+from blemish.classification.names import VERDICTS
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadData, BadInput
 from blemish.evaluation.evaluate import Report, evaluate
@@ -36,6 +38,8 @@ from blemish.types import GOOD, Detector, Sample
 ERRORS = (0.01, 0.05, 0.1)
 """Escapes at which overkill is told, and the other way round."""
 DEFECTIVE = "defective"
+RANKS = {"accept": 1.0, "reject": 2.0}
+"""Limits between the ranks of verdicts: a type may ask for another one than the score."""
 
 
 class JudgedSample(NamedTuple):
@@ -44,6 +48,7 @@ class JudgedSample(NamedTuple):
     sample: Sample
     score: float
     seconds: float  # reading included
+    verdict: str  # by score and types; "" by a recipe that is not calibrated
 
 
 class Validation(NamedTuple):
@@ -142,19 +147,18 @@ class _Judged:
     def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
         if sample is not None and not isinstance(found, Unreadable):
             result = found.result
-            self.samples.append(JudgedSample(sample, result.score, result.read_seconds + result.seconds))
+            self.samples.append(JudgedSample(sample, result.score, result.read_seconds + result.seconds, found.verdict))
 
 
 def _verified(recipe: Recipe, report: Report, seen: Sequence[JudgedSample], learned: tuple[Sample, ...]) -> Validation:
     scores = [each.score for each in seen]
     labels = [each.sample.label != GOOD for each in seen]
-    calibration = recipe.calibration
     kinds, sizes, review = dict[str, Verdicts](), dict[str, Verdicts](), None
-    if calibration and seen:
-        limits = {"accept": calibration.accept, "reject": calibration.reject}
-        kinds = _by_kind([each.sample.label for each in seen], scores, limits)
-        sizes = _by_size([each.sample for each in seen], scores, limits)
-        review = review_load(scores, **limits)
+    if recipe.calibration and seen:
+        ranks = [VERDICTS.index(cast(Verdict, each.verdict)) for each in seen]
+        kinds = _by_kind([each.sample.label for each in seen], ranks)
+        sizes = _by_size([each.sample for each in seen], ranks)
+        review = review_load(ranks, **RANKS)
     return Validation(
         report,
         kinds,
@@ -167,21 +171,21 @@ def _verified(recipe: Recipe, report: Report, seen: Sequence[JudgedSample], lear
     )
 
 
-def _by_kind(labels: Sequence[str], scores: Sequence[float], limits: Mapping[str, float]) -> dict[str, Verdicts]:
+def _by_kind(labels: Sequence[str], ranks: Sequence[float]) -> dict[str, Verdicts]:
     """Good parts first, then all defective ones, then each type."""
-    both = verdicts(scores, [GOOD if label == GOOD else DEFECTIVE for label in labels], **limits)
-    types = verdicts(scores, labels, **limits)
+    both = verdicts(ranks, [GOOD if label == GOOD else DEFECTIVE for label in labels], **RANKS)
+    types = verdicts(ranks, labels, **RANKS)
     return {name: (both | types)[name] for name in (GOOD, DEFECTIVE, *sorted(types)) if name in both | types}
 
 
-def _by_size(samples: Sequence[Sample], scores: Sequence[float], limits: Mapping[str, float]) -> dict[str, Verdicts]:
-    defects = [(sample, score) for sample, score in zip(samples, scores, strict=True) if sample.label != GOOD]
+def _by_size(samples: Sequence[Sample], ranks: Sequence[float]) -> dict[str, Verdicts]:
+    defects = [(sample, rank) for sample, rank in zip(samples, ranks, strict=True) if sample.label != GOOD]
     areas = [float(read_ground_truth(each.masks, each.image).sum()) if each.masks else math.nan for each, _ in defects]
     classes = size_classes([area or math.nan for area in areas])  # a mask without a defect tells no size
     if set(classes) <= {UNKNOWN}:
         return {}
     order = sorted(range(len(defects)), key=lambda at: areas[at])
-    return verdicts([defects[at][1] for at in order], [classes[at] for at in order], **limits)
+    return verdicts([defects[at][1] for at in order], [classes[at] for at in order], **RANKS)
 
 
 def _rates(found: Verdicts) -> dict[str, dict[str, float]]:

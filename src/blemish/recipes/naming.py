@@ -13,7 +13,7 @@ from blemish.classification.learn import learn
 from blemish.classification.namer import Namer, Shown
 from blemish.classification.names import DefectType, Names
 from blemish.errors import BadRecipe
-from blemish.types import Classifier, Encoder, TypedExamples
+from blemish.types import Classifier, Cropper, Encoder, TypedExamples
 
 LEARNED = "names.state."
 """The prefix of what the classifier has learned."""
@@ -76,12 +76,14 @@ def by_examples(
 
     One type alone cannot be told from another: of it the examples are kept until there is a second.
     """
-    seen = torch.stack([each for *_, each in examples]).half()
+    seen = _same_views([each for *_, each in examples]).half()
     numbers = torch.tensor([number for _, number, _, _ in examples])
     table = nn.functional.one_hot(numbers, len(names.types)).bool()
     sure, state = names.sureness, dict[str, Tensor]()
     if len(names.types) > 1:
-        namer = learn(classifier_of(names, encoder), TypedExamples(seen.float(), table), coverage=coverage)
+        classifier = classifier_of(names, encoder)
+        asked = 1 if names.of == "defects" and not isinstance(classifier, Cropper) else None  # as new ones are seen
+        namer = learn(classifier, TypedExamples(seen.float(), table), coverage=coverage, asked=asked)
         sure, state = namer.sureness, state_of_classifier(namer.classifier)
     tensors = {
         SEEN: seen,
@@ -91,6 +93,12 @@ def by_examples(
         **state,
     }
     return Names(names.classifier, names.arguments, names.types, sure, names.of), tensors
+
+
+def _same_views(seen: Sequence[Tensor]) -> Tensor:
+    """Examples (V, D), of which those in one view stand for all views: (M, V, D)."""
+    most = max(len(each) for each in seen)
+    return torch.stack([each.expand(most, -1) if len(each) == 1 else each for each in seen])
 
 
 def state_of_classifier(classifier: Classifier) -> dict[str, Tensor]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from blemish import catalog
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.heads import quarters
+from blemish.classification.mirrored_places import MirroredPlaces, split_views
 from blemish.classification.names import DefectType, Names, refuse_twins
 from blemish.classification.regions import Inside, inside_mask, inside_worst, see_regions
 from blemish.classification.with_names import WithNames
@@ -30,7 +32,7 @@ from blemish.recipes.naming import (
     without_names,
 )
 from blemish.recipes.recipe import ENCODER, Place, Recipe, Taught, bare_detector, encoders_of, stamp
-from blemish.types import Classifier, Encoder
+from blemish.types import Classifier, Cropper, Encoder
 
 
 class Shown(NamedTuple):
@@ -135,10 +137,14 @@ def _relearn(
 def _see(
     recipe: Recipe, names: Names, found: Mapping[str, Encoder], shown: Sequence[Shown], batch_size: int
 ) -> list[Tensor | None]:
-    """What the classifier sees of the defect in each picture, (V, D), where the mask or else the map says it is."""
+    """What the classifier sees of the defect in each picture, (V, D), where the mask or else the map says it is.
+
+    Mirrored as well, which names new defects better though these are seen as they are; but for a `Cropper`.
+    """
     once = CachedEncoder(found[ENCODER], kept=quarters(found[ENCODER].depth))
     classifier = classifier_of(names, once)
-    looking = beside(WithNames(bare_detector(recipe, {**found, ENCODER: once}), once, classifier), once)
+    seer = classifier if isinstance(classifier, Cropper) else cast(Classifier, MirroredPlaces(classifier))
+    looking = beside(WithNames(bare_detector(recipe, {**found, ENCODER: once}), once, seer), once)
     results = inspect(looking, [each.path for each in shown], view=recipe.view, batch_size=batch_size)
     return [
         _see_defect(classifier, result, each) if isinstance(result, Inspected) else None
@@ -147,7 +153,9 @@ def _see(
 
 
 def _see_defect(classifier: Classifier, result: Inspected, shown: Shown) -> Tensor:
-    return see_regions(classifier, result.picture, result.places, [_inside(result, shown)])[0]
+    views = [result.places] if isinstance(classifier, Cropper) else split_views(result.places)
+    inside = [_inside(result, shown)]
+    return torch.cat([see_regions(classifier, result.picture, view, inside)[0] for view in views])
 
 
 def _inside(result: Inspected, shown: Shown) -> Inside:
