@@ -210,9 +210,11 @@ def require_pupil(recipe: Recipe) -> None:
     """Raise BadInput for a recipe whose method learns nothing from good parts that it is shown."""
     if hasattr(catalog.method(recipe.method), "extract"):
         return
+    others = [name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained]
+    taught = f"freeze a recipe of a method that can be taught: {', '.join(others)}"
     if catalog.card(recipe.method).trained:
-        raise BadInput(f"{recipe.method} is trained, not taught: train it again, see `blemish train`")
-    raise BadInput(f"{recipe.method} learns nothing from good parts: choose a method that does, see `blemish list`")
+        raise BadInput(f"{recipe.method} is trained, not taught: train it again by `blemish train`, or {taught}")
+    raise BadInput(f"{recipe.method} learns nothing from good parts: {taught}")
 
 
 def forget(recipe: Recipe, ids: Iterable[str], *, encoder: Place = None) -> Recipe:
