@@ -188,9 +188,20 @@ def novel_rows(features: Tensor, count: int, *, first: int = 0) -> Tensor:
     """
     if len(features) <= count:
         return torch.arange(len(features), device=features.device)
-    before = torch.tril(features @ features.T, diagonal=-1).amax(1)
+    before = torch.cat([_likest_before(features[: start + len(rows)], len(rows)) for start, rows in _blocks(features)])
     before[:first] = -1.0
     return before.topk(count, largest=False).indices.sort().values
+
+
+def _blocks(features: Tensor, size: int = 256) -> list[tuple[int, Tensor]]:
+    return list(zip(range(0, len(features), size), features.split(size), strict=True))
+
+
+def _likest_before(features: Tensor, last: int) -> Tensor:
+    """Of the last so many rows, the highest similarity to any row before it, at least 0: (last,)."""
+    similarity = features[-last:] @ features.T
+    similarity[:, -last:].tril_(diagonal=-1)
+    return similarity.amax(1).clamp_min(0)
 
 
 def share_score(known: ScoreStream, seen: Seen, score: Tensor, likeness: Tensor, *, every: int) -> Tensor:
