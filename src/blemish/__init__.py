@@ -86,6 +86,7 @@ _WHERE = {
     "name_types": "blemish.recipes.types_taught:name_types",
     "recipe_detector": "blemish.recipes.recipe:detector",
     "save_recipe": "blemish.recipes.recipe:save",
+    "tune": "blemish.tuning.search:tune",
     "undo": "blemish.recipes.update:undo",
     "validate": "blemish.evaluation.validate:validate",
 } | {card.where.partition(":")[2]: card.where for card in METHODS.values()}

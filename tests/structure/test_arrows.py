@@ -24,6 +24,7 @@ RANKS = (
     {"evaluation"},
     {"__init__"},
     {"benchmark", "report", "export", "serve"},
+    {"tuning"},
     {"cli"},
     {"__main__"},
 )

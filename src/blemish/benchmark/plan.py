@@ -78,6 +78,7 @@ class PlannedTrial:
 
     def asked(self) -> dict[str, Any]:
         """What the plan says of this trial, in plain values; words only where the method reads them."""
+        view = self.trial.view
         return {
             "data": self.data,
             "category": self.trial.category,
@@ -89,7 +90,7 @@ class PlannedTrial:
             "shots": ALL if self.trial.shots is None else self.trial.shots,
             "seed": self.trial.seed,
             "alpha": self.alpha,
-        }
+        } | ({"tile": view.tile, "overlap": view.overlap} if view.tile else {})
 
 
 def read(path: Path) -> Plan:

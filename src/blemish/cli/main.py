@@ -16,6 +16,7 @@ COMMANDS = {
     "agreement": "agreement", "benchmark": "benchmark", "calibrate": "calibrate", "classify": "classify",
     "discover": "discover", "evaluate": "evaluate", "guide": "train", "inspect": "inspect", "list": "list",
     "pretrain": "train", "recipe": "recipe", "report": "report", "synth": "synth", "teach": "recipe", "train": "train",
+    "tune": "tune",
 }  # fmt: skip
 """The files of the commands in this folder."""
 

@@ -23,6 +23,7 @@ from blemish.evaluation.protocol import Protocol, check_protocol, scale_by_set
 from blemish.fitting import fit_detector
 from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
 from blemish.metrics import pixel
+from blemish.metrics.blocks import highest_of_blocks
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.metrics.naming import Naming, score_names
 from blemish.notices import gather, notice, silence
@@ -227,12 +228,14 @@ def evaluate(
     calibration: Calibration | None = None,
     sinks: Sequence[Sink] = (),
     protocol: Protocol = "standard",
+    finest: int | None = None,
 ) -> Report:
     """Inspect every sample and compare with its label and mask, at the picture's own size.
 
     Samples of unknown label are left out. Raises BadData when none is left. `sinks` take every result too, decided by
-    the calibration if there is one. protocol: "published" scales scores by these samples where the authors of the
-    detector did, to compare with their numbers; all are inspected twice then.
+    the calibration if there is one. finest: pixel metrics are of blocks, at most so many along a side: the highest
+    value of a map, and a defect where a mask touches one. protocol: "published" scales scores by these samples where
+    the authors of the detector did, to compare with their numbers; all are inspected twice then.
     """
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
@@ -250,6 +253,7 @@ def evaluate(
     with _Maps() as maps:
         start = time.perf_counter()
         scores, kept, unreadable, named = [], [], list[Unreadable](), _Named(getattr(detector, "types", ()))
+        sizes = list[tuple[int, ...]]()
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
@@ -258,10 +262,11 @@ def evaluate(
                 unreadable.append(result)
                 continue
             scores.append(result.score)
-            maps.add(result.anomaly_map.numpy())
+            sizes.append(result.anomaly_map.shape)
+            maps.add(highest_of_blocks(result.anomaly_map.numpy(), finest))
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)
-        (whole, curves), types = _metrics(maps.items, kept, scores, aupro_limit, seed)
+        (whole, curves), types = _metrics(maps.items, sizes, kept, scores, aupro_limit, seed)
     bad, naming = tuple(unreadable), named.score(seed, calibrated=bool(calibration))
     return Report(whole, seconds, bad, types=types, curves=curves, naming=naming, protocol=protocol)
 
@@ -297,14 +302,21 @@ Traced = tuple[Metrics, pixel.Curves | None]
 
 
 def _metrics(
-    maps: Sequence[Map], samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
+    maps: Sequence[Map],
+    sizes: Sequence[tuple[int, ...]],
+    samples: Sequence[Sample],
+    scores: Sequence[float],
+    limit: float,
+    seed: int,
 ) -> tuple[Traced, dict[str, Metrics]]:
     """All defects against the good, with the curves, and those of each type alone against the same good."""
 
     def of(rows: Sequence[int]) -> Traced:
         anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
         images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
-        pixels, curves = _pixels([maps[row] for row in rows], [samples[row] for row in rows], limit, seed)
+        pixels, curves = _pixels(
+            [maps[row] for row in rows], [sizes[row] for row in rows], [samples[row] for row in rows], limit, seed
+        )
         values = [*(images or [None] * 3), *(pixels or [None] * 4)]
         why = _reasons([samples[row] for row in rows])
         missing = {name: why[name] for name, value in zip(METRICS, values, strict=True) if value is None}
@@ -327,12 +339,13 @@ def _reasons(samples: Sequence[Sample]) -> dict[str, str]:
 
 
 def _pixels(
-    maps: Sequence[Map], samples: Sequence[Sample], limit: float, seed: int
+    maps: Sequence[Map], sizes: Sequence[tuple[int, ...]], samples: Sequence[Sample], limit: float, seed: int
 ) -> tuple[PixelEstimates | None, pixel.Curves | None]:
     """Pixel metrics and curves over good parts and the defects that have a mask; None when no defect has one."""
     rows = [row for row, sample in enumerate(samples) if sample.masks or sample.label == GOOD]
     chosen = [maps[row] for row in rows]
-    masks = _Masks([samples[row] for row in rows], [scores.shape for scores in chosen])
+    finest = [max(scores.shape) for scores in chosen]
+    masks = _Masks([samples[row] for row in rows], [sizes[row] for row in rows], finest)
     if not any(sample.masks for sample in masks.samples):
         return None, None
     ranked = pixel.rank_pixels(chosen, masks)
@@ -342,15 +355,17 @@ def _pixels(
 class _Masks(Sequence[NDArray[np.bool_] | None]):
     """Masks read when they are asked for: thousands of large ones need no memory."""
 
-    def __init__(self, samples: Sequence[Sample], sizes: Sequence[tuple[int, ...]]) -> None:
-        self.samples, self.sizes = samples, sizes
+    def __init__(self, samples: Sequence[Sample], sizes: Sequence[tuple[int, ...]], finest: Sequence[int]) -> None:
+        self.samples, self.sizes, self.finest = samples, sizes, finest
 
     def __len__(self) -> int:
         return len(self.samples)
 
     def __getitem__(self, row: Any) -> Any:
         sample, (height, width) = self.samples[row], self.sizes[row]
-        return read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample.masks else None
+        if not sample.masks:
+            return None
+        return highest_of_blocks(read_ground_truth(sample.masks, sample.image, size=(height, width)), self.finest[row])
 
 
 class _Maps:

@@ -1,0 +1,132 @@
+"""How well a candidate does, from its scores of good parts and of flaws, and which one is chosen: pure."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import fmean
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.metrics.image import auroc
+from blemish.metrics.intervals import Estimate, estimate
+from blemish.types import GOOD
+
+REAL = "real"
+"""The label of real defects; every other one but GOOD is the name of a generator of drawn flaws."""
+EVEN = 4
+"""So many real defects fewer than there are weigh as much as all drawn ones: 1 weighs .6, 8 weigh .8."""
+NEAR, NEAR_PIXELS = 0.01, 0.02
+"""Within how much of the best AUROC the pixel AP decides, and within how much of the best of that the time does."""
+
+
+class Judged(NamedTuple):
+    """What a candidate came to."""
+
+    image: Estimate  # AUROC of flaws against good parts that were held out, see `worth`
+    pixel: float | None  # average precision, joined in the same way; None where no flaw has a mask
+    each: Mapping[str, float]  # AUROC of each generator's flaws, and of the real ones
+    seconds: float  # a picture
+    flaws: int
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return self._asdict() | {"image": self.image.as_json(), "each": dict(self.each)}
+
+
+def worth(each: Mapping[str, float], real: int) -> float:
+    """One number of those of all generators, and of `real` defects, if there are some.
+
+    Of the drawn ones the mean without the generator that shows the candidate at its best: what is chosen by it was
+    chosen by the others, whichever is left out. Real ones weigh more than all drawn ones together.
+    """
+    drawn = sorted(value for name, value in each.items() if name != REAL)
+    kept = drawn[:-1] if len(drawn) > 1 else drawn
+    if not real or REAL not in each:
+        return fmean(kept)
+    share = (real + EVEN) / (real + 2 * EVEN)
+    return (1 - share) * fmean(kept) + share * each[REAL] if kept else each[REAL]
+
+
+def judge(folds: Sequence[Mapping[str, Any]]) -> Judged:
+    """Of the outcomes of a candidate's folds, see `trial.measure_flaws`: their means, and the interval of the mean."""
+    found = [_fold(outcome["scores"]) for outcome in folds]
+    half = [[math.hypot(*(getattr(one, side) - one.value for one, _ in found))] for side in ("low", "high")]
+    value = fmean(one.value for one, _ in found)
+    low, high = (each[0] / len(found) for each in half)
+    pixels = [_pixel_worth(outcome) for outcome in folds]
+    known = [each for each in pixels if each is not None]
+    names = dict.fromkeys(name for _, each in found for name in each)
+    return Judged(
+        Estimate(value, max(0.0, value - low), min(1.0, value + high)),
+        fmean(known) if known else None,
+        {name: fmean(each[name] for _, each in found if name in each) for name in names},
+        min(outcome["seconds_per_image"] for outcome in folds),
+        sum(label != GOOD for outcome in folds for label, _ in outcome["scores"]),
+    )
+
+
+def _fold(scores: Sequence[tuple[str, float]]) -> tuple[Estimate, dict[str, float]]:
+    labels = np.array([label for label, _ in scores])
+    values = np.array([score for _, score in scores], np.float64)
+    real = int((labels == REAL).sum())
+
+    def metric(values: NDArray[np.float64], labels: NDArray[np.str_]) -> float:
+        return worth(_aurocs(values, labels), real)
+
+    found = estimate(metric, values, labels, apart=labels != GOOD, resamples=200)
+    return found, _aurocs(values, labels)
+
+
+def _aurocs(values: NDArray[np.float64], labels: NDArray[np.str_]) -> dict[str, float]:
+    """Of each kind of flaw that there is, against the good parts."""
+    good = labels == GOOD
+    return {
+        str(name): float(auroc(values[good | (labels == name)], ~good[good | (labels == name)]))
+        for name in np.unique(labels[~good])
+    }
+
+
+def _pixel_worth(outcome: Mapping[str, Any]) -> float | None:
+    known = {name: value for name, value in outcome["pixel_ap"].items() if value is not None}
+    return worth(known, sum(label == REAL for label, _ in outcome["scores"])) if known else None
+
+
+def best(judged: Sequence[Judged], *, allowed: float | None = None) -> int | None:
+    """The number of the one to take: by AUROC, among those near the best by pixel AP, among those by time.
+
+    allowed: seconds a picture at most; None where none is so quick.
+    """
+    quick = [number for number, each in enumerate(judged) if allowed is None or each.seconds <= allowed]
+    if not quick:
+        return None
+    top = max(judged[number].image.value for number in quick)
+    near = [number for number in quick if judged[number].image.value >= top - NEAR]
+    finest = max(judged[number].pixel or 0 for number in near)
+    fine = [number for number in near if (judged[number].pixel or 0) >= finest - NEAR_PIXELS]
+    return min(fine, key=lambda number: judged[number].seconds)
+
+
+def rank(judged: Sequence[Judged], allowed: float | None = None) -> list[int]:
+    """All numbers, the best first: each is what `best` would take of those that are left; too slow ones come last."""
+    left, found = list(range(len(judged))), list[int]()
+    while left:
+        chosen = best([judged[number] for number in left], allowed=allowed)
+        if chosen is None:
+            return [*found, *sorted(left, key=lambda number: judged[number].seconds)]
+        found.append(left.pop(chosen))
+    return found
+
+
+def unseen(judged: Sequence[Judged]) -> float | None:
+    """AUROC of each generator's flaws by the candidate that the other generators' choose, averaged; None for one."""
+    names = [name for name in judged[0].each if name != REAL]
+    if len(names) < 2:
+        return None
+
+    def others(each: Judged, without: str) -> float:
+        return fmean(each.each[name] for name in names if name != without)
+
+    return fmean(max(judged, key=lambda each: others(each, name)).each[name] for name in names)

@@ -1,0 +1,253 @@
+"""Good parts -> the recipe that finds flaws drawn on some of them best: successive halving within a stated time."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from PIL import Image
+
+from blemish import encoders as known
+from blemish.benchmark.running import Failed, run_trials
+from blemish.devices import device_of_name, place_model
+from blemish.errors import BadInput
+from blemish.files import alone_in, sha256_of, write, write_json
+from blemish.images import find
+from blemish.inspection import Unreadable
+from blemish.progress import ShowProgress, no_progress
+from blemish.recipes.holdout import parts_of
+from blemish.recipes.recipe import Recipe
+from blemish.recipes.update import Reading, freeze
+from blemish.synth.drawn.sheets import sheet
+from blemish.tuning.bench import GENERATORS, Bench, Size, divide, real_defects
+from blemish.tuning.candidates import Candidate, candidates, check_methods
+from blemish.tuning.choice import Judged, judge, rank, unseen
+from blemish.tuning.told import Row, as_json, sentence
+from blemish.tuning.trial import NO_TIME, Clock, attempts, plan_trial
+from blemish.types import Encoder
+
+FIRST = Size(learned=8, held=6, flaws=2)
+"""What every candidate is first tried on."""
+FIRST_SHARE, LATER_SHARE = 0.6, 0.5
+"""Of the time: for the first round at most; of what is left, for each later one."""
+KEPT = 3
+"""One in so many candidates goes on to the next round, and two at least; the default always does."""
+MOST_ROUNDS = 4
+DEFAULT = 0
+"""The number of the candidate that is the default, or the first of those that are named."""
+MOST_READ = 400
+"""Good parts that are looked at to choose; all are learned in the end."""
+SHEET = 24
+"""Flaws on the picture of them."""
+TABLE, FLAWS = "tried.json", "flaws.png"
+"""What a tuning leaves in its folder for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a tuning is asked for beside pictures and encoders; with the same it goes on where it stopped."""
+
+    budget: float = 600.0  # seconds
+    allowed: float | None = None  # seconds a picture at most
+    product: str | None = None
+    methods: tuple[str, ...] = ()  # to choose from; none are all that need no training
+    seed: int = 0
+    device: str = "auto"
+    batch_size: int = 8
+
+
+class Tuned(NamedTuple):
+    """What a tuning found."""
+
+    recipe: Recipe  # with all good parts
+    said: str  # why this one, in a sentence
+    rows: list[Row]  # what was tried, the best first
+    unreadable: list[Unreadable]
+
+
+def tune(
+    good: Sequence[str | Path],
+    folder: str | Path,
+    *,
+    defects: str | Path | None = None,
+    encoders: Sequence[str] = (known.DEFAULT,),
+    asked: Asked | None = None,
+    watch: ShowProgress = no_progress,
+) -> Tuned:
+    """Choose by flaws drawn on good parts that are held out, and freeze what was chosen with all of them.
+
+    folder: where flaws and results are kept; the same call goes on where it was stopped. defects: real ones, which
+    weigh more. encoders: names or paths; the first has the default. Raises BadInput for fewer than four parts, and
+    where there is no time for two candidates.
+    """
+    wish, place, bad = asked or Asked(), Path(folder), list[Unreadable]()
+    check_methods(wish.methods)
+    with alone_in(place):
+        paths = find(good)
+        seen = parts_of(paths[:: -(-len(paths) // MOST_READ)], reading=Reading(watch=watch, unreadable=bad))
+        folds = divide(seen, wish.seed)
+        shown = real_defects(Path(defects)) if defects else []
+        bench = Bench(place, folds, shown, wish.seed)
+        _claim(place, bench, wish, encoders)
+        search = _Search(bench, _loaded(encoders, wish.device), wish, watch)
+        rows, said = search.run()
+        write_json(place / TABLE, as_json(rows, said, dataclasses.asdict(wish)))
+        _save_flaws(bench)
+        chosen = rows[0].candidate
+        bad.clear()  # all are read once more
+        recipe = freeze(
+            chosen.method, search.encoders[chosen.encoder], good=paths, arguments=chosen.arguments, view=chosen.view,
+            reading=Reading(wish.batch_size, watch, bad),
+        )  # fmt: skip
+        return Tuned(recipe, said, rows, bad)
+
+
+def _loaded(encoders: Sequence[str], device: str) -> dict[str, Encoder]:
+    where = device_of_name(device)
+    return {name: place_model(known.load(name), where) for name in dict.fromkeys(encoders)}
+
+
+def _claim(folder: Path, bench: Bench, asked: Asked, encoders: Sequence[str]) -> None:
+    """Raises BadInput where the folder holds a tuning of other parts, defects, words, encoders or another seed."""
+    shown = [[sha256_of(path) for path in (each.image, *each.masks)] for each in bench.defects]
+    learned = [[sha256_of(path) for path in (*fold.learned, *fold.held)] for fold in bench.folds]
+    said = repr((learned, shown, asked.product, asked.seed, list(encoders)))
+    own, file = sha256(said.encode()).hexdigest(), folder / "asked.txt"
+    if file.exists() and file.read_text(encoding="ascii").strip() != own:
+        raise BadInput(
+            f"{folder} holds a tuning of other parts, defects, words, encoders or another seed: remove it, or name "
+            "another place"
+        )
+    write(file, own + "\n")
+
+
+def _save_flaws(bench: Bench) -> None:
+    """The picture of the flaws that were drawn."""
+    made = io.BytesIO()
+    Image.fromarray(sheet(list(islice(bench.specimens(), SHEET)))).save(made, "PNG")
+    write(bench.folder / FLAWS, made.getvalue())
+
+
+@dataclass(slots=True)
+class _Search:
+    """Where a search stands; candidates go by their numbers."""
+
+    bench: Bench
+    encoders: dict[str, Encoder]
+    asked: Asked
+    watch: ShowProgress
+    every: list[Candidate] = field(default_factory=list)
+    clock: Clock = field(default_factory=Clock)
+    judged: dict[int, Judged] = field(default_factory=dict)  # of the last round that each was in
+    rounds: dict[int, int] = field(default_factory=dict)
+    costs: dict[int, tuple[float, float]] = field(default_factory=dict)  # seconds a fold: of learning, of a picture
+    failed: dict[int, str] = field(default_factory=dict)
+
+    def run(self) -> tuple[list[Row], str]:
+        """The rows, the best first, and the sentence; raises BadInput where there is nothing to choose from."""
+        self.every = candidates(
+            self.encoders, self.bench.picture_size(), product=self.asked.product, methods=self.asked.methods
+        )
+        self._round(1, self._fit(FIRST), list(range(len(self.every))), self.asked.budget * FIRST_SHARE)
+        self._refuse_too_few()
+        size, last = self._fit(FIRST), 1
+        for number in range(2, MOST_ROUNDS + 1):
+            larger = self._fit(size.doubled())
+            entered = self._survivors(last, size, larger)
+            if larger == size or len(entered) < 2:
+                break
+            self._round(number, larger, entered, self.asked.budget)
+            size, last = larger, number
+        return self._told()
+
+    def _fit(self, size: Size) -> Size:
+        return Size(*(min(each) for each in zip(size, self.bench.largest, strict=True)))
+
+    def _round(self, number: int, size: Size, entered: Sequence[int], until: float) -> None:
+        """Measure these on a table of that size, as long as the time spent is below `until`."""
+        table = self.bench.lay_out(number, size, self.watch)
+        trials = [(each, plan_trial(self.every[each], table, fold)) for each in entered for fold in self.bench.names]
+        owners, found = {id(trial): each for each, trial in trials}, defaultdict[int, list[dict[str, Any]]](list)
+        advance = self.watch(f"round {number}, {len(entered)} candidates", len(trials))
+        self.clock.until = until
+        for result in run_trials(
+            [trial for _, trial in trials], self.bench.folder, attempt=attempts(self.encoders, self.clock)
+        ):
+            advance()
+            each = owners[id(result.planned)]
+            if isinstance(result, Failed):
+                self.failed[each] = result.error
+                continue
+            self.clock.spent += result.outcome["wall_seconds"] if result.kept else 0
+            found[each].append(result.outcome)
+            if len(found[each]) == len(self.bench.folds):
+                self.judged[each], self.rounds[each] = judge(found[each]), number
+                self.costs[each] = cost(found[each])
+
+    def _survivors(self, last: int, size: Size, larger: Size) -> list[int]:
+        """Who goes on: as many of the best as there is time for, and the default; nobody where it is too short."""
+        entered = [each for each, number in self.rounds.items() if number == last and self._is_quick(each)]
+        order = [entered[place] for place in rank([self.judged[each] for each in entered])]
+        left = self.asked.budget - self.clock.spent
+
+        def chosen(count: int) -> list[int]:
+            return list(dict.fromkeys([*order[:count], *(each for each in order if each == DEFAULT)]))
+
+        for count in range(max(2, -(-len(order) // KEPT)), 1, -1):
+            needed = sum(self._needed(each, size, larger) for each in chosen(count))
+            if needed <= left * (LATER_SHARE if count > 2 else 1):
+                return chosen(count)
+        return []
+
+    def _needed(self, each: int, size: Size, larger: Size) -> float:
+        """Seconds that a candidate would take in a larger round."""
+        learning, scoring = self.costs[each]
+        scored = larger.held + len(GENERATORS) * larger.flaws + len(self.bench.defects)
+        return learning * larger.learned / size.learned + scoring * scored
+
+    def _is_quick(self, each: int) -> bool:
+        return self.asked.allowed is None or self.judged[each].seconds <= self.asked.allowed
+
+    def _refuse_too_few(self) -> None:
+        """Raise BadInput where the first round leaves nothing to choose from."""
+        if not self.judged and all(error != NO_TIME for error in self.failed.values()):
+            raise BadInput(f"no candidate could be measured; of the first it was said: {self.failed[DEFAULT]}")
+        if len(self.judged) < 2 <= len(self.every):
+            raise BadInput(
+                f"{self.asked.budget:g} s were too short to measure two candidates: give a longer --budget, and the "
+                "same command goes on with what was measured"
+            )
+        if not any(map(self._is_quick, self.judged)):
+            best = min(self.judged, key=lambda each: self.judged[each].seconds)
+            raise BadInput(
+                f"no candidate takes at most {1000 * (self.asked.allowed or 0):g} ms a picture: the quickest, "
+                f"{self.every[best]}, takes {1000 * self.judged[best].seconds:.0f}: allow more by --budget-ms"
+            )
+
+    def _told(self) -> tuple[list[Row], str]:
+        order = list[int]()
+        for number in sorted(set(self.rounds.values()), reverse=True):
+            same = [each for each in self.rounds if self.rounds[each] == number]
+            order += [same[place] for place in rank([self.judged[each] for each in same])]
+        order = sorted(order, key=lambda each: not self._is_quick(each))
+        rows = [
+            Row(self.every[each], self.judged[each], self.rounds[each], "" if self._is_quick(each) else "too slow")
+            for each in order
+        ]
+        missed = [Row(self.every[each], None, 0, why) for each, why in self.failed.items() if each not in self.judged]
+        first = [self.judged[each] for each in self.judged if self._is_quick(each)]
+        return [*rows, *missed], sentence(rows, self.every[DEFAULT], unseen(first))
+
+
+def cost(folds: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
+    """Seconds that a candidate took to learn, and for each picture that it scored; of all folds together."""
+    learning = sum(outcome["learning_seconds"] for outcome in folds)
+    scored = sum(len(outcome["scores"]) for outcome in folds) / len(folds)
+    return learning, (sum(outcome["wall_seconds"] for outcome in folds) - learning) / scored

@@ -1,0 +1,72 @@
+"""What a tuning says of what it tried: a row a candidate, and a sentence about the one that was chosen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from blemish.metrics.intervals import Estimate
+from blemish.tuning.candidates import Candidate
+from blemish.tuning.choice import REAL, Judged
+
+HEAD = ("", "image AUROC", "pixel AP", "ms a picture", "flaws", "round")
+
+
+class Row(NamedTuple):
+    """A candidate and what it came to."""
+
+    candidate: Candidate
+    judged: Judged | None  # None: it was not measured
+    round: int  # the last one that it was in; 0 for none
+    note: str = ""  # why it was not measured, or may not be taken
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        made = self.candidate
+        return {
+            "method": made.method,
+            "encoder": made.encoder,
+            "arguments": dict(made.arguments),
+            "tile": made.view.tile,
+            "overlap": made.view.overlap,
+            "round": self.round,
+            "note": self.note,
+            **(self.judged.as_json() if self.judged else {}),
+        }
+
+    def cells(self) -> tuple[str, ...]:
+        """Of a table, see HEAD; raises ValueError for one that was not measured."""
+        if self.judged is None:
+            raise ValueError(f"{self.candidate} was not measured: {self.note}")
+        pixel = "" if self.judged.pixel is None else f"{self.judged.pixel:.3f}"
+        speed = f"{1000 * self.judged.seconds:.0f}" + (f" ({self.note})" if self.note else "")
+        return (
+            str(self.candidate), spoken(self.judged.image), pixel, speed, str(self.judged.flaws), str(self.round),
+        )  # fmt: skip
+
+
+def spoken(found: Estimate) -> str:
+    """An estimate and the longer side of its interval."""
+    return f"{found.value:.3f} +- {max(found.value - found.low, found.high - found.value):.3f}"
+
+
+def sentence(rows: Sequence[Row], default: Candidate, unseen: float | None) -> str:
+    """Why the first row was chosen: what it reaches, what the next one and the default do, and its time."""
+    first, *others = (row for row in rows if row.judged is not None)
+    assert first.judged
+    kinds = "real defects and drawn flaws" if REAL in first.judged.each else "drawn flaws"
+    parts = [f"{first.candidate}: {spoken(first.judged.image)} on {kinds}"]
+    if others and others[0].judged:
+        parts[0] += f", next best {others[0].judged.image.value:.3f} ({others[0].candidate})"
+    usual = next((row.judged for row in others if row.candidate == default), None)
+    if usual and others[0].candidate != default:
+        parts[0] += f", the default {usual.image.value:.3f}"
+    parts.append(f"{1000 * first.judged.seconds:.0f} ms a picture")
+    if unseen is not None:
+        parts.append(f"what other generators choose reaches {unseen:.3f} on each one that was left out")
+    return "; ".join(parts)
+
+
+def as_json(rows: Sequence[Row], said: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """All of it in plain values."""
+    return {"chosen": said, "asked": dict(asked), "tried": [row.as_json() for row in rows]}
