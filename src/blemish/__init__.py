@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
     from blemish.runs.decision import decision
     from blemish.runs.discovery import discover
+    from blemish.tuning.search import tune
     from blemish.types import Batch, Features, Geometry, Prediction, Sample
     # tables: end
 
@@ -148,6 +149,7 @@ __all__ = [
     "name_types",
     "recipe_detector",
     "save_recipe",
+    "tune",
     "undo",
     "validate",
 ]

@@ -250,10 +250,9 @@ def evaluate(
     if protocol == "published":
         detector = scale_by_set(detector, labelled, view=view, batch_size=batch_size, watch=watch)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
-    with _Maps() as maps:
+    with _Maps(finest) as maps:
         start = time.perf_counter()
         scores, kept, unreadable, named = [], [], list[Unreadable](), _Named(getattr(detector, "types", ()))
-        sizes = list[tuple[int, ...]]()
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
         for sample, result in zip(labelled, results, strict=True):
             advance()
@@ -262,13 +261,12 @@ def evaluate(
                 unreadable.append(result)
                 continue
             scores.append(result.score)
-            sizes.append(result.anomaly_map.shape)
-            maps.add(highest_of_blocks(result.anomaly_map.numpy(), finest))
+            maps.add(result.anomaly_map.numpy())
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)
-        (whole, curves), types = _metrics(maps.items, sizes, kept, scores, aupro_limit, seed)
-    bad, naming = tuple(unreadable), named.score(seed, calibrated=bool(calibration))
-    return Report(whole, seconds, bad, types=types, curves=curves, naming=naming, protocol=protocol)
+        (whole, curves), types = _metrics(maps.items, maps.sizes, kept, scores, aupro_limit, seed)
+    naming = named.score(seed, calibrated=bool(calibration))
+    return Report(whole, seconds, tuple(unreadable), types=types, curves=curves, naming=naming, protocol=protocol)
 
 
 class _Named:
@@ -369,10 +367,10 @@ class _Masks(Sequence[NDArray[np.bool_] | None]):
 
 
 class _Maps:
-    """Maps as arrays: the first gibibyte in memory, the rest in a temporary file."""
+    """Maps as arrays, and the sizes they had: the first gibibyte in memory, the rest in a temporary file."""
 
-    def __init__(self) -> None:
-        self.items: list[NDArray[np.float32]] = []
+    def __init__(self, finest: int | None) -> None:
+        self.items, self.sizes, self.finest = list[NDArray[np.float32]](), list[tuple[int, ...]](), finest
         self.bytes = 0
 
     def __enter__(self) -> _Maps:
@@ -383,7 +381,9 @@ class _Maps:
         self.items.clear()
         self.file.close()
 
-    def add(self, scores: NDArray[np.float32]) -> None:
+    def add(self, whole: NDArray[np.float32]) -> None:
+        self.sizes.append(whole.shape)
+        scores = highest_of_blocks(whole, self.finest)
         self.bytes += scores.nbytes
         self.items.append(scores if self.bytes <= IN_MEMORY else self._spilled(scores))
 

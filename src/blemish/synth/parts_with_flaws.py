@@ -10,7 +10,7 @@ from blemish.synth.augment import make_defect
 from blemish.synth.drawn.scene import Colours, Mask
 from blemish.synth.drawn.specimens import SMALLEST, Picture, visible
 
-ATTEMPTS = 12
+DRAWS = 12
 """Flaws drawn until one is seen where it should be."""
 FINEST, LEAST = 384, 32
 """Pixels of the square in which a flaw is drawn: a larger one is drawn so and enlarged, a smaller one never."""
@@ -35,7 +35,7 @@ def draw_on_part(
     size: side of the square that holds it, as a share of the picture's shorter side. contrast: how much of the change
     that the generator makes is made, in [0, 1]. part: where the part is, (H, W). other: another part, of any size.
     """
-    for _ in range(ATTEMPTS):
+    for _ in range(DRAWS):
         window = _window(rng, picture.shape[:2], size, part)
         whole, there = picture[window], _alike(other, window)
         seen = _shrink(whole)

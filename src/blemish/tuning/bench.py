@@ -78,7 +78,8 @@ def divide(parts: Sequence[PartImages], seed: int) -> list[Fold]:
             f"{len(parts)} good parts are too few to choose by: give at least {LEAST_PARTS}, better 20; "
             "`blemish recipe freeze` learns from any number"
         )
-    order = np.random.default_rng(seed).permutation(len(parts)).tolist()
+    rng = np.random.default_rng(seed)
+    order = rng.permutation(len(parts)).tolist()
     half = len(parts) // 2 if len(parts) < FEW else max(LEAST_PARTS, len(parts) // 3)
     cuts = [(order[half:], order[:half]), (order[:half], order[half:])][: 2 if len(parts) < FEW else 1]
     return [
