@@ -233,9 +233,9 @@ def evaluate(
     """Inspect every sample and compare with its label and mask, at the picture's own size.
 
     Samples of unknown label are left out. Raises BadData when none is left. `sinks` take every result too, decided by
-    the calibration if there is one. finest: pixel metrics are of blocks, at most so many along a side: the highest
-    value of a map, and a defect where a mask touches one. protocol: "published" scales scores by these samples where
-    the authors of the detector did, to compare with their numbers; all are inspected twice then.
+    the calibration if there is one. finest: pixel metrics are of so many blocks along a side, the highest value in each
+    and whether a mask touches it. protocol: "published" scales scores by these samples where the authors of the
+    detector did, to compare with their numbers; all are inspected twice then.
     """
     labelled = [sample for sample in samples if sample.label]
     if not labelled:
@@ -244,9 +244,7 @@ def evaluate(
             "`blemish inspect` gives scores and heat maps"
         )
     check_fit((sample.masks, sample.image) for sample in labelled)
-    if follows(detector):
-        labelled = shuffle(labelled, seed=seed)
-        notice("the scores follow a stream, in an order of the pictures drawn by the seed %s", seed)
+    labelled = _in_order(labelled, detector, seed)
     if protocol == "published":
         detector = scale_by_set(detector, labelled, view=view, batch_size=batch_size, watch=watch)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
@@ -260,13 +258,21 @@ def evaluate(
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
-            scores.append(result.score)
             maps.add(result.anomaly_map.numpy())
+            scores.append(result.score)
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)
-        (whole, curves), types = _metrics(maps.items, maps.sizes, kept, scores, aupro_limit, seed)
-    naming = named.score(seed, calibrated=bool(calibration))
-    return Report(whole, seconds, tuple(unreadable), types=types, curves=curves, naming=naming, protocol=protocol)
+        (whole, curves), types = _metrics(maps, kept, scores, aupro_limit, seed)
+    bad, naming = tuple(unreadable), named.score(seed, calibrated=bool(calibration))
+    return Report(whole, seconds, bad, types=types, curves=curves, naming=naming, protocol=protocol)
+
+
+def _in_order(samples: list[Sample], detector: Detector, seed: int) -> list[Sample]:
+    """As they come, but for a detector whose scores depend on those before."""
+    if not follows(detector):
+        return samples
+    notice("the scores follow a stream, in an order of the pictures drawn by the seed %s", seed)
+    return shuffle(samples, seed=seed)
 
 
 class _Named:
@@ -300,21 +306,15 @@ Traced = tuple[Metrics, pixel.Curves | None]
 
 
 def _metrics(
-    maps: Sequence[Map],
-    sizes: Sequence[tuple[int, ...]],
-    samples: Sequence[Sample],
-    scores: Sequence[float],
-    limit: float,
-    seed: int,
+    maps: _Maps, samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
 ) -> tuple[Traced, dict[str, Metrics]]:
     """All defects against the good, with the curves, and those of each type alone against the same good."""
 
     def of(rows: Sequence[int]) -> Traced:
         anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
         images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
-        pixels, curves = _pixels(
-            [maps[row] for row in rows], [sizes[row] for row in rows], [samples[row] for row in rows], limit, seed
-        )
+        seen, sizes = ([every[row] for row in rows] for every in (maps.items, maps.sizes))
+        pixels, curves = _pixels(seen, sizes, [samples[row] for row in rows], limit, seed)
         values = [*(images or [None] * 3), *(pixels or [None] * 4)]
         why = _reasons([samples[row] for row in rows])
         missing = {name: why[name] for name, value in zip(METRICS, values, strict=True) if value is None}
