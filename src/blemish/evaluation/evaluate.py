@@ -313,7 +313,7 @@ def _metrics(
     def of(rows: Sequence[int]) -> Traced:
         anomalous = np.array([samples[row].label != GOOD for row in rows], dtype=bool)
         images = image_estimates([scores[row] for row in rows], anomalous, seed=seed)
-        seen, sizes = ([every[row] for row in rows] for every in (maps.items, maps.sizes))
+        seen, sizes = [maps.items[row] for row in rows], [maps.sizes[row] for row in rows]
         pixels, curves = _pixels(seen, sizes, [samples[row] for row in rows], limit, seed)
         values = [*(images or [None] * 3), *(pixels or [None] * 4)]
         why = _reasons([samples[row] for row in rows])
