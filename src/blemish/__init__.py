@@ -55,7 +55,6 @@ if TYPE_CHECKING:
     from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
     from blemish.runs.decision import decision
     from blemish.runs.discovery import discover
-    from blemish.tuning.search import tune
     from blemish.types import Batch, Features, Geometry, Prediction, Sample
     # tables: end
 
@@ -87,7 +86,6 @@ _WHERE = {
     "name_types": "blemish.recipes.types_taught:name_types",
     "recipe_detector": "blemish.recipes.recipe:detector",
     "save_recipe": "blemish.recipes.recipe:save",
-    "tune": "blemish.tuning.search:tune",
     "undo": "blemish.recipes.update:undo",
     "validate": "blemish.evaluation.validate:validate",
 } | {card.where.partition(":")[2]: card.where for card in METHODS.values()}
@@ -149,7 +147,6 @@ __all__ = [
     "name_types",
     "recipe_detector",
     "save_recipe",
-    "tune",
     "undo",
     "validate",
 ]

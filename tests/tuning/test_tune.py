@@ -14,13 +14,12 @@ from tests.cli.test_inspect import lines, run
 from tests.support.parts import good, mask, part, spots
 from tests.support.told import Told
 
-from blemish import tune
 from blemish.errors import BadInput
 from blemish.progress import Advance, ShowProgress
 from blemish.recipes.recipe import load
 from blemish.tuning import search
 from blemish.tuning.bench import Size, divide, real_defects
-from blemish.tuning.search import Asked
+from blemish.tuning.search import Asked, tune
 
 QUICK = ["--encoder", "test-tiny", "--method", "padim", "--method", "winclip"]
 
