@@ -72,7 +72,7 @@ def candidates(teachers: Path | None) -> dict[str, Encoder]:
     blank = initialise(empty, SEED).eval().requires_grad_(False)
     found: dict[str, Encoder] = {"embedded": embedded, "the same, random weights": blank}
     if teachers:
-        residual, mobile = networks(teachers)
+        residual, _ = networks(teachers)
 
         def three(images: Tensor) -> list[Tensor]:
             """Strides 4 and 8 are one map: the network is given from stride 8 on."""
@@ -80,8 +80,14 @@ def candidates(teachers: Path | None) -> dict[str, Encoder]:
             return [fine, fine, middle, middle]
 
         found["ResNet-101 v2 (teacher)"] = Frozen("resnet101_v2", three, 4)
-        found["MobileNetV2 (teacher)"] = Frozen("mobilenet_v2", lambda x: [mobile(x)[n] for n in (2, 5, 12, 16)], 4)
+        found["MobileNetV2 (teacher)"] = mobilenet(teachers)
     return found
+
+
+def mobilenet(teachers: Path) -> Encoder:
+    """MobileNetV2: three of its maps, and the last, of 1280 channels, whose mean is its embedding."""
+    maps = networks(teachers)[1]
+    return Frozen("mobilenet_v2", lambda images: [maps(images)[number] for number in (2, 5, 12, 16)], 4)
 
 
 def _cell(name: str, encoder: Encoder, root: Path, method: str, shots: int) -> str:

@@ -2,13 +2,15 @@
 
     python benchmarks/defect_types.py --data DIR --data DIR [--encoder FILE] [--classifiers ridge words] [--of defects]
     python benchmarks/defect_types.py --data DIR --hold-out --coverage 200
+    python benchmarks/defect_types.py --data DIR --teachers DIR --classifiers baseline ridge
     python benchmarks/defect_types.py --speed
 
 Every picture is looked at once, plain and mirrored; then half of each type's pictures may teach and the other half
 tests, drawn anew by each seed, as `blemish evaluate --task types` does it. `--hold-out` leaves each type out in turn:
 AUROC of its pictures against those of the other types, by the highest logit. `--coverage N` is the share of sets of
 types that hold the right one over N splits, half of each type teaching. `baseline` is scikit-learn's logistic
-regression on the standardised embedding of the whole picture. Every row is printed and added to `defect_types.jsonl`.
+regression on the standardised embedding of the whole picture. `--teachers` is the folder of the MobileNetV2 that takes
+the encoder's place. Every row is printed and added to `defect_types.jsonl`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from backbones import mobilenet
 from harness import HERE, Options, table
 from numpy.typing import NDArray
 from torch import Tensor
@@ -225,6 +228,7 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--data", type=Path, action="append", default=[], help="repeatable")
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
+    made.add_argument("--teachers", type=Path, metavar="DIR", help="measure the MobileNetV2 that lies here")
     made.add_argument("--classifiers", nargs="+", default=[BASELINE, "ridge", "linear-probe", "nearest"])
     made.add_argument("--of", choices=["pictures", "defects"], default="pictures", help="(default: pictures)")
     made.add_argument("--seeds", type=int, default=5, help="(default: 5)")
@@ -234,7 +238,7 @@ def main() -> None:
     made.add_argument("--speed", action="store_true", help="only what naming costs over a detector")
     given = made.parse_args()
     torch.set_num_threads(given.threads)
-    encoder = encoders.load(given.encoder)
+    encoder = mobilenet(given.teachers) if given.teachers else encoders.load(given.encoder)
     if given.speed:
         found = {"encoder": Path(encoder.name).name, "threads": given.threads, "load": os.getloadavg()[0]}
         write(found | time_naming(encoder))
