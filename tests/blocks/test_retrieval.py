@@ -27,7 +27,7 @@ def gallery() -> tuple[Gallery, Tensor, Tensor]:
 def test_a_patch_is_compared_with_those_about_its_place(radius: int | None, numbers: tuple[int, ...]) -> None:
     found, _, grids = gallery()
     query = 3 * units(H, W, C, seed=3)
-    distance = found.distance(1, query, torch.tensor(numbers), radius)
+    distance = found.distance(1, query[None], torch.tensor([numbers]), radius)[0]
     for y in range(H):
         for x in range(W):
             near = [
@@ -62,6 +62,6 @@ def test_another_grid_has_no_same_place_and_is_compared_anywhere() -> None:
     found, _, grids = gallery()
     query = units(W, H, C, seed=3)
     with pytest.raises(BadInput, match=r"patch grid \(5, 4\) differs from \(4, 5\), which was fitted"):
-        found.distance(1, query, torch.tensor([0]), 1)
-    distance = found.distance(1, query, torch.tensor([0]), None)
+        found.distance(1, query[None], torch.tensor([[0]]), 1)
+    distance = found.distance(1, query[None], torch.tensor([[0]]), None)[0]
     assert_close(distance, 1 - (query @ grids[0].flatten(0, 1).T).amax(-1))

@@ -21,6 +21,7 @@ RANKS = (
     {"classification"},
     {"recipes"},
     {"runs"},
+    {"runtime"},
     {"evaluation"},
     {"__init__"},
     {"benchmark", "report", "export", "serve"},
@@ -30,7 +31,7 @@ RANKS = (
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
-OPTIONAL = {"faiss", "lightning_fabric", "pyarrow"}
+OPTIONAL = {"onnx", "onnxruntime", "onnxscript", "openvino", "faiss", "lightning_fabric", "pyarrow"}
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 
 each_file = each_of(FILES)

@@ -18,6 +18,8 @@ from blemish.errors import BadInput
 
 BLOCK = 1 << 19
 """Distances held at once, whatever the bank's and the query's size: 2 MiB, which a processor's cache holds."""
+ROWS_IN_GRAPH = 1 << 13
+"""Rows of a bank that a graph compares at once."""
 
 Metric = Literal["cosine", "euclidean"]
 Search = Literal["torch", "faiss"]
@@ -60,7 +62,7 @@ class MemoryBank(Learned):
         k = min(k, len(self.rows))
         flat = query.reshape(-1, query.shape[-1])
         flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
-        numbers = self._ask_faiss(flat, k) if self.search == "faiss" else _search(flat, self.rows, self.norms, k)
+        numbers = self._ask_faiss(flat, k) if self._asks_faiss else _search(flat, self.rows, self.norms, k)
         # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.
         distances = torch.stack([torch.linalg.vector_norm(flat - self.rows[n], dim=1) for n in numbers.T], -1)
         distances = distances.square() / 2 if self.metric == "cosine" else distances
@@ -78,6 +80,10 @@ class MemoryBank(Learned):
         count = max(1, ceil(share * len(self.rows)))
         return self.nearest(query, count + 1)[0][..., -count:].mean(-1)
 
+    @property
+    def _asks_faiss(self) -> bool:
+        return self.search == "faiss" and not torch.compiler.is_exporting()
+
     def _ask_faiss(self, query: Tensor, k: int) -> Tensor:
         if self._index is None or self._index[0] is not self.rows:
             self._index = self.rows, exact_index(self.rows)
@@ -85,15 +91,16 @@ class MemoryBank(Learned):
 
 
 def _search(query: Tensor, rows: Tensor, norms: Tensor, k: int) -> Tensor:
-    """Numbers of the k nearest rows: (Q, D) x (M, D) -> (Q, k), over blocks of both."""
+    """Numbers of the k nearest rows: (Q, D) x (M, D) -> (Q, k), over blocks of both; in a graph, of the rows."""
+    if torch.compiler.is_exporting():  # which does not know how many are asked about
+        return _search_block(query, rows, norms, k, max(k, ROWS_IN_GRAPH))
     height = max(1, min(len(query), 1024))
     width = max(k, BLOCK // height)
     return torch.cat([_search_block(part, rows, norms, k, width) for part in torch.split(query, height)])
 
 
 def _search_block(query: Tensor, rows: Tensor, norms: Tensor, k: int, width: int) -> Tensor:
-    best = torch.empty(len(query), 0, device=query.device)
-    numbers = torch.empty(len(query), 0, dtype=torch.long, device=query.device)
+    best, numbers = query[:, :0], query[:, :0].long()
     for start in range(0, len(rows), width):
         ranks = torch.addmm(norms[start : start + width], query, rows[start : start + width].T, alpha=-2)
         values, found = ranks.min(1, keepdim=True) if k == 1 else ranks.topk(min(k, ranks.shape[1]), largest=False)

@@ -128,7 +128,7 @@ def components(inside: Tensor, *, rounds: int = 8) -> Tensor:
         if not torch.compiler.is_compiling() and torch.equal(touched, labels):
             break  # which a graph cannot ask
         numbers = labels.flatten(1).long()
-        joined = own.expand(len(inside), -1).scatter_reduce(1, numbers, touched.flatten(1), "amax").long()
+        joined = own.expand(inside.shape[0], -1).scatter_reduce(1, numbers, touched.flatten(1), "amax").long()
         for _ in range(5):  # the highest of the highest, 32 regions on
             joined = joined.gather(1, joined)
         labels = joined.gather(1, numbers).view_as(labels).float()
@@ -143,7 +143,7 @@ def pool_regions(features: Tensor, logits: Tensor, *, most: int = 8) -> Regions:
     labels = components(peaks(logits))
     weights = logits.sigmoid()
     flat = labels.flatten(1)
-    mass = weights.new_zeros(len(flat), flat.shape[1] + 1).scatter_add(1, flat, weights.flatten(1))
+    mass = weights.new_zeros(flat.shape[0], flat.shape[1] + 1).scatter_add(1, flat, weights.flatten(1))
     mass[:, 0] = 0
     heaviest = mass.topk(min(most, mass.shape[1]), dim=1)  # (N, R)
     numbers = heaviest.indices.masked_fill(heaviest.values == 0, -1)

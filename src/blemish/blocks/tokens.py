@@ -51,7 +51,7 @@ def blur_neighbours(patches: Tensor, size: int, spread: float) -> Tensor:
     kernel = torch.outer(weights, weights) / weights.sum() ** 2
     planes = patches.permute(0, 3, 1, 2).flatten(0, 1).unsqueeze(1)  # (N C, 1, h, w)
     blurred = F.conv2d(planes, kernel[None, None], padding=size // 2)
-    return blurred.view(len(patches), -1, *patches.shape[1:3]).permute(0, 2, 3, 1)
+    return blurred.view(patches.shape[0], -1, *patches.shape[1:3]).permute(0, 2, 3, 1)
 
 
 class SelfAttention(nn.Module):

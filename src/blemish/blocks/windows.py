@@ -39,7 +39,7 @@ def mean_of_windows(grids: Sequence[Tensor], windows: Sequence[tuple[slice, slic
 
     What was seen in a window has any shape, and is resized to its.
     """
-    total, covering = grids[0].new_zeros(len(grids[0]), *size), grids[0].new_zeros(*size)
+    total, covering = grids[0].new_zeros(grids[0].shape[0], *size), grids[0].new_zeros(*size)
     for grid, (rows, columns) in zip(grids, windows, strict=True):
         total[:, rows, columns] += upsample(grid, (rows.stop - rows.start, columns.stop - columns.start), corners=True)
         covering[rows, columns] += 1

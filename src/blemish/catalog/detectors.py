@@ -25,6 +25,7 @@ DETECTORS = {
         trained=True,
         needs=frozenset({"text", "prompts", "seams"}),
         words=("product",),
+        no_graph="each picture changes the words that the text tower reads",
     ),
     "adapt-clip": Card(
         "blemish.detectors.adapt_clip:AdaptCLIP",
@@ -95,6 +96,8 @@ DETECTORS = {
         trained=True,
         needs=frozenset({"text", "prompts"}),
         reconstructed=("layers and heads", "offsets and temperatures", "losses", "refinement of regions", "schedule"),
+        no_graph="it looks again where its own map says, which is somewhere else in every picture",
+        graph_with=("refine=decoder", "refine=none"),
     ),
     "clip-mdc": Card(
         "blemish.detectors.clip_mdc:CLIPMDC",
@@ -164,6 +167,7 @@ DETECTORS = {
         "patches that no patch of most other pictures of the set is like",
         normal="optional",
         scores="set",
+        no_graph="it scores a set of pictures by each other",
     ),
     "mvfa": Card(
         "blemish.detectors.mvfa:MVFA",
@@ -214,6 +218,7 @@ DETECTORS = {
         trained=True,
         scores="online",
         needs=frozenset({"text"}),
+        no_graph="it follows a stream: a score depends on the pictures before",
     ),
     "scf-ad": Card(
         "blemish.detectors.scf_ad:SCFAD",

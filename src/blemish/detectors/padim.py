@@ -26,6 +26,8 @@ class PaDiM(nn.Module):
     channels: drawn at random by `seed` from the joined layers; 100 for ResNet-18, 550 for Wide ResNet-50 in the paper.
     """
 
+    drawn: Tensor
+
     def __init__(
         self,
         encoder: str | Encoder = encoders.DEFAULT,
@@ -43,6 +45,7 @@ class PaDiM(nn.Module):
         self.image_size, self.seed = image_size, seed
         self.geometry = geometry(self.encoder, image_size)
         self.gaussian = PositionGaussian(ridge)
+        self.register_buffer("drawn", torch.empty(0, dtype=torch.int64), persistent=False)
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:
         """The patch grid of each picture, (N, h, w, C)."""
@@ -58,6 +61,11 @@ class PaDiM(nn.Module):
         depth = self.encoder.depth
         layers = self.layers or (depth // 4, depth // 2, depth * 3 // 4)
         joined = join_layers(self.encoder(images, layers=layers).patches, mode="nearest")
-        generator = torch.Generator().manual_seed(self.seed)
-        drawn = torch.randperm(joined.shape[-1], generator=generator)[: self.channels]
-        return joined[..., drawn.to(joined.device)]
+        return joined[..., self._drawn(joined.shape[-1]).to(joined.device)]
+
+    def _drawn(self, width: int) -> Tensor:
+        """Numbers of the channels that are kept of so many, drawn once."""
+        if len(self.drawn) == 0:
+            generator = torch.Generator().manual_seed(self.seed)
+            self.drawn = torch.randperm(width, generator=generator)[: self.channels]
+        return self.drawn

@@ -87,7 +87,7 @@ class PatchCore(nn.Module):
         if self.neighbours == 1:
             return torch.ones_like(distance[:, 0, 0])
         worst, at = distance.flatten(1).max(1)
-        patch = patches.flatten(1, 2)[torch.arange(len(at), device=at.device), at]  # (N, D)
+        patch = patches.flatten(1, 2).gather(1, at[:, None, None].expand(-1, -1, patches.shape[-1]))[:, 0]  # (N, D)
         nearest = self.bank.rows[row.flatten(1).gather(1, at[:, None]).squeeze(1)]
         around = self.bank.rows[self.bank.nearest(nearest, self.neighbours)[1]]  # (N, b, D)
         others = (patch[:, None] - around).square().sum(-1).sqrt()  # (N, b)

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -63,10 +62,7 @@ class RAD(nn.Module):
         """(N, 3, H, W) in [0, 1] -> Prediction; raises BadInput for a size not fitted."""
         whole, patches = self._look(images)
         alike = self.gallery.nearest(whole, self.pictures)  # (N, k)
-        grids = [
-            torch.stack([self.gallery.distance(at, *pair, self.radius) for pair in zip(layer, alike, strict=True)])
-            for at, layer in enumerate(patches)
-        ]  # (N, h, w) each
+        grids = [self.gallery.distance(at, layer, alike, self.radius) for at, layer in enumerate(patches)]  # (N, h, w)
         whole_map = fuse_mean(*(upsample(each, images.shape[-2:]) for each in grids))  # (N, H, W)
         found = smooth(whole_map, self.sigma, radius=round(2 * self.sigma), border="mirror")
         return Prediction(top_mean(found, self.fraction), found)

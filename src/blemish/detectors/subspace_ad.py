@@ -67,7 +67,7 @@ class SubspaceAD(nn.Module):
     def _patches(self, images: Tensor) -> Tensor:
         layers = self.layers or relative_layers(self.encoder.depth, 0.55, 0.7)
         found = self.encoder(images, layers=layers).patches
-        return fuse_mean(*found) if len({patches.shape for patches in found}) == 1 else join_layers(found)
+        return fuse_mean(*found) if len({patches.shape[1:] for patches in found}) == 1 else join_layers(found)
 
 
 def relative_layers(depth: int, first: float, last: float) -> tuple[int, ...]:

@@ -82,7 +82,7 @@ class WinCLIP(nn.Module):
         windows = [sliding_windows(height, width, scale) for scale in self.scales]
         found = self.encoder.encode_windows(images, windows)
         grids = [
-            windowed.view(len(images), height - scale + 1, width - scale + 1, -1)
+            windowed.unflatten(1, (height - scale + 1, width - scale + 1))
             for windowed, scale in zip(found, self.scales, strict=True)
         ]
         return embedding, [*grids, patches]

@@ -69,7 +69,8 @@ class AttentionPool(nn.Module):
     def __init__(self, config: ResNetConfig) -> None:
         super().__init__()
         width, self.side = config.widths[-1], config.image_size // STRIDE
-        self.heads = config.heads
+        self.heads, self.patch_size = config.heads, STRIDE
+        self.fixed: dict[tuple[int, int], Tensor] = {}  # tables of other grids, for graphs, which resize none
         self.positions = nn.Parameter(torch.zeros(1 + self.side**2, width))
         self.q, self.k, self.v = nn.Linear(width, width), nn.Linear(width, width), nn.Linear(width, width)
         self.out = nn.Linear(width, config.output)
@@ -95,6 +96,8 @@ class AttentionPool(nn.Module):
         """The position table resized to height x width places; the mean's row is kept as it is."""
         if (height, width) == (self.side, self.side):
             return self.positions
+        if torch.compiler.is_exporting() and (height, width) in self.fixed:
+            return self.fixed[height, width]
         grid = self.positions[1:].T.reshape(1, -1, self.side, self.side).float()
         resized = F.interpolate(grid, (height, width), mode="bicubic", antialias=True)
         return torch.cat([self.positions[:1], resized[0].flatten(1).T.to(self.positions.dtype)])

@@ -43,6 +43,7 @@ class VisionTransformer(nn.Module):
         )
         self.norm = nn.LayerNorm(c.width, c.epsilon) if c.norm_last else nn.Identity()
         self.projection = nn.Linear(c.width, c.output, bias=False) if c.output else nn.Identity()
+        self.fixed: dict[tuple[int, int], Tensor] = {}  # tables of other grids, for graphs, which resize none
         # On the processor even while a loader builds the parameters without memory ("meta").
         self.register_buffer("mean", torch.tensor(c.mean, device="cpu").view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(c.std, device="cpu").view(3, 1, 1), persistent=False)
@@ -86,7 +87,7 @@ class VisionTransformer(nn.Module):
             swap = partial(matrices, number) if matrices else keep
             if extra and number in extra:
                 tokens = extra[number].to(x.dtype)  # (n, C) or (N, n, C)
-                x = torch.cat([x[:, :own], tokens.expand(len(x), -1, -1)], 1)  # (N, T + n, C)
+                x = torch.cat([x[:, :own], tokens.expand(x.shape[0], -1, -1)], 1)  # (N, T + n, C)
             # The second stream is fed by the first and feeds nothing: (N, T, C).
             if second := attention != "qkv" and number > depth - last:
                 side = side + block.attend_self(x, attention, swap)[:, :own]
@@ -109,8 +110,11 @@ class VisionTransformer(nn.Module):
         lead = self.config.prefix + self.config.registers
         rows = [torch.cat([torch.arange(lead).expand(len(w), -1), w + lead], 1) for w in windows]
         # One picture at a time: its activations stay in the last cache level, its scores are the same in any batch.
-        found = [self._encode_windows(tokens, [r.to(tokens.device) for r in rows]) for tokens in self.embed(images)]
-        return tuple(torch.stack(scale).float() for scale in zip(*found, strict=True))
+        tokens = self.embed(images)
+        encode = partial(self._encode_windows, windows=[row.to(tokens.device) for row in rows])
+        if torch.compiler.is_exporting():  # a graph is for any number of pictures
+            return tuple(scale.float() for scale in encode(tokens))
+        return tuple(torch.stack(scale).float() for scale in zip(*map(encode, tokens), strict=True))
 
     def encode_regions(self, images: Tensor, regions: Tensor) -> Tensor:
         """Image embedding (N, D) of pictures that a region is shown with, (N, H, W) in [0, 1] (AlphaCLIP).
@@ -146,7 +150,7 @@ class VisionTransformer(nn.Module):
         prefix: Tensor = self.prefix
         if self.config.prefix_positions:
             prefix, table = prefix + table[:count], table[count:]
-        lead = torch.cat([prefix, self.registers]).expand(len(images), -1, -1)  # (N, prefix + registers, C)
+        lead = torch.cat([prefix, self.registers]).expand(images.shape[0], -1, -1)  # (N, prefix + registers, C)
         tokens: Tensor = self.norm_pre(torch.cat([lead, patches + table], 1))
         return tokens
 
@@ -155,6 +159,8 @@ class VisionTransformer(nn.Module):
         side = self.config.image_size // self.config.patch_size
         if (height, width) == (side, side):
             return self.positions
+        if torch.compiler.is_exporting() and (height, width) in self.fixed:
+            return self.fixed[height, width]
         lead = len(self.positions) - side * side
         grid = self.positions[lead:].T.reshape(1, -1, side, side).float()  # (1, C, side, side)
         mode, _, how = self.config.resize.partition("-")
@@ -185,42 +191,44 @@ class VisionTransformer(nn.Module):
         return result
 
     def _encode_windows(self, tokens: Tensor, windows: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        """One picture's tokens (T, C) and token numbers (W_s, L_s) -> (W_s, D) per scale."""
+        """One picture's tokens (T, C), or those of several, and numbers (W_s, L_s) -> (..., W_s, D) per scale."""
         first, *rest = cast("list[Block]", list(self.blocks))
         numbers = torch.cat([window.flatten() for window in windows])
         sizes = [tuple(window.shape) for window in windows]
-        x = tokens[numbers]  # (sum W_s * L_s, C)
-        qkv = first.roles(tokens)[numbers]  # (sum W_s * L_s, 3C)
+        x = tokens[..., numbers, :]  # (..., sum W_s * L_s, C)
+        qkv = first.roles(tokens)[..., numbers, :]  # (..., sum W_s * L_s, 3C)
         block = first
         for following in rest:
             x = x + block.out(_attend(qkv, sizes, block.heads))
             x = x + block.mlp(x)
             block = following
             qkv = block.roles(x)
-        classes = torch.cat(
-            [scale[:, 0] for scale in _split(torch.arange(len(x), device=x.device), sizes)]
-        )  # (sum W_s,)
-        x = x[classes] + block.out(_attend(qkv, sizes, block.heads, queries=1))  # (sum W_s, C)
+        rows = torch.arange(len(numbers), device=x.device)[:, None]
+        classes = torch.cat([scale[:, 0, 0] for scale in _split(rows, sizes)])  # (sum W_s,)
+        x = x[..., classes, :] + block.out(_attend(qkv, sizes, block.heads, queries=1))  # (..., sum W_s, C)
         x = x + block.mlp(x)
-        return torch.split(self.project(x), [w for w, _ in sizes])
+        return torch.split(self.project(x), [w for w, _ in sizes], dim=-2)
 
     def _patches(self, tokens: Tensor, size: tuple[int, int], projected: bool) -> Tensor:
         patches = tokens[:, self.config.prefix + self.config.registers :]
-        return (self.project(patches) if projected else patches).float().reshape(len(tokens), *size, -1)
+        found = (self.project(patches) if projected else patches).float()
+        return found.view(found.shape[0], *size, found.shape[-1])
 
 
 def _attend(qkv: Tensor, sizes: Sequence[tuple[int, ...]], heads: int, queries: int | None = None) -> Tensor:
-    """Attention within each window, of its first `queries` tokens: (sum W_s * L_s, 3C) -> (sum W_s * queries, C)."""
+    """Attention within each window, of its first `queries` tokens:
+    (..., sum W_s * L_s, 3C) -> (..., sum W_s * queries, C).
+    """
     mixed = []
     for scale in _split(qkv, sizes):
-        q, k, v = scale.reshape(*scale.shape[:2], 3, heads, -1).permute(2, 0, 3, 1, 4)  # (W, heads, L, c)
+        q, k, v = scale.unflatten(-1, (3, heads, -1)).movedim(-3, 0).transpose(-2, -3)  # (..., W, heads, L, c)
         # Plain products: on sequences of 5 to 10 tokens a fused kernel spends its time on being called.
-        weights = (q[:, :, :queries] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
-        mixed.append((weights @ v).transpose(1, 2).flatten(2).flatten(0, 1))
-    return torch.cat(mixed)
+        weights = (q[..., :queries, :] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+        mixed.append((weights @ v).transpose(-2, -3).flatten(-2).flatten(-3, -2))
+    return torch.cat(mixed, dim=-2)
 
 
 def _split(rows: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
-    """Joined rows -> (W_s, L_s, ...) per scale."""
-    parts = torch.split(rows, [w * length for w, length in sizes])
-    return [part.reshape(*size, *part.shape[1:]) for part, size in zip(parts, sizes, strict=True)]
+    """Joined rows (..., sum W_s * L_s, C) -> (..., W_s, L_s, C) per scale."""
+    parts = torch.split(rows, [w * length for w, length in sizes], dim=-2)
+    return [part.unflatten(-2, size) for part, size in zip(parts, sizes, strict=True)]

@@ -1,0 +1,1 @@
+"""Recipes as graphs that run without torch, and the proof that they score alike."""

@@ -1,0 +1,1 @@
+"""Deployed recipes, run without torch."""

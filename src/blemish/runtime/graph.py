@@ -1,0 +1,168 @@
+"""Bytes of an ONNX model, and what a deployed recipe says of it -> a detector on arrays; never imports torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.errors import BadInput, BadRecipe, MissingExtra
+from blemish.recipes.deployed import Backend, Deployed, Precision
+from blemish.runtime.onnx_bytes import demands
+
+AGAIN = "export it again"
+Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
+"""run(arrays by name) -> the outputs in their order."""
+
+
+class Port(NamedTuple):
+    """An input or output of a model."""
+
+    name: str
+    sizes: tuple[int, ...]  # -1 where any will do
+
+
+class Session(NamedTuple):
+    """A model that is ready to run."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    run: Run
+
+
+class FoundInArrays(NamedTuple):
+    """A `types.Prediction` in arrays."""
+
+    image_score: NDArray[np.float32]  # (N,)
+    anomaly_map: NDArray[np.float32]  # (N, H, W)
+    type_scores: NDArray[np.float32] | None = None  # (N, K)
+    type_map: NDArray[np.int64] | None = None  # (N, H, W)
+    places: NDArray[np.float32] | None = None  # (N, h, w, C)
+
+
+class GraphDetector:
+    """The detector of a deployed recipe: called with float32 (N, 3, *size) in [0, 1]."""
+
+    def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
+        self.deployed, self.geometry, self.types = deployed, deployed.geometry, deployed.types
+        self.type_prompts = deployed.prompts
+        self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
+        require_ports(self._session.inputs, {"images": (-1, 3, *deployed.size)}, source)
+        require_ports(self._session.outputs, dict.fromkeys(deployed.outputs), source)
+        if deployed.outputs[:2] != FoundInArrays._fields[:2]:
+            raise BadRecipe(f"{source} has a graph that gives no score or no map: {AGAIN}")
+
+    def __call__(self, images: NDArray[np.float32]) -> FoundInArrays:
+        """Raises BadInput for inputs of another size, which are pictures of another shape."""
+        size, wanted = tuple(images.shape[1:]), (3, *self.deployed.size)
+        if size != wanted:
+            raise BadInput(
+                f"pictures become {size[-1]} x {size[-2]} here, and this recipe was exported for "
+                f"{wanted[-1]} x {wanted[-2]}: export it with --check pictures of that shape"
+            )
+        found = self._session.run({"images": np.ascontiguousarray(images, np.float32)})
+        return FoundInArrays(**dict(zip(self.deployed.outputs, found, strict=True)))
+
+
+class GraphNamer:
+    """The classifier of a deployed recipe: what it sees of regions by their places, and the logits of its types."""
+
+    def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
+        self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
+        require_ports(self._session.inputs, dict.fromkeys(("places", "share")), source)
+        require_ports(self._session.outputs, dict.fromkeys(("seen", "logits")), source)
+
+    def __call__(
+        self, places: NDArray[np.float32], share: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Of regions, places (R, h, w, C) and its share of each (R, h, w): seen (R, D), logits (R, K)."""
+        given = {"places": places, "share": share}
+        seen, logits = self._session.run({name: np.ascontiguousarray(each, np.float32) for name, each in given.items()})
+        return seen, logits
+
+
+def require_ports(found: Sequence[Port], wanted: Mapping[str, tuple[int, ...] | None], source: str) -> None:
+    """Raise BadRecipe where a graph takes or gives something else, or more, or in another order."""
+    sizes = [wanted.get(port.name) for port in found]
+    fits = all(size in (None, port.sizes) for size, port in zip(sizes, found, strict=True))
+    if [port.name for port in found] != list(wanted) or not fits:
+        has = ", ".join(f"{port.name} {list(port.sizes)}" for port in found)
+        raise BadRecipe(f"{source} has a graph with {has}, and says it has {', '.join(wanted)}: {AGAIN}")
+
+
+def open_model(model: bytes, backend: Backend, precision: Precision, source: str, *, threads: int = 0) -> Session:
+    """Ready to run; raises BadRecipe for a model that cannot be trusted or run, MissingExtra without its backend.
+
+    threads: how many it may use; 0: as many as there are.
+    """
+    asks = demands(model, source)
+    if asks.files:
+        raise BadRecipe(f"{source} has a graph whose numbers lie in other files: {AGAIN}, which writes one file")
+    if asks.domains:
+        raise BadRecipe(f"{source} has a graph with operators of {', '.join(sorted(asks.domains))[:80]}: {AGAIN}")
+    if backend == "openvino":
+        return _by_openvino(model, precision, source, threads)
+    if precision == "bfloat16":
+        raise BadRecipe(f"{source}: onnxruntime computes no bfloat16 on a processor: export it for openvino")
+    return _by_onnxruntime(model, source, threads, asks.opset)
+
+
+def _by_onnxruntime(model: bytes, source: str, threads: int, opset: int) -> Session:
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise MissingExtra(f"{source} is run by onnxruntime: pip install 'blemish[runtime]'") from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level, options.intra_op_num_threads = 4, threads
+    try:
+        found = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors have no class of their own
+        raise _refused(source, "onnxruntime", onnxruntime.__version__, opset, error) from error
+
+    def run(arrays: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        return list(found.run(None, dict(arrays)))
+
+    return Session(_ports(found.get_inputs()), _ports(found.get_outputs()), run)
+
+
+def _by_openvino(model: bytes, precision: Precision, source: str, threads: int) -> Session:
+    try:
+        import openvino
+    except ImportError as error:
+        raise MissingExtra(f"{source} is run by OpenVINO: pip install 'blemish[runtime-openvino]'") from error
+    # Always said: left to itself it computes in bfloat16 where the processor can, and moves scores by 1 %.
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32"}
+    settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
+    try:
+        found = openvino.Core().compile_model(openvino.Core().read_model(model), "CPU", settings)
+    except Exception as error:  # its errors have no class of their own
+        raise _refused(source, "OpenVINO", openvino.__version__, 0, error) from error
+    names = [port.any_name for port in found.outputs]
+
+    def run(arrays: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        given = found(dict(arrays))
+        return [np.array(given[name]) for name in names]  # copies: the next call writes over them
+
+    return Session(_openvino_ports(found.inputs), _openvino_ports(found.outputs), run)
+
+
+def _refused(source: str, backend: str, version: str, opset: int, error: Exception) -> BadRecipe:
+    said = " ".join(str(error).split())
+    if opset and re.search("opset|ir.version", said, re.IGNORECASE):
+        return BadRecipe(
+            f"{source} has a graph of opset {opset}, for which {backend} {version} is too old: pip install --upgrade "
+            f"{backend}"
+        )
+    return BadRecipe(f"{source} has a graph that {backend} {version} does not run ({said[:200]}): {AGAIN}")
+
+
+def _ports(found: Sequence[Any]) -> tuple[Port, ...]:
+    return tuple(Port(each.name, tuple(s if isinstance(s, int) else -1 for s in each.shape)) for each in found)
+
+
+def _openvino_ports(found: Sequence[Any]) -> tuple[Port, ...]:
+    sizes = [[side.get_length() if side.is_static else -1 for side in each.partial_shape] for each in found]
+    return tuple(Port(each.any_name, tuple(those)) for each, those in zip(found, sizes, strict=True))

@@ -1,0 +1,142 @@
+"""Graphs that are run without trust: what they may ask for, and what is said of those that ask for more."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from tests.structure.source import ROOT
+
+from blemish.errors import BadInput, BadRecipe
+from blemish.recipes.deployed import Backend, Deployed
+from blemish.runtime.graph import GraphDetector, GraphNamer, open_model
+from blemish.runtime.onnx_bytes import demands
+from blemish.types import Geometry
+
+DEPLOYED = Deployed(Geometry(8), (8, 8), ("image_score", "anomaly_map"))
+
+
+def model(*, size: int = 8, domain: str = "", outputs: tuple[str, ...] = DEPLOYED.outputs) -> onnx.ModelProto:
+    """The mean of each picture, and of its colours."""
+    axes = [numpy_helper.from_array(np.array(each), name) for name, each in (("all", [1, 2, 3]), ("one", [1]))]
+    nodes = [
+        helper.make_node("ReduceMean", ["images", name], [output], keepdims=0, domain=domain)
+        for name, output in zip(("all", "one"), outputs, strict=True)
+    ]
+    shapes: list[list[str | int]] = [["batch"], ["batch", size, size]]
+    graph = helper.make_graph(
+        nodes,
+        "means",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, ["batch", 3, size, size])],
+        [helper.make_tensor_value_info(*each) for each in zip(outputs, [TensorProto.FLOAT] * 2, shapes, strict=True)],
+        axes,
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+    if domain:
+        made.opset_import.append(helper.make_opsetid(domain, 1))
+    return made
+
+
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_a_graph_is_a_detector_on_arrays(backend: Backend) -> None:
+    made = GraphDetector(
+        model().SerializeToString(), Deployed(Geometry(8), (8, 8), DEPLOYED.outputs, backend=backend, types=("hole",))
+    )
+    images = np.random.default_rng(0).random((3, 3, 8, 8), dtype=np.float32)
+    found, again = made(images), made(images[:1])
+    np.testing.assert_allclose(found.image_score, images.mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(found.anomaly_map, images.mean(1), rtol=1e-5)
+    np.testing.assert_allclose(again.image_score, images[:1].mean((1, 2, 3)), rtol=1e-5)
+    assert (found.type_scores, found.places, made.types, made.geometry) == (None, None, ("hole",), Geometry(8))
+
+
+def test_pictures_of_another_shape_are_refused() -> None:
+    made = GraphDetector(model().SerializeToString(), DEPLOYED)
+    with pytest.raises(BadInput, match="pictures become 16 x 8 here, and this recipe was exported for 8 x 8"):
+        made(np.zeros((1, 3, 8, 16), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        (model(size=16), r"has a graph with images \[-1, 3, 16, 16\], and says it has images"),
+        (model(outputs=("image_score", "elsewhere")), r"elsewhere .*says it has image_score, anomaly_map"),
+        (model(domain="com.example"), "with operators of com.example"),
+    ],
+)
+def test_a_graph_that_is_not_what_the_header_says_is_refused(made: onnx.ModelProto, said: str) -> None:
+    with pytest.raises(BadRecipe, match=f"line3 .*{said}.*export it again"):
+        GraphDetector(made.SerializeToString(), DEPLOYED, "line3")
+
+
+def outside(made: onnx.ModelProto) -> onnx.ModelProto:
+    tensor = made.graph.initializer[0]
+    tensor.data_location = TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="elsewhere.bin")
+    return made
+
+
+def inside_another(made: onnx.ModelProto) -> onnx.ModelProto:
+    """A branch that asks for what its graph does not."""
+    inner = outside(model())
+    made.graph.node.append(
+        helper.make_node("If", ["all"], ["never"], then_branch=inner.graph, else_branch=model().graph)
+    )
+    return made
+
+
+@pytest.mark.parametrize("change", [outside, inside_another])
+def test_numbers_in_other_files_are_refused_before_anything_is_loaded(change: object) -> None:
+    assert callable(change)
+    with pytest.raises(BadRecipe, match="line3 has a graph whose numbers lie in other files"):
+        GraphDetector(change(model()).SerializeToString(), DEPLOYED, "line3")
+
+
+def test_functions_of_its_own_are_refused() -> None:
+    made = model()
+    made.functions.add(name="anything", domain="")
+    with pytest.raises(BadRecipe, match="operators of functions of its own"):
+        GraphDetector(made.SerializeToString(), DEPLOYED, "line3")
+
+
+def test_an_opset_that_the_runtime_does_not_know_is_said() -> None:
+    made = model()
+    made.opset_import[0].version = 900
+    with pytest.raises(BadRecipe, match=r"opset 900, for which onnxruntime .* is too old: pip install --upgrade"):
+        GraphDetector(made.SerializeToString(), DEPLOYED, "line3")
+
+
+@pytest.mark.parametrize("length", [0, 1, 40, 200])
+def test_bytes_that_are_no_model_are_refused(length: int) -> None:
+    good = model().SerializeToString()
+    noise = np.random.default_rng(length).bytes(300)
+    for data in (good[:length], noise[:length]):
+        with pytest.raises(BadRecipe, match="line3"):
+            GraphDetector(data, DEPLOYED, "line3")
+
+
+def test_what_a_model_asks_for_is_read_as_its_own_library_reads_it() -> None:
+    found = demands(model(domain="com.example").SerializeToString(), "line3")
+    assert (found.opset, list(found.domains), found.files) == (20, ["com.example"], False)
+
+
+def test_bfloat16_is_computed_by_openvino_alone() -> None:
+    with pytest.raises(BadRecipe, match="onnxruntime computes no bfloat16"):
+        open_model(model().SerializeToString(), "onnxruntime", "bfloat16", "line3")
+
+
+def test_a_graph_that_names_nothing_is_no_namer() -> None:
+    with pytest.raises(BadRecipe, match="says it has places, share"):
+        GraphNamer(model().SerializeToString(), DEPLOYED, "line3")
+
+
+def test_a_graph_is_run_without_torch() -> None:
+    said = "import sys, blemish.runtime.graph; sys.exit('torch' in sys.modules or 'onnx' in sys.modules)"
+    paths = os.pathsep.join([str(ROOT.parent), os.environ.get("PYTHONPATH", "")])
+    done = subprocess.run([sys.executable, "-c", said], env={**os.environ, "PYTHONPATH": paths}, check=False)
+    assert done.returncode == 0
