@@ -149,7 +149,8 @@ def unlearned(folder: Path, encoder: TextEncoder) -> tuple[int, tuple[float, flo
     detector = TAB(encoder, product=folder.name)
     tests = tensor([np.ascontiguousarray(entry.picture) for entry in drawn]).split(2 * TESTED)
     with torch.inference_mode():
-        said = [detector(torch.stack([resize(picture, (224, 224)) for picture in part])) for part in tests]
+        shrunk = [np.stack([resize(picture, (224, 224)) for picture in part.numpy()]) for part in tests]
+        said = [detector(torch.from_numpy(each)) for each in shrunk]
     scores, maps = (
         torch.cat(part) for part in zip(*[(each.image_score, each.anomaly_map) for each in said], strict=True)
     )
@@ -173,7 +174,7 @@ def labelled(root: Path, encoder: TextEncoder) -> dict[str, list[tuple[float, fl
 
 def crops(path: Path, rng: np.random.Generator) -> Material:
     """Squares of half the shorter side at random places."""
-    picture = (unit(read(path)) * 255).round().byte().permute(1, 2, 0).numpy()
+    picture = np.rint(unit(read(path)) * 255).astype(np.uint8).transpose(1, 2, 0)
     edge = min(picture.shape[:2]) // 2
 
     def crop() -> NDArray[np.uint8]:
@@ -197,7 +198,7 @@ def windows(root: Path, rng: np.random.Generator) -> Material:
     good, bad, masks = [], [], []
     for number, path in enumerate(sorted((root / "images").glob("*/*"))):
         mask = np.asarray(Image.open(root / "masks" / path.parent.name / f"{path.stem}.png").convert("L")) > 127
-        picture = (unit(read(path)) * 255).round().byte().permute(1, 2, 0).numpy()
+        picture = np.rint(unit(read(path)) * 255).astype(np.uint8).transpose(1, 2, 0)
         edge, step = mask.shape[0] // 2, mask.shape[0] // 8
         places = [(top, left) for top in range(0, edge + 1, step) for left in range(0, edge + 1, step)]
         cut = [(slice(top, top + edge), slice(left, left + edge)) for top, left in places]

@@ -174,7 +174,10 @@ def time_naming(encoder: Encoder, repeats: int = 30) -> dict[str, float]:
     named = WithNames(catalog.detector("tab", once, {}), once, classifier, namer)
     for detector in (plain, named.detector):
         fit(cast(Any, detector), [Batch(torch.rand(8, 3, side, side, generator=generator))])
-    picture, times = torch.rand(1, 3, side, side, generator=generator), {"plain": list[float](), "named": list[float]()}
+    picture, times = (
+        torch.rand(1, 3, side, side, generator=generator).numpy(),
+        {"plain": list[float](), "named": list[float]()},
+    )
     for _ in range(repeats):
         begun = time.perf_counter()
         predict(plain, picture)

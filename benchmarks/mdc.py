@@ -25,7 +25,8 @@ from blemish import encoders
 from blemish.blocks.maps import smooth, upsample
 from blemish.calibration.thresholds import calibrate_thresholds
 from blemish.detectors.clip_mdc import CLIPMDC
-from blemish.inspection import Inspected, inspect
+from blemish.images import Inspected
+from blemish.inspection import inspect
 from blemish.runs.decision import decision
 
 sys.path.append(str(HERE / "workers"))

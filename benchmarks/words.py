@@ -15,13 +15,14 @@ from itertools import permutations
 from pathlib import Path
 from typing import cast
 
+import numpy as np
 import torch
 from harness import Options, options, parser, table
 from torch import Tensor
 
 from blemish import encoders
 from blemish.detectors.tab import TAB
-from blemish.images import find, read, resize, unit
+from blemish.images import find, read, resize
 from blemish.metrics import image
 from blemish.synth.drawn.flaws.flaws import FLAWS
 from blemish.synth.drawn.specimens import specimen
@@ -84,7 +85,8 @@ def scored(detector: TAB, images: Tensor) -> Tensor:
 def pictures(root: Path, kind: str, size: tuple[int, int]) -> Tensor:
     folder = next(path for path in (root / kind, root / "test" / kind, root / "images" / kind) if path.is_dir())
     paths = find([folder])
-    return torch.stack([resize(unit(read(path)), size) for path in paths[:: max(1, len(paths) // MOST)][:MOST]])
+    some = paths[:: max(1, len(paths) // MOST)][:MOST]
+    return torch.from_numpy(np.stack([resize(read(path), size) for path in some]))
 
 
 def drawn(size: tuple[int, int]) -> dict[str, Tensor]:

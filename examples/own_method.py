@@ -18,8 +18,7 @@ from blemish.blocks.losses import dice, focal, masks_of
 from blemish.blocks.maps import maximum, upsample
 from blemish.encoders.capabilities import geometry
 from blemish.examples import BatchSettings, read_examples
-from blemish.images import find
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable, find
 from blemish.progress import no_progress
 from blemish.training.features import FeatureCache
 from blemish.training.loop import train

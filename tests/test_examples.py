@@ -13,7 +13,7 @@ from tests.support.parts import good, mask, part
 
 from blemish.errors import BadData, BadInput
 from blemish.examples import BatchSettings, LabelledBatches, prepare_example, read_examples
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.progress import no_progress
 from blemish.types import GOOD, Geometry, Sample
 

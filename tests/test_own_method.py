@@ -10,7 +10,7 @@ from tests.support.line import ROOT
 from tests.support.parts import good, part
 
 from blemish import inspect
-from blemish.inspection import Inspected
+from blemish.images import Inspected
 
 
 def test_it_trains_in_one_file_and_tells_defects_from_good_parts(tmp_path: Path) -> None:

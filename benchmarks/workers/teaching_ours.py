@@ -22,6 +22,7 @@ from blemish.blocks.memory import MemoryBank
 from blemish.calibration.thresholds import upper_threshold
 from blemish.data.masks import is_empty
 from blemish.data.sampling import normals
+from blemish.encoders.inputs import as_tensor
 from blemish.images import keyed_batches
 from blemish.inspection import prepare
 from blemish.metrics import image
@@ -206,7 +207,8 @@ def predicted(detector: Detector, paths: list[Path]) -> Prediction:
 
 
 def loaded(paths: Sequence[Path], detector: Detector) -> Any:
-    return keyed_batches(((path, next(iter(prepare(path, detector.geometry).inputs))) for path in paths), 8)
+    inputs = ((path, next(iter(prepare(path, detector.geometry).inputs))) for path in paths)
+    return ((names, as_tensor(images)) for names, images in keyed_batches(inputs, 8))
 
 
 def auroc(recipe: Recipe, encoder: Encoder, test: list[Sample]) -> float:

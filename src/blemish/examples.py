@@ -17,11 +17,12 @@ from torch import Tensor
 
 from blemish.blocks.closeups import look_at_truth
 from blemish.data.masks import read_ground_truth
+from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadData, BadInput
 from blemish.files import sha256_of
 from blemish.fitting import keep_readable
-from blemish.images import frame
-from blemish.inspection import Unreadable, prepare, read_each
+from blemish.images import Unreadable, frame
+from blemish.inspection import prepare, read_each
 from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect
 from blemish.synth.drawn.scene import Colours
@@ -278,12 +279,12 @@ def read_examples(
 def prepare_example(sample: Sample, geometry: Geometry) -> tuple[Tensor, Tensor]:
     """Picture and mask read and framed alike; raises BadImage."""
     prepared = prepare(sample.image, geometry)
-    picture = (next(iter(prepared.inputs)) * 255).round().byte()
+    picture = as_tensor(np.rint(next(iter(prepared.inputs)) * 255).astype(np.uint8))
     if not sample.masks:
         return picture, torch.zeros(picture.shape[-2:], dtype=torch.bool)
     height, width = prepared.picture.shape[-2:]
-    truth = torch.from_numpy(read_ground_truth(sample.masks, sample.image, size=(height, width)))
-    return picture, frame(truth.float().expand(3, -1, -1), geometry)[0] >= 0.5
+    truth = read_ground_truth(sample.masks, sample.image, size=(height, width))
+    return picture, as_tensor(frame(truth[None], geometry)[0] >= 0.5)
 
 
 def _group(keys: Iterable[tuple[str, ...]]) -> list[NDArray[np.int64]]:

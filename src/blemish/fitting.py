@@ -13,11 +13,11 @@ from blemish import catalog
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.encoders.embedded.network import Embedded
-from blemish.encoders.inputs import device_of
+from blemish.encoders.inputs import as_tensor, device_of
 from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
-from blemish.images import keyed_batches
-from blemish.inspection import WHOLE, Unreadable, View, stream
+from blemish.images import WHOLE, Unreadable, View, keyed_batches
+from blemish.inspection import stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Batch, Comparer, Consolidator, Detector, Encoder, Geometry, Learner
 
@@ -50,7 +50,7 @@ def good_parts(
 
     pictures = keep_readable(stream(paths, geometry, view=view, advance=advance), unreadable)
     inputs = ((source.id, image) for source, found in pictures if is_new(Path(source.id)) for image in found.inputs)
-    return (Batch(images, names=tuple(names)) for names, images in keyed_batches(inputs, batch_size))
+    return (Batch(as_tensor(images), names=tuple(names)) for names, images in keyed_batches(inputs, batch_size))
 
 
 def keep_readable(

@@ -5,69 +5,32 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+from numpy.typing import NDArray
 
-from blemish.encoders.inputs import device_of
 from blemish.errors import BadImage
-from blemish.images.framing import Region, crop, frame, input_size, matching_regions, place, visible
-from blemish.images.seen_places import Places, WorstPlaces, places_of
+from blemish.images.framing import Region, frame, input_size, visible
+from blemish.images.results import Begun, Inspected, Unreadable
 from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
-from blemish.images.tiling import Mosaic, cut, tiles
-from blemish.types import Detector, Follower, Geometry, Prediction
+from blemish.images.tiling import cut, tiles
+from blemish.images.view import WHOLE, View
+from blemish.types import ArrayDetector, ArrayPrediction, Detector, Follower, Geometry
 
 T = TypeVar("T")
 LONGEST = 16
 """How many times as long as wide a picture may be for a detector that keeps its shape, tiles apart."""
 
 
-@dataclass(frozen=True, slots=True)
-class View:
-    """What part of each picture is inspected, and how finely."""
-
-    region: Region | None = None
-    mask: Tensor | None = None  # bool (H, W) of the whole picture, True where to inspect
-    tile: int | None = None  # side of square tiles in pixels of the picture; None: the whole region at once
-    overlap: int = 0  # pixels that neighbouring tiles share at least
-    white: float | None = None  # the sample value of full brightness, see `blemish.images.read`
-
-
-WHOLE = View()
-
-
-class Inspected(NamedTuple):
-    """A picture's prediction."""
-
-    source: Source
-    picture: Tensor  # (3, H, W), uint8 or float32 in [0, 1]
-    score: float  # raw, higher is more anomalous; of tiles, the highest
-    anomaly_map: Tensor  # float32 (H, W); NaN where nothing was inspected
-    read_seconds: float  # reading and resizing, in a thread of its own
-    seconds: float  # in the detector
-    type_scores: Tensor | None = None  # (K,), of tiles the highest of each; the detector's `types` names them
-    type_map: Tensor | None = None  # int16 (H, W), number of the type of each pixel, -1 for none
-    places: tuple[Places, ...] = ()  # what a classifier sees: of tiles, of those of the highest scores
-
-
-class Unreadable(NamedTuple):
-    """A picture that could not be inspected, and why."""
-
-    id: str  # as of its `Source`
-    reason: str
-
-
 class Prepared(NamedTuple):
     """A picture and what the detector is to see of it: one input (3, h, w) a tile."""
 
-    picture: Tensor
+    picture: NDArray[Any]
     boxes: list[Region]  # the tiles, in pixels of the region
-    inputs: Iterable[Tensor]
+    inputs: Iterable[NDArray[Any]]
     seconds: float
 
 
@@ -86,7 +49,7 @@ def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> P
     return Prepared(whole, boxes, pieces, time.perf_counter() - start)
 
 
-def read_part(source: Source, view: View) -> tuple[Tensor, Tensor]:
+def read_part(source: Source, view: View) -> tuple[NDArray[Any], NDArray[Any]]:
     """The whole picture, and what is inspected of it; raises BadImage."""
     whole = read_source(source, white=view.white)
     return whole, visible(source.id, whole, region=view.region, mask=view.mask)
@@ -125,21 +88,22 @@ def read_each(
         yield source, Unreadable(source.id, str(found)) if isinstance(found, BadImage) else found
 
 
-def follows(detector: Detector) -> bool:
+def follows(detector: Detector | ArrayDetector) -> bool:
     """Whether it is to remember what it scores, which makes order matter."""
     return isinstance(detector, Follower) and detector.online
 
 
-def predict(detector: Detector, images: Tensor, *, follow: bool = False) -> Prediction:
-    """Of images anywhere, made where the detector is and brought back."""
-    look = cast(Follower, detector).follow if follow else detector
-    with torch.inference_mode():
-        found = look(images.to(device_of(detector)))
-    return Prediction._make(each if each is None else each.cpu() for each in found)
+def predict(detector: Detector | ArrayDetector, images: NDArray[Any], *, follow: bool = False) -> ArrayPrediction:
+    """Of images (N, 3, H, W), by torch only where the detector needs it."""
+    if isinstance(detector, ArrayDetector):
+        return detector.predict_arrays(images)
+    from blemish.encoders.inputs import predict_arrays
+
+    return predict_arrays(detector, images, follow=follow)
 
 
 def inspect(
-    detector: Detector, pictures: Iterable[Path | Source], *, view: View = WHOLE, batch_size: int = 8
+    detector: Detector | ArrayDetector, pictures: Iterable[Path | Source], *, view: View = WHOLE, batch_size: int = 8
 ) -> Iterator[Inspected | Unreadable]:
     """One result a picture, in their order; memory does not depend on how many there are.
 
@@ -147,109 +111,27 @@ def inspect(
     follows a stream, which sees one at a time.
     """
     follow = follows(detector)
-    waiting: deque[_Open | Unreadable] = deque()
+    waiting: deque[Begun | Unreadable] = deque()
 
-    def inputs() -> Iterator[tuple[_Open, Tensor]]:
+    def inputs() -> Iterator[tuple[Begun, NDArray[Any]]]:
         for source, found in stream(pictures, detector.geometry, view=view):
             if isinstance(found, Unreadable):
                 waiting.append(found)
                 continue
-            opened = _Open(source, found, view, detector.geometry)
-            waiting.append(opened)
-            yield from ((opened, image) for image in found.inputs)
+            begun = Begun(source, found.picture, found.boxes, found.seconds, view, detector.geometry, len(found.boxes))
+            waiting.append(begun)
+            yield from ((begun, image) for image in found.inputs)
 
     for owners, images in keyed_batches(inputs(), 1 if follow else batch_size):
         start = time.perf_counter()
         found = predict(detector, images, follow=follow)
         seconds = (time.perf_counter() - start) / len(owners)
         for number, owner in enumerate(owners):
-            owner.add(Prediction._make(each if each is None else each[number] for each in found), seconds)
+            owner.add(ArrayPrediction._make(each if each is None else each[number] for each in found), seconds)
         while waiting and (isinstance(waiting[0], Unreadable) or not waiting[0].left):
             yield _closed(waiting.popleft())
     yield from map(_closed, waiting)
 
 
-class _Open:
-    """A picture some of whose tiles may still be on their way."""
-
-    def __init__(self, source: Source, prepared: Prepared, view: View, geometry: Geometry) -> None:
-        self.source, self.prepared, self.view, self.geometry = source, prepared, view, geometry
-        last = prepared.boxes[-1]
-        self.part = last.y + last.height, last.x + last.width
-        self.mosaic = Mosaic(self.part) if view.tile is not None else None
-        self.score, self.seconds, self.left = -torch.inf, 0.0, len(prepared.boxes)
-        self.type_scores: Tensor | None = None
-        self.places: WorstPlaces | None = None
-
-    def add(self, found: Prediction, seconds: float) -> None:
-        """What was found in the next tile."""
-        score = float(found.image_score)
-        self.score = score if score != score else max(self.score, score)
-        self.seconds += seconds
-        if found.type_scores is not None:
-            before = self.type_scores
-            self.type_scores = found.type_scores if before is None else torch.maximum(before, found.type_scores)
-        if self.mosaic is None:
-            self.maps = found.anomaly_map, found.type_map
-        else:
-            side, box = (self.view.tile or 0, self.view.tile or 0), self.prepared.boxes[-self.left]
-            scores = F.interpolate(found.anomaly_map[None, None].float(), side, mode="bilinear")[0, 0]
-            self.mosaic.add(scores, box, None if found.type_map is None else _numbers(found.type_map, side))
-        if found.places is not None:
-            self._keep(score, found.places)
-        self.left -= 1
-
-    def _keep(self, score: float, grid: Tensor) -> None:
-        """What a classifier sees of the tile."""
-        self.places, (x, y) = self.places or WorstPlaces(), self.corner
-        if self.mosaic is None:
-            self.places.add(score, places_of(grid, self.geometry, self.part, self.corner))
-        else:
-            box = self.prepared.boxes[-self.left]
-            self.places.add(score, Places(box._replace(x=box.x + x, y=box.y + y), grid))
-
-    @property
-    def corner(self) -> tuple[int, int]:
-        """Where in the picture its part begins: x, y."""
-        return (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
-
-    def place(self) -> tuple[Tensor, Tensor | None]:
-        """The map of the whole picture, and that of types if there is one."""
-        height, width = self.prepared.picture.shape[-2:]
-        scores, kinds, target = self._joined()
-        whole = place(scores, (height, width), region=target, mask=self.view.mask)
-        if kinds is None:
-            return whole, None
-        types = torch.full((height, width), -1, dtype=torch.int16)
-        crop(types, target).copy_(_numbers(kinds, (target.height, target.width)))
-        return whole, types.masked_fill_(whole.isnan(), -1)
-
-    def _joined(self) -> tuple[Tensor, Tensor | None, Region]:
-        """One map, of types too if there are any, and where in the picture it lies."""
-        height, width = self.part
-        x, y = self.corner
-        if self.mosaic is not None:
-            return *self.mosaic.joined(), Region(x, y, width, height)
-        (scores, kinds), (inside, shown) = self.maps, matching_regions(self.geometry, height, width)
-        if self.geometry.pad:
-            scores, kinds = crop(scores, inside), None if kinds is None else crop(kinds, inside)
-        return scores, kinds, shown._replace(x=shown.x + x, y=shown.y + y)
-
-
-def _numbers(kinds: Tensor, size: tuple[int, int]) -> Tensor:
-    """A map of types (h, w) at another size: int16, each pixel that of the nearest."""
-    if kinds.shape == size:
-        return kinds.to(torch.int16)
-    nearest = F.interpolate(kinds[None, None].float(), size, mode="nearest-exact")
-    return nearest[0, 0].to(torch.int16)
-
-
-def _closed(entry: _Open | Unreadable) -> Inspected | Unreadable:
-    if isinstance(entry, Unreadable):
-        return entry
-    anomaly_map, types = entry.place()
-    return Inspected(
-        entry.source, entry.prepared.picture, entry.score, anomaly_map,
-        entry.prepared.seconds, entry.seconds, entry.type_scores, types,
-        entry.places.ordered() if entry.places else (),
-    )  # fmt: skip
+def _closed(entry: Begun | Unreadable) -> Inspected | Unreadable:
+    return entry if isinstance(entry, Unreadable) else entry.result()

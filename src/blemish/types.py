@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
     import torch
+    from numpy.typing import NDArray
     from torch import Tensor
 
 GOOD = "good"
@@ -212,6 +213,26 @@ class Detector(Protocol):
 
     def __call__(self, images: Tensor) -> Prediction:
         """The prediction of each image does not depend on the others in the batch."""
+
+
+class ArrayPrediction(NamedTuple):
+    """A `Prediction` as arrays, in the same units; numbers that are not whole are float32."""
+
+    image_score: NDArray[Any]  # (N,)
+    anomaly_map: NDArray[Any]  # (N, H, W)
+    type_scores: NDArray[Any] | None = None  # (N, K)
+    type_map: NDArray[Any] | None = None  # (N, H, W)
+    places: NDArray[Any] | None = None  # (N, h, w, C)
+
+
+@runtime_checkable
+class ArrayDetector(Protocol):
+    """A detector that needs no torch."""
+
+    geometry: Geometry
+
+    def predict_arrays(self, images: NDArray[Any]) -> ArrayPrediction:
+        """Of images (N, 3, H, W), float32 in [0, 1]; of each it does not depend on the others in the batch."""
 
 
 @runtime_checkable

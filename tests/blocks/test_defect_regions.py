@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
 
 from blemish.blocks.defect_regions import outline, regions
 from blemish.errors import BadInput
@@ -27,9 +26,9 @@ def enclosed(polygon: NDArray[np.int64]) -> float:
     return float((x * np.roll(y, -1) - np.roll(x, -1) * y).sum()) / 2
 
 
-def scene() -> Tensor:
+def scene() -> NDArray[Any]:
     """Two blocks that touch at a corner with a high spot, and a lower single pixel."""
-    anomaly_map = torch.zeros(8, 10)
+    anomaly_map = np.zeros((8, 10), np.float32)
     anomaly_map[1:3, 1:4] = 2
     anomaly_map[3:5, 4:6] = 3
     anomaly_map[4, 5] = 5
@@ -60,11 +59,11 @@ def test_least_and_most_choose_regions() -> None:
 
 def test_what_was_not_inspected_belongs_to_no_region() -> None:
     anomaly_map = scene()
-    anomaly_map[2:4] = torch.nan
+    anomaly_map[2:4] = np.nan
     found = regions(anomaly_map, 2)
     assert [region.area for region in found] == [2, 1, 3]
     assert all(math.isfinite(region.mean) for region in found)
-    assert regions(torch.full((4, 4), torch.nan), 0) == []
+    assert regions(np.full((4, 4), np.nan, np.float32), 0) == []
 
 
 def test_json_is_that_of_results() -> None:
@@ -78,7 +77,7 @@ def test_json_is_that_of_results() -> None:
 @given(small)
 def test_regions_are_those_of_connected_pixels(mask: NDArray[np.bool_]) -> None:
     labels, count = ndimage.label(mask, EIGHT)
-    found = regions(torch.from_numpy(mask.astype(np.float32)), 0.5)
+    found = regions(mask.astype(np.float32), 0.5)
     assert len(found) == count
     assert sum(region.area for region in found) == mask.sum()
     for region in found:
@@ -101,14 +100,14 @@ def _box(own: NDArray[np.bool_]) -> Region:
 @settings(max_examples=100, deadline=None)
 @given(small)
 def test_an_outline_turns_at_every_corner(mask: NDArray[np.bool_]) -> None:
-    for region in regions(torch.from_numpy(mask.astype(np.float32)), 0.5):
+    for region in regions(mask.astype(np.float32), 0.5):
         steps = np.roll(region.contour, -1, 0) - region.contour
         assert ((steps == 0).sum(1) == 1).all()
         assert ((steps[1:] == 0) != (steps[:-1] == 0)).all()
 
 
 def test_a_ring_has_the_outline_of_its_outside() -> None:
-    ring = torch.ones(5, 5)
+    ring = np.ones((5, 5), np.float32)
     ring[2, 2] = 0
     (found,) = regions(ring, 1)
     assert found.area == 24
@@ -118,12 +117,12 @@ def test_a_ring_has_the_outline_of_its_outside() -> None:
 @pytest.mark.parametrize(("shape", "scale"), [((1, 4, 4), None), ((4, 4), 0.0), ((4, 4), -1.0)])
 def test_what_cannot_be_described_is_refused(shape: tuple[int, ...], scale: float | None) -> None:
     with pytest.raises(BadInput, match=r"one map|positive number"):
-        regions(torch.ones(shape), 0.5, scale=scale)
+        regions(np.ones(shape, np.float32), 0.5, scale=scale)
 
 
 @pytest.mark.slow
 def test_large_maps_are_described() -> None:
     noise = np.random.default_rng(0).normal(size=(4096, 4096)).astype(np.float32)
-    anomaly_map = torch.from_numpy(ndimage.gaussian_filter(noise, 8))
+    anomaly_map = ndimage.gaussian_filter(noise, 8)
     found = regions(anomaly_map, float(anomaly_map.flatten().kthvalue(int(0.99 * 4096**2)).values))
     assert len(found) == 1000

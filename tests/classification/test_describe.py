@@ -14,8 +14,7 @@ from blemish.classification.describe import describe
 from blemish.classifiers.mvrec import MVREC
 from blemish.classifiers.nearest import Nearest
 from blemish.errors import BadInput
-from blemish.images import Region
-from blemish.inspection import View
+from blemish.images import Region, View
 from blemish.types import Sample
 
 TYPES = ["hole", "stain"]

@@ -14,6 +14,7 @@ from blemish.classification.learn import held_out_logits
 from blemish.classification.mirrored_places import VIEWS, MirroredPlaces, split_views
 from blemish.cli.main import main
 from blemish.encoders import TINY
+from blemish.encoders.inputs import as_tensor
 from blemish.images import Places, Region
 from blemish.recipes.naming import SEEN
 from blemish.recipes.recipe import load
@@ -27,13 +28,13 @@ def test_a_region_is_seen_as_it_would_be_in_the_mirrored_picture() -> None:
     weights = torch.zeros(grid.shape[:3])
     weights[0, 0, 1:3] = 1
     own = torch.rand(*grid.shape[:3], 1, generator=torch.Generator().manual_seed(1))
-    views = split_views([Places(Region(0, 0, 64, 64), torch.cat([grid, own], -1)[0])])
+    views = split_views([Places(Region(0, 0, 64, 64), torch.cat([grid, own], -1)[0].numpy())])
     assert len(views) == VIEWS
     seen = [(images, weights), *zip(mirrors(images), (each[0] for each in mirrors(weights[None])), strict=True)]
     for (view,), (picture, region) in zip(views, seen, strict=True):
-        torch.testing.assert_close(view.grid[..., -1:], own[0])
+        torch.testing.assert_close(as_tensor(view.grid[..., -1:]), own[0])
         expected = classifier.gather(classifier.places(picture), region)
-        torch.testing.assert_close(classifier.gather(view.grid[None, ..., :-1], weights), expected)
+        torch.testing.assert_close(classifier.gather(as_tensor(view.grid[None, ..., :-1]), weights), expected)
 
 
 def test_a_recipe_keeps_all_views_of_what_it_was_taught(tmp_path: Path) -> None:

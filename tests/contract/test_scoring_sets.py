@@ -15,7 +15,8 @@ from tests.support.quick import quick
 from blemish import catalog
 from blemish.errors import BadInput
 from blemish.fitting import choose_set, fit_detector
-from blemish.inspection import Inspected, inspect
+from blemish.images import Inspected
+from blemish.inspection import inspect
 from blemish.recipes import update
 
 SETS = sorted(name for name, card in catalog.METHODS.items() if card.scores == "set")

@@ -85,7 +85,7 @@ def test_a_mask_drawn_on_the_stored_pixels_is_turned_with_its_picture(orientatio
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     Image.fromarray(stored).save(tmp_path / "p.png", exif=exif)
-    upright = read(tmp_path / "p.png")[0].numpy() > 0
+    upright = read(tmp_path / "p.png")[0] > 0
     assert upright.shape == (6, 4)
     np.testing.assert_array_equal(read_ground_truth((mask(tmp_path / "m.png"),), tmp_path / "p.png"), upright)
     np.testing.assert_array_equal(read_ground_truth((mask(tmp_path / "u.png", upright),), tmp_path / "p.png"), upright)

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evaluate import Metrics, evaluate
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.runs.decision import Decided
 from blemish.types import GOOD, Geometry, Prediction, Sample
 
@@ -200,4 +200,4 @@ def test_brightness_is_what_the_definitions_assume() -> None:
     images = torch.from_numpy(pixels(1, "dent").astype(np.float32) / 255).expand(1, 3, SIDE, SIDE)
     found = Brightness()(images)
     assert found.image_score.item() == pytest.approx(pixels(1, "dent").max() / 255)
-    np.testing.assert_allclose(found.anomaly_map[0].numpy(), pixels(1, "dent") / 255, atol=1e-6)
+    np.testing.assert_allclose(found.anomaly_map[0], pixels(1, "dent") / 255, atol=1e-6)

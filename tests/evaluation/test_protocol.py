@@ -16,12 +16,12 @@ from torch import Tensor
 
 from blemish import catalog
 from blemish.blocks.prompts import ensemble, type_prototypes
+from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadInput
 from blemish.evaluation.evaluate import evaluate
 from blemish.evaluation.protocol import min_max
 from blemish.fitting import fit
-from blemish.images import read
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable, read, unit
 from blemish.notices import gather
 from blemish.runs.decision import Decided
 from blemish.types import GOOD, Batch, Sample
@@ -39,7 +39,7 @@ class Found:
     def add(self, found: Decided | Unreadable, sample: Sample | None = None) -> None:
         assert isinstance(found, Decided)
         self.scores.append(found.result.score)
-        self.maps.append(found.result.anomaly_map)
+        self.maps.append(as_tensor(found.result.anomaly_map))
 
 
 def scale(values: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def samples(tmp_path: Path) -> list[Sample]:
 
 
 def images_of(samples: Sequence[Sample]) -> Tensor:
-    return torch.stack([read(sample.image).float() / 255 for sample in samples])
+    return torch.stack([as_tensor(unit(read(sample.image))) for sample in samples])
 
 
 @pytest.mark.parametrize(

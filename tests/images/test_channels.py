@@ -24,7 +24,7 @@ Saver = Callable[[Path, int], NDArray[np.uint8]]
 
 def found(path: Path) -> tuple[NDArray[Any], list[str]]:
     with gather() as notices:
-        image = read(path).permute(1, 2, 0).numpy()
+        image = read(path).transpose(1, 2, 0)
     return image, notices.lines()
 
 

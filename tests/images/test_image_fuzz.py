@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from tests.support import pictures
 from tests.support.fuzzing import harmless, spoiled
@@ -49,9 +48,9 @@ def test_spoiled_pictures_are_pictures_or_refused(kind: str, count: int, tmp_pat
             try:
                 found, reason = read(path, max_pixels=1 << 20), str(path)
             except BadImage as error:
-                found, reason = torch.zeros(3, 1, 1), str(error)
+                found, reason = np.zeros((3, 1, 1), np.float32), str(error)
                 refused += 1
         assert str(path) in reason
         assert (found.ndim, len(found)) == (3, 3)
-        assert found.dtype in (torch.uint8, torch.float32)
+        assert found.dtype in (np.uint8, np.float32)
     assert refused > 0.1 * count

@@ -6,9 +6,11 @@ import time
 from collections.abc import Iterator
 from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-import torch
+from numpy.typing import NDArray
 from PIL import Image
 from tests.support import pictures
 
@@ -39,8 +41,8 @@ def test_a_bad_file_is_yielded_and_the_others_go_on(tmp_path: Path) -> None:
     (_, first), (path, second), (_, third) = decode([tmp_path / "a.png", tmp_path / "b.png", tmp_path / "a.png"], read)
     assert isinstance(second, BadImage)
     assert path == tmp_path / "b.png"
-    assert isinstance(first, torch.Tensor)
-    assert isinstance(third, torch.Tensor)
+    assert isinstance(first, np.ndarray)
+    assert isinstance(third, np.ndarray)
 
 
 def test_any_other_error_is_raised_and_the_threads_end() -> None:
@@ -96,7 +98,7 @@ def test_no_threads_or_no_look_ahead_is_refused(threads: int, ahead: int) -> Non
 
 
 def test_batches_hold_consecutive_pictures_of_one_shape() -> None:
-    images = [torch.full((3, 2, width), number / 9) for number, width in enumerate([4, 4, 4, 5, 5, 4])]
+    images = [np.full((3, 2, width), number / 9, np.float32) for number, width in enumerate([4, 4, 4, 5, 5, 4])]
     found = [batch for _, batch in keyed_batches(((None, image) for image in images), 2)]
     assert [tuple(batch.shape) for batch in found] == [(2, 3, 2, 4), (1, 3, 2, 4), (2, 3, 2, 5), (1, 3, 2, 4)]
     assert [float(image[0, 0, 0]) for batch in found for image in batch] == pytest.approx([n / 9 for n in range(6)])
@@ -105,10 +107,10 @@ def test_batches_hold_consecutive_pictures_of_one_shape() -> None:
 def test_a_full_batch_does_not_wait_for_the_next_picture() -> None:
     taken = []
 
-    def images() -> Iterator[tuple[int, torch.Tensor]]:
+    def images() -> Iterator[tuple[int, NDArray[Any]]]:
         for number in count():
             taken.append(number)
-            yield number, torch.zeros(3, 2, 2)
+            yield number, np.zeros((3, 2, 2), np.float32)
 
     keys, batch = next(keyed_batches(images(), 3))
     assert (keys, len(batch), taken) == ([0, 1, 2], 3, [0, 1, 2])

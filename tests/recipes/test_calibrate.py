@@ -11,7 +11,7 @@ from tests.support.parts import LEARNERS, frozen, good, mask, part, spots
 from blemish import inspection
 from blemish.calibration.thresholds import Goal, Scheme, with_goal
 from blemish.errors import BadImage, BadInput
-from blemish.inspection import Inspected, Unreadable
+from blemish.images import Inspected, Unreadable
 from blemish.recipes import update
 from blemish.recipes.calibrate import (
     HeldOutScores,

@@ -10,8 +10,7 @@ from torch import Tensor
 
 from blemish import encoders
 from blemish.errors import BadImage, BadInput
-from blemish.images import Region
-from blemish.inspection import Unreadable, View
+from blemish.images import Region, Unreadable, View
 from blemish.recipes.holdout import draw_folds, parts_of, score_parts
 from blemish.recipes.update import Reading
 from blemish.types import Geometry, Prediction

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from tests.support.parts import frozen, mask, part, scores
 
 from blemish.cli.main import main
+from blemish.encoders.inputs import as_tensor
 from blemish.images import read, unit
 from blemish.recipes.recipe import load, save
 
@@ -26,8 +27,8 @@ def test_a_shown_defect_raises_what_resembles_it_and_nothing_else(tmp_path: Path
     mask(tmp_path / "masks/0.png", (24, 24))
     run("teach", taught, "--defect", "spot", defect.parent, "--masks", tmp_path / "masks")
     again = part(tmp_path / "new/1.png", 2, spot=(24, 24))
-    images = torch.stack([unit(read(path)) for path in (defect, again)])
-    good = torch.stack([unit(read(part(tmp_path / "good" / f"{at}.png", 10 + at))) for at in range(3)])
+    images = torch.stack([as_tensor(unit(read(path))) for path in (defect, again)])
+    good = torch.stack([as_tensor(unit(read(part(tmp_path / "good" / f"{at}.png", 10 + at)))) for at in range(3)])
     before, after = scores(bare, images), scores(load(taught), images)
     assert (after.image_score > before.image_score).all()
     before, after = scores(bare, good), scores(load(taught), good)

@@ -21,8 +21,7 @@ from torch import Tensor
 from blemish import catalog, encoders
 from blemish.calibration.thresholds import calibrate_thresholds
 from blemish.errors import BadRecipe, CannotWrite
-from blemish.images import Region
-from blemish.inspection import View
+from blemish.images import Region, View
 from blemish.recipes import file as recipe_file
 from blemish.recipes import update
 from blemish.recipes.describe import differences, summary, to_json
@@ -36,7 +35,7 @@ def saved(tmp_path: Path) -> Path:
     """A recipe with everything in it."""
     found = frozen("patchcore", good(tmp_path / "good", 3))
     found = update.add_defects(found, "spot", spots(tmp_path / "bad", 1))
-    mask = torch.zeros(61, 47, dtype=torch.bool)
+    mask = np.zeros((61, 47), bool)
     mask[5:40, 3:30] = True
     found = dataclasses.replace(
         found,

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from blemish import catalog
 from blemish.blocks.rows import memories
 from blemish.errors import BadInput, BadRecipe
-from blemish.inspection import View
+from blemish.images import View
 from blemish.notices import gather
 from blemish.progress import no_progress
 from blemish.recipes.recipe import detector, state_of

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import pytest
 import torch
 from tests.support.parts import LEARNERS, METHODS, TEST, frozen, good, mask, part, same, scores, spots
@@ -16,10 +17,11 @@ from torch import Tensor
 from blemish import catalog, encoders
 from blemish.blocks.memory import MemoryBank
 from blemish.calibration.thresholds import calibrate_thresholds
+from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
-from blemish.images import Region, read
-from blemish.inspection import Inspected, Unreadable, View, inspect
+from blemish.images import Inspected, Region, Unreadable, View, read, unit
+from blemish.inspection import inspect
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects, provenance, update
 from blemish.recipes.calibrate import HoldoutScheme, held_out_scores
@@ -75,7 +77,7 @@ def test_an_added_part_is_no_anomaly_any_more(method: str, tmp_path: Path) -> No
     after = update.add_good(before, [odd])
     if catalog.card(method).scores == "set":  # which compares a picture with the others: another one of that part
         odd = part(tmp_path / "again.png", 6, spot=(30, 6))
-    image = read(odd)[None].float() / 255
+    image = as_tensor(unit(read(odd)))[None]
     assert scores(after, image).image_score < scores(before, image).image_score
 
 
@@ -240,8 +242,8 @@ def test_a_recipe_that_knows_nothing_decides_anew(tmp_path: Path) -> None:
 def test_a_shown_defect_raises_what_resembles_it_and_lowers_nothing(method: str, tmp_path: Path) -> None:
     before = frozen(method, good(tmp_path, 4) if method in LEARNERS else [])
     after = update.add_defects(before, "spot", spots(tmp_path, 2), masks=masks(tmp_path))
-    other = read(part(tmp_path / "other.png", 77, spot=(40, 40)))[None].float() / 255
-    fine = read(part(tmp_path / "fine.png", 78))[None].float() / 255
+    other = as_tensor(unit(read(part(tmp_path / "other.png", 77, spot=(40, 40)))))[None]
+    fine = as_tensor(unit(read(part(tmp_path / "fine.png", 78))))[None]
     images = torch.cat([other, fine, TEST])
     old, new = scores(before, images), scores(after, images)
     assert (new.image_score >= old.image_score).all()
@@ -326,7 +328,7 @@ def blot(path: Path, corner: tuple[int, int], *, value: int) -> None:
 
 
 def test_defects_are_learned_through_region_mask_and_tiles(tmp_path: Path) -> None:
-    inside = torch.ones(SIDE, SIDE, dtype=torch.bool)
+    inside = np.ones((SIDE, SIDE), bool)
     inside[:, :4] = False
     view = View(Region(2, 2, 60, 60), inside, 32, 8)
     before = update.freeze("patchcore", "test-tiny", good=good(tmp_path, 3), arguments=QUICK["patchcore"], view=view)
@@ -336,7 +338,7 @@ def test_defects_are_learned_through_region_mask_and_tiles(tmp_path: Path) -> No
     assert not isinstance(old, Unreadable)
     assert not isinstance(new, Unreadable)
     assert new.score > old.score
-    rise = (new.anomaly_map - old.anomaly_map).nan_to_num()
+    rise = np.nan_to_num(new.anomaly_map - old.anomaly_map)
     assert rise[34:40, 38:46].mean() > 4 * rise[:20].mean()
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from scipy import stats
 from tests.report.test_commands import recipe
@@ -314,7 +313,7 @@ def test_an_empty_page_opens(browser: Browser, folder: Path) -> None:
 
 def test_ten_thousand_pictures_open_with_few_of_them_in_the_page(browser: Browser, folder: Path) -> None:
     image = Image.effect_noise((128, 96), 60)
-    heat, scores = pictures.heat(torch.rand(24, 32, generator=torch.Generator().manual_seed(0)), 32)
+    heat, scores = pictures.heat(np.random.default_rng(0).random((24, 32), np.float32), 32)
     small = Encoded(pictures.small(image), heat, scores)
     with Writer(folder / "many.html", About("plate")) as writer:
         for number in range(10_000):

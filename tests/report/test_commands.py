@@ -13,7 +13,7 @@ from tests.support.pages import Page, labelled
 
 from blemish import inspection
 from blemish.blocks.defect_regions import regions
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.metrics.image import f1_threshold
 from blemish.report.runs import about_run, page_of
 from blemish.report.runs import page as report_page

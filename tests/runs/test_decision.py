@@ -3,13 +3,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-import torch
 from tests.support.training import TRAINED, begun
 
 from blemish.calibration.thresholds import Calibration, calibrate_thresholds, with_thresholds
-from blemish.images import source_of
-from blemish.inspection import Inspected
+from blemish.images import Inspected, source_of
 from blemish.runs.decision import Decided, decide, decision
 from blemish.types import Geometry
 
@@ -20,12 +19,12 @@ def calibration(accept: float, reject: float) -> Calibration:
 
 
 def result(score: float, *, typed: bool = True) -> Inspected:
-    anomaly_map, kinds = torch.zeros(6, 8), torch.full((6, 8), -1, dtype=torch.int16)
+    anomaly_map, kinds = np.zeros((6, 8), np.float32), np.full((6, 8), -1, np.int16)
     anomaly_map[1:3, 1:3] = score
     anomaly_map[1, 2] = 1.25 * score
     anomaly_map[4, 5:7] = 0.75 * score
     kinds[1, 2], kinds[4, 5:7] = 1, 0
-    picture = torch.zeros(3, 6, 8)
+    picture = np.zeros((3, 6, 8), np.float32)
     return Inspected(source_of(Path("a.png")), picture, score, anomaly_map, 0, 0, None, kinds if typed else None)
 
 
@@ -70,15 +69,15 @@ def test_a_detector_that_names_no_type_has_regions_without_one() -> None:
 
 
 def test_the_likeliest_type_of_a_picture_stands_in_for_regions_but_not_for_accepted_parts() -> None:
-    scores = torch.tensor([0.1, 0.7])
+    scores = np.array([0.1, 0.7], np.float32)
     for score, types in ((0.2, ()), (0.5, ("scratch",)), (1.0, ("scratch",))):
-        flat = result(score, typed=False)._replace(type_scores=scores, anomaly_map=torch.zeros(6, 8))
+        flat = result(score, typed=False)._replace(type_scores=scores, anomaly_map=np.zeros((6, 8), np.float32))
         assert decide(flat, calibration(0.4, 0.9), types=("dent", "scratch")).types == types
     assert decide(flat, None, types=("dent", "scratch")).types == ("scratch",)
 
 
 def test_types_are_written_with_a_verdict_with_a_suggestion_and_without_either() -> None:
-    scores = torch.tensor([0.1, 0.7])
+    scores = np.array([0.1, 0.7], np.float32)
     found, names, made = result(1.0)._replace(type_scores=scores), ("dent", "scratch"), calibration(0.4, 0.9)
     assert decide(found, None, types=names).as_json() == {"types": ["scratch"]}
     assert list(decide(found, None, types=names, suggested=made).as_json()) == ["types", "suggested"]
@@ -112,7 +111,7 @@ def test_a_region_is_said_in_words_of_its_type_size_and_place() -> None:
         "cap with dent: 2 x 1 px, 0.5 mm², at the lower right",
     ]
     assert found.as_json()["regions"][0]["sentence"] == found.regions[0].sentence
-    unknown = result(1.0)._replace(type_map=torch.full((6, 8), -1, dtype=torch.int16))
+    unknown = result(1.0)._replace(type_map=np.full((6, 8), -1, np.int16))
     (first, _) = decide(unknown, calibration(0.4, 0.9), types=("dent", "scratch"), prompts=prompts).regions
     assert (first.type, first.sentence) == (None, "cap with an unknown defect: 2 x 2 px, at the upper left")
 

@@ -9,12 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.images import source_of
-from blemish.inspection import Inspected
+from blemish.images import Inspected, source_of
 from blemish.report import About, GoodParts, Writer
 from blemish.runs.decision import Decided
 from blemish.types import Sample
@@ -34,9 +32,9 @@ def result(number: int, *, path: str | None = None, side: tuple[int, int] = (48,
     """A picture with a bright field, a map that is hot there, and a score that grows with its heat."""
     height, width = side
     rng = np.random.default_rng(number)
-    picture = torch.from_numpy(rng.integers(90, 120, (3, height, width), dtype=np.uint8))
+    picture = rng.integers(90, 120, (3, height, width), dtype=np.uint8)
     heat = 0.5 * float(rng.gamma(2.0)) + (number % len(KINDS) in (1, 2))
-    anomaly_map = torch.rand(height, width, generator=torch.Generator().manual_seed(number)) * 0.1
+    anomaly_map = np.random.default_rng(number).random((height, width), np.float32) * 0.1
     anomaly_map[8:20, 30:44] += heat
     picture[:, 8:20, 30:44] += 90
     source = source_of(Path(path or f"line/{number:05}.png"))

@@ -24,7 +24,7 @@ from blemish.devices import device_of_name, place_model
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
 from blemish.evaluation.types_of_defects import TypesTrial, run_types_trial
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.notices import gather
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import score_parts

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from blemish.errors import BadInput
 from blemish.images import Region
@@ -37,7 +36,7 @@ class DefectRegion(NamedTuple):
 
 
 def regions(
-    anomaly_map: Tensor, threshold: float, *, scale: float | None = None, least: int = 1, most: int = 1000
+    anomaly_map: NDArray[Any], threshold: float, *, scale: float | None = None, least: int = 1, most: int = 1000
 ) -> list[DefectRegion]:
     """The `most` worst regions of at least `least` pixels where the map (H, W) is >= threshold, worst first.
 
@@ -49,7 +48,7 @@ def regions(
         raise BadInput(f"scale={scale}: give millimetres a pixel, a positive number")
     from scipy import ndimage  # here, since it is slow to import and most inspections need none
 
-    scores = anomaly_map.detach().cpu().numpy()
+    scores = np.asarray(anomaly_map)
     reached = scores >= threshold
     labels, count = ndimage.label(reached, structure=ndimage.generate_binary_structure(2, 2))
     members, values = labels[reached], scores[reached]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.blocks.rotation import mirrors
 from blemish.classification.regions import marked_regions, shares
-from blemish.encoders.inputs import device_of
+from blemish.encoders.inputs import as_tensor, device_of
 from blemish.errors import BadImage, BadInput
-from blemish.images import Region, frame, keyed_batches
-from blemish.inspection import WHOLE, Unreadable, View, stream
+from blemish.images import WHOLE, Region, Unreadable, View, frame, keyed_batches
+from blemish.inspection import stream
 from blemish.types import Classifier, Cropper, Geometry, Sample
 
 Of = Literal["pictures", "defects"]
@@ -51,7 +53,8 @@ def describe(
     if isinstance(classifier, Cropper):
         yield from (Description(each.sample, _look_inside(classifier, each, batch_size), each.box) for each in found)
         return
-    for owners, images in keyed_batches(((each, each.image) for each in found), batch_size):
+    for owners, stacked in keyed_batches(((each, each.image) for each in found), batch_size):
+        images = as_tensor(stacked)
         weights = [each.weights(classifier.geometry) for each in owners]
         views = [_look(classifier, images, weights)]
         views += [_look(classifier, each, flipped) for each, flipped in _mirrored(images, weights)] if mirrored else []
@@ -63,8 +66,8 @@ class _Part(NamedTuple):
     """What is to be described: a picture, or a region in it."""
 
     sample: Sample
-    picture: Tensor  # (3, H, W)
-    image: Tensor  # (3, h, w), as it is seen whole
+    picture: NDArray[Any]  # (3, H, W)
+    image: NDArray[np.float32]  # (3, h, w), as it is seen whole
     region: Tensor | None = None  # bool (H, W)
     box: Region | None = None
 
@@ -72,7 +75,7 @@ class _Part(NamedTuple):
         """(h, w) in [0, 1] of the image, of a region."""
         if self.region is None:
             return None
-        return frame(self.region.float().expand(3, -1, -1), geometry)[0].clamp(0, 1)
+        return as_tensor(frame(self.region.numpy()[None], geometry)[0])
 
 
 def _parts(
@@ -114,7 +117,7 @@ def _mirrored(images: Tensor, weights: Sequence[Tensor | None]) -> Iterator[tupl
 def _look_inside(classifier: Cropper, part: _Part, batch_size: int) -> Tensor:
     """Crops of the picture round the region, or of all of it: (V, D)."""
     whole = torch.ones(part.picture.shape[-2:], dtype=torch.bool)
-    crops, regions = classifier.crop(part.picture, whole if part.region is None else part.region)
+    crops, regions = classifier.crop(as_tensor(part.picture), whole if part.region is None else part.region)
     there, pairs = device_of(classifier), zip(crops.split(batch_size), regions.split(batch_size), strict=True)
     return torch.cat([classifier.look_inside(crop.to(there), region.to(there)).cpu() for crop, region in pairs])
 

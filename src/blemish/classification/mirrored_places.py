@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -31,7 +32,7 @@ def split_views(places: Sequence[Places]) -> list[list[Places]]:
     """Of places (h, w, 4 C + 1), the last channel being a map, those of each view, (h, w, C + 1)."""
     views = list[list[Places]]()
     for number in range(VIEWS):
-        parts = [each.grid[..., :-1].chunk(VIEWS, -1)[number] for each in places]
-        grids = [torch.cat([part, each.grid[..., -1:]], -1) for part, each in zip(parts, places, strict=True)]
+        parts = [np.split(each.grid[..., :-1], VIEWS, -1)[number] for each in places]
+        grids = [np.concatenate([part, each.grid[..., -1:]], -1) for part, each in zip(parts, places, strict=True)]
         views.append([each._replace(grid=grid) for each, grid in zip(places, grids, strict=True)])
     return views

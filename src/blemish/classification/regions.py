@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.defect_regions import DefectRegion
 from blemish.data.masks import read_ground_truth
-from blemish.encoders.inputs import device_of
+from blemish.encoders.inputs import as_tensor, device_of
 from blemish.images import Places, Region
 from blemish.notices import notice
 from blemish.types import Classifier, Cropper, Sample
@@ -36,22 +37,22 @@ class Inside:
         return whole
 
 
-def inside_region(anomaly_map: Tensor, region: DefectRegion, threshold: float) -> Inside:
+def inside_region(anomaly_map: NDArray[Any], region: DefectRegion, threshold: float) -> Inside:
     """Of a region that was found in the map from that threshold on."""
     from scipy import ndimage  # here, since it is slow to import and most inspections need none
 
     x, y, width, height = region.box
-    values = anomaly_map[y : y + height, x : x + width].numpy()
+    values = anomaly_map[y : y + height, x : x + width]
     labels, _ = ndimage.label(values >= threshold, structure=TOUCHING)
     at = np.unravel_index(int(np.argmax(values == region.score)), values.shape)
     return Inside(region.box, labels == labels[at])
 
 
-def inside_worst(anomaly_map: Tensor) -> Inside:
+def inside_worst(anomaly_map: NDArray[Any]) -> Inside:
     """Round the highest value of a map (H, W), down to half way to its median: where nobody says what a defect is."""
     from scipy import ndimage  # as above
 
-    values = np.nan_to_num(anomaly_map.numpy(), nan=-np.inf)
+    values = np.nan_to_num(anomaly_map, nan=-np.inf)
     level = (values.max() + np.median(values[np.isfinite(values)])) / 2
     labels, _ = ndimage.label(values >= level, structure=TOUCHING)
     return inside_mask(labels == labels[np.unravel_index(int(values.argmax()), values.shape)])
@@ -80,13 +81,15 @@ def marked_regions(sample: Sample, size: tuple[int, int]) -> Iterator[Inside]:
             yield Inside(Region(right.start, down.start, inside.shape[1], inside.shape[0]), inside)
 
 
-def see_regions(classifier: Classifier, picture: Tensor, places: Sequence[Places], regions: Sequence[Inside]) -> Tensor:
+def see_regions(
+    classifier: Classifier, picture: NDArray[Any], places: Sequence[Places], regions: Sequence[Inside]
+) -> Tensor:
     """What the classifier sees of each region of a picture (3, H, W): (R, V, D).
 
     In one view, of the part of the picture that holds most of the region; or, if it is a `Cropper`, in its crops.
     """
     if isinstance(classifier, Cropper):
-        return torch.stack([_see_crops(classifier, picture, each) for each in regions])
+        return torch.stack([_see_crops(classifier, as_tensor(picture), each) for each in regions])
     rows = [_see(classifier, *_part(places, each)) for each in regions]
     return torch.stack(rows)[:, None]
 
@@ -100,7 +103,7 @@ def _see_crops(classifier: Cropper, picture: Tensor, inside: Inside) -> Tensor:
 
 def _part(places: Sequence[Places], inside: Inside) -> tuple[Tensor, Tensor]:
     """The grid (h, w, C) that shows most of the region, and its pixels there, (H, W)."""
-    laid = [(each.grid, _laid(each.region, inside)) for each in places]
+    laid = [(as_tensor(each.grid), _laid(each.region, inside)) for each in places]
     return max(laid, key=lambda each: float(each[1].sum()))
 
 

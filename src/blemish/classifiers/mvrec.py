@@ -17,8 +17,9 @@ from blemish.blocks.learned import Learned
 from blemish.blocks.region_crops import box_of, crop_boxes, crop_sizes, cut_with_border
 from blemish.blocks.similarity import cosine
 from blemish.encoders.capabilities import geometry
+from blemish.encoders.inputs import as_tensor
 from blemish.images import frame
-from blemish.types import Encoder, RegionEncoder, SeamEncoder, TypedExamples
+from blemish.types import Encoder, Geometry, RegionEncoder, SeamEncoder, TypedExamples
 
 
 class MVREC(nn.Module):
@@ -56,9 +57,9 @@ class MVREC(nn.Module):
     def crop(self, picture: Tensor, region: Tensor) -> tuple[Tensor, Tensor]:
         """(3, H, W), bool (H, W) -> (27, 3, s, s), (27, s, s)."""
         boxes = crop_boxes(box_of(region), crop_sizes(region, self.sizes))
-        crops = [frame(cut_with_border(picture, box), self.geometry) for box in boxes]
+        crops = [_frame(cut_with_border(picture, box), self.geometry) for box in boxes]
         shown = region.float().expand(3, -1, -1)
-        return torch.stack(crops), torch.stack([frame(cut_with_border(shown, box), self.geometry)[0] for box in boxes])
+        return torch.stack(crops), torch.stack([_frame(cut_with_border(shown, box), self.geometry)[0] for box in boxes])
 
     @torch.no_grad()
     def look_inside(self, crops: Tensor, regions: Tensor) -> Tensor:
@@ -136,3 +137,7 @@ def _mean(places: Tensor, weights: Tensor) -> Tensor:
 def _start(seen: Tensor) -> tuple[nn.Parameter, nn.Parameter]:
     width = seen.shape[-1]
     return nn.Parameter(seen.new_zeros(width, width)), nn.Parameter(seen.new_zeros(width))
+
+
+def _frame(picture: Tensor, shape: Geometry) -> Tensor:
+    return as_tensor(frame(picture.numpy(), shape))

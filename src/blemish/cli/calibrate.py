@@ -20,7 +20,7 @@ from blemish.notices import amount
 if TYPE_CHECKING:
     from blemish.calibration.guarantees import Bound
     from blemish.calibration.thresholds import Calibration, Goal, Scheme
-    from blemish.inspection import Unreadable
+    from blemish.images import Unreadable
     from blemish.recipes.calibrate import HeldOutScores, HoldoutScheme
     from blemish.recipes.recipe import Recipe
 

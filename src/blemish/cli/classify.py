@@ -14,7 +14,7 @@ from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.classification.namer import Namer
-    from blemish.inspection import Unreadable
+    from blemish.images import Unreadable
     from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
 

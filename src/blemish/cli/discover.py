@@ -14,7 +14,7 @@ from blemish.cli.options import FILE, NEW_FOLDER, TOGETHER, device_option, leave
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
-    from blemish.inspection import Unreadable
+    from blemish.images import Unreadable
     from blemish.runs.discovery import Found
 
 
@@ -74,7 +74,6 @@ def discover(
 def _write(out: Path, number: int, group: list[Found]) -> dict[str, int | str]:
     """A sheet, and a folder of pictures and of masks that mark this group's defects."""
     import numpy as np
-    import torch
 
     from blemish.images import read, save_picture
     from blemish.report.contact_sheet import close_up, save_sheet
@@ -89,6 +88,6 @@ def _write(out: Path, number: int, group: list[Found]) -> dict[str, int | str]:
     for place, (picture, mask) in enumerate(masks.items(), start=1):
         name = f"{place:04d}-{picture.stem}"
         shutil.copyfile(picture, folder / "pictures" / f"{name}{picture.suffix}")
-        save_picture(folder / "masks" / f"{name}.png", torch.from_numpy(mask).float().expand(3, -1, -1))
+        save_picture(folder / "masks" / f"{name}.png", np.repeat(mask[None], 3, 0).astype(np.float32))
     save_sheet(out / f"group-{number}.png", (close_up(read(each.picture), each.inside.box) for each in group))
     return {"group": number, "defects": len(group), "pictures": len(masks), "sheet": str(out / f"group-{number}.png")}

@@ -95,7 +95,8 @@ def inspect(
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:
-    from blemish.inspection import Inspected, Unreadable, follows, inspect
+    from blemish.images import Inspected, Unreadable
+    from blemish.inspection import follows, inspect
     from blemish.runs.decision import decision
 
     with ExitStack() as stack:

@@ -17,7 +17,7 @@ from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.encoders import Precision
-    from blemish.inspection import Unreadable, View
+    from blemish.images import Unreadable, View
     from blemish.recipes.recipe import Recipe
     from blemish.types import Encoder
 
@@ -140,8 +140,7 @@ def arguments_of(pairs: Sequence[str]) -> dict[str, Any]:
 
 def view_of(chosen: DetectorOptions, region: Sequence[int] | None = None, mask: str | None = None) -> View:
     """What the options say is to be inspected of each picture."""
-    from blemish.images import Region, read_region_mask
-    from blemish.inspection import View
+    from blemish.images import Region, View, read_region_mask
 
     tile, overlap = chosen.tile, chosen.overlap
     if tile is None and overlap is not None:

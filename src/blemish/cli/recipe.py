@@ -26,7 +26,7 @@ from blemish.cli.options import (
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
-    from blemish.inspection import Unreadable
+    from blemish.images import Unreadable
     from blemish.recipes.recipe import Recipe
     from blemish.recipes.update import Reading
     from blemish.types import Encoder

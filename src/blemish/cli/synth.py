@@ -27,7 +27,7 @@ from blemish.notices import amount
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the specimens.")
 def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: int) -> None:
     """Draw a contact sheet of specimens: good, flawed, and the flaw outlined; their names are printed."""
-    import torch
+    import numpy as np
 
     from blemish.files import guard_write
     from blemish.images import save_picture
@@ -39,7 +39,7 @@ def synth(out: Path, count: int, side: int, flaw: str | None, first: int, seed: 
     drawn = [specimen(seed, number, side, family=flaw) for number in range(first, first + count)]
     pace = count / (time.time() - begun)
     with guard_write(out):
-        save_picture(out, torch.from_numpy(sheet(drawn)).permute(2, 0, 1))
+        save_picture(out, np.moveaxis(sheet(drawn), 2, 0))
     for number, each in enumerate(drawn, start=first):
         say(f"{number}: {each.product[0]}, {each.family}")
     say(f"{out}: {amount(count, 'specimen')}, {pace:.1f} a second on one core")

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from blemish.errors import BadImage
 from blemish.images import Header, read, read_header, turn, unit
@@ -62,14 +61,13 @@ def _shape_of(picture: Path) -> tuple[int, int] | None:
 def _marked(mask: Path, picture: Path, shape: tuple[int, int]) -> NDArray[np.bool_]:
     own = read_header(mask)
     orientation = _orientation(mask, own, picture, shape)
-    found: NDArray[np.bool_] = turn(_defect(mask, own), orientation).numpy()
-    return found
+    return turn(_defect(mask, own), orientation)
 
 
-def _defect(mask: Path, header: Header) -> Tensor:
+def _defect(mask: Path, header: Header) -> NDArray[np.bool_]:
     """bool (h, w), upright by the mask's own orientation."""
-    brightest = unit(read(mask, white=_WHITE)).amax(0)
-    return brightest >= LOSSY_THRESHOLD if header.is_lossy else brightest > 0
+    brightest = unit(read(mask, white=_WHITE)).max(0)
+    return np.asarray(brightest >= LOSSY_THRESHOLD if header.is_lossy else brightest > 0)
 
 
 def _orientation(mask: Path, own: Header, picture: Path, shape: tuple[int, int]) -> int:

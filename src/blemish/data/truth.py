@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+
 from blemish.data.files import folders, is_picture, label_of, pictures
 from blemish.errors import BadImage
 from blemish.images import find, read, unit
@@ -179,4 +181,4 @@ def _is_plain(path: Path) -> bool:
         pixels = unit(read(path))
     except BadImage:
         return False
-    return bool((pixels == 0).any()) and len(pixels.flatten(1).unique(dim=1).T) <= 2
+    return bool((pixels == 0).any()) and len(np.unique(pixels.reshape(3, -1), axis=1).T) <= 2

@@ -21,7 +21,8 @@ from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evidence import examine, missing_class, samples_to_measure
 from blemish.evaluation.protocol import Protocol, check_protocol, scale_by_set
 from blemish.fitting import fit_detector
-from blemish.inspection import WHOLE, Inspected, Unreadable, View, follows, inspect
+from blemish.images import WHOLE, Inspected, Unreadable, View
+from blemish.inspection import follows, inspect
 from blemish.metrics import pixel
 from blemish.metrics.blocks import highest_of_blocks
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
@@ -258,7 +259,7 @@ def evaluate(
             if isinstance(result, Unreadable):
                 unreadable.append(result)
                 continue
-            maps.add(result.anomaly_map.numpy())
+            maps.add(result.anomaly_map)
             scores.append(result.score)
             kept.append(sample)
         seconds = (time.perf_counter() - start) / len(labelled)

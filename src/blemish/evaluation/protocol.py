@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from blemish import catalog
 from blemish.errors import BadInput
-from blemish.inspection import Inspected, View, inspect
+from blemish.images import Inspected, View
+from blemish.inspection import inspect
 from blemish.notices import notice
 from blemish.progress import ShowProgress
 from blemish.types import Detector, Prediction, Sample, Scale

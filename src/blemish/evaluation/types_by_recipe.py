@@ -18,7 +18,8 @@ from blemish.errors import BadData, BadInput
 from blemish.evaluation.types_of_defects import check_names, every_type, labelled_defects, refuse_several
 from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.files import sha256_of
-from blemish.inspection import Inspected, Unreadable, inspect
+from blemish.images import Inspected, Unreadable
+from blemish.inspection import inspect
 from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.naming import NUMBERS, SEEN, may_name, namer_of

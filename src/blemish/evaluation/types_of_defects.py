@@ -20,7 +20,7 @@ from blemish.data.sampling import shuffle
 from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData, BadInput
 from blemish.evaluation.types_report import TypesReport, measure_names
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Encoder, Sample

@@ -15,8 +15,7 @@ from blemish.classification.describe import Description
 from blemish.classification.namer import Named, Namer, logits_of
 from blemish.data.several_types import types_of
 from blemish.errors import BadData
-from blemish.images import Region
-from blemish.inspection import Unreadable
+from blemish.images import Region, Unreadable
 from blemish.metrics import classes
 from blemish.metrics.intervals import Estimate, estimate
 from blemish.metrics.naming import Naming, SeveralNaming, score_names, score_several

@@ -15,7 +15,7 @@ from blemish.evaluation.evaluate import Report, evaluate
 from blemish.evaluation.evidence import examine
 from blemish.evaluation.protocol import Protocol, check_protocol
 from blemish.files import sha256_of
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.metrics.binomial import Rate
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles

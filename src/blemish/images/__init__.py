@@ -1,25 +1,33 @@
-"""Pictures in and out: any file a camera or a colleague delivers becomes a tensor, and a map becomes a picture."""
+"""Pictures in and out: any file a camera or a colleague delivers becomes an array, and a map becomes a picture."""
 
 from blemish.images.arrays import rgb
 from blemish.images.finding import find
-from blemish.images.framing import Region, crop, frame, input_size, matching_regions, place, visible
+from blemish.images.framing import Region, crop, frame, input_size, resize, scale, visible
 from blemish.images.headers import Header, read_header
 from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
-from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, resize, turn, unit
+from blemish.images.placing import area, linear, matching_regions, nearest, place
+from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, turn, unit
+from blemish.images.results import Inspected, Unreadable, peak_of
 from blemish.images.seen_places import Places, WorstPlaces, places_of
 from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
 from blemish.images.tiling import Mosaic, cut, tiles
+from blemish.images.view import WHOLE, View
 
 __all__ = [
     "MAX_PIXELS",
     "SUFFIXES",
+    "WHOLE",
     "Header",
+    "Inspected",
     "Mosaic",
     "Places",
     "Region",
     "Source",
+    "Unreadable",
+    "View",
     "WorstPlaces",
+    "area",
     "colours",
     "crop",
     "cut",
@@ -29,8 +37,11 @@ __all__ = [
     "frame",
     "input_size",
     "keyed_batches",
+    "linear",
     "matching_regions",
+    "nearest",
     "overlay",
+    "peak_of",
     "place",
     "places_of",
     "read",
@@ -40,6 +51,7 @@ __all__ = [
     "resize",
     "rgb",
     "save_picture",
+    "scale",
     "source_of",
     "tiles",
     "turn",

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from blemish.errors import BadImage, BadInput
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def rgb(array: NDArray[Any] | Tensor, name: str, white: float | None = None) -> Tensor:
+
+def rgb(array: NDArray[Any] | Tensor, name: str, white: float | None = None) -> NDArray[Any]:
     """(H, W, C) or (H, W) of numpy, (C, H, W) of torch -> as `read`; samples are 8 or 16 bits, or floats up to `white`.
 
     That is 1 for floats if it is left out.
     """
-    samples = array.detach().cpu().numpy() if isinstance(array, Tensor) else np.moveaxis(_with_channels(array), -1, 0)
+    samples = (
+        np.moveaxis(_with_channels(array), -1, 0) if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
+    )
     return _scaled(samples, name, white)
 
 
@@ -25,7 +28,7 @@ def _with_channels(array: NDArray[Any]) -> NDArray[Any]:
     return array[:, :, None] if array.ndim == 2 else array
 
 
-def _scaled(samples: NDArray[Any], name: str, white: float | None) -> Tensor:
+def _scaled(samples: NDArray[Any], name: str, white: float | None) -> NDArray[Any]:
     """(C, H, W) -> RGB as `read` returns it; raises BadImage."""
     if samples.ndim != 3 or samples.shape[0] not in (1, 3) or not samples.size:
         raise BadImage(
@@ -39,9 +42,9 @@ def _scaled(samples: NDArray[Any], name: str, white: float | None) -> Tensor:
     if kind.kind not in "uf" or (kind.kind == "u" and kind.itemsize > 2):
         raise BadImage(f"{name} is an array of {kind}: give uint8, uint16 or floats")
     if kind == np.uint8:
-        grey_or_rgb = torch.from_numpy(np.array(samples))
+        grey_or_rgb = np.array(samples)
     else:
-        grey_or_rgb = torch.from_numpy(samples.astype(np.float32) / np.float32(full))
+        grey_or_rgb = samples.astype(np.float32) / np.float32(full)
         if not ((grey_or_rgb >= 0) & (grey_or_rgb <= 1)).all():
             raise BadImage(f"{name} has samples outside 0 to {full:g}: scale them, or say what is white by --white")
-    return grey_or_rgb.expand(3, -1, -1).contiguous(memory_format=torch.contiguous_format)
+    return np.ascontiguousarray(np.broadcast_to(grey_or_rgb, (3, *samples.shape[1:])))

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import KDTree
-from torch import Tensor
-from torch.nn import functional as F
 
 from blemish.errors import BadImage
 from blemish.files import sha256_of
+from blemish.images.framing import scale
+from blemish.images.placing import area
 from blemish.images.reading import read, unit
 from blemish.images.streams import decode
 
@@ -81,23 +81,32 @@ class _Glance(NamedTuple):
 
 def _glance(path: Path) -> _Glance:
     bright = _brightness(read(path)) * 255
-    cells = F.adaptive_avg_pool2d(bright, GLANCE)[0].round().byte()
-    top, left = (max(0, side - MIDDLE) // 2 for side in bright.shape[-2:])
-    middle = bright[:, top : top + MIDDLE, left : left + MIDDLE]
-    near, far = (F.avg_pool2d(middle, side, 1, side // 2, count_include_pad=False) for side in (5, 15))
+    cells = np.rint(scale(bright, (GLANCE, GLANCE), area)).astype(np.uint8)
+    top, left = (max(0, side - MIDDLE) // 2 for side in bright.shape)
+    middle = bright[top : top + MIDDLE, left : left + MIDDLE]
+    near, far = (_around(len(middle), side) @ middle @ _around(middle.shape[1], side).T for side in (5, 15))
     rng = np.random.default_rng(0)
-    chosen = rng.integers(middle.numel(), size=DETAILS)
-    return _Glance(tuple(bright.shape[-2:]), cells.numpy(), (near - far).flatten()[chosen].half().numpy())
+    chosen = rng.integers(middle.size, size=DETAILS)
+    return _Glance(bright.shape, cells, (near - far).reshape(-1)[chosen].astype(np.float16))
+
+
+def _around(length: int, side: int) -> NDArray[np.float64]:
+    """(length, length), which takes the mean of what lies less than half of `side` away."""
+    places = np.arange(length)
+    near = np.abs(places[:, None] - places) <= side // 2
+    return np.asarray(near / near.sum(1, keepdims=True))
 
 
 def _are_same(one: Path, other: Path) -> bool:
     if one.stat().st_size == other.stat().st_size and sha256_of(one) == sha256_of(other):
         return True
     first, second = (_brightness(read(path)) for path in (one, other))
-    apart = F.avg_pool2d(first - second, CELL, ceil_mode=True, count_include_pad=False)
-    return bool(apart.abs().max() <= NEAR / 255)
+    rows, columns = (np.arange(0, side, CELL) for side in first.shape)
+    apart = np.add.reduceat(np.add.reduceat(first - second, rows, 0), columns, 1)
+    high, wide = (np.diff(starts, append=side) for starts, side in zip((rows, columns), first.shape, strict=True))
+    return bool((np.abs(apart) <= NEAR / 255 * high[:, None] * wide).all())
 
 
-def _brightness(picture: Tensor) -> Tensor:
-    """(1, H, W) in [0, 1]."""
-    return unit(picture).mean(0, keepdim=True)
+def _brightness(picture: NDArray[Any]) -> NDArray[np.float32]:
+    """(H, W) in [0, 1]."""
+    return np.asarray(unit(picture).mean(0))

@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL.PngImagePlugin import PngImageFile
-from torch import Tensor
 
 from blemish.errors import BadImage
 from blemish.images import tiff
@@ -21,7 +19,7 @@ _NATURAL = {"u1": 255.0, "u2": 65535.0, "f2": 1.0, "f4": 1.0, "f8": 1.0}
 _CAMERA_BITS = (8, 10, 12, 14)
 
 
-def deep_png(picture: PngImageFile, file: BinaryIO, path: Path, white: float | None) -> Tensor:
+def deep_png(picture: PngImageFile, file: BinaryIO, path: Path, white: float | None) -> NDArray[Any]:
     """float32 (3, H, W) of a 16-bit PNG."""
     values = _png_samples(picture, file)
     colours = 3 if values.shape[2] > 2 else 1
@@ -51,7 +49,7 @@ def _png_samples(picture: PngImageFile, file: BinaryIO) -> NDArray[Any]:
         return both
 
 
-def tiff_samples(file: BinaryIO, path: Path, page: tiff.Page, white: float | None) -> Tensor:
+def tiff_samples(file: BinaryIO, path: Path, page: tiff.Page, white: float | None) -> NDArray[Any]:
     """(3, H, W) of a TIFF page with 8 to 64 bits a sample: uint8 of 8 unsigned bits, else float32."""
     count, colours = page.one(tiff.SAMPLES, 1), page.colours
     if not colours or not colours <= count <= colours + 1:
@@ -116,6 +114,6 @@ def _say_shallow(high: int, path: Path) -> None:
         )
 
 
-def _rgb(colour: NDArray[Any]) -> Tensor:
+def _rgb(colour: NDArray[Any]) -> NDArray[Any]:
     wide = np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour
-    return torch.from_numpy(np.ascontiguousarray(wide)).permute(2, 0, 1)
+    return np.moveaxis(np.ascontiguousarray(wide), 2, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from blemish.errors import BadInput
 from blemish.images.reading import SUFFIXES, unit
@@ -17,15 +18,19 @@ _STRONGEST = 0.7  # opacity at `high`: the part stays visible underneath
 _DIMMED = 0.4  # brightness of what was not inspected
 
 
-def colours(scores: Tensor) -> Tensor:
+def colours(scores: NDArray[Any]) -> NDArray[np.float32]:
     """float32 (3, H, W) in [0, 1] of scores (H, W) in [0, 1]: dark violet through red to light yellow."""
-    anchors = torch.tensor(_ANCHORS, dtype=torch.float32) / 255
-    position = scores.clamp(0, 1) * (len(anchors) - 1)
-    below = position.long().clamp(max=len(anchors) - 2)
-    return torch.lerp(anchors[below], anchors[below + 1], (position - below)[..., None]).permute(2, 0, 1)
+    anchors = np.array(_ANCHORS, np.float32) / 255
+    position = np.clip(scores, 0, 1).astype(np.float32) * (len(anchors) - 1)
+    below = np.minimum(position.astype(np.int64), len(anchors) - 2)
+    return np.moveaxis(_mix(anchors[below], anchors[below + 1], (position - below)[..., None]), 2, 0)
 
 
-def overlay(image: Tensor, anomaly_map: Tensor, low: float, high: float) -> Tensor:
+def _mix(one: NDArray[Any], other: NDArray[Any], share: NDArray[Any]) -> NDArray[np.float32]:
+    return np.asarray(one + share.astype(np.float32) * (other - one), np.float32)
+
+
+def overlay(image: NDArray[Any], anomaly_map: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     """uint8 (3, H, W): the picture, tinted from not at all at `low` to strongly at `high`; NaN is dark grey.
 
     The map (H, W) has the size of the picture. Give all pictures the same `low` and `high`, or they cannot be compared.
@@ -36,18 +41,19 @@ def overlay(image: Tensor, anomaly_map: Tensor, low: float, high: float) -> Tens
         shapes = f"{tuple(anomaly_map.shape)}, the picture {tuple(image.shape[-2:])}"
         raise BadInput(f"the map is {shapes}: call place() with the size of the picture first")
     picture = unit(image)
-    scores = ((anomaly_map.float() - low) / (high - low)).clamp(0, 1)
-    tinted = torch.lerp(picture, colours(scores.nan_to_num(0)), _STRONGEST * scores)
-    dimmed = _DIMMED * picture.mean(0, keepdim=True)
-    return torch.where(scores.isnan(), dimmed, tinted).mul_(255).round_().to(torch.uint8)
+    unseen = np.isnan(anomaly_map)
+    scores = np.clip((np.where(unseen, low, anomaly_map) - low) / (high - low), 0, 1)
+    tinted = _mix(picture, colours(scores), _STRONGEST * scores)
+    shown = np.where(unseen, _DIMMED * picture.mean(0, keepdims=True), tinted)
+    return np.asarray(np.rint(shown * 255), np.uint8)
 
 
-def save_picture(path: str | Path, image: Tensor) -> None:
+def save_picture(path: str | Path, image: NDArray[Any]) -> None:
     """Write (3, H, W), uint8 or float in [0, 1], in the format that the name ends with; floats become 8 bits."""
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES:
         raise BadInput(f"{path}: a picture cannot be written as {path.suffix!r}: use one of {', '.join(SUFFIXES)}")
     if image.ndim != 3 or image.shape[0] != 3:
         raise BadInput(f"{path}: a picture is (3, H, W), not {tuple(image.shape)}")
-    pixels = image if image.dtype == torch.uint8 else image.clamp(0, 1).mul(255).round().to(torch.uint8)
-    Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy()).save(path)
+    pixels = image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2))).save(path)

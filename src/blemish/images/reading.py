@@ -1,4 +1,4 @@
-"""A picture file of any depth and any channels becomes one RGB tensor, or one BadImage.
+"""A picture file of any depth and any channels becomes one RGB array, or one BadImage.
 
 What counts as white is a property of the number format or is said by the caller, never taken from the picture: a
 stretch to each picture's own range would make the scores of two pictures incomparable. 16 bits of which no sample uses
@@ -20,18 +20,16 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, Literal, TypeVar
+from typing import Any, BinaryIO, Literal, TypeVar
 
 import numpy as np
-import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFile
 from PIL.BmpImagePlugin import BmpImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
-from torch import Tensor
-from torch.nn.functional import interpolate
 
 from blemish.errors import BadImage, BadInput
 from blemish.images import depth, endings, quirks, tiff
@@ -68,13 +66,13 @@ _MODES = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "RGBX", "CMYK"
 
 def read(
     path: str | Path, *, content: bytes | None = None, max_pixels: int = MAX_PIXELS, white: float | None = None
-) -> Tensor:
+) -> NDArray[Any]:
     """RGB (3, H, W): uint8 of an 8-bit source, else float32 in [0, 1]; BadImage names file, reason and way out.
 
     Of a file whose `content` is given, the path is no more than its name.
     `white` is the sample that counts as 1 in a source deeper than 8 bits: 4095 for 12 bits kept in 16. Left out it is
     65535 for 16 bits and 1.0 for floats; signed and 32-bit integers have none and need it. A sample outside [0, white]
-    is refused. The tensor is channels last in memory.
+    is refused. Channels lie last in memory, and 8 bits may not be written to.
     """
     path = Path(path)
     if white is not None and not white > 0:
@@ -84,25 +82,19 @@ def read(
     return guard(path, lambda file: _decoded(file, path, max_pixels, white), content)
 
 
-def turn(image: Tensor, orientation: int) -> Tensor:
+def turn(image: NDArray[Any], orientation: int) -> NDArray[Any]:
     """Undo EXIF orientation 1..8 of (..., H, W): a mirror, half a turn or a quarter turn; other values mean none."""
     if orientation in (5, 6, 7, 8):
-        image = image.transpose(-2, -1)
-    dims = [axis for axis, flipped in ((-2, (3, 4, 7, 8)), (-1, (2, 3, 6, 7))) if orientation in flipped]
-    return image.flip(dims) if dims else image
+        image = image.swapaxes(-2, -1)
+    axes = tuple(axis for axis, flipped in ((-2, (3, 4, 7, 8)), (-1, (2, 3, 6, 7))) if orientation in flipped)
+    return np.flip(image, axes).copy("K") if axes else image
 
 
-def unit(image: Tensor) -> Tensor:
+def unit(image: NDArray[Any]) -> NDArray[np.float32]:
     """float32 in [0, 1] of what `read` returns."""
-    return image.float().div_(255) if image.dtype == torch.uint8 else image.float()
-
-
-def resize(image: Tensor, size: tuple[int, int]) -> Tensor:
-    """float32 (3, h, w) in [0, 1]: bicubic with antialiasing; 8-bit pictures stay 8-bit on the way, as in Pillow."""
-    if image.shape[-2:] == size:
-        return unit(image)
-    small = interpolate(image[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
-    return unit(small).clamp_(0, 1)
+    if image.dtype != np.uint8:
+        return image.astype(np.float32, copy=False)
+    return np.asarray(np.divide(image, np.float32(255), dtype=np.float32))
 
 
 def _opened(path: Path) -> BinaryIO:
@@ -169,7 +161,7 @@ def png_chunks(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
         yield name, position
 
 
-def _decoded(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> Tensor:
+def _decoded(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> NDArray[Any]:
     kind = kind_of(file, path)
     _refuse_cut(file, path, kind)
     if kind == "TIFF":
@@ -185,7 +177,7 @@ def _decoded(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -
         return turn(image, picture.getexif().get(tiff.ORIENTATION, 1))
 
 
-def _tiff(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> Tensor:
+def _tiff(file: BinaryIO, path: Path, max_pixels: int, white: float | None) -> NDArray[Any]:
     page = tiff.page(file, path)
     _refuse_huge(path, page.one(tiff.WIDTH), page.one(tiff.HEIGHT), max_pixels)
     if not page.is_last:
@@ -219,7 +211,7 @@ def _say_first(path: Path) -> None:
     notice("%s holds several pages or frames: only the first is inspected", path)
 
 
-def _shallow(picture: ImageFile.ImageFile, path: Path) -> Tensor:
+def _shallow(picture: ImageFile.ImageFile, path: Path) -> NDArray[np.uint8]:
     """An 8-bit picture of any mode -> uint8 (3, H, W), channels last in memory, the layout that resizes fastest."""
     if isinstance(picture.info.get("transparency"), int):
         quirks.widen_key(picture)
@@ -234,4 +226,4 @@ def _shallow(picture: ImageFile.ImageFile, path: Path) -> Tensor:
         shown = is_transparency(np.asarray(layer.getchannel("A")), 255, path)
         image = Image.alpha_composite(Image.new("RGBA", layer.size, (0, 0, 0, 255)), layer) if shown else layer
     colour = image if image.mode == "RGB" else image.convert("RGB")
-    return torch.from_numpy(np.array(colour)).permute(2, 0, 1)
+    return np.moveaxis(np.asarray(colour), 2, 0)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import heapq
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from torch import Tensor
+from numpy.typing import NDArray
 
-from blemish.images.framing import Region, matching_regions
+from blemish.images.framing import Region
+from blemish.images.placing import matching_regions
 from blemish.types import Geometry
 
 MOST_TILES = 16
@@ -18,10 +19,10 @@ class Places(NamedTuple):
     """What is seen of a part of a picture."""
 
     region: Region
-    grid: Tensor  # (h, w, C)
+    grid: NDArray[Any]  # (h, w, C)
 
 
-def places_of(grid: Tensor, geometry: Geometry, part: tuple[int, int], corner: tuple[int, int]) -> Places:
+def places_of(grid: NDArray[Any], geometry: Geometry, part: tuple[int, int], corner: tuple[int, int]) -> Places:
     """Of a part (H, W) of a picture, seen in that geometry, whose top left corner (x, y) lies there."""
     inside, shown = matching_regions(geometry, *part)
     if geometry.pad:

@@ -8,15 +8,17 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby, islice
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-import torch
+import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from blemish.errors import BadImage, BadInput
 from blemish.images.arrays import rgb
 from blemish.images.reading import read
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -39,7 +41,7 @@ def source_of(picture: str | Path | Source) -> Source:
     return picture
 
 
-def read_source(source: Source, *, white: float | None = None) -> Tensor:
+def read_source(source: Source, *, white: float | None = None) -> NDArray[Any]:
     """As `read`, of what lies in memory too."""
     if isinstance(source.content, Path):
         return read(source.content, white=white)
@@ -94,14 +96,14 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def keyed_batches(items: Iterable[tuple[K, Tensor]], size: int) -> Iterator[tuple[list[K], Tensor]]:
+def keyed_batches(items: Iterable[tuple[K, NDArray[Any]]], size: int) -> Iterator[tuple[list[K], NDArray[Any]]]:
     """Consecutive (3, H, W) of one shape as (N, 3, H, W), N at most `size`, and what came along with each, in order."""
     if size < 1:
         raise BadInput(f"batches of {size} pictures: the size must be at least 1")
     return _keyed_batches(items, size)
 
 
-def _keyed_batches(items: Iterable[tuple[K, Tensor]], size: int) -> Iterator[tuple[list[K], Tensor]]:
+def _keyed_batches(items: Iterable[tuple[K, NDArray[Any]]], size: int) -> Iterator[tuple[list[K], NDArray[Any]]]:
     for _, alike in groupby(items, key=lambda item: item[1].shape):
         while batch := list(islice(alike, size)):
-            yield [key for key, _ in batch], torch.stack([image for _, image in batch])
+            yield [key for key, _ in batch], np.stack([image for _, image in batch])

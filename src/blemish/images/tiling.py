@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
-import torch
-from torch import Tensor
-from torch.nn.functional import pad
+import numpy as np
+from numpy.typing import NDArray
 
 from blemish.errors import BadInput
 from blemish.images.framing import Region, crop
@@ -32,12 +32,12 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
     return [*range(0, last, side - overlap), last]
 
 
-def cut(image: Tensor, regions: Iterable[Region], side: int) -> Iterator[Tensor]:
+def cut(image: NDArray[Any], regions: Iterable[Region], side: int) -> Iterator[NDArray[Any]]:
     """Each region of (C, H, W) as (C, side, side); one smaller than that repeats its last row and column."""
     for region in regions:
         tile = crop(image, region)
-        rest = (0, side - region.width, 0, side - region.height)
-        yield pad(tile[None].float(), rest, mode="replicate")[0].to(image.dtype) if any(rest) else tile
+        below, beside = side - region.height, side - region.width
+        yield np.pad(tile, ((0, 0), (0, below), (0, beside)), mode="edge") if below or beside else tile
 
 
 class Mosaic:
@@ -47,35 +47,38 @@ class Mosaic:
     """
 
     def __init__(self, size: tuple[int, int]) -> None:
-        self._total, self._weight = torch.zeros(size), torch.zeros(size)
-        self._kinds: Tensor | None = None
-        self._surest = torch.zeros(0)
+        self._total, self._weight = np.zeros(size, np.float32), np.zeros(size, np.float32)
+        self._kinds: NDArray[Any] | None = None
+        self._surest = np.zeros(0, np.float32)
 
-    def add(self, part: Tensor, region: Region, kinds: Tensor | None = None) -> None:
+    def add(self, part: NDArray[Any], region: Region, kinds: NDArray[Any] | None = None) -> None:
         """A tile's map (h, w), and the numbers of its types, -1 for none; what `cut` added to it is dropped."""
         if part.shape[0] < region.height or part.shape[1] < region.width:
             raise BadInput(f"the map of the tile {region} is {tuple(part.shape)}: it must be at least as large")
         ramp = _ramp(region.height)[:, None] * _ramp(region.width)
-        crop(self._total, region).add_(part[: region.height, : region.width].float() * ramp)
-        crop(self._weight, region).add_(ramp)
+        total, weight = crop(self._total, region), crop(self._weight, region)
+        total += part[: region.height, : region.width] * ramp
+        weight += ramp
         if kinds is not None:
             self._name(kinds[: region.height, : region.width], region, ramp)
 
-    def _name(self, kinds: Tensor, region: Region, ramp: Tensor) -> None:
+    def _name(self, kinds: NDArray[Any], region: Region, ramp: NDArray[np.float32]) -> None:
         """Of several tiles that name a type for a pixel, the one in whose middle it lies most decides."""
         if self._kinds is None:
-            self._kinds = torch.full(self._total.shape, -1, dtype=kinds.dtype)
-            self._surest = torch.zeros_like(self._total)
-        surest, sure = crop(self._surest, region), torch.where(kinds >= 0, ramp, 0)
-        crop(self._kinds, region).copy_(torch.where(sure > surest, kinds, crop(self._kinds, region)))
-        surest.copy_(torch.maximum(sure, surest))
+            self._kinds = np.full(self._total.shape, -1, kinds.dtype)
+            self._surest = np.zeros_like(self._total)
+        surest, sure = crop(self._surest, region), np.where(kinds >= 0, ramp, 0)
+        np.copyto(crop(self._kinds, region), kinds, where=sure > surest)
+        np.maximum(sure, surest, out=surest)
 
-    def joined(self) -> tuple[Tensor, Tensor | None]:
+    def joined(self) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
         """float32 (H, W), NaN under no tile, which is not inspected; and the numbers of types, if any tile had them."""
-        return self._total.div_(self._weight), self._kinds
+        with np.errstate(invalid="ignore"):
+            np.divide(self._total, self._weight, out=self._total)
+        return self._total, self._kinds
 
 
-def _ramp(length: int) -> Tensor:
+def _ramp(length: int) -> NDArray[np.float32]:
     """A triangle, above 0 everywhere: over any overlap of two, one falls as fast as the other rises."""
-    steps = torch.arange(length, dtype=torch.float32)
-    return torch.minimum(steps, length - 1 - steps) + 1
+    steps = np.arange(length, dtype=np.float32)
+    return np.minimum(steps, length - 1 - steps) + 1

@@ -19,6 +19,7 @@ from blemish.blocks.heads import draw_affine
 from blemish.blocks.maps import smooth
 from blemish.encoders.checkpoints.residual import torchvision_tensors
 from blemish.encoders.cnn import ResNet, ResNetConfig
+from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadImage, BadInput
 from blemish.files import write
 from blemish.images import decode, read, unit
@@ -113,7 +114,7 @@ def write_residual(network: ResNet, path: Path) -> None:
 
 
 def _pixels(path: Path) -> Tensor:
-    return unit(read(path))
+    return as_tensor(unit(read(path)))
 
 
 def _shown(found: Tensor | BadImage) -> Tensor:

@@ -68,7 +68,7 @@ def photographs(folders: Sequence[str], seed: int, side: int, *, each: int = 2) 
 
 
 def _pixels(path: Path) -> NDArray[np.uint8]:
-    return (unit(read(path)) * 255).round().byte().permute(1, 2, 0).contiguous().numpy()
+    return np.ascontiguousarray(np.moveaxis(np.rint(unit(read(path)) * 255).astype(np.uint8), 0, 2))
 
 
 def crop(picture: NDArray[np.uint8], rng: np.random.Generator, side: int) -> NDArray[np.uint8]:

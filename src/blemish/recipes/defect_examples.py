@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
 from blemish.blocks.coreset import coreset
 from blemish.blocks.exemplars import margin, patch_descriptors
 from blemish.data.masks import read_ground_truth
-from blemish.encoders.inputs import device_of
+from blemish.encoders.inputs import as_tensor, device_of, predict
 from blemish.errors import BadImage
-from blemish.images import crop, cut
-from blemish.inspection import Prepared, View, predict
+from blemish.images import View, area, crop, cut, scale
+from blemish.inspection import Prepared
 from blemish.recipes.known_defects import GOOD_OF, GOOD_ROWS, MARGIN, OF, PICTURES, ROWS, SPREAD
 from blemish.types import Detector, Encoder
 
@@ -46,22 +48,22 @@ def example(
     """The patches of the defect, which the mask shows or else the detector finds most anomalous, and good ones."""
     rows, scores, shares = [], [], []
     pieces = [None] * len(prepared.boxes) if mask is None else _pieces(mask, path, prepared, view)
-    for image, piece in zip(prepared.inputs, pieces, strict=True):
+    for image, piece in zip(map(as_tensor, prepared.inputs), pieces, strict=True):
         grid = _described(encoder, image[None])[0]
         anomaly_map = predict(detector, image[None]).anomaly_map
         size = (grid.shape[0], grid.shape[1])
         rows.append(grid.flatten(0, 1))
         scores.append(F.adaptive_avg_pool2d(anomaly_map, size).flatten())
-        shares += [] if piece is None else [F.adaptive_avg_pool2d(piece, size).flatten()]
+        shares += [] if piece is None else [torch.from_numpy(scale(piece[0], size, area)).flatten()]
     patches, score = torch.cat(rows), torch.cat(scores)
     defect, good, rest = _by_score(score) if mask is None else _by_mask(torch.cat(shares), mask, path)
     spread = float(score[rest].max() - score[rest].median()) if rest.any() else 0.0
     return Example(_few(patches[defect], DEFECT_ROWS), _few(patches[good], SURROUNDING_ROWS), spread)
 
 
-def _pieces(mask: Path, path: Path, prepared: Prepared, view: View) -> Iterator[Tensor]:
-    """The mask as the detector's inputs are cut: float (1, h, w) in [0, 1]."""
-    whole = torch.from_numpy(read_ground_truth((mask,), path))[None].float()
+def _pieces(mask: Path, path: Path, prepared: Prepared, view: View) -> Iterator[NDArray[np.bool_]]:
+    """The mask as the detector's inputs are cut, (1, h, w)."""
+    whole = read_ground_truth((mask,), path)[None]
     part = whole if view.region is None else crop(whole, view.region)
     return iter([part]) if view.tile is None else cut(part, prepared.boxes, view.tile)
 

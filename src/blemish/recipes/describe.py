@@ -34,7 +34,7 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         *((name, _plain(value)) for name, value in recipe.arguments.items()),
         *((name, f"{each.name} {each.sha256} ({recipe.precision})") for name, each in recipe.encoders.items()),
         ("region", str(view.region or "")),
-        ("mask", f"{int(view.mask.sum())} of {view.mask.numel()} pixels" if view.mask is not None else ""),
+        ("mask", f"{int(view.mask.sum())} of {view.mask.size} pixels" if view.mask is not None else ""),
         ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
         ("white", str(view.white or "")),
         *(("trained on", _training_set(each)) for each in recipe.trained_on),

@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.fitting import keep_readable
-from blemish.images import Source
+from blemish.images import WHOLE, Inspected, Source, Unreadable, View
 from blemish.images.fingerprint import fingerprint, same_parts
-from blemish.inspection import WHOLE, Inspected, Unreadable, View, inspect, read_each, read_part
+from blemish.inspection import inspect, read_each, read_part
 from blemish.recipes.update import PLAIN, Reading
 from blemish.types import Detector
 
@@ -48,10 +47,10 @@ def parts_of(
     that are equal byte for byte.
     """
 
-    def identify(source: Source) -> tuple[Tensor, str]:
+    def identify(source: Source) -> tuple[NDArray[np.complex64], str]:
         found = fingerprint(read_part(source, view)[1])
         # Pictures without structure are like none, not even themselves.
-        return torch.zeros_like(found) if every_picture else found, sha256_of(Path(source.id))
+        return np.zeros_like(found) if every_picture else found, sha256_of(Path(source.id))
 
     advance = reading.watch("comparing pictures", len(paths))
     found = list(keep_readable(read_each(paths, identify, advance=advance), reading.unreadable))
@@ -81,7 +80,7 @@ def score_parts(
 
 
 def _score(path: Path, result: Inspected) -> PartScores:
-    values = result.anomaly_map[~result.anomaly_map.isnan()]
+    values = result.anomaly_map[~np.isnan(result.anomaly_map)]
     height, width = result.anomaly_map.shape
     return PartScores(path, result.score, float(values.max()), (height, width))
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from blemish import catalog, encoders
@@ -31,11 +32,11 @@ from blemish.classification.names import Names
 from blemish.classification.names import from_json as names_from_json
 from blemish.classification.with_names import WithNames
 from blemish.devices import beside, place_model
+from blemish.encoders.inputs import predict
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
 from blemish.fields import Fields, is_count, is_number, is_string, list_of, one_of, or_none, table_of
 from blemish.files import write
-from blemish.images import Region, input_size
-from blemish.inspection import WHOLE, View, predict
+from blemish.images import WHOLE, Region, View, input_size
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects
 from blemish.recipes.file import COPY, Content
@@ -320,7 +321,7 @@ def content_of(recipe: Recipe) -> Content:
     }
     del header["names"]
     header |= {"names": recipe.names.as_json()} if recipe.names else {}  # a recipe without has the hash it always had
-    packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask.numpy()))}
+    packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask))}
     return Content(header, {**recipe.tensors, **packed})
 
 
@@ -369,11 +370,11 @@ def _view(read: Fields, packed: Tensor | None) -> View:
     return View(Region(*region) if region else None, mask, tile, overlap, white)
 
 
-def _mask(packed: Tensor, read: Fields, height: int, width: int) -> Tensor:
+def _mask(packed: Tensor, read: Fields, height: int, width: int) -> NDArray[np.bool_]:
     fits = height * width > 0 and packed.numel() == -(-height * width // 8)
     if not fits or packed.dtype != torch.uint8 or packed.ndim != 1:
         raise read.refused("mask", f"its pixels are not {height} x {width}")
-    return torch.from_numpy(np.unpackbits(packed.numpy(), count=height * width)).view(height, width).bool()
+    return np.unpackbits(packed.numpy(), count=height * width).reshape(height, width).astype(bool)
 
 
 def _is_size(value: Any) -> bool:

@@ -13,7 +13,7 @@ from typing import Any
 from blemish.calibration import guarantees
 from blemish.calibration.thresholds import Calibration, calibrate_thresholds
 from blemish.fitting import extract_all, fit, good_parts
-from blemish.inspection import WHOLE, Unreadable, View
+from blemish.images import WHOLE, Unreadable, View
 from blemish.recipes import provenance
 from blemish.recipes.holdout import draw_folds, parts_of, score_parts
 from blemish.recipes.provenance import Groups, Memory

@@ -17,8 +17,7 @@ from blemish.errors import BadData, BadInput
 from blemish.examples import BatchSettings, LabelledBatches, read_examples
 from blemish.fields import read_json
 from blemish.files import sha256_of, write_json
-from blemish.images import find
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable, find
 from blemish.progress import ShowProgress
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet, set_digest, stamp
 from blemish.recipes.start import begin, start_arguments, trainers_of

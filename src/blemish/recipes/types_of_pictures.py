@@ -9,7 +9,7 @@ from blemish.classification.describe import describe
 from blemish.classification.learn import is_few
 from blemish.classification.names import DefectType, Names, refuse_twins
 from blemish.files import sha256_of
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import known_defects
 from blemish.recipes.naming import by_examples, classifier_of

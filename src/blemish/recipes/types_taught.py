@@ -21,7 +21,8 @@ from blemish.classification.with_names import WithNames
 from blemish.data.masks import read_ground_truth
 from blemish.devices import beside
 from blemish.errors import BadInput
-from blemish.inspection import Inspected, inspect
+from blemish.images import Inspected
+from blemish.inspection import inspect
 from blemish.recipes import known_defects
 from blemish.recipes.naming import (
     DEFAULT,

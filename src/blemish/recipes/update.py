@@ -26,7 +26,8 @@ from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
 from blemish.fitting import extract_all, good_parts, keep_readable, require_method
-from blemish.inspection import WHOLE, Unreadable, View, stream
+from blemish.images import WHOLE, Unreadable, View
+from blemish.inspection import stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes import file as recipe_file

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw
-from torch import Tensor
 
 from blemish.images import Region, unit
 
@@ -18,15 +19,15 @@ MARGIN = 0.5
 EDGE = (255, 80, 0)
 
 
-def close_up(picture: Tensor, box: Region) -> Image.Image:
+def close_up(picture: NDArray[Any], box: Region) -> Image.Image:
     """A square of a picture (3, H, W) round a region, which has a frame."""
     height, width = picture.shape[-2:]
     half = max(box.width, box.height) * (0.5 + MARGIN) + 4
     x, y = box.x + box.width / 2, box.y + box.height / 2
     left, top = max(0, round(x - half)), max(0, round(y - half))
     right, bottom = min(width, round(x + half)), min(height, round(y + half))
-    pixels = unit(picture[:, top:bottom, left:right]).clamp(0, 1).mul(255).round().to(torch.uint8)
-    shown = Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy())
+    pixels = np.rint(np.clip(unit(picture[:, top:bottom, left:right]), 0, 1) * 255).astype(np.uint8)
+    shown = Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)))
     scale = SIDE / max(shown.size)
     shown = shown.resize((max(1, round(shown.width * scale)), max(1, round(shown.height * scale))))
     corners = [box.x - left, box.y - top, box.x + box.width - left, box.y + box.height - top]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import io
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional as F
 
-from blemish.images import unit
 from blemish.report.items import Encoded
 
 SMALL, LARGE = 128, 800
@@ -23,18 +20,18 @@ SMALL_BYTES, LARGE_BYTES = 4096, 98304
 DIMMED = 0.4  # brightness of what was not inspected, as in an overlay
 
 
-def shrink(picture: Tensor) -> Image.Image:
+def shrink(picture: NDArray[Any]) -> Image.Image:
     """A picture (3, H, W), at most LARGE, in 8 bits."""
-    pixels = picture if picture.dtype == torch.uint8 else unit(picture).clamp(0, 1).mul(255).round().to(torch.uint8)
-    image = Image.fromarray(pixels.permute(1, 2, 0).contiguous().cpu().numpy())
+    pixels = picture if picture.dtype == np.uint8 else np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)))
     image.thumbnail((LARGE, LARGE), reducing_gap=2.0)
     return image
 
 
-def grey_out(picture: Tensor, anomaly_map: Tensor) -> Image.Image:
+def grey_out(picture: NDArray[Any], anomaly_map: NDArray[Any]) -> Image.Image:
     """As `shrink`, and dark grey where the map (H, W) is NaN, which was not inspected."""
     image = shrink(picture)
-    unseen = _sampled(anomaly_map, (image.height, image.width)).isnan().cpu().numpy()
+    unseen = np.isnan(_sampled(anomaly_map, (image.height, image.width)))
     if not unseen.any():
         return image
     grey = image.convert("L").point([round(DIMMED * value) for value in range(256)]).convert("RGB")
@@ -58,7 +55,7 @@ def large(image: Image.Image) -> bytes:
     return fine if len(fine) <= LARGE_BYTES else _webp(less, 75)
 
 
-def heat(anomaly_map: Tensor, side: int) -> tuple[bytes, tuple[float, float, float]]:
+def heat(anomaly_map: NDArray[Any], side: int) -> tuple[bytes, tuple[float, float, float]]:
     """A map (H, W) as a grey PNG, and the scores of its black, of its middle and of its white.
 
     Each of its pixels is the highest of those it stands for, so that no small defect is averaged away. What was not
@@ -67,16 +64,22 @@ def heat(anomaly_map: Tensor, side: int) -> tuple[bytes, tuple[float, float, flo
     height, width = anomaly_map.shape
     scale = min(1.0, side / max(height, width))
     size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    filled = anomaly_map.detach().cpu().float().nan_to_num(-torch.inf)
-    scores = F.adaptive_max_pool2d(filled[None], size)[0]
-    finite = scores[scores.isfinite()]
-    finite = finite if len(finite) else torch.zeros(1)
-    low, middle, high = (float(each) for each in (finite.min(), finite.median(), finite.max()))
-    share = (scores - low).div_(max(high - low, 1e-12)).clamp_(0, 1)
-    return _png(Image.fromarray(share.mul_(255).round_().to(torch.uint8).numpy())), (low, middle, high)
+    scores = _highest(_highest(anomaly_map, size[0]).T, size[1]).T
+    finite = np.sort(scores[np.isfinite(scores)]) if np.isfinite(scores).any() else np.zeros(1)
+    low, middle, high = (float(finite[at]) for at in (0, (len(finite) - 1) // 2, -1))
+    share = np.clip((np.where(np.isnan(scores), low, scores) - low) / max(high - low, 1e-12), 0, 1)
+    return _png(Image.fromarray(np.rint(share * 255).astype(np.uint8))), (low, middle, high)
 
 
-def encode_large(image: Image.Image, anomaly_map: Tensor, mask: NDArray[np.bool_] | None) -> Encoded:
+def _highest(values: NDArray[Any], target: int) -> NDArray[Any]:
+    """Of the rows (H, W) that each of `target` covers, at least in part: NaN only where all of them are."""
+    numbers, length = np.arange(target), len(values)
+    ends = np.stack([numbers * length // target, -(-(numbers + 1) * length // target)], 1).reshape(-1)
+    padded = np.concatenate([values, values[-1:]])  # an end may be the length
+    return np.asarray(np.fmax.reduceat(padded, ends, axis=0)[::2])
+
+
+def encode_large(image: Image.Image, anomaly_map: NDArray[Any], mask: NDArray[np.bool_] | None) -> Encoded:
     """A large picture with its map and, where a defect is labelled, its mask (H, W)."""
     marked = b"" if mask is None else truth(mask)
     return Encoded(large(image), *heat(anomaly_map, HEAT_LARGE), truth=marked)
@@ -89,10 +92,11 @@ def truth(mask: NDArray[np.bool_]) -> bytes:
     return _png(image.point([0] + [255] * 255).convert("1"))
 
 
-def _sampled(values: Tensor, size: tuple[int, int]) -> Tensor:
+def _sampled(values: NDArray[Any], size: tuple[int, int]) -> NDArray[Any]:
     """Every so many rows and columns of (H, W)."""
     rows, columns = (
-        torch.linspace(0, whole - 1, part).round().long() for whole, part in zip(values.shape, size, strict=True)
+        np.rint(np.linspace(0, whole - 1, part)).astype(np.int64)
+        for whole, part in zip(values.shape, size, strict=True)
     )
     return values[rows][:, columns]
 

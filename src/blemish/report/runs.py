@@ -15,8 +15,8 @@ from blemish.errors import BadData, BadImage, BadInput
 from blemish.evaluation.evaluate import Trial, training_samples
 from blemish.evaluation.protocol import SCALED, Protocol
 from blemish.files import json_lines
-from blemish.images import read, read_source
-from blemish.inspection import WHOLE, Unreadable, View, read_each
+from blemish.images import WHOLE, Unreadable, View, read, read_source
+from blemish.inspection import read_each
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
 from blemish.recipes.suggestion import sentence_of

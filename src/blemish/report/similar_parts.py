@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.fitting import keep_readable
-from blemish.inspection import WHOLE, View, read_each, read_part
+from blemish.images import WHOLE, View
+from blemish.inspection import read_each, read_part
 from blemish.report.pictures import large, shrink, small
 from blemish.report.spool import Spool
 

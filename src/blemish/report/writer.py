@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import torch
 
 from blemish import __version__
 from blemish.data.masks import read_ground_truth
 from blemish.files import alone_at, guard_write
-from blemish.images import colours
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable, colours, peak_of
 from blemish.metrics.pixel import Curves
 from blemish.report import html, pictures
 from blemish.report.decision import start
@@ -82,7 +80,6 @@ class Writer:
         is_large = self.selection.wants(result.score, is_defect=label not in ("", GOOD))
         image = pictures.grey_out(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
-        peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
         mask = read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample and sample.masks else None
         return Item(
             path=result.source.id,
@@ -93,7 +90,7 @@ class Writer:
             verdict=found.verdict,
             area=None if mask is None else float(mask.sum()),
             seconds=round(result.seconds, 6),
-            peak=(peak % width, peak // width),
+            peak=peak_of(result.anomaly_map),
             regions=[each.as_json() for each in found.regions or (found.suggested.regions if found.suggested else ())],
             nearest=self.goods.nearest(image) if self.goods else None,
             small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
@@ -160,7 +157,7 @@ class Writer:
             "count": len(self._scores),
             "start": start(self._scores, kinds == 2, kinds == 1, about.calibration, about.suggested)._asdict(),
             "scale": _scale(self._middles, self._peaks),
-            "colours": (colours(torch.linspace(0, 1, SHADES)[None])[:, 0].T * 255).round().int().tolist(),
+            "colours": np.rint(colours(np.linspace(0, 1, SHADES)[None])[:, 0].T * 255).astype(int).tolist(),
             "unreadable": [{"path": bad.id, "error": bad.reason} for bad in self.unreadable],
             "unreadable_count": self.unreadable_count,
             "stored": {

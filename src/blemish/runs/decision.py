@@ -12,14 +12,15 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, Protocol, cast
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from blemish.blocks.defect_regions import DefectRegion, regions
 from blemish.calibration.thresholds import Calibration, Verdict
 from blemish.classification.namer import Named, Namer
 from blemish.classification.names import UNKNOWN, VERDICTS
 from blemish.classification.regions import inside_region, inside_worst, see_regions
-from blemish.inspection import Inspected, Unreadable
+from blemish.images import Inspected, Unreadable
 from blemish.types import Detector, Sample
 
 MOST_NAMED = 50
@@ -214,12 +215,14 @@ def _undecided(result: Inspected, types: Sequence[str], namer: Namer | None) -> 
     return () if result.type_scores is None else (types[int(result.type_scores.argmax())],)
 
 
-def _type(type_map: Tensor | None, anomaly_map: Tensor, region: DefectRegion, types: Sequence[str]) -> str | None:
+def _type(
+    type_map: NDArray[Any] | None, anomaly_map: NDArray[np.float32], region: DefectRegion, types: Sequence[str]
+) -> str | None:
     """That of a pixel where the region has its score."""
     if type_map is None or not types:
         return None
     x, y, width, height = region.box
     inside = slice(y, y + height), slice(x, x + width)
-    at = int((anomaly_map[inside] == region.score).numpy().argmax())  # of the first one
-    number = int(type_map[inside].flatten()[at])
+    at = int((anomaly_map[inside] == region.score).argmax())  # of the first one
+    number = int(type_map[inside].reshape(-1)[at])
     return types[number] if number >= 0 else None

@@ -19,7 +19,8 @@ from blemish.classification.regions import Inside, inside_region, inside_worst, 
 from blemish.classification.with_names import WithNames
 from blemish.devices import beside
 from blemish.errors import BadImage
-from blemish.inspection import Inspected, Unreadable, inspect
+from blemish.images import Inspected, Unreadable
+from blemish.inspection import inspect
 from blemish.notices import notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.naming import DEFAULT, classifier_of

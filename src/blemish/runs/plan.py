@@ -16,7 +16,7 @@ from blemish.classification.namer import Namer
 from blemish.classification.names import DefectType
 from blemish.classification.with_names import WithNames
 from blemish.fitting import fit_detector, make_detector
-from blemish.inspection import Unreadable, View
+from blemish.images import Unreadable, View
 from blemish.metrics.drift import Drift
 from blemish.progress import ShowProgress
 from blemish.recipes import recipe as recipes

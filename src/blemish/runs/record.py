@@ -13,15 +13,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
-import torch
-from torch import Tensor
-from torch.nn import functional as F
+import numpy as np
+from numpy.typing import NDArray
 
 from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadData, BadInput, CannotWrite
 from blemish.files import JsonLines, as_name, guard_write, json_lines, place_of, write_json
-from blemish.images import Source, overlay, resize, save_picture, source_of
-from blemish.inspection import Inspected, Unreadable
+from blemish.images import Inspected, Source, Unreadable, area, overlay, peak_of, resize, save_picture, scale, source_of
 from blemish.metrics.drift import Drift
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles
@@ -69,8 +67,8 @@ class Tally:
 
 class _Held(NamedTuple):
     line: dict[str, Any]
-    picture: Tensor
-    anomaly_map: Tensor
+    picture: NDArray[Any]
+    anomaly_map: NDArray[np.float32]
 
 
 class Overlays:
@@ -200,12 +198,12 @@ class RunWriter:
         recipe = {"recipe": self.settings["recipe"]} if decided and self.settings.get("recipe") else {}
         content = result.source.content
         height, width = result.anomaly_map.shape
-        peak = int(result.anomaly_map.nan_to_num(-torch.inf).argmax())
+        x, y = peak_of(result.anomaly_map)
         return {
             "path": result.source.id,
             "score": result.score,
             "size": {"width": width, "height": height},
-            "peak": {"x": peak % width, "y": peak // width},
+            "peak": {"x": x, "y": y},
             "method": self.settings["method"],
             "seconds": {"read": round(result.read_seconds, 6), "detect": round(result.seconds, 6)},
             **({"file": place_of(content)} if isinstance(content, Path) else {}),
@@ -273,18 +271,18 @@ def _key(picture: Path | Source) -> str:
     return place_of(content) if isinstance(content, Path) else name
 
 
-def display_range(maps: Sequence[Tensor]) -> tuple[float, float]:
+def display_range(maps: Sequence[NDArray[np.float32]]) -> tuple[float, float]:
     """Scores shown as untinted and as hottest: the median of some maps, and their highest but for 1 pixel in 1,000."""
-    scores = torch.cat([shown[shown.isfinite()][:: 1 + shown.numel() // 65536] for shown in maps])
-    low, high = torch.quantile(scores, torch.tensor([0.5, 0.999])).tolist() if len(scores) else (0.0, 1.0)
+    scores = np.concatenate([shown[np.isfinite(shown)][:: 1 + shown.size // 65536] for shown in maps])
+    low, high = np.quantile(scores, [0.5, 0.999]).tolist() if len(scores) else (0.0, 1.0)
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))
 
 
-def _small(result: Inspected) -> tuple[Tensor, Tensor]:
+def _small(result: Inspected) -> tuple[NDArray[Any], NDArray[np.float32]]:
     """Picture and map no larger than an overlay needs to be."""
     height, width = result.anomaly_map.shape
-    scale = min(1.0, OVERLAY_SIDE / max(height, width))
-    if scale == 1:
+    share = min(1.0, OVERLAY_SIDE / max(height, width))
+    if share == 1:
         return result.picture, result.anomaly_map
-    size = (max(1, round(height * scale)), max(1, round(width * scale)))
-    return resize(result.picture, size), F.interpolate(result.anomaly_map[None, None], size, mode="area")[0, 0]
+    size = (max(1, round(height * share)), max(1, round(width * share)))
+    return resize(result.picture, size), scale(result.anomaly_map, size, area)

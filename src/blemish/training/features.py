@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
-from blemish.encoders.inputs import device_of
+from blemish.encoders.inputs import as_tensor, device_of
 from blemish.errors import BadData
 from blemish.files import write
 from blemish.images import frame
@@ -55,7 +55,7 @@ class FeatureCache:
     def __init__(self, folder: Path, model: FrozenTower, geometry: Geometry) -> None:
         self.model = model
         noise = torch.randint(256, (3, 96, 128), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-        self.folder = _folder_of(folder, _tensors(self._look(frame(noise, geometry))))
+        self.folder = _folder_of(folder, _tensors(self._look(as_tensor(frame(noise.numpy(), geometry)))))
 
     def has(self, key: str) -> bool:
         """Whether the picture of that key has been seen."""

@@ -11,7 +11,7 @@ from blemish import catalog
 from blemish.catalog.cards import Card
 from blemish.errors import BadInput
 from blemish.fitting import default_method
-from blemish.inspection import WHOLE, View
+from blemish.images import WHOLE, View
 from blemish.types import Encoder
 
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {"tab": ({}, {"trust": 1.0}, {"trust": 0.0})}

@@ -19,8 +19,7 @@ from blemish.benchmark.running import Failed, run_trials
 from blemish.devices import device_of_name, place_model
 from blemish.errors import BadInput
 from blemish.files import alone_in, sha256_of, write, write_json
-from blemish.images import find
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable, find
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import parts_of
 from blemish.recipes.recipe import Recipe

@@ -13,7 +13,7 @@ from blemish.benchmark.running import Attempt, Failure
 from blemish.benchmark.trial import Measured
 from blemish.errors import BlemishError
 from blemish.evaluation.evaluate import Trial, evaluate, fit_trial, test_samples, training_samples
-from blemish.inspection import Unreadable
+from blemish.images import Unreadable
 from blemish.notices import gather
 from blemish.progress import NOTHING, Advance, ShowProgress
 from blemish.runs.decision import Decided

@@ -1,0 +1,146 @@
+"""What comes of a picture: what a detector finds in its inputs -> one result, at the picture's own size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.images.framing import Region, crop, scale
+from blemish.images.placing import linear, matching_regions, nearest, place
+from blemish.images.seen_places import Places, WorstPlaces, places_of
+from blemish.images.streams import Source
+from blemish.images.tiling import Mosaic
+from blemish.images.view import View
+from blemish.types import ArrayPrediction, Geometry
+
+
+class Inspected(NamedTuple):
+    """A picture's prediction."""
+
+    source: Source
+    picture: NDArray[Any]  # (3, H, W), uint8 or float32 in [0, 1]
+    score: float  # raw, higher is more anomalous; of tiles, the highest
+    anomaly_map: NDArray[np.float32]  # (H, W); NaN where nothing was inspected
+    read_seconds: float  # reading and resizing, in a thread of its own
+    seconds: float  # in the detector
+    type_scores: NDArray[Any] | None = None  # (K,), of tiles the highest of each; the detector's `types` names them
+    type_map: NDArray[np.int16] | None = None  # (H, W), number of the type of each pixel, -1 for none
+    places: tuple[Places, ...] = ()  # what a classifier sees: of tiles, of those of the highest scores
+
+
+class Unreadable(NamedTuple):
+    """A picture that could not be inspected, and why."""
+
+    id: str  # as of its `Source`
+    reason: str
+
+
+def peak_of(anomaly_map: NDArray[Any]) -> tuple[int, int]:
+    """(x, y) of the highest value of a map (H, W) that is not NaN everywhere."""
+    y, x = np.unravel_index(int(np.nan_to_num(anomaly_map, nan=-np.inf, posinf=np.inf).argmax()), anomaly_map.shape)
+    return int(x), int(y)
+
+
+@dataclass(slots=True)
+class Begun:
+    """A picture some of whose tiles may still be on their way."""
+
+    source: Source
+    picture: NDArray[Any]
+    boxes: Sequence[Region]  # of its inputs, in pixels of what is inspected
+    read_seconds: float
+    view: View
+    geometry: Geometry
+    left: int  # inputs of which nothing is known yet
+    score: float = -np.inf
+    seconds: float = 0.0
+    type_scores: NDArray[Any] | None = None
+    maps: tuple[NDArray[Any], NDArray[Any] | None] | None = None  # of the one input, where there are no tiles
+    mosaic: Mosaic | None = None
+    places: WorstPlaces | None = None
+
+    def add(self, found: ArrayPrediction, seconds: float) -> None:
+        """What was found in the next tile."""
+        score = float(found.image_score)
+        self.score = score if score != score else max(self.score, score)
+        self.seconds += seconds
+        if found.type_scores is not None:
+            before = self.type_scores
+            self.type_scores = found.type_scores if before is None else np.maximum(before, found.type_scores)
+        if self.view.tile is None:
+            self.maps = found.anomaly_map, found.type_map
+        else:
+            self._add_tile(found, (self.view.tile, self.view.tile))
+        if found.places is not None:
+            self._keep(score, found.places)
+        self.left -= 1
+
+    def _add_tile(self, found: ArrayPrediction, side: tuple[int, int]) -> None:
+        self.mosaic = self.mosaic or Mosaic(self.part)
+        scores = found.anomaly_map if found.anomaly_map.shape == side else scale(found.anomaly_map, side, linear)
+        self.mosaic.add(scores, self.box, None if found.type_map is None else _numbers(found.type_map, side))
+
+    def _keep(self, score: float, grid: NDArray[Any]) -> None:
+        """What a classifier sees of the tile."""
+        self.places, (x, y) = self.places or WorstPlaces(), self.corner
+        if self.view.tile is None:
+            self.places.add(score, places_of(grid, self.geometry, self.part, self.corner))
+        else:
+            self.places.add(score, Places(self.box._replace(x=self.box.x + x, y=self.box.y + y), grid))
+
+    @property
+    def part(self) -> tuple[int, int]:
+        """Height and width of what is inspected of the picture."""
+        last = self.boxes[-1]
+        return last.y + last.height, last.x + last.width
+
+    @property
+    def box(self) -> Region:
+        """The next tile."""
+        return self.boxes[-self.left]
+
+    @property
+    def corner(self) -> tuple[int, int]:
+        """Where in the picture its part begins: x, y."""
+        return (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
+
+    def result(self) -> Inspected:
+        """All inputs together."""
+        anomaly_map, types = self._place()
+        return Inspected(
+            self.source, self.picture, self.score, anomaly_map,
+            self.read_seconds, self.seconds, self.type_scores, types,
+            self.places.ordered() if self.places else (),
+        )  # fmt: skip
+
+    def _place(self) -> tuple[NDArray[np.float32], NDArray[np.int16] | None]:
+        """The map of the whole picture, and that of types if there is one."""
+        height, width = self.picture.shape[-2:]
+        scores, kinds, target = self._joined()
+        whole = place(scores, (height, width), region=target, mask=self.view.mask)
+        if kinds is None:
+            return whole, None
+        types = np.full((height, width), -1, np.int16)
+        crop(types, target)[:] = _numbers(kinds, (target.height, target.width))
+        types[np.isnan(whole)] = -1
+        return whole, types
+
+    def _joined(self) -> tuple[NDArray[Any], NDArray[Any] | None, Region]:
+        """One map, of types too if there are any, and where in the picture it lies."""
+        (height, width), (x, y) = self.part, self.corner
+        if self.mosaic is not None:
+            return *self.mosaic.joined(), Region(x, y, width, height)
+        assert self.maps
+        (scores, kinds), (inside, shown) = self.maps, matching_regions(self.geometry, height, width)
+        if self.geometry.pad:
+            scores, kinds = crop(scores, inside), None if kinds is None else crop(kinds, inside)
+        return scores, kinds, shown._replace(x=shown.x + x, y=shown.y + y)
+
+
+def _numbers(kinds: NDArray[Any], size: tuple[int, int]) -> NDArray[np.int16]:
+    """A map of types (h, w) at another size: each pixel that of the nearest."""
+    return np.asarray(nearest(kinds, size), np.int16)
