@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from inspect import signature
@@ -29,6 +29,9 @@ class Fields:
     values: Mapping[str, Any]
     error: type[BlemishError] = BadInput
     way_out: str = ""  # ends every message
+    lines: Mapping[str, int] = field(
+        default_factory=dict
+    )  # where each key stands in the file, from 1 on; a message then says so
 
     def place(self, key: str) -> str:
         """The key with everything above it."""
@@ -36,13 +39,20 @@ class Fields:
 
     def refused(self, key: str, said: str) -> BlemishError:
         """The error that says so about a key."""
-        return self.error(f"{self.file}: {self.place(key)}: {said}" + (self.way_out and f": {self.way_out}"))
+        where = f"{self.file}{self._line(self.place(key))}: {self.place(key)}"
+        return self.error(f"{where}: {said}" + (self.way_out and f": {self.way_out}"))
+
+    def _line(self, place: str) -> str:
+        """That of the key, or else of what it should stand under."""
+        while place and place not in self.lines:
+            place = place[: max(place.rfind("."), place.rfind("["), 0)]
+        return f", line {self.lines[place]}" if place else ""
 
     def inner(self, key: str, values: Any) -> Fields:
         """The table under a key."""
         if not (isinstance(values, Mapping) and all(map(is_string, values))):
             raise self.misfit(key, values, "a table")
-        return Fields(self.file, self.place(key), values, self.error, self.way_out)
+        return Fields(self.file, self.place(key), values, self.error, self.way_out, self.lines)
 
     def misfit(self, key: str, value: Any, wanted: str) -> BlemishError:
         """The error that says what a key is to be."""

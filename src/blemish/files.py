@@ -121,6 +121,10 @@ class JsonLines:
                 self._file.truncate(start)
                 raise
 
+    def clear(self) -> None:
+        """Remove all lines."""
+        self._file.truncate(0)
+
 
 def _whole(file: IO[bytes]) -> int:
     """Bytes of the lines that have an end."""

@@ -27,10 +27,10 @@ class Header(NamedTuple):
         return self.orientation in (5, 6, 7, 8)
 
 
-def read_header(path: str | Path) -> Header:
-    """Size and orientation; BadImage as of `read`."""
+def read_header(path: str | Path, *, content: bytes | None = None) -> Header:
+    """Size and orientation; path, content and BadImage as of `read`."""
     path = Path(path)
-    return guard(path, lambda file: _header(file, path))
+    return guard(path, lambda file: _header(file, path), content)
 
 
 def _header(file: BinaryIO, path: Path) -> Header:

@@ -1,0 +1,124 @@
+"""What a station asks about each view: a recipe, loaded and ready.
+
+`Judge` is all that a station knows of it. Only `judge_by_recipe` imports what computes, in the station's process.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.errors import BadImage, BadRecipe
+
+if TYPE_CHECKING:
+    from blemish.images.view import View
+    from blemish.runs.decision import Decide
+    from blemish.types import Detector
+
+Content = bytes | NDArray[Any]
+MOST_PACKED, SMALL = 500, 1_000_000
+"""Bytes of pixels for each of a file's, which no camera reaches, and pixels up to which any will do."""
+
+
+class Judgement(NamedTuple):
+    """What was found in one view, in plain values."""
+
+    score: float
+    verdict: str
+    regions: Sequence[Mapping[str, Any]]  # worst first
+    types: Sequence[str]
+    size: tuple[int, int]  # (width, height)
+    seconds: Mapping[str, float]  # by stage
+    anomaly_map: NDArray[np.float32] | None = None  # (H, W)
+
+
+class Judge(Protocol):
+    """A recipe that is ready."""
+
+    hash: str
+
+    def judge(self, content: Content, name: str) -> Judgement:
+        """Of a file's bytes or an array; raises BadImage, with the name."""
+
+
+MakeJudge = Callable[[Path, int], Judge]
+"""Of a recipe's file, and the most pixels of a view; raises BlemishError."""
+
+
+def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
+    """The detector of a calibrated recipe; raises BadRecipe."""
+    from blemish.recipes import recipe as recipes
+    from blemish.runs.decision import decision
+
+    recipe = recipes.load(path)
+    if recipe.calibration is None:
+        raise BadRecipe(f"{path} decides nothing: calibrate it first, by `blemish calibrate`")
+    detector = recipes.detector(recipe)
+    return _RecipeJudge(recipe.hash, detector, decision(recipe.calibration, detector), recipe.view, max_pixels)
+
+
+class _RecipeJudge:
+    def __init__(self, number: str, detector: Detector, decide: Decide, view: View, max_pixels: int) -> None:
+        self.hash, self._detector, self._decide, self._view = number, detector, decide, view
+        self._max_pixels = max_pixels
+
+    def judge(self, content: Content, name: str) -> Judgement:
+        from blemish.images.results import Unreadable
+        from blemish.images.streams import Source
+        from blemish.inspection import inspect
+
+        if isinstance(content, bytes):
+            refuse_header(content, name, self._max_pixels)
+        [found] = inspect(self._detector, [Source(content, name)], view=self._view, batch_size=1)
+        if isinstance(found, Unreadable):
+            raise BadImage(found.reason)
+        decided = self._decide(found)
+        height, width = found.anomaly_map.shape
+        said = decided.as_json()
+        seconds = {"read": found.read_seconds, "detect": found.seconds}
+        anomaly_map: NDArray[np.float32] = np.asarray(found.anomaly_map, np.float32)
+        return Judgement(
+            found.score, decided.verdict, said.get("regions", []), decided.types, (width, height), seconds, anomaly_map
+        )
+
+
+def refuse_header(content: bytes, name: str, max_pixels: int) -> None:
+    """Raises BadImage for a file that is too large once it is decoded, by what its header says."""
+    from blemish.images.headers import read_header
+
+    height, width = read_header(name, content=content).size
+    _refuse_large(name, height, width, max_pixels)
+    if height * width > SMALL and 3 * height * width > MOST_PACKED * len(content):
+        raise BadImage(
+            f"{name}: {width} x {height} pixels in {len(content)} bytes: no camera packs pictures so tightly"
+        )
+
+
+def array_of(content: bytes, name: str, max_pixels: int) -> NDArray[Any]:
+    """The array in the bytes of a .npy file; raises BadImage, before it is made, for one that is too large."""
+    file = io.BytesIO(content)
+    try:
+        major, _ = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
+        shape, _, kind = header(file)
+        if len(shape) not in (2, 3) or kind.hasobject:
+            raise ValueError(f"it is an array of {kind} with shape {list(shape)}")
+        _refuse_large(name, shape[0], shape[1], max_pixels)
+        file.seek(0)
+        found: NDArray[Any] = np.load(file)
+    except (ValueError, EOFError, OSError, SyntaxError, MemoryError) as error:
+        raise BadImage(
+            f"{name} is no picture as .npy ({str(error)[:200]}): send grey or RGB, (H, W) or (H, W, 3)"
+        ) from error
+    return found
+
+
+def _refuse_large(name: str, height: int, width: int, max_pixels: int) -> None:
+    if height * width > max_pixels:
+        millions = f"{height * width / 1e6:.1f} megapixels, above the limit of {max_pixels / 1e6:.1f}"
+        raise BadImage(f"{name}: {width} x {height} = {millions}: send smaller pictures, or raise max_megapixels")

@@ -1,0 +1,63 @@
+"""What doors and pages ask the store, each by an index."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, RowMapping, select
+
+from blemish.serve.records import PartRecord
+from blemish.serve.schema import parts
+
+FIELDS = tuple(each.name for each in dataclasses.fields(PartRecord))
+CHUNK = 1000
+
+
+class Wanted(NamedTuple):
+    """Which parts; what is left empty does not choose."""
+
+    station: str = ""
+    verdict: str = ""
+    product: str = ""
+    batch: str = ""
+    recipe: str = ""
+    before: int | None = None  # the number of a part, for the next page
+
+
+def find_part(connection: Connection, station: str, part: str) -> PartRecord | None:
+    """By station and id."""
+    found = connection.execute(select(parts).where(parts.c.station == station, parts.c.part == part)).mappings().first()
+    return record_of(found) if found else None
+
+
+def record_of(row: RowMapping) -> PartRecord:
+    """Of a row of `parts`."""
+    return PartRecord(**{name: row[name] for name in FIELDS})
+
+
+def list_parts(connection: Connection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
+    """The latest first, in plain values, with their numbers."""
+    chosen = _chosen(wanted).order_by(parts.c.n.desc()).limit(count)
+    return [dict(row) for row in connection.execute(chosen).mappings()]
+
+
+def each_part(connection: Connection, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    """All of them, the oldest first, however many there are."""
+    last = 0
+    while True:
+        chosen = _chosen(wanted).where(parts.c.n > last).order_by(parts.c.n).limit(CHUNK)
+        rows = connection.execute(chosen).mappings().all()
+        if not rows:
+            return
+        last = rows[-1]["n"]
+        yield from map(dict, rows)
+
+
+def _chosen(wanted: Wanted) -> Any:
+    chosen = select(parts)
+    for name in ("station", "verdict", "product", "batch", "recipe"):
+        if value := getattr(wanted, name):
+            chosen = chosen.where(parts.c[name] == value)
+    return chosen if wanted.before is None else chosen.where(parts.c.n < wanted.before)

@@ -1,0 +1,264 @@
+"""`line.toml` -> what is to be served; a key that does not fit is an error with its line, before anything starts."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from blemish.errors import BadInput
+from blemish.fields import Fields, is_number, is_text, one_of, table_of
+from blemish.serve.toml_lines import lines_of
+
+Unjudged = Literal["review", "reject"]
+EXAMPLE_LINE = "examples/line.toml"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAMES = "a name of letters, digits, dots, dashes and underlines, 64 at most"
+DEFAULT_VIEW = "front"
+REMOVE = "remove"
+
+
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
+    """Where and how the front listens."""
+
+    host: str
+    port: int
+    certificate: Path | None  # with its key: TLS
+    key: Path | None
+    behind_proxy: bool  # TLS ends before us
+    max_body_size: int  # bytes of a view
+    body_seconds: float  # in which a request's body must be there
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody off this machine can reach it, by a proxy neither."""
+        return self.is_loopback and not self.behind_proxy
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether what goes over the network can be read by nobody else."""
+        return self.certificate is not None or self.behind_proxy
+
+
+@dataclass(frozen=True, slots=True)
+class Keeping:
+    """How long, and how many, pictures of a verdict are kept."""
+
+    days: float
+    size: int  # bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where records and pictures lie."""
+
+    folder: Path
+    url: str  # of another database than SQLite in the folder; "" for that
+    durable: bool  # reported only after the commit
+    keep_free: int  # bytes of the disk that pictures leave free
+    retention: Mapping[str, Keeping]  # by verdict
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSettings:
+    """A folder that a camera's program writes pictures to."""
+
+    path: Path
+    settle_ms: float  # a file that does not change for so long is complete
+    pattern: re.Pattern[str]  # of a file's name without its ending: groups part and, of several views, view
+    done: Path | None  # where files go once their part is recorded; None: they are removed
+
+
+@dataclass(frozen=True, slots=True)
+class StationSettings:
+    """One camera group: a process of its own."""
+
+    name: str
+    recipes: Mapping[str, Path]
+    recipe: str  # the one it begins with
+    views: tuple[str, ...]  # that make a part, cameras x exposures
+    product: str
+    budget_ms: float  # from the arrival of a part's last view to the answer
+    views_ms: float  # from the first view of a part to its last
+    queue: int  # views that may wait
+    unjudged: Unjudged  # the verdict of what is late, incomplete, unreadable or not inspected
+    start: bool  # inspect as soon as it is ready
+    max_pixels: int
+    folder: FolderSettings | None
+
+
+@dataclass(frozen=True, slots=True)
+class LineSettings:
+    """A whole `line.toml`."""
+
+    name: str
+    server: ServerSettings
+    store: StoreSettings
+    stations: tuple[StationSettings, ...]
+
+    def station(self, name: str) -> StationSettings | None:
+        """By name."""
+        return next((each for each in self.stations if each.name == name), None)
+
+
+def read_line(path: Path, *, made: bool = False) -> LineSettings:
+    """The settings in a file; raises BadInput. `made`: its recipes will be made, so they need not be there."""
+    whole = _read(path).only("name", "server", "store", "retention", "stations", needed=("stations",))
+    folder = path.parent
+    stations = tuple(_station(section, folder, made=made) for section in whole.tables("stations"))
+    for number, each in enumerate(stations):
+        if each.name in {other.name for other in stations[:number]}:
+            raise whole.refused(f"stations[{number}].name", f"{each.name} is there twice: name stations differently")
+    return LineSettings(
+        whole.one("name", path.stem, is_text, "words for this line"),
+        _server(_table(whole, "server"), folder),
+        _store(whole, folder),
+        stations,
+    )
+
+
+def _read(path: Path) -> Fields:
+    way_out = f"{EXAMPLE_LINE} shows every key"
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        return Fields(path, "", tomllib.loads(text), BadInput, way_out, lines_of(text))
+    except OSError as error:
+        raise BadInput(f"{path} cannot be read ({error.strerror}): {way_out}") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise BadInput(f"{path} is not TOML ({error}): {way_out}") from error
+
+
+def _table(whole: Fields, key: str) -> Fields:
+    return whole.inner(key, whole.values.get(key, {}))
+
+
+def _server(section: Fields, folder: Path) -> ServerSettings:
+    section.only("host", "port", "certificate", "key", "behind_proxy", "max_body_size", "body_seconds")
+    certificate, key = (_file(section, name, folder) for name in ("certificate", "key"))
+    if (certificate is None) != (key is None):
+        raise section.refused("certificate", "certificate and key go together: give both, or neither")
+    return ServerSettings(
+        section.one("host", "127.0.0.1", is_text, "an address, such as 127.0.0.1 or 0.0.0.0"),
+        int(_number(section, "port", 8420, 0, 65535, whole=True)),
+        certificate,
+        key,
+        _flag(section, "behind_proxy", usual=False),
+        int(_number(section, "max_body_size", 64, 0.001, 4096) * 2**20),
+        _number(section, "body_seconds", 10, 0.1, 600),
+    )
+
+
+def _store(whole: Fields, folder: Path) -> StoreSettings:
+    section = _table(whole, "store").only("folder", "url", "durable", "keep_free")
+    limits = _table(whole, "retention").only("accept", "review", "reject")
+    return StoreSettings(
+        folder / section.one("folder", "line-data", is_text, "a folder, from this file on"),
+        section.one("url", "", is_text, "a database, such as postgresql+psycopg://user@host/name"),
+        _flag(section, "durable", usual=False),
+        int(_number(section, "keep_free", 500, 0, 10**7) * 2**20),
+        {verdict: _keeping(_table(limits, verdict), usual) for verdict, usual in _USUAL.items()},
+    )
+
+
+_USUAL = {"accept": (3, 2), "review": (90, 10), "reject": (90, 10)}  # days, GiB
+
+
+def _keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
+    section.only("days", "gigabytes")
+    days, gigabytes = usual
+    size = _number(section, "gigabytes", gigabytes, 0, 10**6) * 2**30
+    return Keeping(_number(section, "days", days, 0, 36500), int(size))
+
+
+def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
+    section.only(
+        "name", "recipes", "recipe", "views", "product", "budget_ms", "views_ms", "queue", "unjudged", "start",
+        "max_megapixels", "folder", needed=("name", "recipes"),
+    )  # fmt: skip
+    recipes = _recipes(section, folder, made=made)
+    views = section.listed("views", (DEFAULT_VIEW,), _is_name, NAMES)
+    return StationSettings(
+        section.one("name", "", _is_name, NAMES),
+        recipes,
+        section.one("recipe", next(iter(recipes)), one_of(recipes), f"one of {', '.join(recipes)}"),
+        views,
+        section.one("product", "", is_text, "words for the part"),
+        _number(section, "budget_ms", 1000, 1, 600_000),
+        _number(section, "views_ms", 5000, 1, 600_000),
+        int(_number(section, "queue", 16, 1, 10_000, whole=True)),
+        section.one("unjudged", "review", one_of(get_args(Unjudged)), "review or reject"),
+        _flag(section, "start", usual=True),
+        int(_number(section, "max_megapixels", 128, 0.001, 2000) * 1e6),
+        _folder(_table(section, "folder"), folder, views) if "folder" in section.values else None,
+    )
+
+
+def _recipes(section: Fields, folder: Path, *, made: bool) -> dict[str, Path]:
+    given = section.one("recipes", {}, table_of(is_text), 'a table of files, such as { gear = "gear.blemish" }')
+    if not given:
+        raise section.refused("recipes", 'name one recipe or more, such as { gear = "gear.blemish" }')
+    for name, file in given.items():
+        if not _is_name(name):
+            raise section.refused("recipes", f"{name!r} will not do, wanted is {NAMES}")
+        if not made and not (folder / file).is_file():
+            raise section.refused("recipes", f"{folder / file} is not there: `blemish recipe freeze` makes a recipe")
+    return {name: folder / file for name, file in given.items()}
+
+
+def _folder(section: Fields, folder: Path, views: tuple[str, ...]) -> FolderSettings:
+    section.only("path", "settle_ms", "pattern", "done", needed=("path", "done"))
+    usual = r"(?P<part>.+)" if len(views) == 1 else r"(?P<part>.+)_(?P<view>[^_]+)"
+    wanted = r"a pattern with the group (?P<part>...) and, of several views, (?P<view>...)"
+    written = section.one("pattern", usual, is_text, wanted)
+    try:
+        pattern = re.compile(written)
+    except re.error as error:
+        raise section.refused("pattern", f"{written!r} is no regular expression ({error})") from error
+    needed = {"part"} if len(views) == 1 else {"part", "view"}
+    if not needed <= set(pattern.groupindex):
+        raise section.misfit("pattern", written, wanted)
+    place = folder / section.one("path", "", is_text, "a folder, from this file on")
+    done = section.one("done", "", is_text, f'a folder, from this file on, or "{REMOVE}"')
+    settle = _number(section, "settle_ms", 200, 0, 60_000)
+    return FolderSettings(place, settle, pattern, None if done == REMOVE else folder / done)
+
+
+def _number(section: Fields, key: str, usual: float, low: float, high: float, *, whole: bool = False) -> float:
+    kind = "a whole number" if whole else "a number"
+
+    def fits(value: Any) -> bool:
+        return is_number(value) and low <= value <= high and (not whole or type(value) is int)
+
+    return float(section.one(key, usual, fits, f"{kind} from {low:g} to {high:g}"))
+
+
+def _flag(section: Fields, key: str, *, usual: bool) -> bool:
+    return bool(section.one(key, usual, lambda value: isinstance(value, bool), "true or false"))
+
+
+def _file(section: Fields, key: str, folder: Path) -> Path | None:
+    if key not in section.values:
+        return None
+    path: Path = folder / section.one(key, "", is_text, "a file, from this file on")
+    if not path.is_file():
+        raise section.refused(key, f"{path} is not there")
+    return path
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and NAME.fullmatch(value) is not None

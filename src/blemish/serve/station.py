@@ -1,0 +1,186 @@
+"""The process of a station: it decodes and judges views, one after the other, and tells the front.
+
+It holds no record. Whatever ends it, the front notices, and says of the parts that were here what became of them.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import threading
+import time
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from functools import partial
+from hashlib import blake2b
+from multiprocessing.connection import Connection
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from blemish.errors import BadImage, BlemishError
+from blemish.serve.folder import NewFile, Watch
+from blemish.serve.judge import Content, Judge, MakeJudge, array_of
+from blemish.serve.keeper import Keeper
+from blemish.serve.settings import StationSettings
+from blemish.serve.wire import Message, Wire
+
+LOOK_SECONDS = 0.05
+AHEAD = 2
+"""Views of a folder that may wait here; the others wait where they are."""
+REMEMBERED = 256
+"""Parts of which it is known which recipe judges their other views."""
+
+
+class Ring(NamedTuple):
+    """Where pictures are kept."""
+
+    folder: Path
+    keep_free: int  # bytes of the disk
+    verdicts: Collection[str]  # that are kept at all
+
+
+class _View(NamedTuple):
+    part: str
+    view: str
+    content: bytes
+    is_array: bool
+    arrived: float  # monotonic
+
+
+def run_station(connection: Connection, settings: StationSettings, ring: Ring, make: MakeJudge) -> None:
+    """What the process does, until the front lets go of the connection."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the front
+    _Station(Wire(connection), settings, ring, make).run()
+
+
+class _Station:
+    def __init__(self, wire: Wire, settings: StationSettings, ring: Ring, make: MakeJudge) -> None:
+        self.wire, self.settings, self.make = wire, settings, make
+        self.queue: SimpleQueue[_View] = SimpleQueue()
+        self.keeper = Keeper(ring.folder, ring.keep_free, ring.verdicts, wire.send)
+        self.judge: Judge | None = None
+        self.judges: OrderedDict[str, Judge] = OrderedDict()  # of the latest parts
+        self.runs = threading.Event()
+        self.only: set[str] | None = None  # of a single job, the part that it took once it has
+        self.watch = Watch(settings.folder, settings.views) if settings.folder else None
+
+    def run(self) -> None:
+        _begin("judge", self._judge_each)
+        if self.watch:
+            _begin("folder", partial(self._look, self.watch))
+        self.wire.send("up", {})
+        handlers: Mapping[str, Callable[[Message], None]] = {
+            "view": self._take, "prepare": self._prepare, "run": self._run,
+        }  # fmt: skip
+        with suppress(EOFError, OSError):
+            while True:
+                message = self.wire.receive()
+                handlers[message.kind](message)
+
+    def _take(self, message: Message) -> None:
+        values = message.values
+        is_array = bool(values["is_array"])
+        self.queue.put(_View(values["part"], values["view"], message.content, is_array, time.monotonic()))
+
+    def _run(self, message: Message) -> None:
+        self.only = set() if message.values["is_single"] else None
+        (self.runs.set if message.values["on"] else self.runs.clear)()
+
+    def _prepare(self, message: Message) -> None:
+        """Beside the recipe that is used meanwhile."""
+        _begin("load", partial(self._load, message.values))
+
+    def _load(self, values: Mapping[str, Any]) -> None:
+        said = {"recipe": values["recipe"]}
+        try:
+            judge = self.make(Path(values["path"]), self.settings.max_pixels)
+            with suppress(BadImage):  # one that is to be of a certain size
+                judge.judge(np.full((256, 256, 3), 128, np.uint8), "warming up")
+        except BlemishError as error:
+            self.wire.send("refused", {**said, "reason": str(error)})
+        else:
+            self.judge = judge
+            self.wire.send("prepared", {**said, "hash": judge.hash})
+
+    def _look(self, watch: Watch) -> None:
+        while True:
+            if self.runs.wait() and self.queue.qsize() < AHEAD:
+                for found in watch.look(self._is_wanted):
+                    self._take_file(found)
+            time.sleep(LOOK_SECONDS)
+
+    def _is_wanted(self, part: str) -> bool:
+        """Whether a part may be taken now."""
+        only = self.only
+        if only is not None and not only:
+            only.add(part)
+        return self.runs.is_set() and (only is None or part in only)
+
+    def _take_file(self, found: NewFile) -> None:
+        try:
+            content = found.path.read_bytes()
+        except OSError:
+            return  # gone meanwhile
+        name = {"part": found.part, "view": found.view, "file": found.path.name}
+        self.wire.send("arrived", name)
+        is_array = found.path.suffix.lower() == ".npy"
+        self.queue.put(_View(found.part, found.view, content, is_array, time.monotonic()))
+        while self.queue.qsize() >= AHEAD:
+            time.sleep(LOOK_SECONDS / 10)
+
+    def _judge_each(self) -> None:
+        while True:
+            self._judge(self.queue.get())
+
+    def _judge(self, view: _View) -> None:
+        judge, start = self._judge_of(view.part), time.monotonic()
+        said = {"part": view.part, "view": view.view, "recipe": judge.hash, "digest": digest_of(view.content)}
+        name = f"part {view.part}, view {view.view}"
+        self.wire.send("begun", {"part": view.part})
+        try:
+            content: Content = array_of(view.content, name, self.settings.max_pixels) if view.is_array else view.content
+            found = judge.judge(content, name)
+        except BadImage as error:
+            self.wire.send("unreadable", {**said, "error": str(error)})
+            return
+        seconds = {"wait": start - view.arrived, **found.seconds, "station": time.monotonic() - view.arrived}
+        score = found.score if math.isfinite(found.score) else None
+        told: dict[str, Any] = {"score": score, "verdict": found.verdict, "regions": list(found.regions)}
+        told |= {"types": list(found.types), "size": list(found.size), "seconds": seconds}
+        self.wire.send("judged", said | told)
+        self.keeper.add(view.part, view.view, found.verdict, content, found.anomaly_map)
+
+    def _judge_of(self, part: str) -> Judge:
+        """The recipe that a part's first view met; recipes change between parts."""
+        if part not in self.judges:
+            assert self.judge is not None  # nothing arrives before one is ready
+            self.judges[part] = self.judge
+            while len(self.judges) > REMEMBERED:
+                self.judges.popitem(last=False)
+        return self.judges[part]
+
+
+def _begin(name: str, target: Callable[[], None]) -> None:
+    """A thread whose failure ends the process: the front then starts it again, and says so."""
+
+    def guarded() -> None:
+        try:
+            target()
+        except OSError:
+            return  # the front has ended, and so will this process
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    threading.Thread(target=guarded, name=f"blemish-{name}", daemon=True).start()
+
+
+def digest_of(content: bytes) -> str:
+    """Of a view's bytes: by it the same view is known again."""
+    return blake2b(content, digest_size=16).hexdigest()

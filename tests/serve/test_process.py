@@ -1,0 +1,147 @@
+"""The whole line as processes, killed and started again."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.serving import LINE, Client, line_settings, process
+
+from blemish.serve.queries import Wanted, each_part
+from blemish.serve.store import look_at_store
+
+FOLDER = "[stations.folder]\npath = 'in'\ndone = 'done'\nsettle_ms = 60\n"
+
+
+def listening(started: Any) -> Client:
+    client = Client(int(started.stdout.readline()))
+    until = time.monotonic() + 60
+    while "Continuous" not in client.ask("GET", "/health").body["stations"][0]["state"]:
+        assert time.monotonic() < until
+        time.sleep(0.02)
+    return client
+
+
+def test_a_line_that_is_killed_has_every_part_that_it_reported_once(tmp_path: Path) -> None:
+    settings = line_settings(tmp_path, LINE + "queue = 100\n")
+    reported: list[str] = []
+
+    def send(client: Client, worker: int) -> None:
+        with suppress(OSError, http.client.HTTPException):
+            for number in range(10_000):
+                found = client.send(f"{worker}-{number}", "accept")
+                assert found.status == 200
+                reported.append(found.body["part"])
+
+    with process("serve", tmp_path / "line.toml") as serving, ThreadPoolExecutor(4) as pool:
+        client = listening(serving)
+        done = [pool.submit(send, client, worker) for worker in range(4)]
+        while len(reported) < 60:
+            time.sleep(0.01)
+        serving.kill()
+        for each in done:
+            each.result()
+    with process("serve", tmp_path / "line.toml") as serving:
+        client = listening(serving)
+        last = reported[-1]
+        assert client.send(last, "accept").body["repeated"]
+        serving.send_signal(signal.SIGTERM)
+        assert serving.stdout
+        assert serving.stdout.readline() == "ended, torch was not imported\n"
+        assert serving.wait(30) == 0
+    with look_at_store(settings.store) as connection:
+        found = [each["part"] for each in each_part(connection, Wanted())]
+    assert len(found) == len(set(found))
+    assert set(reported) <= set(found)
+
+
+def test_pictures_that_come_to_a_folder_are_inspected_once_and_put_away(tmp_path: Path) -> None:
+    settings = line_settings(tmp_path, LINE + FOLDER)
+    incoming, done = tmp_path / "in", tmp_path / "done"
+    incoming.mkdir()
+    leave(incoming / "a.png", b"accept")
+    leave(incoming / "b.png", b"crash")
+    leave(incoming / ".hidden.png", b"reject")
+    leave(incoming / "notes.txt", b"reject")
+    with process("serve", tmp_path / "line.toml") as serving:
+        client = listening(serving)
+        torn = (incoming / "c.png").open("wb")
+        for piece in (b"rej", b"e", b"ct"):  # longer than a file has to settle
+            torn.write(piece)
+            torn.flush()
+            time.sleep(0.04)
+        torn.close()
+        parts = {name: wait_for(client, name) for name in ("a", "b", "c")}
+        while list(incoming.glob("[a-c].png")):
+            time.sleep(0.02)
+    assert {name: (each["verdict"], each["outcome"]) for name, each in parts.items()} == {
+        "a": ("accept", "inspected"), "b": ("review", "not inspected"), "c": ("reject", "inspected"),
+    }  # fmt: skip
+    assert sorted(path.name for path in done.iterdir()) == ["a.png", "b.png", "c.png"]
+    assert sorted(path.name for path in incoming.iterdir()) == [".hidden.png", "notes.txt"]
+    with look_at_store(settings.store) as connection:
+        assert sorted(each["part"] for each in each_part(connection, Wanted())) == ["a", "b", "c"]
+
+
+def leave(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def wait_for(client: Client, part: str) -> Any:
+    until = time.monotonic() + 60
+    while (reply := client.ask("GET", f"/stations/gears/parts/{part}")).status != 200:
+        assert time.monotonic() < until, part
+        time.sleep(0.02)
+    return reply.body
+
+
+def test_a_station_ends_with_its_front(tmp_path: Path) -> None:
+    line_settings(tmp_path)
+    with process("serve", tmp_path / "line.toml") as serving:
+        listening(serving)
+        children = [int(each) for each in Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()]
+        assert children
+        serving.kill()
+    until = time.monotonic() + 20
+    while any(Path(f"/proc/{child}").exists() and not _is_dead(child) for child in children):
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def _is_dead(number: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0] in ("Z", "X")
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(6))
+def test_a_station_that_is_killed_at_any_moment_loses_no_part(tmp_path: Path, seed: int) -> None:
+    settings = line_settings(tmp_path, LINE + "queue = 100\n")
+    answers: dict[str, str] = {}
+    with process("serve", tmp_path / "line.toml") as serving, ThreadPoolExecutor(4) as pool:
+        client = listening(serving)
+        children = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()
+        station = max(children, key=lambda each: Path(f"/proc/{each}/statm").read_text().split()[1])
+
+        def send(number: int) -> None:
+            while (reply := client.send(f"p{number}", "sleep 0.002 accept")).status in (409, 503):
+                time.sleep(0.05)
+            answers[f"p{number}"] = reply.body["verdict"]
+
+        done = [pool.submit(send, number) for number in range(300)]
+        time.sleep(0.05 + 0.07 * seed)
+        os.kill(int(station), signal.SIGKILL)
+        for each in done:
+            each.result()
+    with look_at_store(settings.store) as connection:
+        found = {each["part"]: each["verdict"] for each in each_part(connection, Wanted())}
+    assert found == answers
+    assert "review" in found.values()
