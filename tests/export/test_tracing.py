@@ -46,11 +46,11 @@ def test_a_graph_gives_what_the_detector_gives_for_any_number_of_pictures(name: 
     expected = detector(images)
     largest = expected.anomaly_map.abs().max().item()
     for count in (1, 3, 8):
-        given = graph(images[:count].numpy())
+        given = graph.predict_arrays(images[:count].numpy())
         np.testing.assert_allclose(given.image_score, expected.image_score[:count].numpy(), rtol=1e-4, atol=1e-5)
         assert np.abs(given.anomaly_map - expected.anomaly_map[:count].numpy()).max() <= 1e-3 * max(largest, 1e-3)
     if expected.type_scores is not None:
-        scores = graph(images.numpy()).type_scores
+        scores = graph.predict_arrays(images.numpy()).type_scores
         assert scores is not None
         np.testing.assert_allclose(scores, expected.type_scores.numpy(), rtol=1e-3, atol=1e-4)
 

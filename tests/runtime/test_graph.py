@@ -48,7 +48,7 @@ def test_a_graph_is_a_detector_on_arrays(backend: Backend) -> None:
         model().SerializeToString(), Deployed(Geometry(8), (8, 8), DEPLOYED.outputs, backend=backend, types=("hole",))
     )
     images = np.random.default_rng(0).random((3, 3, 8, 8), dtype=np.float32)
-    found, again = made(images), made(images[:1])
+    found, again = made.predict_arrays(images), made.predict_arrays(images[:1])
     np.testing.assert_allclose(found.image_score, images.mean((1, 2, 3)), rtol=1e-5)
     np.testing.assert_allclose(found.anomaly_map, images.mean(1), rtol=1e-5)
     np.testing.assert_allclose(again.image_score, images[:1].mean((1, 2, 3)), rtol=1e-5)
@@ -58,7 +58,7 @@ def test_a_graph_is_a_detector_on_arrays(backend: Backend) -> None:
 def test_pictures_of_another_shape_are_refused() -> None:
     made = GraphDetector(model().SerializeToString(), DEPLOYED)
     with pytest.raises(BadInput, match="pictures become 16 x 8 here, and this recipe was exported for 8 x 8"):
-        made(np.zeros((1, 3, 8, 16), np.float32))
+        made.predict_arrays(np.zeros((1, 3, 8, 16), np.float32))
 
 
 @pytest.mark.parametrize(

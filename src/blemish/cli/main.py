@@ -14,9 +14,10 @@ from blemish.notices import gather
 
 COMMANDS = {
     "agreement": "agreement", "audit": "serve", "benchmark": "benchmark", "calibrate": "calibrate",
-    "classify": "classify", "discover": "discover", "evaluate": "evaluate", "guide": "train", "inspect": "inspect",
-    "list": "list", "pretrain": "train", "recipe": "recipe", "records": "serve", "report": "report", "serve": "serve",
-    "synth": "synth", "teach": "recipe", "train": "train", "tune": "tune", "user": "serve",
+    "classify": "classify", "discover": "discover", "evaluate": "evaluate", "export": "export", "guide": "train",
+    "inspect": "inspect", "list": "list", "pretrain": "train", "recipe": "recipe", "records": "serve",
+    "report": "report", "serve": "serve", "synth": "synth", "teach": "recipe", "train": "train", "tune": "tune",
+    "user": "serve",
 }  # fmt: skip
 """The files of the commands in this folder."""
 

@@ -31,7 +31,8 @@ from blemish.metrics.verdicts import (
 from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import known_defects
-from blemish.recipes.recipe import Recipe, set_digest
+from blemish.recipes.recipe import Recipe
+from blemish.recipes.train import set_digest
 from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, Detector, Sample
 

@@ -65,7 +65,7 @@ def trace(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]) 
     module = module.eval()
     fix_positions(module, next(iter(inputs.values())).shape[-2:])
     axis = torch.export.Dim("batch", min=1, max=1 << 12)
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet_exporter():
         try:
             shapes = tuple({0: axis} for _ in inputs)
             program = torch.export.export(module, tuple(inputs.values()), dynamic_shapes=shapes, strict=False)
@@ -161,9 +161,9 @@ def _require_exporter() -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter says of packages that are not there, and of itself."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
+def quiet_exporter() -> Iterator[None]:
+    """Without what it says of packages that are not there, and of itself."""
+    loggers = [logging.getLogger(name) for name in (None, "torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -20,7 +20,7 @@ from blemish.images import WHOLE, Inspected, Source, Unreadable, View
 from blemish.images.fingerprint import fingerprint, same_parts
 from blemish.inspection import inspect, read_each, read_part
 from blemish.recipes.update import PLAIN, Reading
-from blemish.types import Detector
+from blemish.types import ArrayDetector, Detector
 
 PartImages = tuple[Path, ...]
 """The pictures that show one and the same part."""
@@ -59,7 +59,7 @@ def parts_of(
 
 
 def score_parts(
-    detector: Detector,
+    detector: Detector | ArrayDetector,
     paths: Iterable[Path],
     *,
     view: View = WHOLE,

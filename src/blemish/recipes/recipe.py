@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from hashlib import sha256
 from importlib.metadata import version
 from inspect import signature
 from pathlib import Path
@@ -39,6 +38,7 @@ from blemish.files import write
 from blemish.images import WHOLE, Region, View, input_size
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects
+from blemish.recipes.deployed import Deployed, deployed_from_json
 from blemish.recipes.file import COPY, Content
 from blemish.recipes.naming import may_name, namer_of, require_finder
 from blemish.types import GOOD, Detector, Encoder
@@ -79,12 +79,7 @@ class TrainingSet(NamedTuple):
     name: str
     good: int  # pictures
     defects: int
-    sha256: str  # see `set_digest`
-
-
-def set_digest(pictures: Iterable[tuple[str, str]]) -> str:
-    """sha256 of a set's sorted lines "SHA256 LABEL": the sum of each picture's file, and its label."""
-    return sha256("\n".join(sorted(f"{digest} {label}" for digest, label in pictures)).encode()).hexdigest()
+    sha256: str  # see `recipes.train.set_digest`
 
 
 class Reference(NamedTuple):
@@ -112,6 +107,7 @@ class Recipe:
     trained_on: tuple[TrainingSet, ...] = ()  # before that, perhaps on other products
     calibration: Calibration | None = None
     names: Names | None = None  # of types of defects, see `recipes.naming`
+    deployed: Deployed | None = None  # it holds a graph in place of what it learned
     parent: str = ""  # hash of the recipe it was made from
     created: str = ""  # ISO date and time, UTC
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -205,6 +201,8 @@ def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
 def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
     require_finder(recipe.method, recipe.source)
+    if recipe.deployed:
+        raise BadRecipe(f"{recipe.source} is deployed and learns nothing: use the recipe it was exported from")
     with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
         made = fresh_detector(recipe, found)
@@ -319,8 +317,8 @@ def content_of(recipe: Recipe) -> Content:
         "trained_on": [list(each) for each in recipe.trained_on],
         "calibration": recipe.calibration and recipe.calibration.as_json(),
     }
-    del header["names"]
-    header |= {"names": recipe.names.as_json()} if recipe.names else {}  # a recipe without has the hash it always had
+    del header["names"], header["deployed"]  # a recipe without them has the hash it always had
+    header |= {name: each.as_json() for name in ("names", "deployed") if (each := getattr(recipe, name))}
     packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask))}
     return Content(header, {**recipe.tensors, **packed})
 
@@ -331,9 +329,9 @@ def _recipe(content: Content, path: Path) -> Recipe:
     if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in tensors.values()):
         raise BadRecipe(f"{path} has tensors with NaN or infinite values: {COPY}")
     known = [each.name for each in dataclasses.fields(Recipe) if each.name not in ("tensors", "source")]
-    needed = [name for name in known if name != "names"]
+    needed = [name for name in known if name not in ("names", "deployed")]
     read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed=needed)
-    names = content.header.get("names")
+    names, deployed = content.header.get("names"), content.header.get("deployed")
     read.inner("encoders", content.header["encoders"]).only(*content.header["encoders"], needed=(ENCODER,))
     encoders = read.one("encoders", {}, table_of(_is_reference), "encoders with name and sha256")
     calibration = content.header["calibration"]
@@ -348,6 +346,7 @@ def _recipe(content: Content, path: Path) -> Recipe:
         trained_on=tuple(TrainingSet(*each) for each in read.one("trained_on", [], list_of(_is_set), SETS)),
         calibration=None if calibration is None else Calibration.from_json(calibration, file=path),
         names=None if names is None else names_from_json(read.inner("names", names)),
+        deployed=None if deployed is None else deployed_from_json(read.inner("deployed", deployed)),
         parent=read.one("parent", "", is_string, "a hash"),
         created=read.one("created", "", is_string, "a date"),
         versions=read.one("versions", {}, table_of(is_string), "packages and their versions"),

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blemish.errors import BadInput, BadRecipe, MissingExtra
 from blemish.recipes.deployed import Backend, Deployed, Precision
 from blemish.runtime.onnx_bytes import demands
+from blemish.types import ArrayPrediction
 
 AGAIN = "export it again"
 Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
@@ -33,18 +34,8 @@ class Session(NamedTuple):
     run: Run
 
 
-class FoundInArrays(NamedTuple):
-    """A `types.Prediction` in arrays."""
-
-    image_score: NDArray[np.float32]  # (N,)
-    anomaly_map: NDArray[np.float32]  # (N, H, W)
-    type_scores: NDArray[np.float32] | None = None  # (N, K)
-    type_map: NDArray[np.int64] | None = None  # (N, H, W)
-    places: NDArray[np.float32] | None = None  # (N, h, w, C)
-
-
 class GraphDetector:
-    """The detector of a deployed recipe: called with float32 (N, 3, *size) in [0, 1]."""
+    """The detector of a deployed recipe, see `types.ArrayDetector`: of float32 (N, 3, *size) in [0, 1]."""
 
     def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
         self.deployed, self.geometry, self.types = deployed, deployed.geometry, deployed.types
@@ -52,10 +43,10 @@ class GraphDetector:
         self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
         require_ports(self._session.inputs, {"images": (-1, 3, *deployed.size)}, source)
         require_ports(self._session.outputs, dict.fromkeys(deployed.outputs), source)
-        if deployed.outputs[:2] != FoundInArrays._fields[:2]:
+        if deployed.outputs[:2] != ArrayPrediction._fields[:2]:
             raise BadRecipe(f"{source} has a graph that gives no score or no map: {AGAIN}")
 
-    def __call__(self, images: NDArray[np.float32]) -> FoundInArrays:
+    def predict_arrays(self, images: NDArray[np.float32]) -> ArrayPrediction:
         """Raises BadInput for inputs of another size, which are pictures of another shape."""
         size, wanted = tuple(images.shape[1:]), (3, *self.deployed.size)
         if size != wanted:
@@ -64,7 +55,7 @@ class GraphDetector:
                 f"{wanted[-1]} x {wanted[-2]}: export it with --check pictures of that shape"
             )
         found = self._session.run({"images": np.ascontiguousarray(images, np.float32)})
-        return FoundInArrays(**dict(zip(self.deployed.outputs, found, strict=True)))
+        return ArrayPrediction(**dict(zip(self.deployed.outputs, found, strict=True)))
 
 
 class GraphNamer:

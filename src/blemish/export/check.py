@@ -1,0 +1,211 @@
+"""Parity is part of exporting: pictures from file to verdict, by the detector and by its graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+
+from blemish.blocks.defect_regions import regions
+from blemish.calibration.thresholds import Calibration
+from blemish.errors import BadInput
+from blemish.export.tracing import Traced
+from blemish.images import Inspected, View
+from blemish.inspection import inspect
+from blemish.metrics.image import auroc
+from blemish.recipes.deployed import Deployed
+from blemish.runtime.graph import GraphDetector, open_model
+from blemish.synth.drawn.specimens import specimen
+from blemish.types import GOOD, Detector
+
+SCORE, MAP = 1e-5, 1e-4
+"""How far scores and maps may differ in float32, in shares of the largest that there is."""
+DRAWN = 5
+"""Specimens that are drawn to compare by, each with its flaw and without."""
+ODD = ((243, 317), (317, 243), (251, 251))
+"""Heights and widths of drawn pictures."""
+LEAST = 1e-3
+"""Scores and maps that are smaller everywhere are compared by this much."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How a graph differs from the detector that it was made from."""
+
+    pictures: int
+    score: float  # the largest difference of scores, in shares of the largest score
+    map: float  # of the values of maps likewise
+    regions: int  # pictures whose regions are others
+    verdicts: int | None = None  # flipped by the calibration; None where there is none
+    auroc: float | None = None  # of images by the graph; None where nobody says which are good
+    auroc_before: float | None = None  # by the detector
+
+    def as_json(self) -> dict[str, float | None]:
+        """As `Deployed.check` keeps it."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    @property
+    def holds(self) -> bool:
+        """Whether both may be taken for one another."""
+        return self.score <= SCORE and self.map <= MAP and not self.verdicts
+
+
+def compare(
+    detector: Detector,
+    graph: GraphDetector,
+    cases: Sequence[tuple[View, Sequence[Path]]],
+    *,
+    calibration: Calibration | None = None,
+    labelled: bool = True,
+    advance: Callable[[], None] = lambda: None,
+) -> Parity:
+    """By pictures in a view of each; `labelled`: those whose folder is called good are, if others are not."""
+    pairs, labels = list[tuple[Inspected, Inspected]](), list[bool]()
+    known = labelled and {path.parent.name == GOOD for _, pictures in cases for path in pictures} == {True, False}
+    for view, pictures in cases:
+        both = zip(inspect(detector, pictures, view=view), inspect(graph, pictures, view=view), strict=True)
+        for path, (before, after) in zip(pictures, both, strict=True):
+            advance()
+            if isinstance(before, Inspected) and isinstance(after, Inspected):
+                pairs.append((before, after))
+                labels.append(path.parent.name != GOOD)
+    if not pairs:
+        raise BadInput("no picture could be read to compare by: give others by --check")
+    scores = np.array([[each.score for each in pair] for pair in pairs])
+    return Parity(
+        pictures=len(pairs),
+        score=float(np.abs(scores[:, 0] - scores[:, 1]).max() / max(np.abs(scores[:, 0]).max(), LEAST)),
+        map=map_difference(pairs),
+        regions=sum(boxes_of(one, pairs) != boxes_of(two, pairs) for one, two in pairs),
+        verdicts=None if calibration is None else _flips(pairs, calibration),
+        auroc=auroc(scores[:, 1], labels) if known else None,
+        auroc_before=auroc(scores[:, 0], labels) if known else None,
+    )
+
+
+def map_difference(pairs: Sequence[tuple[Inspected, Inspected]]) -> float:
+    """The largest of any pixel, in shares of the largest value of all maps."""
+    largest, apart = LEAST, 0.0
+    for before, after in pairs:
+        one, other = values_of(before), values_of(after)
+        if (np.isnan(one) != np.isnan(other)).any():
+            return float("inf")
+        largest, apart = max(largest, float(np.nanmax(np.abs(one)))), max(apart, float(np.nanmax(np.abs(one - other))))
+    return apart / largest
+
+
+def values_of(result: Inspected) -> NDArray[np.float32]:
+    """A result's map (H, W)."""
+    return np.asarray(result.anomaly_map)
+
+
+def boxes_of(result: Inspected, pairs: Sequence[tuple[Inspected, Inspected]]) -> list[Any]:
+    """Boxes of the regions from half of the largest value on that the detector's own maps have."""
+    level = 0.5 * max(float(np.nanmax(values_of(before))) for before, _ in pairs)
+    return [each.box for each in regions(result.anomaly_map, level)]
+
+
+def _flips(pairs: Sequence[tuple[Inspected, Inspected]], by: Calibration) -> int:
+    return sum(by.verdict(one.score) != by.verdict(other.score) for one, other in pairs)
+
+
+def require_parity(found: Parity, traced: Traced, deployed: Deployed, image: NDArray[np.float32]) -> None:
+    """Raise BadInput, naming the first tensor that differs, where a graph in float32 gives something else."""
+    if deployed.precision != "float32" or found.holds:
+        return
+    first = first_difference(traced, deployed, image)
+    raise BadInput(
+        f"the graph scores differently: scores by {found.score:.1e}, maps by {found.map:.1e}, "
+        f"{found.verdicts or 0} of {found.pictures} verdicts; {first}: nothing was written, please report it"
+    )
+
+
+def first_difference(traced: Traced, deployed: Deployed, image: NDArray[np.float32]) -> str:
+    """Which tensor, in the order of the graph, is the first that differs, for one image (1, 3, h, w)."""
+    expected = dict(_values(traced.program, torch.from_numpy(image)))
+    names = [name for node in traced.model.graph.node for name in node.output if name in expected]
+    model = type(traced.model).FromString(traced.model.SerializeToString())
+    del model.graph.output[:]
+    for name in names:
+        model.graph.output.add(name=name)
+    session = open_model(model.SerializeToString(), deployed.backend, deployed.precision, "the graph")
+    for name, given in zip(names, session.run({"images": image}), strict=True):
+        wanted = expected[name].numpy()
+        if wanted.shape != given.shape or not np.allclose(wanted, given, rtol=1e-3, atol=1e-4, equal_nan=True):
+            return f"the first tensor that differs is {name} {list(wanted.shape)}"
+    return "no tensor differs by itself"
+
+
+def _values(program: Any, image: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """What each node of a program gives, by name."""
+    found: dict[str, Tensor] = {}
+
+    class Keeping(torch.fx.Interpreter):
+        def run_node(self, n: torch.fx.Node) -> Any:
+            value = super().run_node(n)
+            if isinstance(value, Tensor):
+                found[n.name] = value
+            return value
+
+    with torch.no_grad():
+        Keeping(program.module()).run(image)
+    yield from found.items()
+
+
+def draw_pictures(folder: Path, view: View, size: tuple[int, int] | None = None) -> list[Path]:
+    """Drawn parts with and without a flaw, in 8 and 16 bits and of odd sizes, or of one that the view or graph asks."""
+    fixed = size or (tuple(view.mask.shape) if view.mask is not None else None)
+    region, found = view.region, list[Path]()
+    for number in range(DRAWN):
+        height, width = fixed or ODD[number % len(ODD)]
+        if region is not None and fixed is None:
+            height, width = max(height, region.y + region.height), max(width, region.x + region.width)
+        drawn = specimen(0, number, max(height, width))
+        for name, pixels in (("good", drawn.good), ("flawed", drawn.flawed)):
+            path = folder / name / f"{number}.png"
+            path.parent.mkdir(exist_ok=True, parents=True)
+            _save(np.asarray(pixels)[:height, :width], path, deep=number % 2 == 1)
+            found.append(path)
+    return found
+
+
+def _save(pixels: NDArray[np.uint8], path: Path, *, deep: bool) -> None:
+    if deep:
+        grey = pixels.astype(np.uint16).mean(2) * 257 + pixels[..., 0] % 7  # 16 bits that 8 do not have
+        Image.fromarray(grey.astype(np.uint16)).save(path)
+    else:
+        Image.fromarray(pixels).save(path)
+
+
+def cases_of(
+    view: View, pictures: Sequence[Path], size: tuple[int, int], *, drawn: bool
+) -> list[tuple[View, Sequence[Path]]]:
+    """The pictures in a recipe's view; of drawn ones, where it looks at whole pictures, some by tiles and by a mask."""
+    if not drawn or view.region is not None or view.mask is not None or view.tile is not None:
+        return [(view, pictures)]
+    middle = np.zeros(ODD[0], bool)
+    middle[20:-30, 40:-10] = True
+    tiled = replace(view, tile=max(16, min(ODD[0]) * 2 // 3), overlap=40)
+    square = size[0] == size[1]
+    more = [(replace(view, mask=middle), pictures[:2]), (tiled, pictures[2:6])]
+    return [(view, pictures), *(more if square else [])]
+
+
+def as_rows(found: Parity) -> list[tuple[str, str]]:
+    """For people."""
+    rows: Mapping[str, str] = {
+        "pictures compared": f"{found.pictures}",
+        "scores differ by": f"{found.score:.1e}",
+        "maps differ by": f"{found.map:.1e}",
+        "other regions": f"{found.regions}",
+        "verdicts flipped": "no calibration" if found.verdicts is None else f"{found.verdicts}",
+        "image AUROC": "" if found.auroc is None else f"{found.auroc:.4f}, before {found.auroc_before:.4f}",
+    }
+    return [row for row in rows.items() if row[1]]

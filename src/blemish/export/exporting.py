@@ -1,0 +1,143 @@
+"""From a recipe to a deployed one that was compared with it: nothing is handed on that scores differently."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import NamedTuple
+
+from blemish.calibration.thresholds import Calibration, Goal, calibrate_thresholds
+from blemish.errors import BadInput
+from blemish.export.check import (
+    Parity,
+    cases_of,
+    compare,
+    draw_pictures,
+    require_parity,
+)
+from blemish.export.deploying import (
+    ExportPlan,
+    Graphs,
+    arrays_of_inputs,
+    deployed_recipe,
+    graph_bytes,
+    graphs_of,
+    require_graph,
+    size_for,
+)
+from blemish.export.quantizing import MOST_INPUTS, quantize
+from blemish.export.tracing import Deployable
+from blemish.files import sha256_of
+from blemish.images import input_size
+from blemish.progress import ShowProgress, no_progress
+from blemish.recipes import recipe as recipes
+from blemish.recipes.deployed import Deployed
+from blemish.recipes.holdout import parts_of, pictures, score_parts
+from blemish.recipes.recipe import Place, Recipe
+from blemish.recipes.update import Reading
+from blemish.runtime.graph import GraphDetector
+
+
+class Exported(NamedTuple):
+    """A deployed recipe, and what the check found."""
+
+    recipe: Recipe
+    parity: Parity
+    note: str  # why it gives no verdicts, if it gives none; or nothing
+
+
+def export_recipe(
+    recipe: Recipe, plan: ExportPlan, *, encoder: Place = None, watch: ShowProgress = no_progress
+) -> Exported:
+    """The recipe as a graph; raises BadInput, and nothing is kept, where it cannot be one or scores differently."""
+    require_graph(recipe)
+    if plan.precision == "bfloat16" and plan.backend != "openvino":
+        raise BadInput("onnxruntime computes no bfloat16 on a processor: add --backend openvino")
+    if plan.precision == "int8" and not plan.good:
+        raise BadInput("int8 finds the ranges of values by good parts: give some by --good")
+    found = recipes.encoders_of(dataclasses.replace(recipe, precision="float32"), encoder)
+    geometry = recipes.bare_detector(dataclasses.replace(recipe, precision="float32"), found).geometry
+    size = size_for(recipe, geometry, plan.check or plan.good)
+    graphs = graphs_of(recipe, found, size, watch)
+    made = deployed_recipe(recipe, graphs, plan, _reduced(recipe, graphs, plan, watch))
+    deployed = _deployed_of(made)
+    graph = GraphDetector(graph_bytes(made), deployed, recipe.source)
+    made, note = _calibrated(recipe, made, graph, plan, watch)
+    with _pictures(recipe, plan, graphs) as shown:
+        cases = cases_of(recipe.view, shown, size, drawn=not plan.check)
+        advance = watch("comparing", sum(len(each) for _, each in cases))
+        parity = compare(
+            graphs.detector, graph, cases, calibration=recipe.calibration, labelled=bool(plan.check), advance=advance
+        )
+        image = arrays_of_inputs(shown, geometry, recipe.view, 1)[0]
+    require_parity(parity, graphs.traced, deployed, image)
+    return Exported(dataclasses.replace(made, deployed=with_check(deployed, parity)), parity, note)
+
+
+def with_check(deployed: Deployed, parity: Parity) -> Deployed:
+    """What the check found, in the header."""
+    return dataclasses.replace(deployed, check=parity.as_json())
+
+
+def _deployed_of(recipe: Recipe) -> Deployed:
+    assert recipe.deployed is not None, "it was made with a graph"
+    return recipe.deployed
+
+
+def _reduced(recipe: Recipe, graphs: Graphs, plan: ExportPlan, watch: ShowProgress) -> bytes | None:
+    """The model in int8, where that is asked for; in bfloat16 it is computed as it is."""
+    if plan.precision != "int8":
+        return None
+    advance = watch("finding ranges", 2)
+    inputs = arrays_of_inputs(plan.good, graphs.detector.geometry, recipe.view, MOST_INPUTS)
+    advance()
+    model = quantize(graphs.traced.model, Deployable(graphs.detector), inputs)
+    advance()
+    return model
+
+
+def _calibrated(
+    recipe: Recipe, made: Recipe, graph: GraphDetector, plan: ExportPlan, watch: ShowProgress
+) -> tuple[Recipe, str]:
+    """With thresholds for the scores of the graph, where these are not the recipe's; and why there are none."""
+    if made.calibration is not None or recipe.calibration is None:
+        return made, "" if made.calibration else "the recipe is not calibrated"
+    before = recipe.calibration
+    asks = Goal(**before.goal)
+    if before.defects or asks.escape is not None or asks.cost_ratio is not None:
+        return made, "its thresholds counted defects too: calibrate it by `blemish calibrate`"
+    taught = {each.sha256 for each in recipe.taught}
+    fresh = [path for path in plan.good if sha256_of(path) not in taught]
+    if not fresh:
+        return made, "its scores are others now: give good parts that taught nothing by --good, or calibrate it"
+    return dataclasses.replace(made, calibration=_thresholds(recipe, graph, fresh, asks, watch)), ""
+
+
+def _thresholds(
+    recipe: Recipe, graph: GraphDetector, fresh: Sequence[Path], goal: Goal, watch: ShowProgress
+) -> Calibration:
+    reading = Reading(watch=watch)
+    parts = parts_of(fresh, view=recipe.view, reading=reading)
+    advance = watch("calibrating", len(fresh))
+    found = score_parts(graph, pictures(parts), view=recipe.view, reading=reading, advance=advance)
+    worst = [[found[path] for path in part if path in found] for part in parts]
+    return calibrate_thresholds(
+        [max(each.score for each in part) for part in worst if part],
+        scheme="split",
+        peaks=[max(each.peak for each in part) for part in worst if part],
+        goal=goal,
+    )
+
+
+@contextmanager
+def _pictures(recipe: Recipe, plan: ExportPlan, graphs: Graphs) -> Iterator[Sequence[Path]]:
+    if plan.check:
+        yield plan.check
+        return
+    geometry = graphs.detector.geometry
+    shaped = geometry.keep_aspect and recipe.view.tile is None and input_size(geometry, *graphs.size) == graphs.size
+    with TemporaryDirectory() as folder:
+        yield draw_pictures(Path(folder), recipe.view, graphs.size if shaped else None)

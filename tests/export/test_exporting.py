@@ -1,0 +1,208 @@
+"""A recipe and the same as a graph: what is compared, what is refused, and what the file holds."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner
+from onnx import numpy_helper
+from tests.support.parts import frozen, good, part, spots
+
+from blemish import catalog
+from blemish.calibration.thresholds import Goal
+from blemish.cli.main import main
+from blemish.errors import BadInput, BadRecipe
+from blemish.export import exporting
+from blemish.export.check import Parity, first_difference
+from blemish.export.deploying import ExportPlan, Graphs, graph_bytes, graphs_of, require_graph, size_for
+from blemish.export.exporting import Exported, export_recipe
+from blemish.export.quantizing import products_by_weights
+from blemish.export.tracing import Deployable
+from blemish.images import Inspected, View
+from blemish.inspection import inspect
+from blemish.recipes.calibrate import HoldoutScheme, calibrate
+from blemish.recipes.deployed import GRAPH, Deployed
+from blemish.recipes.recipe import Recipe, bare_detector, detector, load, save
+from blemish.runtime.graph import GraphDetector
+from blemish.types import Geometry
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("parts")
+
+
+@pytest.fixture(scope="module")
+def recipe(folder: Path) -> Recipe:
+    made = frozen("patchcore", good(folder / "taught", 4))
+    way, goal = HoldoutScheme("split", every_picture=True), Goal(false_reject=0.2, confidence=0.5)
+    return calibrate(made, good(folder / "fresh", 8, first=20), goal=goal, way=way)
+
+
+@pytest.fixture(scope="module")
+def exported(recipe: Recipe) -> Exported:
+    return export_recipe(recipe, ExportPlan())
+
+
+@pytest.fixture(scope="module")
+def graphs(recipe: Recipe) -> Graphs:
+    return graphs_of(recipe, None, (64, 64))
+
+
+def run(recipe: Recipe) -> GraphDetector:
+    assert recipe.deployed is not None
+    return GraphDetector(graph_bytes(recipe), recipe.deployed)
+
+
+def test_a_deployed_recipe_scores_alike_and_says_what_was_compared(
+    recipe: Recipe, exported: Exported, folder: Path
+) -> None:
+    paths = [*good(folder / "later", 3, first=40), *spots(folder / "spots", 2), part(folder / "odd.png", 7, side=51)]
+    before, after = (list(inspect(each, paths)) for each in (detector(recipe), run(exported.recipe)))
+    for one, other in zip(before, after, strict=True):
+        assert isinstance(one, Inspected)
+        assert isinstance(other, Inspected)
+        assert other.score == pytest.approx(one.score, rel=1e-5)
+        np.testing.assert_allclose(other.anomaly_map, one.anomaly_map, atol=1e-4 * float(one.anomaly_map.max()))
+    assert exported.recipe.deployed is not None
+    check = exported.recipe.deployed.check
+    assert check["pictures"] == 16  # ten drawn ones, two of them by a mask as well, and four by tiles
+    assert exported.parity.holds
+    assert (check["verdicts"], check["auroc"]) == (0, None)
+    assert exported.note == ""
+
+
+def test_the_file_holds_the_recipe_but_its_tensors_and_can_be_calibrated(
+    recipe: Recipe, exported: Exported, tmp_path: Path
+) -> None:
+    save(exported.recipe, tmp_path / "d.blemish")
+    found = load(tmp_path / "d.blemish")
+    assert (found.hash, found.parent) == (exported.recipe.hash, recipe.hash)
+    assert list(found.tensors) == [GRAPH]
+    assert found.deployed == exported.recipe.deployed
+    assert (found.calibration, found.taught, found.view) == (recipe.calibration, recipe.taught, recipe.view)
+    with pytest.raises(BadRecipe, match="is deployed and learns nothing: use the recipe it was exported from"):
+        bare_detector(found, {})
+
+
+def test_a_deployed_recipe_is_not_exported_again(exported: Exported) -> None:
+    with pytest.raises(BadInput, match="is deployed already"):
+        export_recipe(exported.recipe, ExportPlan())
+
+
+def test_int8_keeps_the_bank_and_is_calibrated_again(recipe: Recipe, folder: Path) -> None:
+    fresh = good(folder / "more", 8, first=60)
+    shown = [*good(folder / "check" / "good", 3, first=80), *spots(folder / "check" / "spots", 3)]
+    found = export_recipe(recipe, ExportPlan("int8", good=tuple(fresh), check=tuple(shown)))
+    model = onnx.load_from_string(graph_bytes(found.recipe))
+    kinds = {each.op_type for each in model.graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert {each.domain for each in model.graph.node} == {""}
+    bank = next(each for name, each in recipe.tensors.items() if name.endswith("bank.rows")).numpy()
+    floats = [numpy_helper.to_array(each) for each in model.graph.initializer if each.data_type == 1]
+    assert any(each.shape == bank.shape and np.array_equal(each, bank) for each in floats)
+    assert 1e-4 < found.parity.score < 1
+    assert found.parity.auroc is not None
+    assert found.recipe.calibration is not None
+    assert recipe.calibration is not None
+    assert found.recipe.calibration.good != recipe.calibration.good
+    assert len(found.recipe.calibration.good) == len(recipe.calibration.good)
+
+
+def test_a_reduced_precision_that_nobody_calibrated_gives_no_verdicts(recipe: Recipe, folder: Path) -> None:
+    found = export_recipe(recipe, ExportPlan("bfloat16", "openvino", check=tuple(good(folder / "few", 2, first=90))))
+    assert found.recipe.calibration is None
+    assert "its scores are others now" in found.note
+
+
+def test_what_is_learned_is_not_among_what_is_quantized(graphs: Graphs) -> None:
+    nodes = {node.name: node for node in graphs.traced.model.graph.node}
+    chosen = products_by_weights(graphs.traced.model, Deployable(graphs.detector))
+    assert {nodes[name].op_type for name in chosen} == {"Conv", "MatMul"}
+    products = [node for node in nodes.values() if node.op_type in ("MatMul", "Gemm")]
+    assert 0 < len(chosen) < len(products)
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (ExportPlan("int8"), "int8 finds the ranges of values by good parts: give some by --good"),
+        (ExportPlan("bfloat16"), "computes no bfloat16 on a processor: add --backend openvino"),
+    ],
+)
+def test_a_plan_that_cannot_be_carried_out_is_refused(recipe: Recipe, plan: ExportPlan, said: str) -> None:
+    with pytest.raises(BadInput, match=said):
+        export_recipe(recipe, plan)
+
+
+def test_every_card_without_a_graph_says_why_and_is_refused(recipe: Recipe) -> None:
+    unable = {name: card for name, card in catalog.METHODS.items() if card.no_graph}
+    assert {"musc", "rare-clip", "ada-clip", "clip-ada"} == set(unable)
+    for name, card in unable.items():
+        with pytest.raises(BadInput, match=f"{name} cannot be exported, since {card.no_graph}"):
+            require_graph(dataclasses.replace(recipe, method=name))
+    require_graph(dataclasses.replace(recipe, method="clip-ada", arguments={"refine": "none"}))
+
+
+def test_a_method_that_keeps_the_shape_of_pictures_needs_pictures_of_one(recipe: Recipe, folder: Path) -> None:
+    keeps = Geometry(64, keep_aspect=True, multiple=8)
+    square, wide = part(folder / "square.png", 1), folder / "wide.png"
+    assert size_for(recipe, Geometry(64, multiple=8), []) == (64, 64)
+    assert size_for(recipe, keeps, [square]) == (64, 64)
+    pixels = np.zeros((64, 128, 3), np.uint8)
+    from PIL import Image
+
+    Image.fromarray(pixels).save(wide)
+    assert size_for(recipe, keeps, [wide]) == (64, 128)
+    for given, shapes in ([], "none are known"), ([square, wide], "128 x 64, 64 x 64"):
+        with pytest.raises(BadInput, match=rf"keeps the shape of pictures, and a graph has one \({shapes}\)"):
+            size_for(recipe, keeps, given)
+    assert size_for(dataclasses.replace(recipe, view=View(tile=100)), keeps, []) == (64, 64)
+
+
+def test_a_graph_that_scores_differently_is_not_kept_and_its_first_tensor_is_named(
+    recipe: Recipe, graphs: Graphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = type(graphs.traced.model).FromString(graphs.traced.model.SerializeToString())
+    weight = next(each for each in model.graph.initializer if each.name.endswith("patch.weight"))
+    weight.CopyFrom(numpy_helper.from_array(1.01 * numpy_helper.to_array(weight), weight.name))
+    wrong = graphs._replace(traced=graphs.traced._replace(model=model))
+    monkeypatch.setattr(exporting, "graphs_of", lambda *_: wrong)
+    with pytest.raises(BadInput, match=r"scores differently: .*first tensor that differs is conv2d \[1, 64, 8, 8\]"):
+        export_recipe(recipe, ExportPlan())
+
+
+def test_no_tensor_differs_where_none_does(graphs: Graphs) -> None:
+    deployed = Deployed(Geometry(64), (64, 64), graphs.traced.outputs)
+    image = np.random.default_rng(0).random((1, 3, 64, 64), dtype=np.float32)
+    assert first_difference(graphs.traced, deployed, image) == "no tensor differs by itself"
+
+
+@pytest.mark.parametrize(
+    ("change", "holds"), [({}, True), ({"score": 2e-5}, False), ({"map": 2e-4}, False), ({"verdicts": 1}, False)]
+)
+def test_what_parity_is(change: dict[str, float], holds: bool) -> None:
+    found = dataclasses.replace(Parity(3, 1e-6, 1e-6, 0, 0), **change)  # type: ignore[arg-type]
+    assert found.holds == holds
+
+
+def test_the_command_writes_both_files_and_refuses_what_is_there(recipe: Recipe, tmp_path: Path) -> None:
+    save(recipe, tmp_path / "r.blemish")
+    words = ["export", str(tmp_path / "r.blemish"), "--out", str(tmp_path / "d.blemish")]
+    done = CliRunner().invoke(main, [*words, "--onnx", str(tmp_path / "d.onnx")])
+    assert done.exit_code == 0, done.output
+    assert "verdicts flipped    0" in done.output
+    found, model = load(tmp_path / "d.blemish"), onnx.load(tmp_path / "d.onnx")
+    header = json.loads(model.metadata_props[0].value)
+    assert found.deployed is not None
+    assert (header["hash"], header["deployed"]) == (found.hash, json.loads(json.dumps(found.deployed.as_json())))
+    again = CliRunner().invoke(main, words)
+    assert again.exit_code == 1
+    assert "d.blemish exists" in again.output
+    other = CliRunner().invoke(main, [*words[:-1], str(tmp_path / "e.blemish"), "--onnx", str(tmp_path / "d.onnx")])
+    assert "d.onnx exists: name another file" in other.output
