@@ -1,4 +1,4 @@
-"""A line for tests: settings, records, a judge that does what its pictures say, a server in a thread or a process."""
+"""A line for tests: settings, records, a server in a thread or a process."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import uvicorn
 from tests.structure.source import ROOT
+from tests.support.obedient import make_obedient
 
-from blemish.errors import BadImage, BadRecipe
 from blemish.serve.app import serve
-from blemish.serve.judge import Content, Judge, Judgement
 from blemish.serve.records import PartRecord
 from blemish.serve.settings import Keeping, LineSettings, StoreSettings, read_line
 from blemish.serve.store import Store
@@ -52,33 +50,6 @@ def line_settings(folder: Path, text: str = LINE) -> LineSettings:
         (folder / f"{name}.blemish").touch()
     (folder / "line.toml").write_text(text, encoding="utf-8")
     return read_line(folder / "line.toml")
-
-
-class Obedient:
-    """Does what a picture's bytes say, in order: "sleep 0.2", "accept", "review", "reject", "unreadable", "crash"."""
-
-    def __init__(self, name: str) -> None:
-        self.hash = f"hash of {name}"
-
-    def judge(self, content: Content, name: str) -> Judgement:
-        verdict, score = "accept", 0.0
-        words = content.decode().split() if isinstance(content, bytes) else []
-        for at, word in enumerate(words):
-            if word == "sleep":
-                time.sleep(float(words[at + 1]))
-            elif word == "crash":
-                os._exit(9)
-            elif word == "unreadable":
-                raise BadImage(f"{name} is damaged: send it again")
-            elif word in ("accept", "review", "reject"):
-                verdict, score = word, {"accept": 0.25, "review": 0.5, "reject": 0.75}[word]
-        return Judgement(score, verdict, [], (), (4, 2), {"read": 0.0, "detect": 0.001}, np.zeros((2, 4), np.float32))
-
-
-def make_obedient(path: Path, max_pixels: int) -> Judge:
-    if path.stem == "broken":
-        raise BadRecipe(f"{path} is broken: make it anew")
-    return Obedient(path.stem)
 
 
 class Reply(NamedTuple):
@@ -143,7 +114,7 @@ def running(settings: LineSettings) -> Iterator[Client]:
 def process(does: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
     """One that may be killed, and says what it does on stdout."""
     paths = os.pathsep.join([str(ROOT.parent), str(Path(__file__).parents[2])])
-    words = [sys.executable, "-m", "tests.support.serving", does, str(folder)]
+    words = [sys.executable, "-m", "tests.support.serving_process", does, str(folder)]
     started = subprocess.Popen(words, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": paths})
     assert started.stdout
     try:
@@ -177,5 +148,5 @@ def _print(text: str) -> None:
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
-    {"record": record_for_ever, "serve": serve_line}[sys.argv[1]](sys.argv[2])
+def do(what: str, folder: str) -> None:
+    {"record": record_for_ever, "serve": serve_line}[what](folder)
