@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import quote
 
 import numpy as np
 import pytest
@@ -233,13 +234,59 @@ def test_metrics_are_prometheuss(line: Client) -> None:
     assert 'blemish_refused_views_total{reason="busy"' in text
 
 
-def test_pictures_and_maps_of_parts_are_kept(line: Client, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_pictures_and_maps_of_parts_are_kept(line: Client) -> None:
     line.send("kept", "reject please-keep-me")
-    folder = next(tmp_path_factory.getbasetemp().glob("line*/line-data/pictures"))
+    found = _pictures(line, "kept")
+    assert line.ask("GET", f"/pictures/{found['picture']}").body == b"reject please-keep-me"
+    shown = line.ask("GET", f"/pictures/{found['shown']}")
+    assert (shown.body[8:12], shown.headers["content-type"]) == (b"WEBP", "image/webp")
+    assert line.ask("GET", f"/pictures/{found['heat']}").body.startswith(b"\x89PNG")
+    assert line.ask("GET", "/pictures/99999").status == 404
+
+
+def _pictures(line: Client, part: str) -> dict[str, int]:
     until = time.monotonic() + 10
-    while not any(path.read_bytes() == b"reject please-keep-me" for path in folder.glob("*.bin")):
+    while not (found := line.ask("GET", f"/stations/gears/parts/{part}/pictures").body["pictures"]):
         assert time.monotonic() < until
         time.sleep(0.02)
+    return {each["kind"]: each["n"] for each in found}
+
+
+def test_the_oldest_part_that_waits_is_judged_and_taken_back(line: Client) -> None:
+    while (found := line.ask("GET", "/review").body)["part"]:  # of the tests before
+        _judge(line, found["part"], "accept")
+    assert found == {"part": None, "pictures": [], "waiting": 0}
+    for part in ("w1", "w2"):
+        line.send(part, "review")
+        _pictures(line, part)
+    found = line.ask("GET", "/review").body
+    assert (found["part"]["part"], found["waiting"]) == ("w1", 2)
+    assert {each["kind"] for each in found["pictures"]} == {"picture", "map", "heat", "shown"}
+    assert _judge(line, found["part"], "reject", "crack") == {
+        "station": "gears", "part": "w1", "verdict": "reject", "type": "crack", "who": "local",
+    }  # fmt: skip
+    assert line.ask("GET", "/review").body["part"]["part"] == "w2"
+    assert line.ask("GET", "/stations/gears/parts/w1/pictures").body["judgement"]["type"] == "crack"
+    assert line.ask("POST", "/review/undo").body["part"] == "w1"
+    assert line.ask("GET", "/review").body["part"]["part"] == "w1"
+    assert line.ask("GET", "/stations/gears/parts/w1/pictures").body["judgement"] is None
+
+
+def _judge(line: Client, part: dict[str, str], verdict: str, kind: str = "") -> object:
+    path = f"/stations/{part['station']}/parts/{quote(part['part'])}/judgement"
+    return line.ask("POST", path, {"verdict": verdict, "type": kind}).body
+
+
+@pytest.mark.parametrize(
+    ("part", "verdict", "kind", "said"),
+    [
+        ("nobody", "accept", "", "gears knows no part nobody"),
+        ("w1", "review", "", "'review' is no judgement: accept or reject"),
+        ("w1", "accept", "crack", "has no type of defect"),
+    ],
+)
+def test_a_judgement_that_does_not_fit_is_refused(line: Client, part: str, verdict: str, kind: str, said: str) -> None:
+    assert said in str(_judge(line, {"station": "gears", "part": part}, verdict, kind))
 
 
 def test_a_station_stops_changes_its_recipe_and_does_a_single_job(line: Client) -> None:

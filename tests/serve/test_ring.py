@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from sqlalchemy import select
 from tests.support.serving import record, store_settings
 
 from blemish.serve import schema
+from blemish.serve.judge import Judgement
 from blemish.serve.keeper import Keeper
 from blemish.serve.ring import evict, kept_bytes, put_pictures, sweep
 from blemish.serve.store import Store
@@ -68,6 +70,10 @@ def test_files_that_a_killed_process_left_are_swept(store: Store, tmp_path: Path
     assert [path.name for path in folder.iterdir()] == ["known.png"]
 
 
+def judgement(verdict: str) -> Judgement:
+    return Judgement(0.5, verdict, (), (), (1200, 600), {})
+
+
 def kept(folder: Path, *, keep_free: int = 0) -> tuple[str, Mapping[str, Any]]:
     told: list[tuple[str, Mapping[str, Any]]] = []
     done = threading.Event()
@@ -77,8 +83,12 @@ def kept(folder: Path, *, keep_free: int = 0) -> tuple[str, Mapping[str, Any]]:
         done.set()
 
     keeper = Keeper(folder, keep_free, {"reject"}, tell)
-    keeper.add("0", "top", "accept", b"not wanted", None)
-    keeper.add("1", "top", "reject", b"\x89PNG...", np.ones((600, 1200), np.float32))
+    anomaly_map = np.zeros((600, 1200), np.float32)
+    anomaly_map[:300] = 4
+    keeper.add("0", "top", b"not wanted", judgement("accept"))
+    picture = np.full((3, 600, 1200), 0.5, np.float32)
+    shown = judgement("reject")._replace(anomaly_map=anomaly_map, picture=picture, colours=(0.0, 4.0))
+    keeper.add("1", "top", b"\x89PNG...", shown)
     assert done.wait(10)
     [found] = told
     return found
@@ -87,11 +97,15 @@ def kept(folder: Path, *, keep_free: int = 0) -> tuple[str, Mapping[str, Any]]:
 def test_a_view_is_kept_as_it_came_with_its_map(tmp_path: Path) -> None:
     kind, values = kept(tmp_path / "ring")
     assert (kind, values["part"], values["view"]) == ("kept", "1", "top")
-    (_, picture, size), (_, anomaly_map, _) = values["files"]
-    assert (tmp_path / "ring" / picture).read_bytes() == b"\x89PNG..."
-    assert (picture[-4:], size) == (".png", 7)
-    assert np.load(tmp_path / "ring" / anomaly_map).shape == (200, 400)
-    assert len(list((tmp_path / "ring").iterdir())) == 2
+    files = {kind: (tmp_path / "ring" / name, size) for kind, name, size in values["files"]}
+    assert files["picture"][0].read_bytes() == b"\x89PNG..."
+    assert (files["picture"][0].suffix, files["picture"][1]) == (".png", 7)
+    assert np.load(files["map"][0]).shape == (200, 400)
+    with Image.open(files["heat"][0]) as heat, Image.open(files["shown"][0]) as shown:
+        assert (heat.size, shown.size, shown.getpixel((9, 9))) == ((600, 300), (1024, 512), (128, 128, 128))
+        assert heat.getpixel((9, 9)) == (246, 220, 80, 178)
+        assert heat.getpixel((9, 290))[3] == 0  # type: ignore[index]
+    assert {path: path.stat().st_size for path in (tmp_path / "ring").iterdir()} == dict(files.values())
 
 
 def test_where_the_disk_is_full_no_picture_is_kept_and_it_is_said(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import time
 from concurrent.futures import wait
 from pathlib import Path
@@ -119,6 +120,19 @@ def test_a_change_that_is_refused_undoes_itself_alone(tmp_path: Path) -> None:
         with pytest.raises(BadData, match="no"):
             refused.result()
         assert [(row["part"], row["waits"]) for row in rows(store)] == [("1", False), ("2", False)]
+
+
+def test_who_no_longer_waits_changes_nothing(tmp_path: Path) -> None:
+    async def leave() -> None:
+        waiting = asyncio.ensure_future(asyncio.wrap_future(store.change(lambda connection: time.sleep(0.1))))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+
+    with Store(store_settings(tmp_path)) as store:
+        asyncio.run(leave())
+        store.add(record("1")).result(5)
+        assert len(rows(store)) == 1
 
 
 def test_one_process_at_a_time_writes_a_store(tmp_path: Path) -> None:

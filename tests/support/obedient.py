@@ -30,7 +30,9 @@ class Obedient:
                 raise BadImage(f"{name} is damaged: send it again")
             elif word in ("accept", "review", "reject"):
                 verdict, score = word, {"accept": 0.25, "review": 0.5, "reject": 0.75}[word]
-        return Judgement(score, verdict, [], (), (4, 2), {"read": 0.0, "detect": 0.001}, np.zeros((2, 4), np.float32))
+        seconds = {"read": 0.0, "detect": 0.001}
+        picture, anomaly_map = np.full((3, 2, 4), 128, np.uint8), np.zeros((2, 4), np.float32)
+        return Judgement(score, verdict, [], (), (4, 2), seconds, anomaly_map, picture, (0.0, 1.0))
 
 
 def make_obedient(path: Path, max_pixels: int) -> Judge:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from blemish import __version__
 from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
+from blemish.serve.api_review import add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front, Station
@@ -49,7 +50,7 @@ class CommandBody(BaseModel):
 def api_of(front: Front, access: Access) -> APIRouter:
     """All routes."""
     router = APIRouter(prefix=PREFIX)
-    for add in (_add_views, _add_parts, _add_commands, _add_line, _add_sessions):
+    for add in (_add_views, _add_parts, _add_commands, _add_line, _add_sessions, add_review):
         add(router, front, access)
     return router
 

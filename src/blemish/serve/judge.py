@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from blemish.errors import BadImage, BadRecipe
 
 if TYPE_CHECKING:
+    from blemish.calibration.thresholds import Calibration
     from blemish.images.view import View
     from blemish.runs.decision import Decide
     from blemish.types import Detector
@@ -34,7 +36,9 @@ class Judgement(NamedTuple):
     types: Sequence[str]
     size: tuple[int, int]  # (width, height)
     seconds: Mapping[str, float]  # by stage
-    anomaly_map: NDArray[np.float32] | None = None  # (H, W)
+    anomaly_map: NDArray[np.float32] | None = None  # (H, W); NaN where nothing was inspected
+    picture: NDArray[Any] | None = None  # (3, H, W), uint8 or float32 in [0, 1]: as it was seen
+    colours: tuple[float, float] | None = None  # values of the map that are shown as untinted and as hottest
 
 
 class Judge(Protocol):
@@ -59,13 +63,30 @@ def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
     if recipe.calibration is None:
         raise BadRecipe(f"{path} decides nothing: calibrate it first, by `blemish calibrate`")
     detector = recipes.detector(recipe)
-    return _RecipeJudge(recipe.hash, detector, decision(recipe.calibration, detector), recipe.view, max_pixels)
+    decide = decision(recipe.calibration, detector)
+    return _RecipeJudge(recipe.hash, detector, decide, recipe.view, max_pixels, _colours(recipe.calibration))
+
+
+def _colours(calibration: Calibration) -> tuple[float, float] | None:
+    """From what a good part's highest pixel usually is; where a region begins is half way to the hottest."""
+    if not calibration.peaks or calibration.pixel is None or not math.isfinite(calibration.pixel):
+        return None
+    usual = float(np.median(calibration.peaks))
+    return (usual, 2 * calibration.pixel - usual) if usual < calibration.pixel else None
 
 
 class _RecipeJudge:
-    def __init__(self, number: str, detector: Detector, decide: Decide, view: View, max_pixels: int) -> None:
+    def __init__(
+        self,
+        number: str,
+        detector: Detector,
+        decide: Decide,
+        view: View,
+        max_pixels: int,
+        colours: tuple[float, float] | None,
+    ) -> None:
         self.hash, self._detector, self._decide, self._view = number, detector, decide, view
-        self._max_pixels = max_pixels
+        self._max_pixels, self._colours = max_pixels, colours
 
     def judge(self, content: Content, name: str) -> Judgement:
         from blemish.images.results import Unreadable
@@ -80,10 +101,16 @@ class _RecipeJudge:
         decided = self._decide(found)
         height, width = found.anomaly_map.shape
         said = decided.as_json()
-        seconds = {"read": found.read_seconds, "detect": found.seconds}
-        anomaly_map: NDArray[np.float32] = np.asarray(found.anomaly_map, np.float32)
         return Judgement(
-            found.score, decided.verdict, said.get("regions", []), decided.types, (width, height), seconds, anomaly_map
+            found.score,
+            decided.verdict,
+            said.get("regions", []),
+            decided.types,
+            (width, height),
+            {"read": found.read_seconds, "detect": found.seconds},
+            found.anomaly_map,
+            found.picture,
+            self._colours,
         )
 
 

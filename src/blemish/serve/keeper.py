@@ -13,21 +13,25 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from blemish.errors import CannotWrite
 from blemish.files import guard_write, write
-from blemish.serve.judge import Content
+from blemish.images.overlays import colours
+from blemish.serve.judge import Content, Judgement
 
 WAITING = 32
-MAP_SIDE = 512
-"""Pixels of the longer side of a map that is kept."""
+MAP_SIDE, SHOWN_SIDE = 512, 1024
+"""Pixels of the longer side of a map that is kept, and of what pages show."""
+STRONGEST = 0.7
+"""Opacity where a map is hottest: the part stays visible underneath."""
 _SUFFIXES = {b"\x89PNG": ".png", b"\xff\xd8\xff": ".jpg", b"BM": ".bmp", b"II": ".tif", b"MM": ".tif", b"RIFF": ".webp"}
 
 
 class _Lot(NamedTuple):
     values: Mapping[str, Any]  # part and view
     content: Content
-    anomaly_map: NDArray[np.float32] | None
+    found: Judgement
 
 
 class Keeper:
@@ -40,9 +44,9 @@ class Keeper:
         self._queue: Queue[_Lot] = Queue(WAITING)
         threading.Thread(target=self._write, name="blemish-keeper", daemon=True).start()
 
-    def add(self, part: str, view: str, verdict: str, content: Content, found: NDArray[np.float32] | None) -> None:
+    def add(self, part: str, view: str, content: Content, found: Judgement) -> None:
         """Keep a view and its map, unless none of that verdict are kept; returns at once."""
-        if verdict in self.verdicts:
+        if found.verdict in self.verdicts:
             try:
                 self._queue.put_nowait(_Lot({"part": part, "view": view}, content, found))
             except Full:
@@ -63,16 +67,45 @@ class Keeper:
         if (free := shutil.disk_usage(self.folder).free) < self.keep_free:
             raise CannotWrite(f"{self.folder}: pictures are not kept, only {free / 2**20:.0f} MiB of the disk are free")
         data, suffix = _as_file(lot.content)
-        files = [("picture", suffix, data)]
-        if lot.anomaly_map is not None:
-            step = -(-max(lot.anomaly_map.shape) // MAP_SIDE)
-            files.append(("map", ".npy", _as_npy(lot.anomaly_map[::step, ::step].astype(np.float16))))
-        found = []
+        files, found = [("picture", suffix, data)], []
+        if lot.found.anomaly_map is not None:
+            files += [("map", ".npy", _as_npy(_smaller(lot.found.anomaly_map, MAP_SIDE).astype(np.float16)))]
+            files += [("heat", ".png", _heat(_smaller(lot.found.anomaly_map, SHOWN_SIDE), lot.found.colours))]
+        if lot.found.picture is not None:
+            files += [("shown", ".webp", _shown(lot.found.picture))]
         for kind, end, content in files:
             name = f"{uuid4().hex}{end}"
             write(self.folder / name, content, lasting=False)
             found.append((kind, name, len(content)))
         return found
+
+
+def _smaller(array: NDArray[Any], side: int) -> NDArray[Any]:
+    step = -(-max(array.shape) // side)
+    return array[::step, ::step]
+
+
+def _shown(picture: NDArray[Any]) -> bytes:
+    """For a page: no larger than a screen, in a format that browsers show."""
+    pixels = picture if picture.dtype == np.uint8 else np.rint(np.clip(picture, 0, 1) * 255).astype(np.uint8)
+    image = Image.fromarray(np.ascontiguousarray(np.moveaxis(pixels, 0, 2)))
+    image.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=90, method=0)
+    return file.getvalue()
+
+
+def _heat(anomaly_map: NDArray[Any], scale: tuple[float, float] | None) -> bytes:
+    """To lie over the picture: PNG, clear where the map is low."""
+    finite = anomaly_map[np.isfinite(anomaly_map)]
+    low, high = scale or (np.quantile(finite, (0.5, 0.999)) if len(finite) else (0.0, 1.0))
+    scores = np.clip((np.nan_to_num(anomaly_map, nan=low) - low) / max(high - low, 1e-9), 0, 1).astype(np.float32)
+    tinted = np.concatenate([colours(scores), STRONGEST * scores[None]])
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(np.moveaxis(np.rint(255 * tinted).astype(np.uint8), 0, 2)), "RGBA").save(
+        file, "PNG"
+    )
+    return file.getvalue()
 
 
 def _as_file(content: Content) -> tuple[bytes, str]:

@@ -93,6 +93,7 @@ class StationSettings:
     recipe: str  # the one it begins with
     views: tuple[str, ...]  # that make a part, cameras x exposures
     product: str
+    types: tuple[str, ...]  # of defects, as people name them in review
     budget_ms: float  # from the arrival of a part's last view to the answer
     views_ms: float  # from the first view of a part to its last
     queue: int  # views that may wait
@@ -187,7 +188,7 @@ def _keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
 
 def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
     section.only(
-        "name", "recipes", "recipe", "views", "product", "budget_ms", "views_ms", "queue", "unjudged", "start",
+        "name", "recipes", "recipe", "views", "product", "types", "budget_ms", "views_ms", "queue", "unjudged", "start",
         "max_megapixels", "folder", needed=("name", "recipes"),
     )  # fmt: skip
     recipes = _recipes(section, folder, made=made)
@@ -198,6 +199,7 @@ def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
         section.one("recipe", next(iter(recipes)), one_of(recipes), f"one of {', '.join(recipes)}"),
         views,
         section.one("product", "", is_text, "words for the part"),
+        section.listed("types", (), is_text, "words for defects, nine at most"),
         _number(section, "budget_ms", 1000, 1, 600_000),
         _number(section, "views_ms", 5000, 1, 600_000),
         int(_number(section, "queue", 16, 1, 10_000, whole=True)),

@@ -154,7 +154,7 @@ class _Station:
         told: dict[str, Any] = {"score": score, "verdict": found.verdict, "regions": list(found.regions)}
         told |= {"types": list(found.types), "size": list(found.size), "seconds": seconds}
         self.wire.send("judged", said | told)
-        self.keeper.add(view.part, view.view, found.verdict, content, found.anomaly_map)
+        self.keeper.add(view.part, view.view, content, found)
 
     def _judge_of(self, part: str) -> Judge:
         """The recipe that a part's first view met; recipes change between parts."""

@@ -96,6 +96,7 @@ class Store:
 
     def _put(self, work: Work[T], *, lasting: bool) -> Future[T]:
         done: Future[T] = Future()
+        done.set_running_or_notify_cancel()  # whoever waits may go, and the work is done all the same
         self._queue.put(_Waiting(work, done, lasting))
         return done
 
