@@ -122,6 +122,15 @@ def test_a_change_that_is_refused_undoes_itself_alone(tmp_path: Path) -> None:
         assert [(row["part"], row["waits"]) for row in rows(store)] == [("1", False), ("2", False)]
 
 
+def test_a_record_that_no_database_takes_is_refused_alone(tmp_path: Path) -> None:
+    with Store(store_settings(tmp_path)) as store:
+        waiting = [store.add(record("1")), store.add(record("\ud800")), store.add(record("2"))]
+        with pytest.raises(UnicodeEncodeError):
+            waiting[1].result(5)
+        waiting[2].result(5)
+        assert [row["part"] for row in rows(store)] == ["1", "2"]
+
+
 def test_who_no_longer_waits_changes_nothing(tmp_path: Path) -> None:
     async def leave() -> None:
         waiting = asyncio.ensure_future(asyncio.wrap_future(store.change(lambda connection: time.sleep(0.1))))

@@ -21,17 +21,20 @@ from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front, Station
 from blemish.serve.queries import Wanted, list_parts
+from blemish.serve.records import is_part_id
 from blemish.serve.states import OPERATIONAL, Command, WrongState
 
 PREFIX = "/api/v1"
 VIEW_PATH = re.compile(rf"{PREFIX}/stations/[^/]+/parts/[^/]+/views/[^/]+")
 PICTURES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/octet-stream", "")
 ARRAY = "application/x-npy"
-PART = re.compile(r"[^\x00-\x1f\x7f/]{1,128}")
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
 STATUS: dict[type[BlemishError], int] = {
     UnknownName: 404, WrongState: 409, Conflict: 409, Busy: 503, CannotWrite: 503, TooManyListeners: 503,
 }  # fmt: skip
 RETRY = {"Retry-After": "1"}
+Product = Annotated[str, Query(max_length=200, pattern=PLAIN)]
+Batch = Annotated[str, Query(max_length=128, pattern=PLAIN)]
 
 
 class Credentials(BaseModel):
@@ -74,11 +77,11 @@ def _add_views(router: APIRouter, front: Front, access: Access) -> None:
     @router.post("/stations/{station}/parts/{part}/views/{view}", dependencies=[sends])
     async def send_view(
         station: str, part: str, view: str, request: Request,
-        product: Annotated[str, Query(max_length=200)] = "", batch: Annotated[str, Query(max_length=128)] = "",
+        product: Product = "", batch: Batch = "",
     ) -> Response:  # fmt: skip
         """Inspect a picture (its bytes) or an array (.npy): the part's record with its last view, 202 before."""
         found, is_array = front.station(station), _is_array(request)
-        if not PART.fullmatch(part):
+        if not is_part_id(part):
             raise HTTPException(422, "a part's id has 1 to 128 characters, none of them a control character or a slash")
         async with _reading(found):
             content = await request.body()

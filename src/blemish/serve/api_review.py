@@ -16,10 +16,10 @@ from blemish.serve.access import Access, require
 from blemish.serve.front import Front
 from blemish.serve.review import (
     Judged,
-    count_waiting,
+    count_for_review,
     judge_part,
     judgement_of,
-    next_waiting,
+    oldest_for_review,
     picture_file,
     pictures_of,
     take_back,
@@ -86,9 +86,9 @@ async def _told(front: Front, kind: str, work: Any) -> dict[str, Any]:
 
 
 def _next(connection: Connection, station: str) -> dict[str, Any]:
-    part = next_waiting(connection, station)
+    part = oldest_for_review(connection, station)
     kept = pictures_of(connection, part["station"], part["part"]) if part else []
-    return {"part": part, "pictures": kept, "waiting": count_waiting(connection, station)}
+    return {"part": part, "pictures": kept, "waiting": count_for_review(connection, station)}
 
 
 def _kept(connection: Connection, station: str, part: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from blemish.serve.records import is_part_id
 from blemish.serve.settings import FolderSettings
 
 ENDINGS = (".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp", ".npy")
@@ -28,20 +29,20 @@ class Watch:
     def __init__(self, settings: FolderSettings, views: tuple[str, ...]) -> None:
         self.settings, self.views = settings, views
         self._seen: dict[str, tuple[tuple[int, int], float]] = {}  # name -> size and time of change, since when
-        self._given: set[str] = set()
+        self._given: dict[str, tuple[int, int]] = {}  # with the size and time that it had
 
     def look(self, is_wanted: Callable[[str], bool]) -> Iterator[NewFile]:
         """Complete files of wanted parts, the oldest first; hidden ones and names of no part are left alone."""
         self.settings.path.mkdir(parents=True, exist_ok=True)
         stamps = dict(self._stamps())
-        self._given &= stamps.keys()
+        self._given = {name: given for name, given in self._given.items() if stamps.get(name) == given}
         self._seen = {name: seen for name, seen in self._seen.items() if name in stamps}
         for name in sorted(stamps, key=lambda name: (stamps[name][1], name)):
             if name in self._given or not self._is_settled(name, stamps[name]):
                 continue
             found = self._named(name)
             if found and is_wanted(found.part):
-                self._given.add(name)
+                self._given[name] = stamps[name]
                 yield found
 
     def _stamps(self) -> Iterator[tuple[str, tuple[int, int]]]:
@@ -60,7 +61,7 @@ class Watch:
 
     def _named(self, name: str) -> NewFile | None:
         found = self.settings.pattern.fullmatch(Path(name).stem)
-        if not found or not found["part"]:
+        if not found or not is_part_id(found["part"]):
             return None
         view = found.groupdict().get("view") or self.views[0]
         return NewFile(self.settings.path / name, found["part"], view) if view in self.views else None

@@ -205,8 +205,12 @@ class Station:
         loop, durable = asyncio.get_running_loop(), self.front.settings.store.durable
         files, found.files = found.files, []
 
-        def committed(_: Future[None]) -> None:
+        def committed(done: Future[None]) -> None:
             with suppress(RuntimeError):  # the loop has ended
+                if error := done.exception():
+                    said = f"part {record.part} could not be recorded: {error}"
+                    loop.call_soon_threadsafe(self.front.alarm, f"{self.settings.name} record", said)
+                    return
                 loop.call_soon_threadsafe(self._put_away, files)
                 if durable:
                     loop.call_soon_threadsafe(self._report, record, found)

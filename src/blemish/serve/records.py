@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+_PART = re.compile(r"[^\x00-\x1f\x7f/]{1,128}")
 Outcome = Literal["inspected", "unreadable", "incomplete", "not inspected"]
 SEVERITY = ("accept", "review", "reject")
 """Verdicts, the worst last."""
@@ -44,6 +46,11 @@ class PartRecord:
         views = {name: dict(each) for name, each in self.views.items()}
         more = {"views": views, "seconds": dict(self.seconds)}
         return found | {"score": self.score if finite else None} | lists | more
+
+
+def is_part_id(text: str) -> bool:
+    """1 to 128 characters of any writing, none of them a control character or a slash."""
+    return _PART.fullmatch(text) is not None and text.encode(errors="replace").decode() == text
 
 
 def worst_verdict(verdicts: Sequence[str]) -> str:

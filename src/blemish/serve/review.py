@@ -22,14 +22,14 @@ class Judged(NamedTuple):
     who: str
 
 
-def next_waiting(connection: Connection, station: str = "") -> dict[str, Any] | None:
+def oldest_for_review(connection: Connection, station: str = "") -> dict[str, Any] | None:
     """The oldest part that waits for a person, in plain values."""
     chosen = select(parts).where(parts.c.waits).order_by(parts.c.n).limit(1)
     found = connection.execute(chosen.where(parts.c.station == station) if station else chosen).mappings().first()
     return dict(found) if found else None
 
 
-def count_waiting(connection: Connection, station: str = "") -> int:
+def count_for_review(connection: Connection, station: str = "") -> int:
     """How many parts wait."""
     chosen = select(func.count()).select_from(parts).where(parts.c.waits)
     return int(connection.execute(chosen.where(parts.c.station == station) if station else chosen).scalar_one())

@@ -10,15 +10,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError, SQLAlchemyError
+from sqlalchemy.exc import OperationalError
 
-from blemish.errors import BlemishError, CannotWrite
+from blemish.errors import CannotWrite
 from blemish.files import JsonLines, alone_in, guard_write, json_lines
 from blemish.serve.records import PartRecord
 from blemish.serve.schema import STEPS, Step, migrate, parts
@@ -164,15 +164,13 @@ def put_record(connection: Connection, record: PartRecord) -> None:
 def _attempt(connection: Connection, waiting: _Waiting) -> Callable[[], None]:
     """What to tell whoever waits once all is committed."""
     done = waiting.done
-    if waiting.lasting:
-        result = waiting.work(connection)
-        return lambda: done.set_result(result)
+    is_apart = not waiting.lasting or connection.dialect.name != "sqlite"  # SQLite undoes a statement that fails alone
     try:
-        with connection.begin_nested():
+        with connection.begin_nested() if is_apart else nullcontext():
             result = waiting.work(connection)
     except OperationalError:
         raise
-    except (BlemishError, SQLAlchemyError) as error:
+    except Exception as error:  # whatever it is, whoever waits is told, and the writer goes on
         refused = error
         return lambda: done.set_exception(refused)
     return lambda: done.set_result(result)
