@@ -32,7 +32,7 @@ RANKS = (
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
 OPTIONAL = {"onnx", "onnxruntime", "onnxscript", "openvino", "faiss", "lightning_fabric", "pyarrow"}
-OF_ROOMS = {"serve": {"fastapi", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"}}
+OF_ROOMS = {"serve": {"fastapi", "jinja2", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"}}
 """Optional packages that one room is made of: it may import them at once, and nobody else may."""
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 

@@ -76,9 +76,9 @@ class Browser:
         self._server.wait(PATIENCE)
         self._profile.cleanup()
 
-    def open(self, page: Path) -> None:
-        """Load a file; returns when its script has run."""
-        self._call("POST", "/url", {"url": page.resolve().as_uri()})
+    def open(self, page: Path | str) -> None:
+        """Load a file or an address; returns when its script has run."""
+        self._call("POST", "/url", {"url": page if isinstance(page, str) else page.resolve().as_uri()})
 
     def run(self, script: str, *arguments: Any) -> Any:
         """What the body of a function returns, in the page; promises are waited for."""

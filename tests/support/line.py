@@ -30,6 +30,11 @@ severity = "reject"
 severity = "review"
 accept_below_px = 20
 """
+LINE = """
+[[stations]]
+name = "gears"
+recipes = { gear = "gear.blemish" }
+"""
 SIDE = 128
 
 
@@ -76,6 +81,7 @@ def furnish(folder: Path) -> None:
     for name in ("make_parts.py", "own_method.py"):
         shutil.copy(ROOT / "examples" / name, folder / "examples")
     (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
+    (folder / "line.toml").write_text(LINE, encoding="utf-8")
     (folder / "judged.csv").write_text(judged(), encoding="utf-8")
     (folder / "defects.toml").write_text(DEFECTS, encoding="utf-8")
 

@@ -64,13 +64,18 @@ class Client:
     def __init__(self, port: int, *, token: str = "") -> None:
         self.port, self.headers = port, {"Authorization": f"Bearer {token}"} if token else {}
 
-    def ask(self, method: str, path: str, body: bytes | Any = None, **headers: str) -> Reply:
+    def page(self, path: str, **headers: str) -> Reply:
+        return self.ask("GET", path, prefix="", **headers)
+
+    def ask(
+        self, method: str, path: str, body: bytes | Any = None, *, prefix: str = "/api/v1", **headers: str
+    ) -> Reply:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=30)
         sent = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         kind = {} if isinstance(body, bytes) or body is None else {"Content-Type": "application/json"}
         given = {name.replace("_", "-"): value for name, value in headers.items()}
         try:
-            connection.request(method, f"/api/v1{path}", sent, {**self.headers, **kind, **given})
+            connection.request(method, f"{prefix}{path}", sent, {**self.headers, **kind, **given})
             reply = connection.getresponse()
             found = reply.read()
         finally:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 LINE = click.argument("line", type=click.Path(path_type=Path, dir_okay=False))
 DEMO = Path("blemish-demo")
-NEEDED = ("fastapi", "prometheus_client", "sqlalchemy", "uvicorn")
+NEEDED = ("fastapi", "jinja2", "prometheus_client", "sqlalchemy", "uvicorn")
 
 
 def _settings(line: Path, *, made: bool = False) -> LineSettings:
@@ -67,7 +67,7 @@ def _say_where(server: Any) -> None:
     """Of uvicorn, when it listens."""
     host, port = server.servers[0].sockets[0].getsockname()[:2]
     scheme = "https" if server.config.is_ssl else "http"
-    say(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/api/v1/health")
+    say(f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}/")
 
 
 @click.command()

@@ -18,6 +18,7 @@ from blemish.serve.api import PREFIX, VIEW_PATH, api_of, refusal
 from blemish.serve.front import Front
 from blemish.serve.judge import MakeJudge, judge_by_recipe
 from blemish.serve.limits import SMALL_BODY, Limits
+from blemish.serve.pages import pages_of
 from blemish.serve.settings import LineSettings
 from blemish.serve.store import Store
 
@@ -35,7 +36,9 @@ def app_of(front: Front) -> FastAPI:
     app = FastAPI(
         title="blemish", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=f"{PREFIX}/openapi.json"
     )  # fmt: skip
-    app.include_router(api_of(front, Access(front)))
+    access = Access(front)
+    app.include_router(api_of(front, access))
+    app.include_router(pages_of(front, access))
 
     @app.exception_handler(BlemishError)
     async def refused(_: Request, error: BlemishError) -> JSONResponse:

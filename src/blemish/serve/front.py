@@ -212,6 +212,9 @@ class Station:
                     loop.call_soon_threadsafe(self.front.alarm, f"{self.settings.name} record", said)
                     return
                 loop.call_soon_threadsafe(self._put_away, files)
+                if record.verdict == "review":
+                    told = {"station": record.station, "part": record.part}
+                    loop.call_soon_threadsafe(self.front.broker.tell, "waits", told)
                 if durable:
                     loop.call_soon_threadsafe(self._report, record, found)
 

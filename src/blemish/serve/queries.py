@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, RowMapping, select
 
-from blemish.serve.records import PartRecord
+from blemish.serve.records import SEVERITY, PartRecord
 from blemish.serve.schema import parts
 
 FIELDS = tuple(each.name for each in dataclasses.fields(PartRecord))
@@ -41,6 +42,14 @@ def list_parts(connection: Connection, wanted: Wanted, count: int) -> list[dict[
     """The latest first, in plain values, with their numbers."""
     chosen = _chosen(wanted).order_by(parts.c.n.desc()).limit(count)
     return [dict(row) for row in connection.execute(chosen).mappings()]
+
+
+def count_verdicts(connection: Connection, station: str, count: int) -> dict[str, int]:
+    """Of the latest parts of a station: how many had each verdict, and how many were late."""
+    chosen = select(parts.c.verdict, parts.c.late).where(parts.c.station == station).order_by(parts.c.n.desc())
+    rows = connection.execute(chosen.limit(count)).all()
+    found = Counter(row.verdict for row in rows)
+    return {verdict: found[verdict] for verdict in SEVERITY} | {"late": sum(row.late for row in rows)}
 
 
 def each_part(connection: Connection, wanted: Wanted) -> Iterator[dict[str, Any]]:

@@ -1,0 +1,90 @@
+// What all pages share: words, requests, alarms, and the stage with a picture and its heat map.
+const words = JSON.parse(document.getElementById("words").textContent);
+const csrf = document.querySelector("meta[name=csrf]").content;
+
+export const say = (key) => words[key] ?? key;
+export const byId = (id) => document.getElementById(id);
+export const put = (id, text) => { const found = byId(id); if (found) found.textContent = text; };
+export const partPath = (station, part) =>
+    `/api/v1/stations/${encodeURIComponent(station)}/parts/${encodeURIComponent(part)}`;
+
+export async function ask(path, body) {
+    const sent = body === undefined ? {} : {
+        method: "POST", body: JSON.stringify(body),
+        headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+    };
+    const reply = await fetch(path, sent);
+    if (reply.status === 401 && location.pathname !== "/login") location.assign("/login");
+    const found = reply.status === 204 ? {} : await reply.json().catch(() => ({}));
+    if (!reply.ok) throw new Error(typeof found.detail === "string" ? found.detail : `${reply.status}`);
+    return found;
+}
+
+export function showVerdict(verdict) {
+    const place = byId("verdict");
+    place.dataset.verdict = verdict;
+    place.textContent = verdict ? say(verdict) : say("no part yet");
+}
+
+let kept = [], view = "";
+
+export function showPictures(pictures) {
+    kept = pictures;
+    const names = [...new Set(pictures.map((each) => each.view))];
+    view = names.includes(view) ? view : names[0] ?? "";
+    byId("views").replaceChildren(...(names.length < 2 ? [] : names.map(choice)));
+    const source = (kind) => kept.find((each) => each.view === view && each.kind === kind)?.n;
+    for (const kind of ["shown", "heat"]) {
+        const number = source(kind), place = byId(kind);
+        if (number) place.src = `/api/v1/pictures/${number}`;
+        place.hidden = !number || (kind === "heat" && byId("toggle").ariaPressed !== "true");
+    }
+    byId("empty").hidden = Boolean(source("shown"));
+}
+
+function choice(name) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = name;
+    button.ariaPressed = String(name === view);
+    button.addEventListener("click", () => { view = name; showPictures(kept); });
+    return button;
+}
+
+export function toggleHeat() {
+    byId("toggle").ariaPressed = String(byId("toggle").ariaPressed !== "true");
+    showPictures(kept);
+}
+
+const alarms = new Map();
+
+export function raise(subject, said) {
+    if (said) alarms.set(subject, said); else alarms.delete(subject);
+    byId("alarms").replaceChildren(...[...alarms.values()].map((text) => {
+        const line = document.createElement("p");
+        line.textContent = text;
+        return line;
+    }));
+}
+
+export function listen(handlers) {
+    const source = new EventSource("/api/v1/events");
+    for (const [kind, handle] of Object.entries(handlers)) {
+        source.addEventListener(kind, (event) => handle(JSON.parse(event.data)));
+    }
+    source.addEventListener("alarm", (event) => { const { subject, said } = JSON.parse(event.data); raise(subject, said); });
+    source.addEventListener("open", () => raise("connection", ""));
+    source.addEventListener("error", () => raise("connection", say("connection lost")));
+}
+
+export function showWaiting(count) {
+    const place = byId("waiting");
+    place.textContent = count;
+    place.hidden = !count;
+}
+
+byId("toggle")?.addEventListener("click", toggleHeat);
+byId("logout")?.addEventListener("click", async () => { await ask("/api/v1/logout", {}); location.assign("/login"); });
+if (byId("waiting")) {
+    ask("/api/v1/health").then((found) => Object.entries(found.alarms).forEach(([each, said]) => raise(each, said)));
+}
