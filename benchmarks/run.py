@@ -18,6 +18,7 @@ import backbones
 import choices
 import coverage
 import defect_types
+import deploy
 import kept
 import mdc
 import memory
@@ -53,6 +54,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "teaching": teaching.section,
     "trained": trained.section,
     "defect_types": defect_types.section,
+    "deploy": deploy.section,
     "mdc": mdc.section,
     "kept": kept.section,
 }

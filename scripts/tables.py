@@ -72,6 +72,17 @@ def _situation(each: catalog.Situation) -> str:
     return f"### {each.title}\n\n{each.advice}\n\n{table(('method', 'learns from', 'encoders', 'essence'), rows)}"
 
 
+def unexportable() -> str:
+    """What cannot be exported, and why."""
+    cards = {**catalog.METHODS, **catalog.CLASSIFIERS}.items()
+    rows = ((f"`{name}`", card.no_graph, _able(card)) for name, card in cards if card.no_graph)
+    return table(("name", "why not", "but"), rows)
+
+
+def _able(card: catalog.Card) -> str:
+    return " or ".join(f"`{each}`" for each in card.graph_with) + " can" if card.graph_with else ""
+
+
 def measured() -> str:
     """What the benchmarks have found on the default encoder, and the methods of which they have found nothing yet."""
     found: dict[tuple[str, str], dict[str, list[float]]] = {}
@@ -213,6 +224,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         methods,
         trained,
         situations,
+        unexportable,
         measured,
         blocks,
         arguments,

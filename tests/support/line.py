@@ -78,7 +78,7 @@ def furnish(folder: Path) -> None:
     shutil.copytree(folder / "good", folder / "data/gears/train/good")
     _pictures(folder)
     (folder / "examples").mkdir()
-    for name in ("make_parts.py", "own_method.py"):
+    for name in ("make_parts.py", "own_method.py", "run_onnx.py"):
         shutil.copy(ROOT / "examples" / name, folder / "examples")
     (folder / "plan.toml").write_text(PLAN, encoding="utf-8")
     (folder / "line.toml").write_text(LINE, encoding="utf-8")

@@ -62,7 +62,7 @@ class Describing(nn.Module):
 
     def gather(self, places: Tensor, weights: Tensor) -> Tensor:
         """(N, h, w, C), (N, h, w) -> (N, D), in which the embedding, which is of no region, is 0."""
-        return gather_places(places, weights, places.new_zeros(len(places), self.encoder.width))
+        return gather_places(places, weights, places.new_zeros(places.shape[0], self.encoder.width))
 
 
 class Balance(Learned):

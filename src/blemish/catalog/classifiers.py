@@ -42,6 +42,7 @@ CLASSIFIERS = {
         scores="set",
         words=("product", "words"),
         reconstructed=("the graph and its diffusion", "optimal transport", "the prior"),
+        no_graph="it assigns all defects of a set at once",
     ),
     "hot-rolled": Card(
         "blemish.classifiers.hot_rolled:HotRolled",
@@ -66,6 +67,7 @@ CLASSIFIERS = {
         "a cache of examples, seen in crops round each region, near, far and beside it",
         task="classify",
         labelled="required",
+        no_graph="it looks at crops round each region, at the picture's own resolution",
     ),
     "nearest": Card(
         "blemish.classifiers.nearest:Nearest",

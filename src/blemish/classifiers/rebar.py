@@ -91,9 +91,11 @@ class Rebar(DescribingInWords):
         likeness = self.balance(seen) @ self.shown.get_buffer("rows").T
         grades, found = self.shown.get_buffer("grades"), []
         for number in range(len(self.grades)):
-            own = likeness[:, grades == number]
+            own = likeness.masked_fill(grades != number, -torch.inf)
             near = own.topk(min(self.neighbours, own.shape[1])).values
-            found.append(near.mean(1) if near.shape[1] else near.new_full((len(near),), -1.0))
+            there = near.isfinite()
+            mean = near.where(there, 0.0).sum(1) / there.sum(1).clamp_min(1)
+            found.append(torch.where(there.any(1), mean, -1.0))
         return torch.stack(found, 1)
 
     def _concepts(self, seen: Tensor) -> Tensor:
