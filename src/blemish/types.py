@@ -306,6 +306,14 @@ class Classifier(Protocol):
 
 
 @runtime_checkable
+class Reader(Classifier, Protocol):
+    """A classifier that compares with words, and can say which of them decided."""
+
+    def words_for(self, seen: Tensor, number: int) -> str:
+        """Of all that is said of the type of that number, what fits best one defect, in its views (V, D)."""
+
+
+@runtime_checkable
 class Cropper(Classifier, Protocol):
     """A classifier that looks at crops of a picture round a region, at the picture's own resolution: its views.
 

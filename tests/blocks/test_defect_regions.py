@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from scipy import ndimage
+from scipy.spatial.distance import pdist
 
 from blemish.blocks.defect_regions import outline, regions
 from blemish.errors import BadInput
@@ -40,6 +41,8 @@ def test_regions_are_described_worst_first() -> None:
     worst, other = regions(scene(), 2, scale=0.5)
     assert worst.box == Region(1, 1, 5, 4)
     assert (worst.area, worst.area_mm2, worst.score) == (10, 2.5, 5)
+    farthest = pdist(worst.contour).max()
+    assert (worst.length, worst.length_mm) == pytest.approx((farthest, farthest / 2), rel=4e-5)
     assert worst.mean == pytest.approx((6 * 2 + 3 * 3 + 5) / 10)
     assert worst.centroid == pytest.approx(
         ((1 + 2 + 3) * 2 / 10 + (4 + 5) * 2 / 10, (3 * 1 + 3 * 2 + 2 * 3 + 2 * 4) / 10)

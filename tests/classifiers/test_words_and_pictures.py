@@ -69,3 +69,13 @@ def test_windows_are_described_as_regions_are() -> None:
     torch.testing.assert_close(windows[:, 4], plain.look(images))
     with pytest.raises(BadInput, match="finest=3"):
         FineToCoarse(encoder, types=TYPES, finest=3)
+
+
+def test_of_all_that_is_said_of_a_type_the_phrase_that_lies_nearest_is_said() -> None:
+    encoder = cast(TextEncoder, encoders.load(encoders.TINY))
+    words = Words(encoder, types=TYPES, words={"stain": ["a dark round spot", "a brown mark"]}, image_size=64)
+    for number, phrases in enumerate((["hole"], ["scratch"], ["stain", "a dark round spot", "a brown mark"])):
+        for phrase in phrases:
+            seen = word_prototypes(encoder, "object", [phrase], {})  # (1, D), in one view
+            assert words.words_for(seen, number) == phrase
+    assert not any("said" in name for name in words.state_dict())  # what recipes hold stays the same

@@ -55,6 +55,8 @@ def test_regions_are_named_by_what_was_taught_with_how_sure_and_why(taught: Path
         region = line["regions"][0]
         assert region["like"].endswith(".png") or region["type"] == "unknown"
         assert set(region["may_be"]) <= set(TYPES[:2])
+        assert set(region["likeliest"]) == set(TYPES[:2])
+        assert next(iter(region["likeliest"].values())) == region["probability"]
         assert 0 <= region["probability"] <= 1
         assert region["sentence"].count(";") >= 1
     assert found["dark spot"].count("dark spot") >= 3
@@ -100,6 +102,24 @@ def test_words_alone_name_what_is_found_and_the_page_shows_it(parts: Path, tmp_p
         assert set(line["types"]) <= {"dark spot", "scratch"}
         assert line["suggested"]["regions"][0]["type"] in ("dark spot", "scratch")
     assert "probability" in page.read_text(encoding="utf-8")
+
+
+def test_the_words_that_fit_best_and_millimetres_are_said(parts: Path, tmp_path: Path) -> None:
+    listed, recipe, good = tmp_path / "defects.toml", tmp_path / "words.blemish", parts / "good"
+    listed.write_text('[stain]\ndefinition = "a dark round spot"\n["other"]\n')
+    run("recipe", "freeze", recipe, "--normal", good, "--defects", listed, "--method", "patchcore", *SEEN)
+    run("calibrate", recipe, "--good", good, "--every-picture")
+    new = parts / "new" / "images" / "dark spot"
+    run("inspect", new, "--recipe", recipe, "--scale", "0.5", "--out", tmp_path / "out", status=11)
+    found = [region for line in lines(tmp_path / "out") for region in line["regions"]]
+    phrases = {"stain": {"stain", "a dark round spot"}, "other": {"other"}}
+    for region in found:
+        likeliest = region["may_be"][0]
+        assert region["words"] in phrases[likeliest]
+        assert f"{region['length_mm']:.3g} mm long, {region['area_mm2']:.3g} mm²" in region["sentence"]
+        said = region["words"] != likeliest and region["type"] == likeliest
+        assert (f'"{region["words"]}" fits it best' in region["sentence"]) == said
+    assert found
 
 
 def test_a_frozen_recipe_keeps_the_words_and_compares_with_examples_later(parts: Path, tmp_path: Path) -> None:

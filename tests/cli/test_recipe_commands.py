@@ -82,7 +82,7 @@ def test_a_calibrated_recipe_adds_verdict_recipe_and_regions(parts: Path) -> Non
     assert {line["verdict"] for name, line in by_name.items() if name != "spot"} == {"accept"}
     assert {line["recipe"] for line in by_name.values()} == {load(parts / "a.blemish").hash}
     region = by_name["spot"]["regions"][0]
-    assert set(region) == {"box", "area", "area_mm2", "score", "mean", "contour", "type"}
+    assert set(region) == {"box", "area", "area_mm2", "length", "length_mm", "score", "mean", "contour", "type"}
     assert region["area_mm2"] == region["area"] / 4
     assert region["type"] is None
     assert 32 <= region["box"]["x"] + region["box"]["width"] / 2 <= 60

@@ -107,8 +107,8 @@ def test_a_region_is_said_in_words_of_its_type_size_and_place() -> None:
     prompts = {"dent": "cap with dent", "scratch": "cap with scratch", "": "cap with an unknown defect"}
     found = decide(result(1.0), calibration(0.4, 0.9), types=("dent", "scratch"), prompts=prompts, scale=0.5)
     assert [each.sentence for each in found.regions] == [
-        "cap with scratch: 2 x 2 px, 1 mm², at the upper left",
-        "cap with dent: 2 x 1 px, 0.5 mm², at the lower right",
+        "cap with scratch: 1.41 mm long, 1 mm², at the upper left",
+        "cap with dent: 1.12 mm long, 0.5 mm², at the lower right",
     ]
     assert found.as_json()["regions"][0]["sentence"] == found.regions[0].sentence
     unknown = result(1.0)._replace(type_map=np.full((6, 8), -1, np.int16))

@@ -17,6 +17,8 @@ class DefectRegion(NamedTuple):
     box: Region
     area: int  # pixels
     area_mm2: float | None  # None without a scale
+    length: float  # pixels between the two points of its outline that are farthest apart
+    length_mm: float | None  # None without a scale
     score: float  # the highest of the map
     mean: float
     centroid: tuple[float, float]  # (x, y), the centre of the top left pixel being (0, 0)
@@ -28,6 +30,8 @@ class DefectRegion(NamedTuple):
             "box": self.box._asdict(),
             "area": self.area,
             "area_mm2": self.area_mm2,
+            "length": round(self.length, 1),
+            "length_mm": self.length_mm,
             "score": self.score,
             "mean": self.mean,
             "contour": self.contour.tolist(),
@@ -68,20 +72,29 @@ def _described(
     inside = labels[window] == number
     values = scores[window][inside]
     rows, columns = np.count_nonzero(inside, axis=1), np.count_nonzero(inside, axis=0)  # pixels of each
-    y, x = window[0].start, window[1].start
+    y, x, contour = window[0].start, window[1].start, outline(inside)
+    length = _length(contour)
     return DefectRegion(
         box=Region(x, y, inside.shape[1], inside.shape[0]),
         area=len(values),
         area_mm2=None if scale is None else len(values) * scale**2,
+        length=length,
+        length_mm=None if scale is None else length * scale,
         score=float(values.max()),
         mean=float(values.mean(dtype=np.float64)),
         centroid=(x + _centre(columns), y + _centre(rows)),
-        contour=outline(inside) + np.array([x, y]),
+        contour=contour + np.array([x, y]),
     )
 
 
 def _centre(counts: NDArray[np.int64]) -> float:
     return float(counts @ np.arange(len(counts)) / counts.sum())
+
+
+def _length(contour: NDArray[np.int64]) -> float:
+    """The widest of its shadows (V, 2) at every degree: at most 1 in 25,000 too short."""
+    angles = np.deg2rad(np.arange(180))
+    return float(np.ptp(contour @ np.stack([np.cos(angles), np.sin(angles)]), axis=0).max())
 
 
 def outline(inside: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -24,14 +24,23 @@ def sentences_of(product: str, words: str) -> list[str]:
     return [each.format(product=product, words=words) for each in SENTENCES]
 
 
+def phrases_of(types: Sequence[str], words: Mapping[str, Sequence[str]]) -> list[list[str]]:
+    """All that is said of each type: its name, and its words."""
+    return [[each.replace("_", " "), *words.get(each, ())] for each in types]
+
+
+def embed_phrases(encoder: TextEncoder, product: str, groups: Sequence[Sequence[str]]) -> list[Tensor]:
+    """Of each group of phrases, means of the unit embeddings of their sentences: (P, D) each, not unit vectors."""
+    sentences = [sentence for group in groups for phrase in group for sentence in sentences_of(product, phrase)]
+    means: Tensor = F.normalize(encoder.encode_text(sentences), dim=-1).unflatten(0, (-1, len(SENTENCES))).mean(1)
+    return list(means.split([len(group) for group in groups]))
+
+
 def word_prototypes(
     encoder: TextEncoder, product: str, types: Sequence[str], words: Mapping[str, Sequence[str]]
 ) -> Tensor:
     """Unit embeddings of types (K, D): the mean of the sentences of each name and of all other words for it."""
-    said = [[each.replace("_", " "), *words.get(each, ())] for each in types]
-    groups = [[sentence for each in group for sentence in sentences_of(product, each)] for group in said]
-    embedded = F.normalize(encoder.encode_text([sentence for group in groups for sentence in group]), dim=-1)
-    parts = embedded.split([len(group) for group in groups])
+    parts = embed_phrases(encoder, product, phrases_of(types, words))
     return F.normalize(torch.stack([part.mean(0) for part in parts]), dim=-1)
 
 

@@ -12,7 +12,10 @@ from torch.nn import functional as F
 
 from blemish.calibration.prediction_sets import Sureness
 from blemish.classification.names import UNKNOWN, Severity
-from blemish.types import Classifier
+from blemish.types import Classifier, Reader
+
+RANKS = 3
+"""Types that are listed with their probabilities, the likeliest."""
 
 
 class Named(NamedTuple):
@@ -22,6 +25,8 @@ class Named(NamedTuple):
     probability: float  # of the likeliest known type
     others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated
     like: str = ""  # the name of the example of that type that looks most like it
+    ranks: tuple[tuple[str, float], ...] = ()  # the likeliest types with their probabilities, `RANKS` at most
+    words: str = ""  # those about the likeliest type that fit best, of a classifier that compares with words
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as a line of `results.jsonl` has them of a region."""
@@ -29,7 +34,9 @@ class Named(NamedTuple):
             "type": self.type,
             "probability": round(self.probability, 4),
             "may_be": list(self.others),
+            "likeliest": {name: round(chance, 4) for name, chance in self.ranks},
             **({"like": self.like} if self.like else {}),
+            **({"words": self.words} if self.words else {}),
         }
 
 
@@ -66,7 +73,9 @@ class Namer:
         best, values = order[0], probability.tolist()
         may = tuple(types[number] for number in order if values[number] >= 1 - self.sureness.rest)
         known = highest >= self.sureness.least
-        return Named(types[best] if known else UNKNOWN, values[best], may, self._most_like(seen, best))
+        ranks = tuple((types[number], values[number]) for number in order[:RANKS])
+        words = self.classifier.words_for(seen, best) if isinstance(self.classifier, Reader) else ""
+        return Named(types[best] if known else UNKNOWN, values[best], may, self._most_like(seen, best), ranks, words)
 
     def _most_like(self, seen: Tensor, number: int) -> str:
         """The name of the example of a type that is nearest to what is seen (V, D); "" where there is none."""

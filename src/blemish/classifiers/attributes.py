@@ -101,6 +101,11 @@ class Attributes(DescribingInWords):
         moved = rows @ self.fitted.get_buffer("slope") + self.fitted.get_buffer("offset")
         return self._words(seen) + moved
 
+    def words_for(self, seen: Tensor, number: int) -> str:
+        """The attribute of that type of which there is most evidence in (V, D)."""
+        found = self.evidence(seen[None])[0]
+        return self.vocabulary[int(torch.where(self.table[number] > 0, found, -torch.inf).argmax())]
+
     def _words(self, seen: Tensor) -> Tensor:
         """What words say of attributes, against what they say of any, of (N, D): (N, A)."""
         found: Tensor = self.meaning(seen) @ self.texts.T / self.temperature

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Self, cast
 
+import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.described_words import SeeingInWords, word_prototypes
+from blemish.blocks.described_words import SeeingInWords, embed_phrases, phrases_of
 from blemish.blocks.similarity import cosine
 from blemish.encoders.capabilities import geometry
 from blemish.types import TextEncoder, TypedExamples
@@ -24,6 +26,7 @@ class Words(SeeingInWords):
     """
 
     texts: Tensor
+    said: Tensor
 
     def __init__(
         self,
@@ -41,7 +44,10 @@ class Words(SeeingInWords):
         self.types, self.words, self.product, self.several = tuple(types), dict(words or {}), product, several
         self.temperature, self.image_size = temperature, image_size
         self.geometry = geometry(self.encoder, image_size)
-        self.register_buffer("texts", word_prototypes(self.encoder, product, self.types, self.words))
+        self.phrases = phrases_of(self.types, self.words)
+        parts = embed_phrases(self.encoder, product, self.phrases)
+        self.register_buffer("texts", F.normalize(torch.stack([part.mean(0) for part in parts]), dim=-1))
+        self.register_buffer("said", torch.cat(parts), persistent=False)
 
     def fit(self, examples: TypedExamples) -> Self:
         """Nothing: words alone decide."""
@@ -51,3 +57,8 @@ class Words(SeeingInWords):
         """(N, V, D) -> logits (N, K)."""
         found = cosine(seen.mean(1), self.texts) / self.temperature
         return found - found.mean(1, keepdim=True) if self.several else found
+
+    def words_for(self, seen: Tensor, number: int) -> str:
+        """The phrase about that type whose sentences lie nearest to (V, D)."""
+        groups = self.said.split([len(group) for group in self.phrases])
+        return self.phrases[number][int(cosine(seen.mean(0)[None], groups[number]).argmax())]

@@ -137,12 +137,16 @@ def decision(
 
 
 def describe(region: DefectRegion, words: str, size: Sequence[int]) -> str:
-    """What a region of a map (H, W) is, how large, and where: "tile with crack: 12 x 40 px, at the upper left"."""
+    """What a region of a map (H, W) is, how large, and where: "tile with crack: 14 mm long, 3 mm², at the upper left".
+
+    Without a scale it says the sides of its box in pixels.
+    """
     (x, y), (height, width) = region.centroid, size
     place = f"{('upper', 'middle', 'lower')[int(3 * y / height)]} {('left', 'centre', 'right')[int(3 * x / width)]}"
-    spread = "" if region.area_mm2 is None else f", {region.area_mm2:.3g} mm²"
     at = "in the middle" if place == "middle centre" else f"at the {place}"
-    return f"{words}: {region.box.width} x {region.box.height} px{spread}, {at}"
+    if region.length_mm is None:
+        return f"{words}: {region.box.width} x {region.box.height} px, {at}"
+    return f"{words}: {region.length_mm:.3g} mm long, {region.area_mm2:.3g} mm², {at}"
 
 
 def _typed(
@@ -204,6 +208,7 @@ def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:
     parts = [describe(region, article, size), sure]
     parts += [f"it may be {' or '.join(others)}"] if others and named.type != UNKNOWN else []
     parts += [f"looks most like {named.like}"] if named.like else []
+    parts += [f'"{named.words}" fits it best'] if named.type != UNKNOWN and named.words not in ("", article) else []
     return "; ".join(filter(None, parts))
 
 

@@ -85,10 +85,18 @@ function markKey() {
   return element("div.marks", {}, ...marks.map((mark) => element(`span.${mark}`, {}, element("i"), names[mark])));
 }
 
+// What a region is called, what its type asks for, and the likeliest types with their probabilities.
+function typeCell(region) {
+  const called = [region.type, region.severity].filter(Boolean).join(": ");
+  const likeliest = Object.entries(region.likeliest ?? {}).map(([name, chance]) => `${name} ${chance.toFixed(2)}`);
+  return [called, likeliest.length ? element("small.likeliest.quiet", {}, likeliest.join(", ")) : null].filter(Boolean);
+}
+
 function regionTable(regions) {
   if (!regions.length) return [];
   const inMillimetres = regions.some((region) => region.area_mm2 != null);
-  const head = ["score", inMillimetres ? "mm²" : "px", "at", "type"];
+  const isLong = regions.some((region) => region.length_mm != null);
+  const head = ["score", ...(isLong ? ["mm long"] : []), inMillimetres ? "mm²" : "px", "at", "type"];
   const rows = regions
     .slice(0, 12)
     .map((region) =>
@@ -96,9 +104,10 @@ function regionTable(regions) {
         "tr",
         {},
         element("td", {}, shortNumber(region.score)),
+        isLong ? element("td", {}, shortNumber(region.length_mm)) : null,
         element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area)),
         element("td", {}, `${region.box.x}, ${region.box.y}`),
-        element("td", {}, [region.type, region.severity].filter(Boolean).join(": ")),
+        element("td", {}, ...typeCell(region)),
       ),
     );
   const said = regions.filter((region) => region.sentence).slice(0, 3);
