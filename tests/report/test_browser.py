@@ -359,3 +359,56 @@ def test_a_page_is_dark_or_light_as_asked(page: Browser) -> None:
     before = page.run(shade)
     page.click("#theme")
     assert page.run(shade) != before
+
+
+def test_a_page_of_names_shows_mistakes_and_the_heat_of_each_type(browser: Browser, folder: Path) -> None:
+    path, rows = folder / "names.html", [("dent", "hole", 0.9), ("dent", "dent", 0.2), ("hole", "hole", 0.3)]
+    named = score_names(["dent", "dent", "hole"], [[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], ["dent", "hole"])
+    assert named
+    with Writer(path, About("plate", "ridge", task="types")) as writer:
+        for number, row in enumerate(rows):
+            writer.put(_named_item(number, *row))
+        writer.finish(measures={"naming": named.as_json(), "notes": []})
+    browser.open(path)
+    browser.run(FRAMES)
+    assert browser.run("return getComputedStyle(document.querySelector('.decision')).display") == "none"
+    shown = "return [...document.querySelectorAll('.card .type')].map((each) => each.textContent)"
+    assert browser.run(shown) == ["dent → hole", "hole", "dent"]
+    browser.click("[data-mistake=misnamed]")
+    browser.run(FRAMES)
+    assert browser.run(shown) == ["dent → hole"]
+    browser.run("document.querySelector('.card').click()")
+    assert browser.run("return [...byId('map').options].map((each) => each.value)") == ["dent", "hole"]
+    assert browser.run("return byId('map').value") == "hole"
+    for name, low, high in (("dent", 200, 256), ("hole", 0, 100)):
+        browser.run("byId('map').value = arguments[0]; byId('map').dispatchEvent(new Event('change'))", name)
+        browser.until(f"{low} < {HOTTEST_OF_PART} && {HOTTEST_OF_PART} < {high}")
+    assert "0.100" in text(browser, "facts")
+    browser.press("Escape")
+    browser.run("openTab('measures')")
+    assert "Named right" in text(browser, "measures")
+    assert "is, and is said to be" in text(browser, "measures")
+    assert browser.log() == []
+
+
+HOTTEST_OF_PART = """(() => {
+    const canvas = document.querySelector("#stage-part canvas.heat");
+    const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+    return pixels.reduce((most, value, at) => (at % 4 === 3 ? Math.max(most, value) : most), 0);
+})()"""
+
+
+def _named_item(number: int, label: str, said: str, score: float) -> Item:
+    image = Image.new("RGB", (64, 48), (90, 90, 90))
+    maps = {name: torch.eye(48, 64) * strength for name, strength in (("dent", 1.0), ("hole", 0.2))}
+    return Item(
+        f"{number}.png",
+        score,
+        (64, 48),
+        label,
+        said,
+        mistake="misnamed" if said != label else "",
+        regions=[{"likeliest": {said: 0.7, "dent" if said == "hole" else "hole": 0.3}}],
+        small=Encoded(pictures.small(image), *pictures.heat(maps["dent"], 32)),
+        large=pictures.encode_large(image, maps["dent"], None, maps),
+    )

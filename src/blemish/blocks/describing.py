@@ -37,7 +37,8 @@ def gather_places(places: Tensor, weights: Tensor, embedding: Tensor) -> Tensor:
     """
     share = weights / weights.sum((1, 2), keepdim=True)
     mean = torch.einsum("nhw,nhwc->nc", share, places)
-    spread = torch.einsum("nhw,nhwc->nc", share, (places - mean[:, None, None]).square()).sqrt()
+    square = torch.einsum("nhw,nhwc->nc", share, (places - mean[:, None, None]).square())
+    spread = torch.where(square > 0, square, 1.0).sqrt() * (square > 0)  # the slope of a root is infinite at 0
     inside = weights >= weights.amax((1, 2), keepdim=True) / 2
     highest = places.masked_fill(~inside[..., None], -torch.inf).amax((1, 2))
     return torch.cat([embedding, mean, spread, highest], 1)

@@ -22,13 +22,14 @@ def grad_cam(places: Tensor, slopes: Tensor) -> Tensor:
 def explain_types(classifier: Classifier, places: Tensor, weights: Tensor | None = None) -> Tensor:
     """`grad_cam` of each type of a classifier, of its `places` (N, h, w, C): (N, K, h, w).
 
-    weights: (N, h, w), of a region; none: of the whole picture. Of a picture's embedding, which has no places, nothing
-    is explained.
+    weights: (N, h, w), of a region, beside which all is 0; none: of the whole picture. Of a picture's embedding, which
+    has no places, nothing is explained.
     """
     seen = places.detach().requires_grad_()
     logits = classifier(classifier.gather(seen, seen.new_ones(seen.shape[:3]) if weights is None else weights)[:, None])
     slopes = [torch.autograd.grad(each.sum(), seen, retain_graph=True)[0] for each in logits.unbind(1)]
-    return torch.stack([grad_cam(seen.detach(), each) for each in slopes], 1)
+    found = torch.stack([grad_cam(seen.detach(), each) for each in slopes], 1)
+    return found if weights is None else found * (weights > 0)[:, None]
 
 
 def attention_rollout(attentions: Sequence[Tensor]) -> Tensor:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import quote
 
 import click
 
@@ -17,6 +16,7 @@ from blemish.cli.options import (
     add_detector_options,
     choose_detector,
     leave,
+    page_of,
     page_option,
     print_page,
     recipe_encoders,
@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
     from blemish.types import Detector, Sample
-
-SAFE = " !#$&'()+,;=@[]{}"
-"""Characters that names of pages hold as they are, beside letters and digits."""
 
 
 @click.command()
@@ -96,8 +93,11 @@ def evaluate(
     if types_options().task == "types":
         refuse_misfits()
         if recipe:
-            return evaluate_types_by_recipe(recipe, chosen, types_options(), root, (layout, category), as_json=as_json)
-        evaluate_types(chosen, types_options(), root, (layout, category, product), (shots, seed), as_json=as_json)
+            return evaluate_types_by_recipe(
+                recipe, chosen, types_options(), root, (layout, category), page, as_json=as_json
+            )
+        about = (layout, category, product)
+        evaluate_types(chosen, types_options(), root, about, (shots, seed), page, as_json=as_json)
         return
     refuse_types_options()
     if recipe:
@@ -152,17 +152,12 @@ def _run_each(
     reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
     for name, each in every.items():
         try:
-            reports[name] = _run(each, watch, page and _page_of(page, name if len(every) > 1 else ""), note)
+            reports[name] = _run(each, watch, page and page_of(page, name if len(every) > 1 else ""), note)
         except BlemishError as error:  # the others are worth having
             failed[name] = error
     if not reports:
         raise next(iter(failed.values()))
     return reports, failed
-
-
-def _page_of(page: Path, category: str) -> Path:
-    """Of several categories each has a page of its own, whatever its name holds."""
-    return page.with_name(f"{page.stem}-{quote(category, safe=SAFE)}{page.suffix}") if category else page
 
 
 def _run(trial: Trial, watch: ShowProgress, page: Path | None, note: str) -> Report:
@@ -202,7 +197,7 @@ def _tell(
             known = [(name, f"{value:.4f}") for name, value in means.items() if value is not None]
             print_table((f"mean of {len(reports)} categories", ""), known)
         for name in reports if page else ():
-            print_page(page and _page_of(page, name if several else ""))
+            print_page(page and page_of(page, name if several else ""))
     if failed:
         raise BadData("; ".join(f"{name}: {error}" for name, error in failed.items()))
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import quote
 
 import click
 from click.core import ParameterSource
@@ -30,6 +31,8 @@ SOME_IN_REVIEW, SOME_REJECTED = 10, 11
 """Exit status by a calibrated recipe; of several that apply the one that asks for most: 11, then 3, then 10."""
 
 
+SAFE = " !#$&'()+,;=@[]{}"
+"""Characters that names of pages hold as they are, beside letters and digits."""
 ON = "Where to compute: auto, the best there is; cpu, cuda, cuda:1 or mps."
 TOGETHER = "How many pictures the encoder is given at once."
 device_option = click.option("--device", default="auto", show_default=True, metavar="NAME", help=ON)
@@ -185,6 +188,11 @@ defects_option = click.option(
 page_option = click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
 )
+
+
+def page_of(page: Path, part: str) -> Path:
+    """Of several parts of an evaluation each has a page of its own, whatever its name holds."""
+    return page.with_name(f"{page.stem}-{quote(part, safe=SAFE)}{page.suffix}") if part else page
 
 
 def print_page(page: Path | None) -> None:

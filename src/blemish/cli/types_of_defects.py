@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -13,10 +15,20 @@ import click
 from click.core import ParameterSource
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import DetectorOptions, arguments_of, leave, recipe_encoders, refuse_frozen
+from blemish.cli.options import (
+    DetectorOptions,
+    arguments_of,
+    leave,
+    page_of,
+    print_page,
+    recipe_encoders,
+    refuse_frozen,
+)
 
 if TYPE_CHECKING:
+    from blemish.evaluation.types_of_defects import TypesTrial
     from blemish.evaluation.types_report import TypesReport
+    from blemish.progress import ShowProgress
 
 SHOWN = 10
 """Mistakes that are listed at most."""
@@ -87,7 +99,7 @@ def refuse_types_options() -> None:
 def refuse_misfits() -> None:
     """Raise UsageError for an option that does not go with --task types."""
     names = ("split", "method", "tile", "overlap", "white", "protocol")
-    _refuse({"page": "report"} | dict.fromkeys(names, ""), "does not go with --task types")
+    _refuse(dict.fromkeys(names, ""), "does not go with --task types")
 
 
 def _refuse(names: Mapping[str, str], why: str) -> None:
@@ -103,10 +115,11 @@ def evaluate_types(
     root: Path,
     about: tuple[str | None, str | None, str | None],
     drawn: tuple[int | None, int],
+    page: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    """about: layout, category and product; drawn: shots and seed."""
+    """about: layout, category and product; drawn: shots and seed; page: where there is to be one."""
     from blemish import catalog, encoders
     from blemish.evaluation import types_of_defects as evaluation
 
@@ -118,16 +131,30 @@ def evaluate_types(
         root, named.classifier, chosen.load_encoder(), layout, category, shots, seed, named.hold_out,
         cast(Any, named.of), arguments, product, named.coverage, chosen.batch_size,
     )  # fmt: skip
-    with show_progress() as watch:
-        if named.hold_out == "each":
-            found = evaluation.hold_out_each(trial, evaluation.every_type(samples), watch=watch)
-        else:
-            found = {named.hold_out or "": evaluation.run_types_trial(trial, watch=watch)}
-    said = {"classifier": named.classifier, "encoder": trial.encoder_name, "seed": seed}
     note = encoders.note(cast(Any, trial.encoder))
-    _tell(found, said, as_json=as_json)
+    held_out = evaluation.every_type(samples) if named.hold_out == "each" else [named.hold_out or ""]
+    pages = {name: page and page_of(page, name if len(held_out) > 1 else "") for name in held_out}
+    with show_progress() as watch:
+        found = {
+            name: _run(dataclasses.replace(trial, hold_out=name or None), watch, pages[name], note) for name in held_out
+        }
+    said = {"classifier": named.classifier, "encoder": trial.encoder_name, "seed": seed}
+    _tell(found, said, [*pages.values()], as_json=as_json)
     first = next(iter(found.values()))
     leave(first.unreadable, first.naming.defects, note)
+
+
+def _run(trial: TypesTrial, watch: ShowProgress, page: Path | None, note: str) -> TypesReport:
+    from blemish.evaluation.types_of_defects import run_types_trial
+    from blemish.report.types_page import about_types, write_types
+    from blemish.report.writer import Writer
+
+    if page is None:
+        return run_types_trial(trial, watch=watch)
+    with Writer(page, about_types(trial, note)) as writer:
+        report = run_types_trial(trial, watch=watch)
+        write_types(writer, report, watch=watch)
+    return report
 
 
 def evaluate_types_by_recipe(
@@ -136,27 +163,37 @@ def evaluate_types_by_recipe(
     named: TypesOptions,
     root: Path,
     what: tuple[str | None, str | None],
+    page: Path | None,
     *,
     as_json: bool,
 ) -> None:
-    """what: layout and category."""
+    """what: layout and category; page: where there is to be one."""
     from blemish import encoders
     from blemish.evaluation.types_by_recipe import RecipeTypes, measure_recipe_names, require_names
     from blemish.recipes.recipe import ENCODER, load
+    from blemish.report.types_page import about_types_of_recipe, write_types
+    from blemish.report.writer import Writer
 
     refuse_frozen("shots", "seed", "classifier", "hold_out", "coverage")
     recipe, of = load(path), cast(Any, named.of)
     classifier = require_names(recipe, of).classifier  # refused before an encoder is loaded
     seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
-    with show_progress() as watch:
-        trial = RecipeTypes(recipe, root, *what, of, chosen.batch_size)
+    encoder, note = seen_by[ENCODER], encoders.note(seen_by[ENCODER])
+    trial = RecipeTypes(recipe, root, *what, of, chosen.batch_size)
+    with ExitStack() as stack:
+        watch = stack.enter_context(show_progress())
+        writer = page and stack.enter_context(Writer(page, about_types_of_recipe(trial, classifier, note)))
         report = measure_recipe_names(trial, seen_by, watch=watch)
-    encoder = seen_by[ENCODER]
-    _tell({"": report}, {"classifier": classifier, "encoder": encoder.name, "recipe": recipe.hash}, as_json=as_json)
-    leave(report.unreadable, report.naming.defects, encoders.note(encoder))
+        if writer:
+            write_types(writer, report, watch=watch)
+    said = {"classifier": classifier, "encoder": encoder.name, "recipe": recipe.hash}
+    _tell({"": report}, said, [page], as_json=as_json)
+    leave(report.unreadable, report.naming.defects, note)
 
 
-def _tell(found: Mapping[str, TypesReport], said: Mapping[str, Any], *, as_json: bool) -> None:
+def _tell(
+    found: Mapping[str, TypesReport], said: Mapping[str, Any], pages: Sequence[Path | None], *, as_json: bool
+) -> None:
     from blemish.evaluation.types_of_defects import mean_unknown_auroc
 
     several = len(found) > 1
@@ -172,6 +209,8 @@ def _tell(found: Mapping[str, TypesReport], said: Mapping[str, Any], *, as_json:
         _print(name, report)
     if several:
         say(f"\nmean AUROC of unknown types: {mean_unknown_auroc(found):.4f}")
+    for page in pages:
+        print_page(page)
 
 
 def _print(name: str, report: TypesReport) -> None:

@@ -167,13 +167,6 @@ def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
         notice("%s: %s may teach, so nothing of it is tested: give two at least", ", ".join(alone), each)
 
 
-def hold_out_each(
-    trial: TypesTrial, types: Sequence[str], *, watch: ShowProgress = no_progress
-) -> dict[str, TypesReport]:
-    """The trial without each of the types in turn, by name."""
-    return {name: run_types_trial(dataclasses.replace(trial, hold_out=name), watch=watch) for name in types}
-
-
 def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
     """Over the types that were held out, of equal weight."""
     return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))

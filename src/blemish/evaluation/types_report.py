@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from blemish.classification.describe import Description
 from blemish.classification.namer import Named, Namer, logits_of
-from blemish.data.several_types import types_of
+from blemish.classification.names import UNKNOWN
+from blemish.data.several_types import JOINED, types_of
 from blemish.errors import BadData
 from blemish.images import Region, Unreadable
 from blemish.metrics import classes
@@ -31,6 +32,9 @@ class Outcome(NamedTuple):
     sample: Sample
     box: Region | None  # of the region that was named; None: the whole picture
     named: Named
+    said: str  # its type, or all that it has, joined as labels are; UNKNOWN where it is of no known one
+    right: float  # probability of what it is: of several types the least; of an unknown one, that it is no known one
+    is_wrong: bool  # something else is said of it
 
 
 class TypesReport(NamedTuple):
@@ -83,8 +87,7 @@ def measure_names(
     seen = torch.stack([each.seen for each in described])
     logits = torch.cat([logits_of(namer.classifier, part) for part in seen.split(len(seen) if together else AT_ONCE)])
     seconds = (time.perf_counter() - begun) / len(described)
-    named = namer.call(logits, seen)
-    outcomes = tuple(Outcome(each.sample, each.box, name) for each, name in zip(described, named, strict=True))
+    outcomes = _outcomes(namer, described, namer.call(logits, seen), logits.numpy(), several=several)
     values, samples = logits.numpy().astype(np.float64), [each.sample for each in described]
     if several:
         scored = _score_several(namer, samples, values, seed)
@@ -93,6 +96,24 @@ def measure_names(
     if scored is None:
         raise BadData(f"no picture of a type that was learned is left to measure on in {root}")
     return TypesReport(*scored, namer, outcomes, seconds, {})
+
+
+def _outcomes(
+    namer: Namer,
+    described: Sequence[Description],
+    named: Sequence[Named],
+    logits: NDArray[np.float32],
+    *,
+    several: bool,
+) -> tuple[Outcome, ...]:
+    found, known = list[Outcome](), namer.classifier.types
+    for each, name, row in zip(described, named, namer.sureness.probabilities(logits), strict=True):
+        own = [known.index(type_) for type_ in types_of(each.sample) if type_ in known]
+        right = float(row[own].min()) if own else 1 - float(row.max())
+        every = [type_ for type_, chance in zip(known, row, strict=True) if chance >= 0.5] if several else [name.type]
+        is_wrong = {*every} != ({*types_of(each.sample)} if own else {UNKNOWN})
+        found.append(Outcome(each.sample, each.box, name, JOINED.join(every) or UNKNOWN, right, is_wrong))
+    return tuple(found)
 
 
 _Scored = tuple[Naming | SeveralNaming, Estimate | None, Estimate | None, float | None]

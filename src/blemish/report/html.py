@@ -13,7 +13,7 @@ from typing import Any
 SCRIPTS = (
     *("numbers", "data", "decision", "histogram"),
     *("gallery", "stage", "viewer"),
-    *("charts", "measures", "naming", "about", "main"),
+    *("charts", "measures", "naming", "types", "about", "main"),
 )
 """In the order in which the browser reads them, as one script."""
 

@@ -6,7 +6,7 @@ import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from blemish.types import GOOD
 
@@ -24,6 +24,19 @@ class About:
     calibration: Mapping[str, Any] | None = None  # `Calibration.as_json()` of the recipe
     suggested: Mapping[str, Any] | None = None  # likewise, of thresholds that good parts alone suggest
     note: str = ""  # what a reader must know before believing a number
+    task: Literal["defects", "types"] = "defects"  # types: scores are how little was sure of what a defect is
+
+
+Heat = tuple[float, float, float]
+"""Scores of a map's black, of its middle and of its white."""
+
+
+class TypeMap(NamedTuple):
+    """The map of one type, as `Encoded` has that of all."""
+
+    name: str
+    overlay: bytes
+    heat: Heat
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +45,9 @@ class Encoded:
 
     picture: bytes = b""  # WebP
     overlay: bytes = b""  # PNG, grey: the map; or, without `heat`, a WebP of the picture already tinted
-    heat: tuple[float, float, float] | None = None  # scores of the overlay's black, of its middle and of its white
+    heat: Heat | None = None
     truth: bytes = b""  # PNG, black and white: where the defect is labelled
+    maps: Sequence[TypeMap] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +60,7 @@ class Item:
     label: str = ""  # "good", the defect's type, or "" where nobody knows
     type: str = ""  # of the defect as the run named it
     verdict: str = ""  # as the run decided it
+    mistake: str = ""  # what is wrong with its name, where names are measured
     area: float | None = None  # labelled defect, pixels
     seconds: float | None = None  # in the detector
     peak: tuple[int, int] | None = None  # x, y

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.report.items import Encoded
+from blemish.report.items import Encoded, Heat, TypeMap
 
 SMALL, LARGE = 128, 800
 """Longest sides of a picture in the gallery and of one that can be looked into, pixels."""
@@ -55,7 +56,7 @@ def large(image: Image.Image) -> bytes:
     return fine if len(fine) <= LARGE_BYTES else _webp(less, 75)
 
 
-def heat(anomaly_map: NDArray[Any], side: int) -> tuple[bytes, tuple[float, float, float]]:
+def heat(anomaly_map: NDArray[Any], side: int) -> tuple[bytes, Heat]:
     """A map (H, W) as a grey PNG, and the scores of its black, of its middle and of its white.
 
     Each of its pixels is the highest of those it stands for, so that no small defect is averaged away. What was not
@@ -79,10 +80,27 @@ def _highest(values: NDArray[Any], target: int) -> NDArray[Any]:
     return np.asarray(np.fmax.reduceat(padded, ends, axis=0)[::2])
 
 
-def encode_large(image: Image.Image, anomaly_map: NDArray[Any], mask: NDArray[np.bool_] | None) -> Encoded:
-    """A large picture with its map and, where a defect is labelled, its mask (H, W)."""
+def encode_large(
+    image: Image.Image,
+    anomaly_map: NDArray[Any] | None,
+    mask: NDArray[np.bool_] | None,
+    maps: Mapping[str, NDArray[Any]],
+) -> Encoded:
+    """A large picture with its map, if there is one, where a defect is labelled its mask (H, W), and maps of types."""
     marked = b"" if mask is None else truth(mask)
-    return Encoded(large(image), *heat(anomaly_map, HEAT_LARGE), truth=marked)
+    typed = [TypeMap(name, *heat(each, HEAT_LARGE)) for name, each in maps.items()]
+    overlay, scores = (b"", None) if anomaly_map is None else heat(anomaly_map, HEAT_LARGE)
+    return Encoded(large(image), overlay, scores, marked, typed)
+
+
+def split_map(
+    anomaly_map: NDArray[Any], type_map: NDArray[Any] | None, types: Sequence[str]
+) -> dict[str, NDArray[Any]]:
+    """The map (H, W) of each type that is there, NaN where another one is or none."""
+    if type_map is None:
+        return {}
+    there = [number for number in np.unique(type_map).tolist() if 0 <= number < len(types)]
+    return {types[number]: np.where(type_map == number, anomaly_map, np.nan) for number in there}
 
 
 def truth(mask: NDArray[np.bool_]) -> bytes:

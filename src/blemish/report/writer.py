@@ -81,6 +81,7 @@ class Writer:
         image = pictures.grey_out(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
         mask = read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample and sample.masks else None
+        maps = pictures.split_map(result.anomaly_map, result.type_map, found.known) if is_large else {}
         return Item(
             path=result.source.id,
             score=result.score,
@@ -94,7 +95,7 @@ class Writer:
             regions=[each.as_json() for each in found.regions or (found.suggested.regions if found.suggested else ())],
             nearest=self.goods.nearest(image) if self.goods else None,
             small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
-            large=pictures.encode_large(image, result.anomaly_map, mask) if is_large else None,
+            large=pictures.encode_large(image, result.anomaly_map, mask, maps) if is_large else None,
         )
 
     def put(self, item: Item) -> None:
@@ -183,7 +184,8 @@ def _scale(middles: Sequence[float], peaks: Sequence[float]) -> tuple[float, flo
 
 def _large(large: Encoded, item: Item) -> str:
     parts = {name: html.base64_text(getattr(large, name)) for name in ("picture", "overlay", "truth")}
-    return html.plain_json(parts | {"heat": large.heat, "outlines": outlines(item)})
+    maps = [each._asdict() | {"overlay": html.base64_text(each.overlay)} for each in large.maps]
+    return html.plain_json(parts | {"heat": large.heat, "outlines": outlines(item), "maps": maps})
 
 
 def _good_blocks(goods: GoodParts, named: Iterable[int], enlarged: set[int]) -> Iterator[str]:

@@ -63,6 +63,7 @@ class Decided:
     types: tuple[str, ...] = ()  # of the defects, each once, the worst region's first; undecided, of any there may be
     suggested: Suggested | None = None  # by good parts alone
     scored: str = ""  # the verdict by the score alone, where types of defects changed it
+    known: Sequence[str] = ()  # all types that the detector names
 
     def as_json(self) -> dict[str, Any]:
         """What a line of results says beside the score."""
@@ -107,12 +108,13 @@ def decide(
         hint = Suggested(by.verdict(result.score), by.reject, by.pixel, typed(by)) if by else None
         said = tuple(dict.fromkeys(each.type for each in hint.regions if each.type)) if hint and namer else ()
         passed = namer is not None and hint is not None and hint.verdict == "accept"
-        return Decided(result, types=said or (() if passed else _undecided(result, types, namer)), suggested=hint)
+        said = said or (() if passed else _undecided(result, types, namer))
+        return Decided(result, types=said, suggested=hint, known=types)
     found, scored = typed(calibration), calibration.verdict(result.score)
     named = tuple(dict.fromkeys(each.type for each in found if each.type))
     verdict = verdict_of(scored, found)
     said = named or (_undecided(result, types, namer) if verdict != "accept" else ())
-    return Decided(result, verdict, found, said, scored=scored if scored != verdict else "")
+    return Decided(result, verdict, found, said, scored=scored if scored != verdict else "", known=types)
 
 
 def verdict_of(scored: Verdict, regions: Sequence[TypedRegion]) -> Verdict:

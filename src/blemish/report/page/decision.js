@@ -99,6 +99,7 @@ if (!hasLabels && evidences.calibration) view.evidence = "calibration";
 const evidence = () => evidences[view.evidence];
 
 function mistakeOf(item) {
+  if (run.task === "types") return item.mistake ?? "";
   if (item.kind === "defect" && item.score < thresholds.accept) return "escape";
   return item.kind === "good" && item.score >= thresholds.reject ? "overkill" : "";
 }

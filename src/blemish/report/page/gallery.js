@@ -17,7 +17,7 @@ const distance = (item) => Math.min(Math.abs(item.score - thresholds.accept), Ma
 
 function fits(item) {
   return (
-    (!filter.verdict || verdictOf(item.score, thresholds) === filter.verdict) &&
+    (!filter.verdict || verdictOfItem(item) === filter.verdict) &&
     (!filter.mistake || mistakeOf(item) === filter.mistake) &&
     (!filter.type || item.shownType === filter.type || (filter.type === "\0unknown" && !item.shownType)) &&
     (!filter.text || item.sought.includes(filter.text))
@@ -38,7 +38,11 @@ function showFilters() {
     const verdict = button.dataset.verdict;
     button.firstElementChild.textContent = grouped(verdict ? verdicts[verdict] : items.length);
   }
-  const mistakes = { escape: counted(own.defects, thresholds).accept, overkill: counted(own.good, thresholds).reject };
+  const mistakes = {
+    escape: counted(own.defects, thresholds).accept,
+    overkill: counted(own.good, thresholds).reject,
+    misnamed: items.filter((item) => item.mistake).length,
+  };
   for (const button of byId("mistake-choice").children)
     button.firstElementChild.textContent = grouped(mistakes[button.dataset.mistake]);
   const filtered = filter.verdict || filter.mistake || filter.type || filter.text;
@@ -82,7 +86,7 @@ function placeCard(item, index, side, row) {
     cards.set(item.place, card);
     byId("gallery").append(card);
   }
-  const verdict = verdictOf(item.score, thresholds),
+  const verdict = verdictOfItem(item),
     mistake = mistakeOf(item);
   card.className = `card ${verdict} ${mistake}`;
   card.style.width = `${side}px`;
@@ -94,7 +98,7 @@ function placeCard(item, index, side, row) {
   card.setAttribute("aria-setsize", shown.length);
   card.setAttribute(
     "aria-label",
-    [item.name, `score ${shortNumber(item.score)}`, verdict, item.shownType, mistake].filter(Boolean).join(", "),
+    [item.name, `score ${scoreText(item)}`, verdict, typeText(item), mistake].filter(Boolean).join(", "),
   );
   card.querySelector(".badge").textContent = mistake;
   card.querySelector(".verdict").textContent = verdict;
@@ -106,12 +110,12 @@ function makeCard(item) {
     "div.card",
     { role: "option", id: `card-${item.place}`, title: item.path },
     element("div.picture", {}, ...layers(pixels, ""), element("span.badge")),
-    element("div.line", {}, element("b", {}, shortNumber(item.score)), element("span.verdict")),
+    element("div.line", {}, element("b", {}, scoreText(item)), element("span.verdict")),
     element(
       "div.line.quiet",
       {},
       element("span.name", {}, item.name),
-      item.shownType ? element("span.type", {}, item.shownType) : null,
+      item.shownType ? element("span.type", {}, typeText(item)) : null,
     ),
   );
 }

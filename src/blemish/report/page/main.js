@@ -72,10 +72,10 @@ function preparePaper() {
         element(
           "figcaption",
           {},
-          element("b", {}, shortNumber(item.score)),
-          ` ${verdictOf(item.score, thresholds)} ${mistakeOf(item)}`,
+          element("b", {}, scoreText(item)),
+          ` ${verdictOfItem(item)} ${mistakeOf(item)}`,
           element("br"),
-          item.shownType ? `${item.shownType} · ` : "",
+          item.shownType ? `${typeText(item)} · ` : "",
           item.name,
         ),
       ),
@@ -123,6 +123,7 @@ function start() {
     .join(" · ");
   byId("note").textContent = run.note;
   byId("note").hidden = !run.note;
+  startTypes();
   startDecision();
   startHistogram();
   startGallery();

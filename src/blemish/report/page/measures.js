@@ -198,6 +198,7 @@ const section = (title, ...children) =>
   children.some(Boolean) ? element("section.block", {}, element("h2", {}, title), ...children.filter(Boolean)) : null;
 
 function measuresContent() {
+  if (namesTypes) return namesContent();
   const drawn = charts(),
     source = view.evidence === "calibration" ? "Scores of the recipe's calibration." : null;
   const nothing =
@@ -220,6 +221,15 @@ function measuresContent() {
     section("Metrics", metricTable(), ...(run.measures?.notes ?? []).map((note) => element("p.quiet", {}, note))),
     section("Names of defects", namingTable(), confusionTable()),
     section("Speed", speedSentence()),
+  ].filter(Boolean);
+}
+
+function namesContent() {
+  const notes = (run.measures?.notes ?? []).map((note) => element("p.quiet", {}, note));
+  return [
+    section("Names of defects", namingTable(), ...notes),
+    section("What is said to be what", confusionTable()),
+    section("By type", severalTable()),
   ].filter(Boolean);
 }
 

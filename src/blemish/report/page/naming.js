@@ -7,6 +7,12 @@ const NAMING = {
   found_and_named: "Not accepted and named right",
   joint_macro_f1: "Macro F1 with good parts",
   unknown_auroc: "AUROC of other defects",
+  micro_f1: "Micro F1",
+  mean_average_precision: "Mean average precision",
+  quadratic_kappa: "Quadratic kappa of grades",
+  coverage: "Sets that hold the right type",
+  set_size: "Types in a set",
+  calibration_error: "Calibration error",
 };
 
 function namingTable() {
@@ -16,7 +22,8 @@ function namingTable() {
     .filter(([key]) => found[key])
     .map(([key, name]) => {
       const { value, low, high } = found[key];
-      return [name, element("b", {}, three(value)), element("span.quiet", {}, `${three(low)} – ${three(high)}`)];
+      const interval = low == null ? "" : `${three(low)} – ${three(high)}`;
+      return [name, element("b", {}, three(value)), element("span.quiet", {}, interval)];
     });
   return table(["Metric", "value", "95 %"], rows);
 }

@@ -29,7 +29,7 @@ function outlined(pixels, item) {
   const contours = pixels.outlines.map((points) =>
     svg("polygon", { points: points.map((point) => point.join(",")).join(" ") }),
   );
-  const boxes = contours.length ? [] : (item.regions ?? []).map(({ box }) => svg("rect", box));
+  const boxes = contours.length ? [] : (item.regions ?? []).filter(({ box }) => box).map(({ box }) => svg("rect", box));
   drawn.append(...contours, ...boxes);
   if (!pixels.truth) return [drawn];
   const canvas = element("canvas.truth", { "aria-hidden": "true" });

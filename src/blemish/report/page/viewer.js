@@ -19,6 +19,7 @@ function showCurrent() {
   byId("previous").disabled = current === 0;
   byId("next").disabled = current === shown.length - 1;
   fillStage(byId("stage-part"), large ?? smallOf(item), item, item.name);
+  fillMaps(large, item);
   byId("caption-part").textContent = large ? "This part" : "This part, its thumbnail: " + storedSentence();
   byId("pane-good").hidden = !good;
   if (good) {
@@ -33,8 +34,9 @@ function showCurrent() {
       element("span.name", { title: good.name }, good.name.split(/[\\/]/).pop()),
     );
   }
-  byId("outline-field").hidden = !(item.regions?.length || large?.truth);
-  byId("viewer").dataset.marks = [item.regions?.length ? "found" : "", large?.truth ? "labelled" : ""].join(" ").trim();
+  const found = item.regions?.some((region) => region.box);
+  byId("outline-field").hidden = !(found || large?.truth);
+  byId("viewer").dataset.marks = [found ? "found" : "", large?.truth ? "labelled" : ""].join(" ").trim();
   showPlace();
   showFacts();
 }
@@ -47,12 +49,10 @@ function storedSentence() {
   );
 }
 
-function showFacts() {
-  if (!byId("viewer").open || !shown.length) return;
-  const item = shown[current],
-    verdict = verdictOf(item.score, thresholds),
+function verdictFacts(item) {
+  const verdict = verdictOfItem(item),
     mistake = mistakeOf(item);
-  const rows = [
+  return [
     ["Score", element("b", {}, shortNumber(item.score))],
     ["Verdict", element(`span.pill.${verdict}`, {}, verdict)],
     item.verdict && item.verdict !== verdict
@@ -61,6 +61,15 @@ function showFacts() {
     mistake ? ["Mistake", element("span.pill.mistake", {}, mistake)] : null,
     item.label ? ["Labelled", item.label] : null,
     item.type ? ["Type found", item.type] : null,
+  ];
+}
+
+function showFacts() {
+  if (!byId("viewer").open || !shown.length) return;
+  const item = shown[current],
+    judged = namesTypes ? typeFacts(item) : verdictFacts(item);
+  const rows = [
+    ...judged,
     item.area !== undefined ? ["Defect", `${grouped(item.area)} px`] : null,
     ["Rank", `${grouped(item.place + 1)} of ${grouped(items.length)}`],
     ["Size", `${item.size[0]} × ${item.size[1]} px`],
@@ -92,10 +101,26 @@ function typeCell(region) {
   return [called, likeliest.length ? element("small.likeliest.quiet", {}, likeliest.join(", ")) : null].filter(Boolean);
 }
 
+// What is known of a picture that was named as a whole.
+function wholeTable(regions) {
+  const { likeliest = {}, may_be: others = [], like, words } = regions[0];
+  const rows = [
+    ...Object.entries(likeliest).map(([name, chance]) => [name, chance.toFixed(3)]),
+    others.length ? ["it may be", others.join(", ")] : null,
+    like ? ["looks most like", like] : null,
+    words ? ["fits best", words] : null,
+  ].filter(Boolean);
+  return [
+    element("h3", {}, "Probabilities"),
+    element("dl.pairs", {}, ...rows.flatMap(([name, value]) => [element("dt", {}, name), element("dd", {}, value)])),
+  ];
+}
+
 function regionTable(regions) {
   if (!regions.length) return [];
   const inMillimetres = regions.some((region) => region.area_mm2 != null);
   const isLong = regions.some((region) => region.length_mm != null);
+  if (!regions.some((region) => region.box)) return wholeTable(regions);
   const head = ["score", ...(isLong ? ["mm long"] : []), inMillimetres ? "mm²" : "px", "at", "type"];
   const rows = regions
     .slice(0, 12)
@@ -103,9 +128,9 @@ function regionTable(regions) {
       element(
         "tr",
         {},
-        element("td", {}, shortNumber(region.score)),
+        element("td", {}, region.score == null ? "" : shortNumber(region.score)),
         isLong ? element("td", {}, shortNumber(region.length_mm)) : null,
-        element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area)),
+        element("td", {}, inMillimetres ? shortNumber(region.area_mm2) : grouped(region.area ?? region.box.width * region.box.height)),
         element("td", {}, `${region.box.x}, ${region.box.y}`),
         element("td", {}, ...typeCell(region)),
       ),
@@ -197,6 +222,7 @@ function startViewer() {
   byId("zoom-out").addEventListener("click", () => zoomBy(1 / 1.5));
   byId("zoom-fit").addEventListener("click", fitStages);
   byId("close").addEventListener("click", () => viewer.close());
+  byId("map").addEventListener("change", showMap);
   byId("outlined").addEventListener("change", (event) => showOutlines(event.target.checked));
   for (const slider of [byId("opacity"), byId("viewer-opacity")])
     slider.addEventListener("input", (event) => setOpacity(event.target.valueAsNumber));
