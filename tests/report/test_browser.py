@@ -400,7 +400,7 @@ HOTTEST_OF_PART = """(() => {
 
 def _named_item(number: int, label: str, said: str, score: float) -> Item:
     image = Image.new("RGB", (64, 48), (90, 90, 90))
-    maps = {name: torch.eye(48, 64) * strength for name, strength in (("dent", 1.0), ("hole", 0.2))}
+    maps = {name: np.eye(48, 64, dtype=np.float32) * strength for name, strength in (("dent", 1.0), ("hole", 0.2))}
     return Item(
         f"{number}.png",
         score,

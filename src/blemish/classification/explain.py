@@ -32,10 +32,8 @@ def explain_picture(
     if not isinstance(classifier, Cropper):
         with torch.no_grad():
             places = classifier.places(image.to(device_of(classifier))).cpu()
-        found, names = (
-            explain_types(classifier, places, _weights(classifier, picture, box, places))[0],
-            classifier.types,
-        )
+        weights = _weights(classifier, picture, box, places)
+        found, names = explain_types(classifier, places, weights)[0], classifier.types
     elif encoder is not None and "seams" in encoder.can:
         found, names = _attention(encoder, image)[None], (ATTENTION,)
     else:

@@ -167,17 +167,19 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         tinted = None
     picture, over = (original, tinted) if original is not None else (tinted, None)
     is_large = picture is not None and writer.selection.wants(line["score"], is_defect=False)
-    peak = line.get("peak")
+    peak, size = line.get("peak"), (line["size"]["width"], line["size"]["height"])
+    nearest = writer.goods.nearest(original) if writer.goods and original is not None else None
+    regions = line.get("regions") or ()
     return Item(
         path=line["path"],
         score=line["score"],
-        size=(line["size"]["width"], line["size"]["height"]),
+        size=size,
         type=next(iter(line.get("types") or ()), ""),
         verdict=line.get("verdict") or "",
         seconds=line.get("seconds", {}).get("detect"),
         peak=(peak["x"], peak["y"]) if peak else None,
-        regions=line.get("regions") or (),
-        nearest=writer.goods.nearest(original) if writer.goods and original is not None else None,
+        regions=regions if original is None else writer.compare_regions(regions, original, nearest, size),
+        nearest=nearest,
         small=_encoded(pictures.small, picture, over),
         large=_encoded(pictures.large, picture, over) if is_large else None,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -61,6 +62,10 @@ class GoodParts:
         if not len(self.likenesses):
             return None
         return int(np.square(self.likenesses - likeness(image)).sum(1).argmin())
+
+    def picture(self, number: int) -> Image.Image:
+        """A good part, as large as the page shows it."""
+        return Image.open(io.BytesIO(self._large[number]))
 
     def encoded(self, number: int) -> tuple[bytes, bytes]:
         """A good part's small and large picture, both WebP."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from PIL import Image
 
 from blemish import __version__
 from blemish.data.masks import read_ground_truth
@@ -21,6 +22,7 @@ from blemish.images import Unreadable, colours, peak_of
 from blemish.metrics.pixel import Curves
 from blemish.report import html, pictures
 from blemish.report.decision import start
+from blemish.report.good_places import compare_places
 from blemish.report.items import About, Encoded, Item, outlines
 from blemish.report.selection import Selection
 from blemish.report.similar_parts import GoodParts
@@ -30,6 +32,8 @@ from blemish.types import GOOD, Sample
 
 BLOCK = 100
 """Pictures that the page reads at once."""
+COMPARED = 3
+"""Regions of a picture, the worst, whose place is compared with that of a good part."""
 LISTED = 500
 """Unreadable files named; the others are counted."""
 AGAIN = "make room, and write the page again"
@@ -82,6 +86,8 @@ class Writer:
         height, width = result.anomaly_map.shape
         mask = read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample and sample.masks else None
         maps = pictures.split_map(result.anomaly_map, result.type_map, found.known) if is_large else {}
+        nearest = self.goods.nearest(image) if self.goods else None
+        regions = [each.as_json() for each in found.regions or (found.suggested.regions if found.suggested else ())]
         return Item(
             path=result.source.id,
             score=result.score,
@@ -92,11 +98,22 @@ class Writer:
             area=None if mask is None else float(mask.sum()),
             seconds=round(result.seconds, 6),
             peak=peak_of(result.anomaly_map),
-            regions=[each.as_json() for each in found.regions or (found.suggested.regions if found.suggested else ())],
-            nearest=self.goods.nearest(image) if self.goods else None,
+            regions=self.compare_regions(regions, image, nearest, (width, height)),
+            nearest=nearest,
             small=Encoded(pictures.small(image), *pictures.heat(result.anomaly_map, pictures.HEAT_SMALL)),
             large=pictures.encode_large(image, result.anomaly_map, mask, maps) if is_large else None,
         )
+
+    def compare_regions(
+        self, regions: Sequence[Mapping[str, Any]], image: Image.Image, nearest: int | None, size: tuple[int, int]
+    ) -> list[Mapping[str, Any]]:
+        """Regions of a picture of that size; the first say what the most similar good part is like there."""
+        if not self.goods or nearest is None or not regions:
+            return list(regions)
+        good = self.goods.picture(nearest)
+        said = [compare_places(image, good, each["box"], size) for each in regions[:COMPARED]]
+        first = [{**each, "compared": words} if words else each for each, words in zip(regions, said, strict=False)]
+        return [*first, *regions[COMPARED:]]
 
     def put(self, item: Item) -> None:
         """Take an item that has been encoded; one whose score is not finite is listed as unreadable."""

@@ -14,7 +14,7 @@ function typeFacts(item) {
     ["What it is", element("b", {}, item.label)],
     ["Said to be", item.type],
     item.mistake ? ["Mistake", element("span.pill.mistake", {}, item.mistake)] : null,
-    ["Probability of what it is", (1 - item.score).toFixed(3)],
+    ["Its probability", (1 - item.score).toFixed(3)],
   ];
 }
 

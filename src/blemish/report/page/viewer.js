@@ -89,7 +89,7 @@ function showFacts() {
 
 // Which line is which.
 function markKey() {
-  const names = { found: "region found by the map", labelled: "labelled defect" };
+  const names = { found: namesTypes ? "region that was named" : "region found by the map", labelled: "labelled defect" };
   const marks = byId("viewer").dataset.marks.split(" ").filter(Boolean);
   return element("div.marks", {}, ...marks.map((mark) => element(`span.${mark}`, {}, element("i"), names[mark])));
 }
@@ -135,10 +135,10 @@ function regionTable(regions) {
         element("td", {}, ...typeCell(region)),
       ),
     );
-  const said = regions.filter((region) => region.sentence).slice(0, 3);
+  const sentences = regions.slice(0, 3).map(({ sentence, compared }) => [sentence, compared].filter(Boolean).join("; "));
   return [
     element("h3", {}, `Regions (${regions.length})`),
-    ...said.map((region) => element("p.sentence", {}, region.sentence)),
+    ...sentences.filter(Boolean).map((sentence) => element("p.sentence", {}, sentence)),
     element(
       "table",
       {},
