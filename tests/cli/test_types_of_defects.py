@@ -137,7 +137,9 @@ def test_a_type_of_which_no_picture_can_be_read_is_named(root: Path, tmp_path: P
     (folder / "images" / "dark spot" / "0.png").write_bytes(b"no picture")
     status, said = run(str(folder))
     assert status == 1
-    assert "there is no example of dark spot: show one, or leave the type out" in said
+    where = folder / "images" / "dark spot" / "0.png"
+    why = f"(1 picture cannot be read, such as {where})"
+    assert f"there is no example of dark spot {why}: show one, or leave the type out" in said
 
 
 def test_an_empty_folder_is_no_type(root: Path, tmp_path: Path) -> None:
@@ -145,6 +147,9 @@ def test_an_empty_folder_is_no_type(root: Path, tmp_path: Path) -> None:
     status, said = run(str(folder), "--json")
     assert status == 0
     assert json.loads(said)["learned"] == {"dark spot": 2, "red tint": 2}
+    empty = folder / "images" / "bright line"
+    (note,) = json.loads(said)["notes"]
+    assert note == f"{empty} is empty, so bright line is no type here: put pictures into it, or remove it"
 
 
 def test_a_mask_of_another_size_is_named_with_its_picture(root: Path, tmp_path: Path) -> None:

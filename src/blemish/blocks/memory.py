@@ -95,8 +95,21 @@ def _search(query: Tensor, rows: Tensor, norms: Tensor, k: int) -> Tensor:
     if torch.compiler.is_exporting():  # which does not know how many are asked about
         return _search_block(query, rows, norms, k, max(k, ROWS_IN_GRAPH))
     height = max(1, min(len(query), 1024))
-    width = max(k, BLOCK // height)
-    return torch.cat([_search_block(part, rows, norms, k, width) for part in torch.split(query, height)])
+    width, parts = max(k, BLOCK // height), torch.split(query, height)
+    if k == 1 and query.device.type == "cpu":
+        return torch.cat([_search_nearest(part, rows, norms, width) for part in parts])
+    return torch.cat([_search_block(part, rows, norms, k, width) for part in parts])
+
+
+def _search_nearest(query: Tensor, rows: Tensor, norms: Tensor, width: int) -> Tensor:
+    """Numbers of the nearest rows, (Q, 1): where it lies in a block is asked only of those that it brings nearer."""
+    best, numbers = query.new_full((len(query),), torch.inf), query.new_zeros(len(query), dtype=torch.int64)
+    for start in range(0, len(rows), width):
+        ranks = torch.addmm(norms[start : start + width], query, rows[start : start + width].T, alpha=-2)
+        lowest = ranks.amin(1)
+        nearer = (lowest < best).nonzero()[:, 0]
+        best[nearer], numbers[nearer] = lowest[nearer], ranks[nearer].argmin(1) + start
+    return numbers[:, None]
 
 
 def _search_block(query: Tensor, rows: Tensor, norms: Tensor, k: int, width: int) -> Tensor:

@@ -13,7 +13,8 @@ from blemish.classification.describe import Description
 from blemish.classification.namer import Namer, logits_of
 from blemish.data.several_types import types_of
 from blemish.errors import BadInput
-from blemish.notices import notice
+from blemish.images import Unreadable
+from blemish.notices import amount, notice
 from blemish.types import Classifier, TypedExamples
 
 FEW = 50
@@ -26,8 +27,13 @@ SCORED = 1 << 25
 """Logits by which it is found how sure a classifier is, at most."""
 
 
-def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[TypedExamples, list[str]]:
-    """Of descriptions whose labels are the types, or name several; and the picture of each."""
+def typed_examples(
+    found: Iterable[Description], types: Sequence[str], unreadable: Sequence[Unreadable] = ()
+) -> tuple[TypedExamples, list[str]]:
+    """Of descriptions whose labels are the types, or name several; and the picture of each.
+
+    unreadable: what could not be read meanwhile, for the error of a type of which nothing could be.
+    """
     seen, labels, pictures = list[Tensor](), list[list[int]](), list[str]()
     numbers = {name: number for number, name in enumerate(types)}
     counts, most = Counter[int](), 0
@@ -47,7 +53,9 @@ def typed_examples(found: Iterable[Description], types: Sequence[str]) -> tuple[
             "of the examples only the first are learned, as many as memory was set aside for: %s", ", ".join(thinned)
         )
     if lacking := [name for number, name in enumerate(types) if not counts[number]]:
-        raise BadInput(f"there is no example of {', '.join(lacking)}: show one, or leave the type out")
+        bad = amount(len(unreadable), "picture")
+        why = f" ({bad} cannot be read, such as {unreadable[0].id})" if unreadable else ""
+        raise BadInput(f"there is no example of {', '.join(lacking)}{why}: show one, or leave the type out")
     table = torch.zeros(len(labels), len(types), dtype=torch.bool)
     for row, own in enumerate(labels):
         table[row, own] = True

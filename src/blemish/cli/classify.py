@@ -11,6 +11,7 @@ import click
 from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import FILE, FOLDER, DetectorOptions, add_detector_options, arguments_of, hold_new, leave
 from blemish.errors import BadInput
+from blemish.notices import amount, notice
 
 if TYPE_CHECKING:
     from blemish.classification.namer import Namer
@@ -54,7 +55,7 @@ def classify(
     if recipe and save:
         raise click.UsageError("--save goes with --examples")
     if save:
-        hold_new(save)
+        hold_new(save, ", or use that one by --recipe")
     paths, unreadable = find(images), list["Unreadable"]()
     with show_progress() as watch:
         made = _load(recipe) if recipe else _learn(chosen, examples, (classifier, product), watch, unreadable)
@@ -94,13 +95,15 @@ def _learn(
     unreadable: list[Unreadable],
 ) -> Recipe:
     """how: the classifier, and the product in words."""
-    from blemish.evaluation.types_of_defects import defects_of, refuse_several
+    from blemish.evaluation.types_of_defects import count_good, defects_of, refuse_several
     from blemish.recipes.types_of_pictures import freeze_types
 
     assert root
     (classifier, product), arguments = how, arguments_of(chosen.arguments)
     samples = defects_of(root)
     refuse_several(samples)
+    if count := count_good(root):
+        notice("%s among the examples: good is no type of defect, and is left out", amount(count, "good part"))
     words: dict[str, Any] = {"product": product} if product else {}
     return freeze_types(
         samples, chosen.load_encoder(), classifier, arguments | words, batch_size=chosen.batch_size, watch=watch,

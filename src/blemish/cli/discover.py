@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ import click
 from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import FILE, NEW_FOLDER, TOGETHER, device_option, leave, recipe_encoders
 from blemish.errors import BadInput
+from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.images import Unreadable
@@ -64,11 +66,19 @@ def discover(
         say(json.dumps({"groups": lines}))
     else:
         print_table(("group", "defects", "pictures", "sheet"), [tuple(map(str, line.values())) for line in lines])
-        if lines:
-            say(f"\nname one: blemish teach {recipe} --defect NAME {out}/group-1/pictures --masks {out}/group-1/masks")
-        else:
-            say("no defect of an unknown type was found")
+        _say_what_next(recipe, out, len(paths) - len(unreadable), found=bool(lines), every=every)
     leave(unreadable, len(paths) - len(unreadable), "")
+
+
+def _say_what_next(recipe: Path, out: Path, count: int, *, found: bool, every: bool) -> None:
+    if found:
+        group = shlex.join(["--defect", "NAME", f"{out}/group-1/pictures", "--masks", f"{out}/group-1/masks"])
+        say(f"\nlook at the sheets, and teach a group under its name: blemish teach {shlex.quote(str(recipe))} {group}")
+        say("where a sheet shows several kinds, or several sheets one, say how many there are: --groups N")
+    elif every:
+        say(f"no defect was found: the recipe accepts all of {amount(count, 'picture')}")
+    else:
+        say(f"no defect of an unknown type was found in {amount(count, 'picture')}: --all groups known ones too")
 
 
 def _write(out: Path, number: int, group: list[Found]) -> dict[str, int | str]:

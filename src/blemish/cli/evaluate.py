@@ -16,7 +16,7 @@ from blemish.cli.options import (
     add_detector_options,
     choose_detector,
     leave,
-    page_of,
+    page_for,
     page_option,
     print_page,
     recipe_encoders,
@@ -152,7 +152,7 @@ def _run_each(
     reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
     for name, each in every.items():
         try:
-            reports[name] = _run(each, watch, page and page_of(page, name if len(every) > 1 else ""), note)
+            reports[name] = _run(each, watch, page and page_for(page, name if len(every) > 1 else ""), note)
         except BlemishError as error:  # the others are worth having
             failed[name] = error
     if not reports:
@@ -197,7 +197,7 @@ def _tell(
             known = [(name, f"{value:.4f}") for name, value in means.items() if value is not None]
             print_table((f"mean of {len(reports)} categories", ""), known)
         for name in reports if page else ():
-            print_page(page and page_of(page, name if several else ""))
+            print_page(page and page_for(page, name if several else ""))
     if failed:
         raise BadData("; ".join(f"{name}: {error}" for name, error in failed.items()))
 

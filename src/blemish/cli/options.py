@@ -163,13 +163,16 @@ def hold(file: Path) -> None:
     click.get_current_context().with_resource(alone_at(file))
 
 
-def hold_new(file: Path) -> None:
-    """As `hold`, for a recipe to be made; raises BadInput for a file that is there, or that is called as a picture."""
+def hold_new(file: Path, instead: str = ", or teach that one more by `blemish teach`") -> None:
+    """As `hold`, for a recipe to be made; raises BadInput for a file that is there, or that is called as a picture.
+
+    instead: what else may be done with the one that is there.
+    """
     from blemish.images import SUFFIXES
 
     hold(file)
     if file.exists():
-        raise BadInput(f"{file} exists: name another file, or teach that one more by `blemish teach`")
+        raise BadInput(f"{file} exists: name another file{instead}")
     if file.suffix.lower() in SUFFIXES:
         raise BadInput(f"{file} is called as a picture is: name the recipe {file.with_suffix('.blemish')}")
 
@@ -190,7 +193,7 @@ page_option = click.option(
 )
 
 
-def page_of(page: Path, part: str) -> Path:
+def page_for(page: Path, part: str) -> Path:
     """Of several parts of an evaluation each has a page of its own, whatever its name holds."""
     return page.with_name(f"{page.stem}-{quote(part, safe=SAFE)}{page.suffix}") if part else page
 

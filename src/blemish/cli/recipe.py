@@ -187,10 +187,8 @@ def teach(
     from blemish.recipes import recipe as recipes
     from blemish.recipes import update
 
-    if sum(map(bool, (good, defect, examples, defects, product, forget, undo))) != 1:
-        raise click.UsageError("say one of --good, --defect, --examples, --defects, --product, --forget and --undo")
-    if (masks and not defect) or (budget is not None and not good) or (undo and (out or encoder)):
-        raise click.UsageError("--masks goes with --defect, --budget with --good, and --undo with nothing else")
+    lesson = _Lesson(good, budget, defect, masks, examples, defects, product, forget)
+    _check_lesson(lesson, undo=undo, elsewhere=bool(out or encoder))
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
     hold(out or recipe)
@@ -198,7 +196,6 @@ def teach(
         say(f"{recipe} is again {update.undo(recipe).hash}")
         return
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
-    lesson = _Lesson(good, budget, defect, masks, examples, defects, product, forget)
     with show_progress() as watch:
         new = _taught(old, lesson, (encoder, device), update.Reading(batch_size, watch, unreadable))
     recipes.save(new, out or recipe, old=recipe)
@@ -217,6 +214,18 @@ class _Lesson(NamedTuple):
     defects: str | None
     product: str | None
     forget: tuple[str, ...]
+
+
+def _check_lesson(lesson: _Lesson, *, undo: bool, elsewhere: bool) -> None:
+    """elsewhere: whether another file, or another place of the encoder, is named."""
+    said = (lesson.good, lesson.defect, lesson.examples, lesson.defects, lesson.product, lesson.forget, undo)
+    if sum(map(bool, said)) != 1:
+        raise click.UsageError("say one of --good, --defect, --examples, --defects, --product, --forget and --undo")
+    if lesson.masks and lesson.examples:
+        found = "masks/TYPE/NAME.png of images/TYPE/NAME.png"
+        raise click.UsageError(f"--masks goes with --defect: --examples finds masks itself, {found}")
+    if (lesson.masks and not lesson.defect) or (lesson.budget is not None and not lesson.good) or (undo and elsewhere):
+        raise click.UsageError("--masks goes with --defect, --budget with --good, and --undo with nothing else")
 
 
 def _taught(old: Recipe, lesson: _Lesson, place: tuple[str | None, str], reading: Reading) -> Recipe:

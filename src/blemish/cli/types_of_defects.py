@@ -19,7 +19,7 @@ from blemish.cli.options import (
     DetectorOptions,
     arguments_of,
     leave,
-    page_of,
+    page_for,
     print_page,
     recipe_encoders,
     refuse_frozen,
@@ -133,7 +133,7 @@ def evaluate_types(
     )  # fmt: skip
     note = encoders.note(cast(Any, trial.encoder))
     held_out = evaluation.every_type(samples) if named.hold_out == "each" else [named.hold_out or ""]
-    pages = {name: page and page_of(page, name if len(held_out) > 1 else "") for name in held_out}
+    pages = {name: page and page_for(page, name if len(held_out) > 1 else "") for name in held_out}
     with show_progress() as watch:
         found = {
             name: _run(dataclasses.replace(trial, hold_out=name or None), watch, pages[name], note) for name in held_out

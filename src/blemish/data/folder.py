@@ -11,6 +11,7 @@ from pathlib import Path
 from blemish.data.files import choose, folders
 from blemish.data.sampling import hold_out
 from blemish.data.truth import kinds, samples_in, without_masks
+from blemish.notices import notice
 from blemish.types import Sample
 
 LOOKED_FOR = "pictures in the root, or in one folder a class (good/ for normal ones)"
@@ -30,6 +31,8 @@ def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """Defects and unknowns are test, and a fifth of the good if there are defects, by `sampling.held_out`."""
     choose([], category)
     home = _home(root)
+    for empty in (kind for kind in kinds(home) if not any(kind.iterdir())):
+        notice("%s is empty, so %s is no type here: put pictures into it, or remove it", empty, empty.name)
     known = samples_in(kinds(home), list(dict.fromkeys((root, home))))
     return hold_out([*(Sample(path) for path in without_masks(root)), *known], split)
 

@@ -21,9 +21,9 @@ from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData, BadInput
 from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.images import Unreadable
-from blemish.notices import amount, gather, notice
+from blemish.notices import amount, gather, notice, silence
 from blemish.progress import ShowProgress, no_progress
-from blemish.types import Encoder, Sample
+from blemish.types import GOOD, Encoder, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,13 @@ def defects_of(root: Path, *, layout: str | None = None, category: str | None = 
             "folder of pictures for each"
         )
     return samples
+
+
+def count_good(root: Path) -> int:
+    """Pictures of good parts of a data set, which no type can be learned from."""
+    with silence():
+        found = [sample for split in data.splits(root) for sample in data.samples(root, split=split)]
+    return len({sample.image for sample in found if sample.label == GOOD})
 
 
 def every_type(samples: Iterable[Sample]) -> list[str]:
@@ -206,7 +213,7 @@ def _taught(
         classifier, shown, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size, unreadable=bad,
         advance=watch("looking at examples", len(shown)),
     )  # fmt: skip
-    examples, _ = typed_examples(found, types)
+    examples, _ = typed_examples(found, types, bad)
     counts = dict(zip(types, examples.types.sum(0).tolist(), strict=True))
     begun = time.perf_counter()
     if max(counts.values()) > 10 * min(counts.values()):

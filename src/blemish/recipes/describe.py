@@ -60,12 +60,25 @@ def _leaves(recipe: Recipe) -> dict[str, str]:
     taught, verdicts = header.pop("taught"), header.pop("calibration")
     nested = {name: header.pop(name) for name in ("arguments", "view", "versions")}
     encoders, _ = header.pop("encoders"), header.pop("trained_on")
-    flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()}
+    header.pop("names", None)
+    flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()} | _leaves_of_names(recipe)
     flat |= {name: f"{each['name']} {each['sha256']}" for name, each in encoders.items()}
     flat |= {f"{name} {key}": json.dumps(value) for name, values in nested.items() for key, value in values.items()}
     flat |= {f"trained on {at}": _training_set(each) for at, each in enumerate(recipe.trained_on, start=1)}
     flat |= {f"calibration {key}": json.dumps(value)[:80] for key, value in (verdicts or {}).items()}
     return flat | {f"picture {sha256[:12]}": f"{kind}: {name}" for sha256, name, kind in taught}
+
+
+def _leaves_of_names(recipe: Recipe) -> dict[str, str]:
+    """How it names defects, a line for each type and number that may differ."""
+    if (names := recipe.names) is None:
+        return {}
+    found = {"types of defects": ", ".join(names.known), "classifier": f"{names.classifier}, of {names.of}"}
+    found |= {f"classifier {key}": json.dumps(value) for key, value in names.arguments.items()}
+    found |= {f"words of {each.name}": "; ".join(each.words) for each in names.types if each.words}
+    found |= {f"severity of {name}": str(each) for name, each in names.severities().items()}
+    sure = {key: value for key, value in names.sureness._asdict().items() if value is not None}
+    return found | {f"sureness {key}": f"{value:.6g}" for key, value in sure.items()}
 
 
 def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, str]]:

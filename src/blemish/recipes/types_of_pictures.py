@@ -8,6 +8,7 @@ from typing import Any
 from blemish.classification.describe import describe
 from blemish.classification.learn import is_few
 from blemish.classification.names import DefectType, Names, refuse_twins
+from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import Unreadable
 from blemish.progress import ShowProgress, no_progress
@@ -42,6 +43,8 @@ def freeze_types(
         path = each.sample.image
         taught.append(Taught(sha256_of(path), path.name, each.sample.label))
         examples.append((known_defects.number(taught[-1].id), kinds.index(each.sample.label), path.name, each.seen))
+    if lacking := sorted(set(kinds) - {each.kind for each in taught}):
+        raise BadInput(f"no picture of {', '.join(lacking)} can be read: replace them, or leave the type out")
     names, tensors = by_examples(names, encoder, examples, coverage=coverage)
     meant = {ENCODER: Reference(encoder.name, encoder.sha256)}
     return stamp(Recipe("", {}, meant, tensors=tensors, taught=tuple(taught), names=names))

@@ -168,11 +168,11 @@ def add_defects(
     found = encoders_of(recipe, encoder)
     detector = bare_detector(recipe, found)
     tensors, taught, seen = dict(recipe.tensors), list(recipe.taught), {each.sha256: each for each in recipe.taught}
-    shown = list[Shown]()
+    shown, readable = list[Shown](), 0
     advance = reading.watch(f"looking at {kind}", len(paths))
     pictures = stream(paths, detector.geometry, view=recipe.view, advance=advance)
     for source, prepared in keep_readable(pictures, reading.unreadable):
-        path = Path(source.id)
+        path, readable = Path(source.id), readable + 1
         picture = Taught(sha256_of(path), path.name, kind)
         if (before := seen.get(picture.sha256, picture)).kind != kind:
             raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
@@ -183,6 +183,8 @@ def add_defects(
             tensors = defect_examples.with_example(tensors, example, known_defects.number(picture.id))
             taught.append(picture)
             seen[picture.sha256] = picture
+    if not readable:
+        raise BadInput(f"no picture of {kind} can be read: replace them, or leave the type out")
     if len(taught) == len(recipe.taught):
         raise BadInput("there is nothing new to teach: the recipe knows all of these pictures")
     if not len(tensors[known_defects.GOOD_ROWS]):

@@ -122,8 +122,9 @@ def rows() -> list[tuple[str, str, str, str]]:
 
 
 def examples(needs: Collection[Capability]) -> list[str]:
-    """Names of some encoders that can do all of that."""
-    return [row.name for name in EXAMPLES for row in TABLE if row.name == name and set(needs) <= row.can]
+    """Names of some encoders that can do all of that; one with random weights only where there is no other."""
+    found = [row.name for name in EXAMPLES for row in TABLE if row.name == name and set(needs) <= row.can]
+    return [name for name in found if name != TINY] or found
 
 
 def is_published(name: str) -> bool:
