@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from blemish.blocks.descent import search
+
 
 class Ordinal(NamedTuple):
     """P(grade <= j) = sigmoid(limits[j] - rows @ slope)."""
@@ -31,19 +33,14 @@ def fit_ordinal(rows: Tensor, grades: Tensor, weights: Tensor, *, levels: int, p
     """
     slope = rows.new_zeros(rows.shape[1]).requires_grad_()
     first, steps = rows.new_tensor(-1.0).requires_grad_(), rows.new_zeros(max(0, levels - 2)).requires_grad_()
-    search = torch.optim.LBFGS([slope, first, steps], max_iter=100, line_search_fn="strong_wolfe")
     share = weights / weights.sum()
 
     def made() -> Ordinal:
         return Ordinal(slope, torch.cat([first[None], first + F.softplus(steps).cumsum(0)])[: levels - 1])
 
     def loss() -> Tensor:
-        search.zero_grad()
         right = made().logits(rows).gather(1, grades[:, None])[:, 0]
-        found = -(share * right).sum() + penalty * slope.square().sum()
-        found.backward()
-        return found
+        return -(share * right).sum() + penalty * slope.square().sum()
 
-    with torch.enable_grad():
-        search.step(loss)
+    search([slope, first, steps], loss, 100)
     return Ordinal(*(each.detach() for each in made()))

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.attributes import attribute_table, combine_attributes, vocabulary_of
+from blemish.blocks.descent import search
 from blemish.blocks.described_words import word_prototypes
 from blemish.blocks.describing import Balance
 from blemish.blocks.describing_in_words import DescribingInWords
@@ -72,19 +73,15 @@ class Attributes(DescribingInWords):
         wanted = torch.where(types[..., None], self.table, 0.0).amax(1)  # (M, A)
         slope = rows.new_zeros(rows.shape[1], len(self.texts)).requires_grad_()
         offset = rows.new_zeros(len(self.texts)).requires_grad_()
-        search = torch.optim.LBFGS([slope, offset], max_iter=self.steps, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
-            search.zero_grad()
             logits = said + rows @ slope + offset
             parts = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none").sum(1)
             names = type_errors(self._types(logits)[:, shown], types[:, shown], several=self.several)
-            found: Tensor = (weights * (names + self.auxiliary * parts)).sum() + self.penalty * slope.square().sum()
-            found.backward()
-            return found
+            errors = (weights * (names + self.auxiliary * parts)).sum()
+            return cast(Tensor, errors + self.penalty * slope.square().sum())
 
-        with torch.enable_grad():
-            search.step(loss)
+        search([slope, offset], loss, self.steps)
         self.fitted.store({"slope": slope, "offset": offset})
         return self
 

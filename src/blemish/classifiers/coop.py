@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.descent import descend
 from blemish.blocks.described_words import SeeingInWords
 from blemish.blocks.learned import Learned
 from blemish.blocks.learned_prompts import LearnedPrompts
@@ -62,13 +63,12 @@ class CoOp(SeeingInWords):
         (rows, types), generator = spread_views(examples), torch.Generator().manual_seed(self.seed)
         optimizer = torch.optim.SGD(prompts.parameters(), lr=self.rate, momentum=0.9, weight_decay=5e-4)
         decline = torch.optim.lr_scheduler.LambdaLR(optimizer, self._share_of_rate)
-        with torch.enable_grad():
-            for _ in range(self.steps):
-                drawn = torch.randperm(len(rows), generator=generator)[: self.batch_size]
-                optimizer.zero_grad()
-                self.loss(prompts, rows[drawn], types[drawn]).backward()
-                optimizer.step()
-                decline.step()
+
+        def loss() -> Tensor:
+            drawn = torch.randperm(len(rows), generator=generator)[: self.batch_size]
+            return self.loss(prompts, rows[drawn], types[drawn])
+
+        descend(optimizer, loss, steps=self.steps, decline=decline)
         with torch.no_grad():
             self.learned.store({"texts": prompts(self.encoder)})
         return self

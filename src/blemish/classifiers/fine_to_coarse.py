@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders
+from blemish.blocks.descent import search
 from blemish.blocks.described_words import word_prototypes
 from blemish.blocks.describing import Balance, gather_places
 from blemish.blocks.describing_in_words import DescribingInWords
@@ -81,17 +82,12 @@ class FineToCoarse(DescribingInWords):
         units, said = self.balance(windows), self._words(windows)
         begun = fit_ridge(units[:, -1], types.float(), weights, 0.1)
         slope, offset = (10 * begun.slope).requires_grad_(), (10 * begun.offset - 5 * self.several).requires_grad_()
-        search = torch.optim.LBFGS([slope, offset], max_iter=self.steps, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
-            search.zero_grad()
             each = type_errors(self._fuse(said + units @ slope + offset), types, several=self.several)
-            found: Tensor = (weights * each).sum() + self.penalty * slope.square().sum()
-            found.backward()
-            return found
+            return (weights * each).sum() + self.penalty * slope.square().sum()
 
-        with torch.enable_grad():
-            search.step(loss)
+        search([slope, offset], loss, self.steps)
         self.fitted.store({"slope": slope, "offset": offset})
         return self
 

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.alignment import match_pictures, principal_axes
+from blemish.blocks.descent import search
 from blemish.blocks.described_words import word_prototypes
 from blemish.blocks.describing import Balance
 from blemish.blocks.describing_in_words import DescribingInWords
@@ -64,18 +65,14 @@ class HotRolled(DescribingInWords):
         small = rows @ axes
         slope = rows.new_zeros(axes.shape[1], meant.shape[1]).requires_grad_()
         offset = rows.new_zeros(meant.shape[1]).requires_grad_()
-        search = torch.optim.LBFGS([slope, offset], max_iter=self.steps, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
-            search.zero_grad()
             moved = F.normalize(meant + small @ slope + offset, dim=-1)
             found: Tensor = match_pictures(moved, self.texts, types, weights, self.temperature)
             found = found + self.penalty * slope.square().sum()
-            found.backward()
             return found
 
-        with torch.enable_grad():
-            search.step(loss)
+        search([slope, offset], loss, self.steps)
         self.moves.store({"axes": axes, "slope": slope, "offset": offset})
         return self
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from blemish import encoders
+from blemish.blocks.descent import search
 from blemish.blocks.describing import Balance, Describing
 from blemish.blocks.learned import Learned
 from blemish.blocks.shown_types import even_weights, spread_views, type_errors
@@ -46,17 +47,12 @@ class LinearProbe(Describing):
         rows, weights = self.balance(rows), even_weights(types)
         slope = torch.zeros(rows.shape[1], types.shape[1], requires_grad=True)
         offset = torch.zeros(types.shape[1], requires_grad=True)
-        search = torch.optim.LBFGS([slope, offset], max_iter=self.steps, line_search_fn="strong_wolfe")
 
         def loss() -> Tensor:
-            search.zero_grad()
             each = type_errors(rows @ slope + offset, types, several=self.several)
-            found = (weights * each).sum() + self.penalty * slope.square().sum()
-            found.backward()
-            return found
+            return (weights * each).sum() + self.penalty * slope.square().sum()
 
-        with torch.enable_grad():
-            search.step(loss)
+        search([slope, offset], loss, self.steps)
         self.fitted.store({"slope": slope, "offset": offset})
         return self
 

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.caches import cache_votes, even_values, fuse_views
+from blemish.blocks.descent import descend
 from blemish.blocks.learned import Learned
 from blemish.blocks.region_crops import box_of, crop_boxes, crop_sizes, cut_with_border
 from blemish.blocks.similarity import cosine
@@ -114,14 +115,13 @@ class MVREC(nn.Module):
         targets = targets[:, None].expand(-1, examples.seen.shape[1], -1)
         key, (slope, offset) = nn.Parameter(examples.seen.mean(1)), _start(examples.seen)
         optimizer = torch.optim.AdamW([key, slope, offset], lr=self.rate, eps=1e-6)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps, self.rate / 10)
-        with torch.enable_grad():
-            for _ in range(self.steps):
-                optimizer.zero_grad()
-                logits = self.logits(examples.seen, key, (slope, offset))
-                F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1)).backward()
-                optimizer.step()
-                schedule.step()
+        decline = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps, self.rate / 10)
+
+        def loss() -> Tensor:
+            logits = self.logits(examples.seen, key, (slope, offset))
+            return F.cross_entropy(logits.flatten(0, 1), targets.flatten(0, 1))
+
+        descend(optimizer, loss, steps=self.steps, decline=decline)
         self.cache.store({"keys": key})
         self.phi.store({"slope": slope, "offset": offset})
 

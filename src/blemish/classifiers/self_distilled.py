@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.alignment import principal_axes
+from blemish.blocks.descent import descend
 from blemish.blocks.described_words import word_prototypes
 from blemish.blocks.describing import Balance
 from blemish.blocks.describing_in_words import DescribingInWords
@@ -85,21 +86,21 @@ class SelfDistilled(DescribingInWords):
         own = [rows.new_zeros(axes.shape[1], meant.shape[-1]).requires_grad_(), rows.new_zeros(meant.shape[-1])]
         own[1].requires_grad_()
         mean, optimizer = [each.detach().clone() for each in own], torch.optim.AdamW(own, lr=self.rate)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        for _ in range(self.steps):
+        decline = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+
+        def loss() -> Tensor:
             near, far = torch.randint(rows.shape[1], (2, len(rows)), generator=generator)
             place, every = self._draw(generator), torch.arange(len(rows))
-            with torch.enable_grad():
-                logits = _cosines(meant[every, near], small[every, near], own, self.texts[place]) / self.student
-                aim = _cosines(meant[every, far], small[every, far], mean, self.texts[0]) / self.teacher
-                errors = type_errors(logits, examples.types, several=self.several)
-                loss = (weights * (errors + self.distil * self._apart(logits, aim))).sum()
-                optimizer.zero_grad()
-                loss.backward()
-            optimizer.step()
-            schedule.step()
+            logits = _cosines(meant[every, near], small[every, near], own, self.texts[place]) / self.student
+            aim = _cosines(meant[every, far], small[every, far], mean, self.texts[0]) / self.teacher
+            errors = type_errors(logits, examples.types, several=self.several)
+            return (weights * (errors + self.distil * self._apart(logits, aim))).sum()
+
+        def follow() -> None:
             for kept, each in zip(mean, own, strict=True):
                 kept.lerp_(each.detach(), 1 - self.momentum)
+
+        descend(optimizer, loss, steps=self.steps, decline=decline, after=follow)
         self.moves.store({"axes": axes, "slope": mean[0], "offset": mean[1]})
         return self
 

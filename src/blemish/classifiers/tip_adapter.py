@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.caches import cache_votes, even_values
+from blemish.blocks.descent import descend
 from blemish.blocks.described_words import SeeingInWords, word_prototypes
 from blemish.blocks.learned import Learned
 from blemish.blocks.shown_types import spread_views
@@ -79,11 +80,6 @@ class TipAdapter(SeeingInWords):
         key, (rows, types) = nn.Parameter(keys.clone()), spread_views(examples)
         rows, targets = F.normalize(rows, dim=-1), types / types.sum(1, keepdim=True).clamp_min(1)
         optimizer = torch.optim.AdamW([key], lr=self.rate, eps=1e-4)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
-        with torch.enable_grad():
-            for _ in range(self.steps):
-                optimizer.zero_grad()
-                F.cross_entropy(self.logits(rows, key), targets).backward()
-                optimizer.step()
-                schedule.step()
+        decline = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, self.steps)
+        descend(optimizer, lambda: F.cross_entropy(self.logits(rows, key), targets), steps=self.steps, decline=decline)
         return key.detach()
