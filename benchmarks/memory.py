@@ -1,4 +1,4 @@
-"""The memory of `blemish inspect` as the number of pictures grows."""
+"""The memory of `blemish inspect`, and of learning types of defects, as the number of pictures grows."""
 
 from __future__ import annotations
 
@@ -43,6 +43,23 @@ def section(given: Options) -> str:
         "`test-tiny` encoder, heat maps written. Resident at the end is the median of the last quarter of the run; "
         "wanted: it does not grow with the number of pictures.",
         table(("pictures", "resident at the end, MiB", "at most, MiB", "seconds"), rows),
+    ])  # fmt: skip
+
+
+def types_section(given: Options) -> str:
+    """The section of RESULTS.md on how many examples of types of defects fit in memory."""
+    counts = (100, 1_000) if given.small else (1_000, 10_000, 100_000)
+    found = [(count, ours("types_ours", str(count), "10", "ridge", given=given)) for count in counts]
+    rows = [
+        (f"{count:,}", f"{row['kept']:,}", f"{row['peak'] - row['before']:.0f}", f"{row['seconds']:.0f}")
+        for count, row in found
+    ]
+    return "\n\n".join([
+        "## Memory of learning types of defects",
+        f"`ridge` learns drawn examples of 10 types, {found[0][1]['length']} numbers each as the embedded encoder "
+        "describes a picture, and finds in ten folds how sure it is. Kept are those for which memory was set aside; "
+        "beyond what the program itself takes.",
+        table(("examples", "kept", "memory at most, MiB", "seconds"), rows),
     ])  # fmt: skip
 
 

@@ -48,6 +48,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "ablation": ablation.section,
     "choices": choices.section,
     "memory": memory.section,
+    "memory_of_types": memory.types_section,
     "report": report.section,
     "accuracy": accuracy.section,
     "coverage": coverage.section,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.linear_model import Ridge as Reference
 
 from blemish import encoders
+from blemish.blocks import least_squares
 from blemish.blocks.describing import Balance, gather_places
 from blemish.blocks.least_squares import fit_ridge
 from blemish.blocks.shown_types import even_weights, familiarity, first_examples, type_errors, type_means
@@ -47,6 +49,19 @@ def test_least_squares_are_those_of_scikit_learn_whichever_side_is_shorter() -> 
         found = fit_ridge(rows, targets, weights, 0.3)
         np.testing.assert_allclose(found.slope.T, reference.coef_, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(found.offset, reference.intercept_, rtol=1e-4, atol=1e-5)
+
+
+def test_few_rows_at_once_fit_as_all_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows, weights = torch.randn(50, 6, generator=generator), torch.rand(50, generator=generator)
+    targets = (torch.rand(50, 3, generator=generator) > 0.7).float()
+    for count in (50, 5):
+        wanted = fit_ridge(rows[:count], targets[:count], weights[:count], 0.3)
+        with monkeypatch.context() as few:
+            few.setattr(least_squares, "AT_ONCE", 4)
+            found = fit_ridge(rows[:count], targets[:count], weights[:count], 0.3)
+        torch.testing.assert_close(found.slope, wanted.slope, rtol=1e-6, atol=1e-7)
+        torch.testing.assert_close(found.offset, wanted.offset, rtol=1e-6, atol=1e-7)
 
 
 def test_every_type_counts_alike() -> None:
