@@ -81,3 +81,13 @@ def test_the_temperature_is_the_best_of_all(scale: float) -> None:
     logits = scale * (generator.normal(size=(60, 4)) + 1.5 * np.eye(4)[truth])
     losses = [-log_softmax(logits / each, 1)[np.arange(60), truth].mean() for each in TEMPERATURES]
     assert temperature_of(logits, truth) == TEMPERATURES[int(np.argmin(losses))]
+
+
+def test_of_very_many_examples_only_enough_are_held_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = torch.randn(40, 1, 8, generator=torch.Generator().manual_seed(0))
+    examples = TypedExamples(seen, torch.eye(2, dtype=torch.bool).repeat(20, 1))
+    assert len(held_out_logits(made(2), examples)[0]) == 40
+    monkeypatch.setattr(learning, "ENOUGH", 6)
+    rows, logits = held_out_logits(made(2), examples)
+    assert len(rows) == len(logits) == 8  # two folds of four
+    assert examples.types[rows].sum(0).tolist() == [4, 4]

@@ -21,6 +21,8 @@ FEW = 50
 """Up to so many examples of each type are learned mirrored as well, and then whatever is named is seen so too."""
 FOLDS = 10
 """Each example is scored by what was learned from the others but its own fold."""
+ENOUGH = 5000
+"""Examples that are held out, where there are so many: more change little about how sure a classifier is."""
 MOST = 1 << 28
 """Numbers that are kept of all examples; of more every type keeps as many as it can."""
 SCORED = 1 << 25
@@ -95,13 +97,15 @@ def held_out_logits(
 ) -> tuple[Tensor, Tensor]:
     """Numbers of examples (R,), and of each the logits (R, K) by what is learned from those of other folds.
 
-    Without those that are the only one of a type, and of very many types only so many that memory is bounded.
+    Without those that are the only one of a type, of very many types only so many that memory is bounded, and of very
+    many examples only those of so many folds that these are `ENOUGH`.
     """
     alone = (examples.types & (examples.types.sum(0) < 2)).any(1)
     order = torch.randperm(len(alone), generator=torch.Generator().manual_seed(seed))
     order = order[~alone[order]]
     numbers, held = [order[:0]], [torch.zeros(0, examples.types.shape[1])]
-    for rows in _folds(order[: max(1, SCORED // examples.types.shape[1])], examples.types):
+    folds = _folds(order[: max(1, SCORED // examples.types.shape[1])], examples.types)
+    for rows in folds[: -(-ENOUGH // max(1, len(folds[0]))) if folds else 0]:
         rest = torch.ones(len(alone), dtype=torch.bool)
         rest[rows] = False
         classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))

@@ -14,7 +14,7 @@ ROUGHER = 1.5
 """How many times as much the greys of one must spread."""
 ASPECTS = 1.02
 """How far the shapes of two pictures may differ for their places to be compared."""
-LEAST = 3
+NARROWEST = 3
 """Pixels across that are compared at least."""
 
 
@@ -42,7 +42,7 @@ def _measured(greys: NDArray[np.uint8]) -> tuple[float, float]:
 def _cut(image: Image.Image, box: Mapping[str, int], size: tuple[int, int]) -> NDArray[np.uint8]:
     across, down = image.width / size[0], image.height / size[1]
     left, top = box["x"] * across, box["y"] * down
-    wide, high = max(box["width"] * across, LEAST), max(box["height"] * down, LEAST)
+    wide, high = max(box["width"] * across, NARROWEST), max(box["height"] * down, NARROWEST)
     left, top = max(0, min(left, image.width - wide)), max(0, min(top, image.height - high))
     edges = round(left), round(top), round(left + wide), round(top + high)
     return np.asarray(image.convert("L").crop(edges))
