@@ -28,6 +28,7 @@ import shipped
 import startup
 import teaching
 import trained
+import tune
 import winclip
 import windows
 import words
@@ -54,6 +55,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "coverage": coverage.section,
     "teaching": teaching.section,
     "trained": trained.section,
+    "tune": tune.section,
     "defect_types": defect_types.section,
     "deploy": deploy.section,
     "mdc": mdc.section,
