@@ -40,8 +40,8 @@ def section(given: Options) -> str:
     head = ("data", "good parts", "seeds", "default", "chosen", "best in hindsight", "chosen", "what was chosen")
     return "\n\n".join(
         (
-            "## Tuning\n\n`blemish tune` with a budget of ten minutes on good parts alone, then real defects: image AUROC "
-            "(pixel AUROC), means over seeds.",
+            "## Tuning\n\n`blemish tune` with a budget of ten minutes on good parts alone, then real defects: image "
+            "AUROC (pixel AUROC), means over seeds.",
             table(head, map(_cells, _groups())),
         )
     )

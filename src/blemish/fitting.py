@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -16,14 +17,16 @@ from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.inputs import as_tensor, device_of
 from blemish.errors import BadImage, BadInput
 from blemish.files import sha256_of
-from blemish.images import WHOLE, Unreadable, View, keyed_batches
-from blemish.inspection import stream
+from blemish.images import WHOLE, Inspected, Unreadable, View, keyed_batches
+from blemish.inspection import inspect, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Batch, Comparer, Consolidator, Detector, Encoder, Geometry, Learner
 
 L = TypeVar("L", bound=Learner)
 R = TypeVar("R")
 K = TypeVar("K")
+MOST_BALANCED = 32
+"""Good parts by which scales are balanced; more change little."""
 
 
 def good_parts(
@@ -201,3 +204,36 @@ def fit_detector(
         )
         fit(cast(Learner, detector), batches)
     return detector
+
+
+def balance_scales(
+    method: str,
+    encoder: str | Encoder,
+    good: Sequence[Path],
+    view: View,
+    *,
+    product: str = "object",
+    arguments: Mapping[str, Any] | None = None,
+    batch_size: int = 8,
+    watch: ShowProgress = no_progress,
+) -> View:
+    """The view with the balance of whole and tiles that good parts have which were not learned.
+
+    Each half of the parts is scored by a detector that learned the other half, at both scales: the mean score of wholes
+    over that of tiles. It stays as it is where tiles are seen alone, of fewer than two parts, and where scores are not
+    above 0.
+    """
+    parts = good[:: -(-len(good) // MOST_BALANCED)] if good else []
+    if view.balance is None or len(parts) < 2:
+        return view
+    advance, totals = watch("balancing scales", 2 * len(parts)), [0.0, 0.0]
+    for learned, held in ((parts[::2], parts[1::2]), (parts[1::2], parts[::2])):
+        detector = fit_detector(
+            method, encoder, product=product, good=learned, arguments=arguments, view=view, batch_size=batch_size,
+            unreadable=[],
+        )  # fmt: skip
+        for scale, seen in enumerate((replace(view, tile=None, overlap=0, balance=None), replace(view, balance=None))):
+            for found in inspect(detector, held, view=seen, batch_size=batch_size):
+                advance()
+                totals[scale] += found.score if isinstance(found, Inspected) else 0
+    return replace(view, balance=totals[0] / totals[1]) if min(totals) > 0 else view

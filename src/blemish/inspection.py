@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -26,27 +27,36 @@ LONGEST = 16
 
 
 class Prepared(NamedTuple):
-    """A picture and what the detector is to see of it: one input (3, h, w) a tile."""
+    """A picture and what the detector is to see of it: one input (3, h, w) a box."""
 
     picture: NDArray[Any]
-    boxes: list[Region]  # the tiles, in pixels of the region
+    boxes: list[Region]  # in pixels of the region: the whole of it if that is seen, and the tiles
     inputs: Iterable[NDArray[Any]]
     seconds: float
 
 
 def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> Prepared:
     """Read, cut out and resize one picture; raises BadImage."""
-    start, source = time.perf_counter(), source_of(picture)
+    start, source, geometry = time.perf_counter(), source_of(picture), shape_in_view(geometry, view)
     whole, part = read_part(source, view)
     height, width = part.shape[-2:]
     if view.tile is None:
         _refuse_long(source.id, geometry, height, width)
         inputs = [frame(part, geometry)]
         return Prepared(whole, [Region(0, 0, width, height)], inputs, time.perf_counter() - start)
-    boxes = tiles(height, width, view.tile, view.overlap)
+    boxes, seen = tiles(height, width, view.tile, view.overlap), list[NDArray[Any]]()
     square = replace(geometry, side=geometry.crop or geometry.side, crop=None, pad=False)  # a tile is seen whole
     pieces = (frame(piece, square) for piece in cut(part, boxes, view.tile))  # each when it is asked for
-    return Prepared(whole, boxes, pieces, time.perf_counter() - start)
+    if view.balance is not None:
+        _refuse_long(source.id, geometry, height, width)
+        boxes, seen = [Region(0, 0, width, height), *boxes], [frame(part, geometry)]
+    return Prepared(whole, boxes, chain(seen, pieces), time.perf_counter() - start)
+
+
+def shape_in_view(geometry: Geometry, view: View) -> Geometry:
+    """How what is seen whole is resized."""
+    fixed = geometry.crop is not None or geometry.pad or not view.keep_aspect
+    return geometry if fixed else replace(geometry, keep_aspect=True)
 
 
 def read_part(source: Source, view: View) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -110,7 +120,7 @@ def inspect(
     Decoding runs ahead in threads. Inputs of one size are batched across pictures and tiles, but for a detector that
     follows a stream, which sees one at a time.
     """
-    follow = follows(detector)
+    follow, shape = follows(detector), shape_in_view(detector.geometry, view)
     waiting: deque[Begun | Unreadable] = deque()
 
     def inputs() -> Iterator[tuple[Begun, NDArray[Any]]]:
@@ -118,7 +128,7 @@ def inspect(
             if isinstance(found, Unreadable):
                 waiting.append(found)
                 continue
-            begun = Begun(source, found.picture, found.boxes, found.seconds, view, detector.geometry, len(found.boxes))
+            begun = Begun(source, found.picture, found.boxes, found.seconds, view, shape, len(found.boxes))
             waiting.append(begun)
             yield from ((begun, image) for image in found.inputs)
 

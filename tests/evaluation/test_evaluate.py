@@ -19,6 +19,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from torch import Tensor
 
 from blemish.evaluation import evaluate as evaluation
+from blemish.evaluation import kept_maps
 from blemish.evaluation.evaluate import Metrics, evaluate
 from blemish.images import Unreadable
 from blemish.runs.decision import Decided
@@ -191,7 +192,7 @@ def test_every_result_goes_to_every_sink(tmp_path: Path) -> None:
 def test_maps_that_wait_on_disk_give_the_same_types(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = samples(tmp_path, [(GOOD, 0), (GOOD, 1), ("dent", 1), ("spot", 2), ("spot", 3)])
     kept = evaluate(Brightness(), made)
-    monkeypatch.setattr(evaluation, "IN_MEMORY", 0)
+    monkeypatch.setattr(kept_maps, "IN_MEMORY", 0)
     spilled = evaluate(Brightness(), made)
     assert spilled.types == kept.types
 

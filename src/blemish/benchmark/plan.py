@@ -79,18 +79,22 @@ class PlannedTrial:
     def asked(self) -> dict[str, Any]:
         """What the plan says of this trial, in plain values; words only where the method reads them."""
         view = self.trial.view
-        return {
-            "data": self.data,
-            "category": self.trial.category,
-            "method": self.trial.method,
-            "arguments": dict(self.trial.arguments),
-            "encoder": self.encoder,
-            "precision": self.precision,
-            "product": self.trial.part if "product" in catalog.card_of(self.trial.method).words else None,
-            "shots": ALL if self.trial.shots is None else self.trial.shots,
-            "seed": self.trial.seed,
-            "alpha": self.alpha,
-        } | ({"tile": view.tile, "overlap": view.overlap} if view.tile else {})
+        return (
+            {
+                "data": self.data,
+                "category": self.trial.category,
+                "method": self.trial.method,
+                "arguments": dict(self.trial.arguments),
+                "encoder": self.encoder,
+                "precision": self.precision,
+                "product": self.trial.part if "product" in catalog.card_of(self.trial.method).words else None,
+                "shots": ALL if self.trial.shots is None else self.trial.shots,
+                "seed": self.trial.seed,
+                "alpha": self.alpha,
+            }
+            | ({"tile": view.tile, "overlap": view.overlap} if view.tile else {})
+            | view.scales
+        )
 
 
 def read(path: Path) -> Plan:

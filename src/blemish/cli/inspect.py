@@ -102,7 +102,7 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
     with ExitStack() as stack:
         watch = stack.enter_context(show_progress())
         report = stack.enter_context(page_of(record, plan, page)) if page else None
-        detector, suggested = plan.make(watch, record.unreadable, suggest=not record.resumed)
+        detector, suggested, view = plan.make(watch, record.unreadable, suggest=not record.resumed)
         record.suggested = suggested or record.suggested
         if report:
             report.about = about_of(record, plan)
@@ -112,7 +112,7 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
         todo = paths if again else record.todo(paths)
         advance = watch("inspecting", len(todo))
         sinks: list[Sink] = [stack.enter_context(record), *([report] if report else [])]
-        for result in inspect(detector, todo, view=plan.view, batch_size=batch_size):
+        for result in inspect(detector, todo, view=view, batch_size=batch_size):
             advance()
             if again and isinstance(result, Inspected) and not record.todo([result.source]):
                 continue

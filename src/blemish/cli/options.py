@@ -48,6 +48,8 @@ class DetectorOptions:
     arguments: tuple[str, ...] = ()
     tile: int | None = None
     overlap: int | None = None
+    whole: bool = False
+    keep_aspect: bool = False
     white: float | None = None
     batch_size: int = 8
     device: str = "auto"
@@ -115,6 +117,8 @@ def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method."),
         _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
         _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
+        _option("--whole", is_flag=True, help="See each picture whole as well as in tiles; the higher score counts."),
+        _option("--keep-aspect", is_flag=True, help="Do not stretch what is seen whole to a square."),
         _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
         _option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER),
         _option("--device", default="auto", show_default=True, metavar="NAME", help=ON),
@@ -148,11 +152,19 @@ def view_of(chosen: DetectorOptions, region: Sequence[int] | None = None, mask: 
     tile, overlap = chosen.tile, chosen.overlap
     if tile is None and overlap is not None:
         raise click.UsageError("--overlap goes with --tile")
+    if tile is None and chosen.whole:
+        raise click.UsageError("--whole goes with --tile: without it each picture is seen whole in any case")
     shared = (tile or 0) // 4 if overlap is None else overlap
     if tile is not None and shared >= tile:
         raise click.UsageError(f"--overlap {overlap} must be smaller than --tile {tile}")
     return View(
-        Region(*region) if region else None, read_region_mask(mask) if mask else None, tile, shared, chosen.white
+        Region(*region) if region else None,
+        read_region_mask(mask) if mask else None,
+        tile,
+        shared,
+        chosen.white,
+        1.0 if chosen.whole else None,
+        chosen.keep_aspect,
     )
 
 
@@ -207,8 +219,10 @@ def print_page(page: Path | None) -> None:
 def refuse_frozen(*more: str) -> None:
     """Raise UsageError for an option that a recipe has decided already: those of every command, and `more`."""
     context = click.get_current_context()
-    names = ("method", "precision", "arguments", "tile", "overlap", "white", "product", *more)
-    given = [name for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT]
+    names = ("method", "precision", "arguments", "tile", "overlap", "whole", "keep_aspect", "white", "product", *more)
+    given = [
+        name.replace("_", "-") for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT
+    ]
     if given:
         options = ", ".join("--set" if name == "arguments" else f"--{name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")

@@ -98,8 +98,8 @@ def refuse_types_options() -> None:
 
 def refuse_misfits() -> None:
     """Raise UsageError for an option that does not go with --task types."""
-    names = ("split", "method", "tile", "overlap", "white", "protocol")
-    _refuse(dict.fromkeys(names, ""), "does not go with --task types")
+    names = ("split", "method", "tile", "overlap", "whole", "white", "protocol")
+    _refuse({"keep_aspect": "keep-aspect"} | dict.fromkeys(names, ""), "does not go with --task types")
 
 
 def _refuse(names: Mapping[str, str], why: str) -> None:

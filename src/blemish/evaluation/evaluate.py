@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,31 +10,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from blemish import catalog, data
 from blemish.calibration.thresholds import Calibration
-from blemish.data.masks import check_fit, read_ground_truth
+from blemish.data.masks import check_fit
 from blemish.data.sampling import normals, shots, shuffle
 from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evidence import examine, missing_class, samples_to_measure
+from blemish.evaluation.kept_maps import GroundTruths, KeptMaps, Map
 from blemish.evaluation.protocol import Protocol, check_protocol, scale_by_set
-from blemish.fitting import fit_detector
+from blemish.fitting import balance_scales, fit_detector
 from blemish.images import WHOLE, Inspected, Unreadable, View
 from blemish.inspection import follows, inspect
 from blemish.metrics import pixel
-from blemish.metrics.blocks import highest_of_blocks
 from blemish.metrics.intervals import Estimate, PixelEstimates, image_estimates, pixel_estimates
 from blemish.metrics.naming import Naming, score_names
 from blemish.notices import gather, notice, silence
 from blemish.progress import ShowProgress, no_progress
 from blemish.runs.decision import Decide, Decided, Sink, decision
 from blemish.types import GOOD, Detector, Encoder, Sample
-
-IN_MEMORY = 1 << 30
-"""Bytes of maps kept in memory; what comes after them waits on disk."""
-
-Map = NDArray[np.float32]
 
 
 class Metrics(NamedTuple):
@@ -122,6 +115,7 @@ def run_trial(trial: Trial, *, watch: ShowProgress = no_progress, sinks: Sequenc
         test, good = test_samples(trial), training_samples(trial)
         examine(test, [sample.image for sample in good])
         unreadable: list[Unreadable] = []
+        trial = balance_trial(trial, good, watch=watch)
         detector = fit_trial(trial, good, test, watch=watch, unreadable=unreadable)
         report = evaluate(
             detector,
@@ -162,6 +156,15 @@ def check_any(trials: Iterable[Trial]) -> None:
         except BlemishError as error:
             refused.append(error)
     raise refused[0]
+
+
+def balance_trial(trial: Trial, good: Sequence[Sample], *, watch: ShowProgress) -> Trial:
+    """The trial whose view is as `fitting.balance_scales` has it by these good parts."""
+    view = balance_scales(
+        trial.method, trial.encoder, [sample.image for sample in good], trial.view, product=trial.part,
+        arguments=trial.arguments, batch_size=trial.batch_size, watch=watch,
+    )  # fmt: skip
+    return dataclasses.replace(trial, view=view)
 
 
 def fit_trial(
@@ -249,7 +252,7 @@ def evaluate(
     if protocol == "published":
         detector = scale_by_set(detector, labelled, view=view, batch_size=batch_size, watch=watch)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
-    with _Maps(finest) as maps:
+    with KeptMaps(finest) as maps:
         start = time.perf_counter()
         scores, kept, unreadable, named = [], [], list[Unreadable](), _Named(getattr(detector, "types", ()))
         results = inspect(detector, (sample.image for sample in labelled), view=view, batch_size=batch_size)
@@ -307,7 +310,7 @@ Traced = tuple[Metrics, pixel.Curves | None]
 
 
 def _metrics(
-    maps: _Maps, samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
+    maps: KeptMaps, samples: Sequence[Sample], scores: Sequence[float], limit: float, seed: int
 ) -> tuple[Traced, dict[str, Metrics]]:
     """All defects against the good, with the curves, and those of each type alone against the same good."""
 
@@ -344,52 +347,8 @@ def _pixels(
     rows = [row for row, sample in enumerate(samples) if sample.masks or sample.label == GOOD]
     chosen = [maps[row] for row in rows]
     finest = [max(scores.shape) for scores in chosen]
-    masks = _Masks([samples[row] for row in rows], [sizes[row] for row in rows], finest)
+    masks = GroundTruths([samples[row] for row in rows], [sizes[row] for row in rows], finest)
     if not any(sample.masks for sample in masks.samples):
         return None, None
     ranked = pixel.rank_pixels(chosen, masks)
     return pixel_estimates(chosen, masks, limit=limit, seed=seed, ranked=ranked), pixel.trace_curves(ranked)
-
-
-class _Masks(Sequence[NDArray[np.bool_] | None]):
-    """Masks read when they are asked for: thousands of large ones need no memory."""
-
-    def __init__(self, samples: Sequence[Sample], sizes: Sequence[tuple[int, ...]], finest: Sequence[int]) -> None:
-        self.samples, self.sizes, self.finest = samples, sizes, finest
-
-    def __len__(self) -> int:
-        return len(self.samples)
-
-    def __getitem__(self, row: Any) -> Any:
-        sample, (height, width) = self.samples[row], self.sizes[row]
-        if not sample.masks:
-            return None
-        return highest_of_blocks(read_ground_truth(sample.masks, sample.image, size=(height, width)), self.finest[row])
-
-
-class _Maps:
-    """Maps as arrays, and the sizes they had: the first gibibyte in memory, the rest in a temporary file."""
-
-    def __init__(self, finest: int | None) -> None:
-        self.items, self.sizes, self.finest = list[NDArray[np.float32]](), list[tuple[int, ...]](), finest
-        self.bytes = 0
-
-    def __enter__(self) -> _Maps:
-        self.file = tempfile.TemporaryFile(prefix="blemish-maps-")
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.items.clear()
-        self.file.close()
-
-    def add(self, whole: NDArray[np.float32]) -> None:
-        self.sizes.append(whole.shape)
-        scores = highest_of_blocks(whole, self.finest)
-        self.bytes += scores.nbytes
-        self.items.append(scores if self.bytes <= IN_MEMORY else self._spilled(scores))
-
-    def _spilled(self, scores: NDArray[np.float32]) -> NDArray[np.float32]:
-        offset = self.file.seek(0, 2)
-        self.file.write(np.ascontiguousarray(scores).data)
-        self.file.flush()
-        return np.memmap(self.file, np.float32, "r", offset, scores.shape)

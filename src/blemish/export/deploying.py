@@ -16,7 +16,7 @@ from blemish import catalog
 from blemish.errors import BadInput, BadRecipe
 from blemish.export.tracing import Model, Traced, trace, trace_detector
 from blemish.images import Unreadable, View, input_size
-from blemish.inspection import stream
+from blemish.inspection import shape_in_view, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import recipe as recipes
 from blemish.recipes.deployed import GRAPH, NAMER, Backend, Deployed, Precision
@@ -142,7 +142,8 @@ def size_for(recipe: Recipe, geometry: Geometry, pictures: Sequence[Path]) -> tu
     A geometry that stretches pictures, or fills them up, to a square, and tiles, have a size. One that keeps their
     shape has that of the pictures, which must be given then.
     """
-    if not geometry.keep_aspect or recipe.view.tile is not None:
+    geometry = shape_in_view(geometry, recipe.view)
+    if not geometry.keep_aspect or (recipe.view.tile is not None and recipe.view.balance is None):
         return input_size(geometry, geometry.side, geometry.side)
     if recipe.view.region is not None:
         return input_size(geometry, recipe.view.region.height, recipe.view.region.width)

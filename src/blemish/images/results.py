@@ -47,7 +47,12 @@ def peak_of(anomaly_map: NDArray[Any]) -> tuple[int, int]:
 
 @dataclass(slots=True)
 class Begun:
-    """A picture some of whose tiles may still be on their way."""
+    """A picture some of whose inputs may still be on their way.
+
+    Where the whole and its tiles are seen, score and map are the highest of both. Scores of tiles count `view.balance`
+    times, since what is usual at one scale is odd at the other: as much as makes good parts that were not learned score
+    alike at both, see `fitting.balance_scales`; 1 where there are none.
+    """
 
     source: Source
     picture: NDArray[Any]
@@ -65,15 +70,16 @@ class Begun:
 
     def add(self, found: ArrayPrediction, seconds: float) -> None:
         """What was found in the next tile."""
-        score = float(found.image_score)
+        score = float(found.image_score) * self._weight
         self.score = score if score != score else max(self.score, score)
         self.seconds += seconds
         if found.type_scores is not None:
             before = self.type_scores
             self.type_scores = found.type_scores if before is None else np.maximum(before, found.type_scores)
-        if self.view.tile is None:
+        if self._is_whole:
             self.maps = found.anomaly_map, found.type_map
         else:
+            assert self.view.tile
             self._add_tile(found, (self.view.tile, self.view.tile))
         if found.places is not None:
             self._keep(score, found.places)
@@ -81,16 +87,27 @@ class Begun:
 
     def _add_tile(self, found: ArrayPrediction, side: tuple[int, int]) -> None:
         self.mosaic = self.mosaic or Mosaic(self.part)
+        found = found._replace(anomaly_map=found.anomaly_map * self._weight) if self._weight != 1 else found
         scores = found.anomaly_map if found.anomaly_map.shape == side else scale(found.anomaly_map, side, linear)
         self.mosaic.add(scores, self.box, None if found.type_map is None else _numbers(found.type_map, side))
 
     def _keep(self, score: float, grid: NDArray[Any]) -> None:
         """What a classifier sees of the tile."""
         self.places, (x, y) = self.places or WorstPlaces(), self.corner
-        if self.view.tile is None:
+        if self._is_whole:
             self.places.add(score, places_of(grid, self.geometry, self.part, self.corner))
         else:
             self.places.add(score, Places(self.box._replace(x=self.box.x + x, y=self.box.y + y), grid))
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the next input is of the whole region."""
+        return self.view.tile is None or (self.view.balance is not None and self.left == len(self.boxes))
+
+    @property
+    def _weight(self) -> float:
+        """By which the scores of the next input count."""
+        return 1.0 if self._is_whole else self.view.balance or 1.0
 
     @property
     def part(self) -> tuple[int, int]:
@@ -133,12 +150,22 @@ class Begun:
         """One map, of types too if there are any, and where in the picture it lies."""
         (height, width), (x, y) = self.part, self.corner
         if self.mosaic is not None:
-            return *self.mosaic.joined(), Region(x, y, width, height)
+            tiles, kinds = self.mosaic.joined()
+            if self.maps:
+                np.fmax(tiles, self._spread(height, width), out=tiles)
+            return tiles, kinds, Region(x, y, width, height)
         assert self.maps
         (scores, kinds), (inside, shown) = self.maps, matching_regions(self.geometry, height, width)
         if self.geometry.pad:
             scores, kinds = crop(scores, inside), None if kinds is None else crop(kinds, inside)
         return scores, kinds, shown._replace(x=shown.x + x, y=shown.y + y)
+
+    def _spread(self, height: int, width: int) -> NDArray[np.float32]:
+        """The map of the whole at the size of what is inspected; NaN where it is not seen."""
+        assert self.maps
+        inside, shown = matching_regions(self.geometry, height, width)
+        scores = crop(self.maps[0], inside) if self.geometry.pad else self.maps[0]
+        return place(scores, (height, width), region=shown)
 
 
 def _numbers(kinds: NDArray[Any], size: tuple[int, int]) -> NDArray[np.int16]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,13 @@ class View:
     tile: int | None = None  # side of square tiles in pixels of the picture; None: the whole region at once
     overlap: int = 0  # pixels that neighbouring tiles share at least
     white: float | None = None  # the sample value of full brightness, see `blemish.images.read`
+    balance: float | None = None  # beside tiles the region is seen whole too, see `Begun`; None: tiles alone
+    keep_aspect: bool = False  # what is seen whole keeps its shape, also for a method that stretches it to a square
+
+    @property
+    def scales(self) -> dict[str, Any]:
+        """`balance` and `keep_aspect` as plain values, where they are not as always."""
+        return {name: getattr(self, name) for name in ("balance", "keep_aspect") if getattr(self, name)}
 
 
 WHOLE = View()

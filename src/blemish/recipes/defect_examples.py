@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,11 @@ def _pieces(mask: Path, path: Path, prepared: Prepared, view: View) -> Iterator[
     """The mask as the detector's inputs are cut, (1, h, w)."""
     whole = read_ground_truth((mask,), path)[None]
     part = whole if view.region is None else crop(whole, view.region)
-    return iter([part]) if view.tile is None else cut(part, prepared.boxes, view.tile)
+    if view.tile is None:
+        return iter([part])
+    if view.balance is None:
+        return cut(part, prepared.boxes, view.tile)
+    return chain([part], cut(part, prepared.boxes[1:], view.tile))
 
 
 def _by_mask(shares: Tensor, mask: Path, path: Path) -> tuple[Tensor, Tensor, Tensor]:

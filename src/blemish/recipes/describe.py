@@ -36,6 +36,8 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         ("region", str(view.region or "")),
         ("mask", f"{int(view.mask.sum())} of {view.mask.size} pixels" if view.mask is not None else ""),
         ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
+        ("scales", f"the whole too, scores of tiles count {view.balance:.3g} times" if view.balance else ""),
+        ("shape", "kept" if view.keep_aspect else ""),
         ("white", str(view.white or "")),
         *(("trained on", _training_set(each)) for each in recipe.trained_on),
         ("taught by", _list(kinds) or ("" if recipe.trained_on else "words alone")),

@@ -311,6 +311,7 @@ def content_of(recipe: Recipe) -> Content:
             "tile": view.tile,
             "overlap": view.overlap,
             "white": view.white,
+            **view.scales,
         },
         "encoders": {name: each._asdict() for name, each in recipe.encoders.items()},
         "taught": [[each.sha256, each.name, each.kind] for each in recipe.taught],
@@ -329,8 +330,7 @@ def _recipe(content: Content, path: Path) -> Recipe:
     if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in tensors.values()):
         raise BadRecipe(f"{path} has tensors with NaN or infinite values: {COPY}")
     known = [each.name for each in dataclasses.fields(Recipe) if each.name not in ("tensors", "source")]
-    needed = [name for name in known if name not in ("names", "deployed")]
-    read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed=needed)
+    read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed={*known} - {"names", "deployed"})
     names, deployed = content.header.get("names"), content.header.get("deployed")
     read.inner("encoders", content.header["encoders"]).only(*content.header["encoders"], needed=(ENCODER,))
     encoders = read.one("encoders", {}, table_of(_is_reference), "encoders with name and sha256")
@@ -356,7 +356,7 @@ def _recipe(content: Content, path: Path) -> Recipe:
 
 def _view(read: Fields, packed: Tensor | None) -> View:
     names = ("region", "mask", "tile", "overlap", "white")
-    read.only(*names, needed=names)
+    read.only(*names, "balance", "keep_aspect", needed=names)
     region = read.one("region", None, or_none(_is_region), "x, y, width and height")
     tile = read.one("tile", None, or_none(lambda side: _is_size(side) and side >= 16), "16 pixels or more")
     fits = (lambda size: _is_size(size) and size < tile) if tile else _is_size
@@ -366,7 +366,10 @@ def _view(read: Fields, packed: Tensor | None) -> View:
     if (size is None) != (packed is None):
         raise read.refused("mask", "its size and its pixels are not both there")
     mask = None if packed is None else _mask(packed, read, *size)
-    return View(Region(*region) if region else None, mask, tile, overlap, white)
+    of_tiles = or_none(lambda value: bool(tile) and is_number(value) and value > 0)
+    balance = read.one("balance", None, of_tiles, "a positive number, of tiles")
+    kept = read.one("keep_aspect", False, lambda value: isinstance(value, bool), "true or false")
+    return View(Region(*region) if region else None, mask, tile, overlap, white, balance, kept)
 
 
 def _mask(packed: Tensor, read: Fields, height: int, width: int) -> NDArray[np.bool_]:

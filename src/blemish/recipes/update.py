@@ -25,7 +25,7 @@ from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
 from blemish.files import sha256_of, write
-from blemish.fitting import extract_all, good_parts, keep_readable, require_method
+from blemish.fitting import balance_scales, extract_all, good_parts, keep_readable, require_method
 from blemish.images import WHOLE, Unreadable, View
 from blemish.inspection import stream
 from blemish.progress import ShowProgress, no_progress
@@ -91,6 +91,10 @@ def freeze(
     if weights is None:
         require_method(method, arguments or {}, good=bool(good), frozen=True)
     given = {name: each if isinstance(each, Encoder) else _as_json(each) for name, each in (arguments or {}).items()}
+    if good:
+        view = balance_scales(
+            method, encoder, good, view, arguments=arguments, batch_size=reading.batch_size, watch=reading.watch
+        )
     detector = catalog.detector(method, encoders.load(encoder), given)
     trained_on = [load_weights(detector, method, weights)] if weights else []
     recipe = freeze_detector(detector, method, arguments=given, view=view, trained_on=trained_on)

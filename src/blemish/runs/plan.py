@@ -15,8 +15,8 @@ from blemish.calibration.thresholds import Calibration
 from blemish.classification.namer import Namer
 from blemish.classification.names import DefectType
 from blemish.classification.with_names import WithNames
-from blemish.fitting import fit_detector, make_detector
-from blemish.images import Unreadable, View
+from blemish.fitting import balance_scales, fit_detector, make_detector
+from blemish.images import WHOLE, Unreadable, View
 from blemish.metrics.drift import Drift
 from blemish.progress import ShowProgress
 from blemish.recipes import recipe as recipes
@@ -33,6 +33,7 @@ class ReadyDetector(NamedTuple):
 
     detector: Detector
     suggested: Calibration | None = None  # the threshold that its good parts suggest
+    view: View = WHOLE  # with what its good parts say of it
 
 
 class MakeDetector(Protocol):
@@ -86,29 +87,19 @@ def by_method(
     compared = pictures if not good and catalog.card(method).scores == "set" else ()
 
     def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
+        seen = balance_scales(
+            method, encoder, good, view, product=product, arguments=arguments, batch_size=batch_size, watch=watch
+        )
         if good and suggest:
             detector = make_detector(method, encoder, product=product, good=True, arguments=arguments)
             reading = Reading(batch_size, watch, unreadable)
-            suggested = fit_and_suggest(cast(Learner, detector), good, view=view, reading=reading)
-            return ReadyDetector(_named(detector, encoder, namer), suggested)
-        return ReadyDetector(
-            _named(
-                fit_detector(
-                    method,
-                    encoder,
-                    product=product,
-                    good=good,
-                    pictures=compared,
-                    arguments=arguments,
-                    view=view,
-                    batch_size=batch_size,
-                    watch=watch,
-                    unreadable=unreadable,
-                ),
-                encoder,
-                namer,
-            )
-        )
+            suggested = fit_and_suggest(cast(Learner, detector), good, view=seen, reading=reading)
+            return ReadyDetector(_named(detector, encoder, namer), suggested, seen)
+        detector = fit_detector(
+            method, encoder, product=product, good=good, pictures=compared, arguments=arguments, view=seen,
+            batch_size=batch_size, watch=watch, unreadable=unreadable,
+        )  # fmt: skip
+        return ReadyDetector(_named(detector, encoder, namer), view=seen)
 
     settings |= {"normal": list(map(str, good)), "set": list(map(str, compared)), "mask": mask}
     return InspectionRun(settings, view, encoder, make)
@@ -149,7 +140,7 @@ def by_recipe(
     used = name_types(recipe, defects, encoder=found) if defects else recipe
 
     def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
-        return ReadyDetector(recipes.detector(used, found))
+        return ReadyDetector(recipes.detector(used, found), view=recipe.view)
 
     return InspectionRun(settings, recipe.view, seer, make, recipe)
 
@@ -167,4 +158,4 @@ def _settings(
         "tile": view.tile,
         "overlap": view.overlap,
         "white": view.white,
-    }
+    } | view.scales

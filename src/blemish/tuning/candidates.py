@@ -43,7 +43,9 @@ class Candidate(NamedTuple):
         """The view in words."""
         side = self.arguments.get("image_size")
         at = f" at {side} px" if side else ""
-        return f"tiles of {self.view.tile} px{at}" if self.view.tile else f"whole{at}"
+        if self.view.tile:
+            return f"{'whole and ' if self.view.balance else ''}tiles of {self.view.tile} px{at}"
+        return f"whole{at}{', shape kept' if self.view.keep_aspect else ''}"
 
 
 def candidates(
@@ -104,13 +106,16 @@ def _words(card: Card, product: str | None) -> dict[str, Any]:
 
 
 def _views(candidate: Candidate, encoder: Encoder, size: tuple[int, int]) -> Iterator[Candidate]:
-    """Whole at the encoder's own side, whole at twice that where pictures are larger, and tiles."""
+    """Whole at the encoder's own side, in its shape if it is long, larger where pictures are, in tiles, and both."""
     own, shorter = encoder.image_size, min(size)
     yield _at(candidate, encoder, own)
     if shorter >= LARGER * own:
         yield _at(candidate, encoder, 2 * own)
-    for tile in tile_sides(size):
-        yield _at(candidate, encoder, own)._replace(view=View(tile=tile, overlap=tile // 4))
+    if max(size) >= LONG * shorter:
+        yield _at(candidate, encoder, own)._replace(view=View(keep_aspect=True))
+    for balance in (None, 1.0):
+        for tile in tile_sides(size):
+            yield _at(candidate, encoder, own)._replace(view=View(tile=tile, overlap=tile // 4, balance=balance))
 
 
 def tile_sides(size: tuple[int, int]) -> list[int]:

@@ -29,6 +29,7 @@ class Row(NamedTuple):
             "arguments": dict(made.arguments),
             "tile": made.view.tile,
             "overlap": made.view.overlap,
+            **made.view.scales,
             "round": self.round,
             "note": self.note,
             **(self.judged.as_json() if self.judged else {}),

@@ -12,7 +12,7 @@ from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.running import Attempt, Failure
 from blemish.benchmark.trial import Measured
 from blemish.errors import BlemishError
-from blemish.evaluation.evaluate import Trial, evaluate, fit_trial, test_samples, training_samples
+from blemish.evaluation.evaluate import Trial, balance_trial, evaluate, fit_trial, test_samples, training_samples
 from blemish.images import Unreadable
 from blemish.notices import gather
 from blemish.progress import NOTHING, Advance, ShowProgress
@@ -78,7 +78,9 @@ def measure_flaws(trial: Trial, watch: ShowProgress) -> dict[str, Any]:
     """Scores by label, pixel AP of each label's flaws, and seconds: plain values."""
     bad, start = list[Unreadable](), time.perf_counter()
     test, kept = test_samples(trial), _Scores()
-    detector = fit_trial(trial, training_samples(trial), test, watch=watch, unreadable=bad)
+    good = training_samples(trial)
+    trial = balance_trial(trial, good, watch=watch)
+    detector = fit_trial(trial, good, test, watch=watch, unreadable=bad)
     learning = time.perf_counter() - start
     report = evaluate(detector, test, view=trial.view, watch=watch, sinks=[kept], finest=FINEST)
     precision = {name: metrics.pixel_ap and metrics.pixel_ap.value for name, metrics in report.types.items()}
