@@ -53,6 +53,7 @@ CREATE TABLE pictures (
 	kind VARCHAR(8) NOT NULL, 
 	file VARCHAR(64) NOT NULL, 
 	size BIGINT NOT NULL, 
+	verdict VARCHAR(8) NOT NULL, 
 	taken FLOAT NOT NULL, 
 	UNIQUE (file)
 );
@@ -73,12 +74,14 @@ CREATE TABLE users (
 	password TEXT NOT NULL, 
 	PRIMARY KEY (name)
 );
-CREATE INDEX parts_of_verdict ON parts (verdict, n);
-CREATE INDEX parts_waiting ON parts (waits, n);
+CREATE INDEX parts_of_recipe ON parts (station, recipe, n);
+CREATE INDEX parts_of_batch ON parts (station, batch, n);
+CREATE INDEX parts_of_product ON parts (station, product, n);
+CREATE INDEX parts_of_verdict ON parts (station, verdict, n);
 CREATE INDEX parts_of_station ON parts (station, n);
-CREATE INDEX parts_of_recipe ON parts (recipe, n);
-CREATE INDEX parts_of_batch ON parts (batch, n);
+CREATE INDEX parts_waiting ON parts (waits, n);
 CREATE INDEX pictures_of_part ON pictures (station, part);
+CREATE INDEX pictures_of_verdict ON pictures (verdict, n, size);
 CREATE INDEX judgements_of_part ON judgements (station, part);
 CREATE TRIGGER audit_UPDATE BEFORE UPDATE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;
 CREATE TRIGGER audit_DELETE BEFORE DELETE ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END;

@@ -15,7 +15,7 @@ from tests.support.serving import record, store_settings
 from blemish.serve import schema
 from blemish.serve.judge import Judgement
 from blemish.serve.keeper import Keeper
-from blemish.serve.ring import evict, kept_bytes, put_pictures, sweep
+from blemish.serve.ring import find_excess, forget_pictures, kept_bytes, put_pictures, sweep
 from blemish.serve.store import Store
 
 VERDICTS = ("accept", "review", "reject")
@@ -29,12 +29,14 @@ def store(tmp_path: Path) -> Any:
 
 def keep(store: Store, part: str, verdict: str, size: int) -> None:
     store.add(record(part, verdict=verdict))
-    store.change(lambda c: put_pictures(c, "gears", part, "front", [("picture", f"{part}.png", size)])).result(5)
+    store.change(lambda c: put_pictures(c, "gears", part, verdict, [("front", "picture", f"{part}.png", size)])).result(
+        5
+    )
 
 
 def gone(store: Store, *, size: int = 2**30, days: float = 30, after: float = 0) -> list[str]:
     settings = store_settings(Path(), size=size, days=days)
-    return store.change(lambda c: evict(c, settings.retention, time.time() + after)).result(5)
+    return store.change(lambda c: forget_pictures(c, find_excess(c, settings.retention, time.time() + after))).result(5)
 
 
 def test_the_oldest_pictures_of_a_verdict_go_when_they_are_too_many(store: Store) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ class Obedient:
 
     def __init__(self, name: str) -> None:
         self.hash = f"hash of {name}"
+        self.good: Sequence[float] = [0.25 + number / 1000 for number in range(50)] if name == "worn" else ()
 
     def judge(self, content: Content, name: str) -> Judgement:
         verdict, score = "accept", 0.0

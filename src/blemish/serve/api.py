@@ -16,19 +16,17 @@ from pydantic import BaseModel, Field
 from blemish import __version__
 from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
-from blemish.serve.api_review import add_review
+from blemish.serve.api_review import PLAIN, PartId, add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front, Station
 from blemish.serve.queries import Wanted, list_parts
-from blemish.serve.records import is_part_id
 from blemish.serve.states import OPERATIONAL, Command, WrongState
 
 PREFIX = "/api/v1"
 VIEW_PATH = re.compile(rf"{PREFIX}/stations/[^/]+/parts/[^/]+/views/[^/]+")
 PICTURES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/octet-stream", "")
 ARRAY = "application/x-npy"
-PLAIN = r"^[^\x00-\x1f\x7f]*$"
 STATUS: dict[type[BlemishError], int] = {
     UnknownName: 404, WrongState: 409, Conflict: 409, Busy: 503, CannotWrite: 503, TooManyListeners: 503,
 }  # fmt: skip
@@ -76,13 +74,11 @@ def _add_views(router: APIRouter, front: Front, access: Access) -> None:
 
     @router.post("/stations/{station}/parts/{part}/views/{view}", dependencies=[sends])
     async def send_view(
-        station: str, part: str, view: str, request: Request,
+        station: str, part: PartId, view: str, request: Request,
         product: Product = "", batch: Batch = "",
     ) -> Response:  # fmt: skip
         """Inspect a picture (its bytes) or an array (.npy): the part's record with its last view, 202 before."""
         found, is_array = front.station(station), _is_array(request)
-        if not is_part_id(part):
-            raise HTTPException(422, "a part's id has 1 to 128 characters, none of them a control character or a slash")
         async with _reading(found):
             content = await request.body()
         answer = await front.inspect(
@@ -100,7 +96,7 @@ def _add_parts(router: APIRouter, front: Front, access: Access) -> None:
     looks = Depends(require(access, "viewer", station="station"))
 
     @router.get("/stations/{station}/parts/{part}", dependencies=[looks])
-    async def get_part(station: str, part: str) -> Response:
+    async def get_part(station: str, part: PartId) -> Response:
         """A part's record; 202 while it is inspected."""
         found = front.station(station)
         if record := await front.recorded(found, part):
@@ -124,10 +120,10 @@ def _add_parts(router: APIRouter, front: Front, access: Access) -> None:
 class PartsQuery(BaseModel):
     """Which parts are asked for."""
 
-    verdict: str = Field("", max_length=8)
-    product: str = Field("", max_length=200)
-    batch: str = Field("", max_length=128)
-    recipe: str = Field("", max_length=64)
+    verdict: str = Field("", max_length=8, pattern=PLAIN)
+    product: str = Field("", max_length=200, pattern=PLAIN)
+    batch: str = Field("", max_length=128, pattern=PLAIN)
+    recipe: str = Field("", max_length=64, pattern=PLAIN)
     before: int | None = Field(None, ge=0, le=2**62)
     count: int = Field(100, ge=1, le=1000)
 

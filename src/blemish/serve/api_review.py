@@ -6,7 +6,7 @@ import asyncio
 import mimetypes
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request
 from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
@@ -26,13 +26,16 @@ from blemish.serve.review import (
 )
 
 mimetypes.add_type("image/webp", ".webp")
+PLAIN = r"^[^\x00-\x1f\x7f]*$"
+"""Without control characters, which databases and consoles mishandle."""
+PartId = Annotated[str, Path(max_length=128, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 
 
 class JudgementBody(BaseModel):
     """What a person says of a part."""
 
     verdict: str = Field(max_length=8)
-    type: str = Field("", max_length=100)
+    type: str = Field("", max_length=100, pattern=PLAIN)
 
 
 def add_review(router: APIRouter, front: Front, access: Access) -> None:
@@ -41,19 +44,19 @@ def add_review(router: APIRouter, front: Front, access: Access) -> None:
     judges = Depends(require(access, "operator"))
 
     @router.get("/review", dependencies=[looks])
-    async def get_next(station: Annotated[str, Query(max_length=64)] = "") -> dict[str, Any]:
+    async def get_next(station: Annotated[str, Query(max_length=64, pattern=PLAIN)] = "") -> dict[str, Any]:
         """The oldest part that waits for a person, with its pictures, and how many wait."""
         found: dict[str, Any] = await front.look_up(lambda connection: _next(connection, station))
         return found
 
     @router.get("/stations/{station}/parts/{part}/pictures", dependencies=[looks])
-    async def get_pictures(station: str, part: str) -> dict[str, Any]:
+    async def get_pictures(station: str, part: PartId) -> dict[str, Any]:
         """What is kept of a part, and what a person said of it."""
         found: dict[str, Any] = await front.look_up(lambda connection: _kept(connection, station, part))
         return found
 
     @router.get("/pictures/{number}", dependencies=[looks])
-    async def get_picture(number: int) -> FileResponse:
+    async def get_picture(number: Annotated[int, Path(ge=0, le=2**62)]) -> FileResponse:
         """A file of the ring."""
         name = await front.look_up(lambda connection: picture_file(connection, number))
         path = front.ring.folder / name
@@ -62,7 +65,7 @@ def add_review(router: APIRouter, front: Front, access: Access) -> None:
         return FileResponse(path, media_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
 
     @router.post("/stations/{station}/parts/{part}/judgement", dependencies=[judges])
-    async def judge(station: str, part: str, body: JudgementBody, request: Request) -> dict[str, Any]:
+    async def judge(station: str, part: PartId, body: JudgementBody, request: Request) -> dict[str, Any]:
         """Accept or reject, for the person who asks."""
         who = request.state.person.name
         front.station(station)
@@ -91,6 +94,6 @@ def _next(connection: Connection, station: str) -> dict[str, Any]:
     return {"part": part, "pictures": kept, "waiting": count_for_review(connection, station)}
 
 
-def _kept(connection: Connection, station: str, part: str) -> dict[str, Any]:
+def _kept(connection: Connection, station: str, part: PartId) -> dict[str, Any]:
     said = judgement_of(connection, station, part)
     return {"pictures": pictures_of(connection, station, part), "judgement": said and said._asdict()}

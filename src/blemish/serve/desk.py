@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from blemish import __version__
 from blemish.errors import BadInput
 from blemish.serve.records import Outcome, PartRecord, worst_verdict
+from blemish.serve.ring import Kept
 from blemish.serve.settings import StationSettings
 
 MARGIN, DURABLE_MARGIN = 0.010, 0.050
@@ -46,6 +47,7 @@ class OpenPart:
     begun: dict[str, float] = field(default_factory=dict)  # by view: when it came, monotonic
     found: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by view: what the station said
     files: list[str] = field(default_factory=list)  # of a watched folder
+    kept: list[Kept] = field(default_factory=list)  # in the ring, and not yet noted
     is_begun: bool = False  # the station has looked at a view
     is_closed: bool = False  # no more views are waited for
     late: PartRecord | None = None  # what was answered
@@ -100,6 +102,14 @@ class Desk:
         found.found[values["view"]] = values
         if found.is_closed and len(found.found) == len(found.begun):
             self._finish(found, self._outcome(found))
+
+    def keep(self, part: str, files: Iterable[Kept]) -> OpenPart | None:
+        """Files of a part that are in the ring now; returns the part if it has a record, so that they can be noted."""
+        found = self.open.get(part) or self.recent.get(part)
+        if found is None:
+            return None  # its part was given up, or is long gone: they are swept away when the line starts
+        found.kept += files
+        return found if found.record else None
 
     def give_up(self, reason: str) -> None:
         """The station has ended, or was told to: whatever is open is not inspected.

@@ -25,7 +25,7 @@ from blemish.serve.judge import MakeJudge
 from blemish.serve.metrics import LineMetrics
 from blemish.serve.queries import find_part
 from blemish.serve.records import PartRecord
-from blemish.serve.ring import evict, kept_bytes, put_pictures, sweep
+from blemish.serve.ring import find_excess, forget_pictures, kept_bytes, put_pictures, sweep
 from blemish.serve.settings import LineSettings, StationSettings
 from blemish.serve.states import EXECUTION, Command, State, WrongState, next_state, spell_state
 from blemish.serve.station import Ring, digest_of
@@ -128,7 +128,7 @@ class Station:
         handlers: Mapping[str, Callable[[Mapping[str, Any]], None]] = {
             "up": self._up, "prepared": self._prepared, "refused": self._refused, "ended": self._ended,
             "begun": self.desk.begin, "judged": self.desk.judge, "unreadable": self.desk.judge,
-            "kept": self._kept, "unkept": self._unkept,
+            "kept": self._kept, "unkept": self._unkept, "drifted": self._drifted,
         }  # fmt: skip
         while True:
             process, (kind, values, _) = await self._messages.get()
@@ -156,6 +156,7 @@ class Station:
             self._enter(next_state(self.state, "start_continuous"))
 
     def _prepared(self, values: Mapping[str, Any]) -> None:
+        self.front.alarm(f"{self.settings.name} drift", "")
         if self._asked and not self._asked.done():
             self._asked.set_result(values["hash"])
 
@@ -194,12 +195,23 @@ class Station:
             self.front.run(asyncio.to_thread(put_away, self.settings.folder, files))
 
     def _kept(self, values: Mapping[str, Any]) -> None:
-        name, part, view, files = self.settings.name, values["part"], values["view"], values["files"]
-        self.front.store.change(lambda connection: put_pictures(connection, name, part, view, files))
         self.front.alarm("pictures", "")
+        files = [(values["view"], kind, file, size) for kind, file, size in values["files"]]
+        if found := self.desk.keep(values["part"], files):
+            self._note_pictures(found)
+
+    def _note_pictures(self, found: OpenPart) -> None:
+        kept, found.kept, record = found.kept, [], found.record
+        if kept and record:
+            name, part, verdict = record.station, record.part, record.verdict
+            self.front.store.change(lambda connection: put_pictures(connection, name, part, verdict, kept))
 
     def _unkept(self, values: Mapping[str, Any]) -> None:
         self.front.alarm("pictures", values["reason"])
+
+    def _drifted(self, values: Mapping[str, Any]) -> None:
+        said = f"scores are {values['change']} than those of the calibration, after {values['after']} views"
+        self.front.alarm(f"{self.settings.name} drift", f"{self.settings.name}: {said}: look at parts, calibrate again")
 
     def _recorded(self, record: PartRecord, found: OpenPart) -> None:
         loop, durable = asyncio.get_running_loop(), self.front.settings.store.durable
@@ -219,6 +231,7 @@ class Station:
                     loop.call_soon_threadsafe(self._report, record, found)
 
         written = self.front.store.add(record)
+        self._note_pictures(found)
         if not durable:
             self._report(record, found)
         written.add_done_callback(committed)
@@ -362,11 +375,13 @@ class Front:
 
     async def evict(self) -> None:
         """Remove pictures that are too many or too old."""
-        now, retention = time.time(), self.settings.store.retention
-        with suppress(CannotWrite):
-            gone = await asyncio.wrap_future(self.store.change(lambda connection: evict(connection, retention, now)))
-            for file in gone:
-                (self.ring.folder / file).unlink(missing_ok=True)
+        retention = self.settings.store.retention
+        numbers = await self.look_up(lambda connection: find_excess(connection, retention, time.time()))
+        if numbers:
+            with suppress(CannotWrite):
+                forget = self.store.change(lambda connection: forget_pictures(connection, numbers))
+                for file in await asyncio.wrap_future(forget):
+                    (self.ring.folder / file).unlink(missing_ok=True)
         for verdict, size in (await self.look_up(kept_bytes)).items():
             self.metrics.kept.labels(verdict).set(size)
         self.metrics.free.set(shutil.disk_usage(self.settings.store.folder).free)

@@ -45,6 +45,7 @@ class Judge(Protocol):
     """A recipe that is ready."""
 
     hash: str
+    good: Sequence[float]  # scores of good parts that the recipe was calibrated with; () where others may be expected
 
     def judge(self, content: Content, name: str) -> Judgement:
         """Of a file's bytes or an array; raises BadImage, with the name."""
@@ -58,13 +59,15 @@ def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
     """The detector of a calibrated recipe; raises BadRecipe."""
     from blemish.recipes import recipe as recipes
     from blemish.runs.decision import decision
+    from blemish.runs.plan import may_drift
 
     recipe = recipes.load(path)
     if recipe.calibration is None:
         raise BadRecipe(f"{path} decides nothing: calibrate it first, by `blemish calibrate`")
     detector = recipes.detector(recipe)
-    decide = decision(recipe.calibration, detector)
-    return _RecipeJudge(recipe.hash, detector, decide, recipe.view, max_pixels, _colours(recipe.calibration))
+    decide, good = decision(recipe.calibration, detector), recipe.calibration.good if may_drift(recipe) else ()
+    colours = _colours(recipe.calibration)
+    return _RecipeJudge(recipe.hash, good, detector, decide, recipe.view, max_pixels, colours)
 
 
 def _colours(calibration: Calibration) -> tuple[float, float] | None:
@@ -79,13 +82,14 @@ class _RecipeJudge:
     def __init__(
         self,
         number: str,
+        good: Sequence[float],
         detector: Detector,
         decide: Decide,
         view: View,
         max_pixels: int,
         colours: tuple[float, float] | None,
     ) -> None:
-        self.hash, self._detector, self._decide, self._view = number, detector, decide, view
+        self.hash, self.good, self._detector, self._decide, self._view = number, good, detector, decide, view
         self._max_pixels, self._colours = max_pixels, colours
 
     def judge(self, content: Content, name: str) -> Judgement:

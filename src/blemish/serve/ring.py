@@ -3,58 +3,65 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, RowMapping, delete, func, select
+from sqlalchemy import Connection, delete, func, select
 
 from blemish.serve.schema import parts, pictures
 from blemish.serve.settings import Keeping
 
-Kept = tuple[str, str, int]  # kind, file, bytes
+Kept = tuple[str, str, str, int]  # view, kind, file, bytes
+MOST_AT_ONCE = 2000
+"""Files that are removed together, so that records do not wait long."""
 
 
-def put_pictures(connection: Connection, station: str, part: str, view: str, files: Iterable[Kept]) -> None:
-    """Note what was kept of a view."""
-    row = {"station": station, "part": part, "view": view, "taken": time.time()}
-    for kind, file, size in files:
-        connection.execute(pictures.insert().values(**row, kind=kind, file=file, size=size))
+def put_pictures(connection: Connection, station: str, part: str, verdict: str, files: Iterable[Kept]) -> None:
+    """Note what was kept of a part."""
+    row = {"station": station, "part": part, "verdict": verdict, "taken": time.time()}
+    for view, kind, file, size in files:
+        connection.execute(pictures.insert().values(**row, view=view, kind=kind, file=file, size=size))
 
 
-def evict(connection: Connection, retention: Mapping[str, Keeping], now: float) -> list[str]:
-    """Forget the oldest pictures that are too many or too old; returns their files, to be removed after the commit."""
-    gone: list[RowMapping] = []
+def find_excess(connection: Connection, retention: Mapping[str, Keeping], now: float) -> list[int]:
+    """The numbers of the oldest pictures that are too many or too old."""
+    totals = kept_bytes(connection)
+    found = []
     for verdict, keeping in retention.items():
-        gone += _too_many(connection, verdict, keeping, now)
-    if gone:
-        connection.execute(delete(pictures).where(pictures.c.n.in_([each["n"] for each in gone])))
-    return [each["file"] for each in gone]
-
-
-def _too_many(connection: Connection, verdict: str, keeping: Keeping, now: float) -> list[RowMapping]:
-    total, found = kept_bytes(connection).get(verdict, 0), []
-    for row in connection.execute(_oldest(verdict)).mappings():
-        if total <= keeping.size and row["taken"] >= now - 86400 * keeping.days:
-            break
-        total -= row["size"]
-        found.append(row)
+        found += _too_many(connection, verdict, keeping, totals.get(verdict, 0), now)
     return found
 
 
-def _oldest(verdict: str) -> Any:
-    chosen = select(pictures.c.n, pictures.c.file, pictures.c.size, pictures.c.taken)
-    there = (parts.c.station == pictures.c.station) & (parts.c.part == pictures.c.part)
-    return (
-        chosen.join(parts, there).where(parts.c.verdict == verdict, ~parts.c.waits).order_by(pictures.c.n).limit(2000)
-    )
+def forget_pictures(connection: Connection, numbers: Sequence[int]) -> list[str]:
+    """Returns their files, to be removed after the commit; what waits for review by now stays."""
+    chosen = select(pictures.c.n, pictures.c.file).where(pictures.c.n.in_(numbers), ~_waits())
+    gone = connection.execute(chosen).all()
+    connection.execute(delete(pictures).where(pictures.c.n.in_([row.n for row in gone])))
+    return [row.file for row in gone]
+
+
+def _too_many(connection: Connection, verdict: str, keeping: Keeping, total: int, now: float) -> list[int]:
+    found = []
+    chosen = select(pictures).where(pictures.c.verdict == verdict, ~_waits()).order_by(pictures.c.n)
+    for row in connection.execute(chosen.limit(MOST_AT_ONCE)):
+        if total <= keeping.size and row.taken >= now - 86400 * keeping.days:
+            break
+        total -= row.size
+        found.append(row.n)
+    return found
+
+
+def _waits() -> Any:
+    """Of a picture: whether its part waits for review."""
+    own = (parts.c.station == pictures.c.station) & (parts.c.part == pictures.c.part)
+    return select(parts.c.n).where(own, parts.c.waits).correlate(pictures).exists()
 
 
 def kept_bytes(connection: Connection) -> dict[str, int]:
     """By verdict."""
-    there = (parts.c.station == pictures.c.station) & (parts.c.part == pictures.c.part)
-    chosen = select(parts.c.verdict, func.sum(pictures.c.size)).select_from(pictures.join(parts, there))
-    return {verdict: int(size) for verdict, size in connection.execute(chosen.group_by(parts.c.verdict))}
+    chosen = select(pictures.c.verdict, func.sum(pictures.c.size)).group_by(pictures.c.verdict)
+    return {verdict: int(size) for verdict, size in connection.execute(chosen)}
 
 
 def sweep(connection: Connection, folder: Path) -> int:

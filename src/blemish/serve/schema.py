@@ -55,9 +55,10 @@ parts = Table(
     Column("waits", Boolean, nullable=False),  # for a person's judgement
     UniqueConstraint("station", "part"),
     Index("parts_of_station", "station", "n"),
-    Index("parts_of_verdict", "verdict", "n"),
-    Index("parts_of_batch", "batch", "n"),
-    Index("parts_of_recipe", "recipe", "n"),
+    Index("parts_of_verdict", "station", "verdict", "n"),
+    Index("parts_of_product", "station", "product", "n"),
+    Index("parts_of_batch", "station", "batch", "n"),
+    Index("parts_of_recipe", "station", "recipe", "n"),
     Index("parts_waiting", "waits", "n"),
     sqlite_autoincrement=True,
 )
@@ -72,8 +73,10 @@ pictures = Table(
     Column("kind", String(8), nullable=False),
     Column("file", String(64), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
+    Column("verdict", String(8), nullable=False),  # of the part
     Column("taken", Float, nullable=False),
     Index("pictures_of_part", "station", "part"),
+    Index("pictures_of_verdict", "verdict", "n", "size"),
     sqlite_autoincrement=True,
 )
 

@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from blemish.errors import BadImage, BlemishError
+from blemish.metrics.drift import Drift
 from blemish.serve.folder import NewFile, Watch
 from blemish.serve.judge import Content, Judge, MakeJudge, array_of
 from blemish.serve.keeper import Keeper
@@ -65,6 +66,7 @@ class _Station:
         self.queue: SimpleQueue[_View] = SimpleQueue()
         self.keeper = Keeper(ring.folder, ring.keep_free, ring.verdicts, wire.send)
         self.judge: Judge | None = None
+        self.drift: Drift | None = None  # of the scores by that recipe
         self.judges: OrderedDict[str, Judge] = OrderedDict()  # of the latest parts
         self.runs = threading.Event()
         self.only: set[str] | None = None  # of a single job, the part that it took once it has
@@ -105,6 +107,8 @@ class _Station:
         except BlemishError as error:
             self.wire.send("refused", {**said, "reason": str(error)})
         else:
+            is_alike = len(self.settings.views) == 1  # calibrations score whole parts
+            self.drift = Drift(judge.good) if judge.good and is_alike else None
             self.judge = judge
             self.wire.send("prepared", {**said, "hash": judge.hash})
 
@@ -154,7 +158,14 @@ class _Station:
         told: dict[str, Any] = {"score": score, "verdict": found.verdict, "regions": list(found.regions)}
         told |= {"types": list(found.types), "size": list(found.size), "seconds": seconds}
         self.wire.send("judged", said | told)
+        self._watch_scores(judge, score)
         self.keeper.add(view.part, view.view, content, found)
+
+    def _watch_scores(self, judge: Judge, score: float | None) -> None:
+        """Tell when they are no longer those of the calibration."""
+        drift = self.drift
+        if drift and judge is self.judge and score is not None and not drift.alarm and drift.add(score):
+            self.wire.send("drifted", {"change": drift.change, "after": drift.seen})
 
     def _judge_of(self, part: str) -> Judge:
         """The recipe that a part's first view met; recipes change between parts."""

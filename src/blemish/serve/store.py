@@ -16,9 +16,9 @@ from typing import Any, NamedTuple, Self, TypeVar, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
-from blemish.errors import CannotWrite
+from blemish.errors import BadInput, CannotWrite, MissingExtra
 from blemish.files import JsonLines, alone_in, guard_write, json_lines
 from blemish.serve.records import PartRecord
 from blemish.serve.schema import STEPS, Step, migrate, parts
@@ -53,7 +53,7 @@ class Store:
         self._alone = alone_in(self.settings.folder)
         self._alone.__enter__()
         try:
-            with self._writer.begin() as connection:
+            with _reach(self.engine), self._writer.begin() as connection:
                 migrate(connection, self._steps)
             self._journal = JsonLines(self.settings.folder / "journal.jsonl", way_out="make room").__enter__()
             self._replay()
@@ -192,11 +192,32 @@ def _reason(error: BaseException) -> str:
 
 
 @contextmanager
+def _reach(engine: Engine) -> Iterator[None]:
+    """Raises CannotWrite for a database that does not answer."""
+    try:
+        yield
+    except OperationalError as error:
+        place = engine.url.render_as_string()  # without its password
+        raise CannotWrite(f"{place} cannot be used ({_reason(error)}): start it, or correct [store]") from error
+
+
+def _engine_by_url(url: str) -> Engine:
+    try:
+        return create_engine(url, pool_pre_ping=True)
+    except ArgumentError as error:
+        raise BadInput(f"store.url is no database ({error}): such as postgresql+psycopg://user@host/name") from error
+    except ImportError as error:
+        raise MissingExtra(
+            f"{url.partition(':')[0]} needs its driver ({error}): pip install 'psycopg[binary]'"
+        ) from error
+
+
+@contextmanager
 def edit_store(settings: StoreSettings) -> Iterator[Connection]:
     """One transaction beside a line that runs, for what people are made and asked; no records."""
     engine = engine_of(settings)
     try:
-        with engine.execution_options(begin="IMMEDIATE").begin() as connection:
+        with _reach(engine), engine.execution_options(begin="IMMEDIATE").begin() as connection:
             migrate(connection)
             yield connection
     finally:
@@ -217,9 +238,9 @@ def look_at_store(settings: StoreSettings) -> Iterator[Connection]:
 
 
 def engine_of(settings: StoreSettings) -> Engine:
-    """Of SQLite in the folder, or of the database by its URL."""
+    """Of SQLite in the folder, or of the database by its URL; raises BadInput and MissingExtra."""
     if settings.url:
-        return create_engine(settings.url, pool_pre_ping=True)
+        return _engine_by_url(settings.url)
     with guard_write(settings.folder):
         settings.folder.mkdir(parents=True, exist_ok=True)
     engine = create_engine(f"sqlite:///{settings.folder / 'parts.sqlite'}")
