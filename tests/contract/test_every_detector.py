@@ -251,15 +251,3 @@ def test_an_encoder_may_be_given_itself(name: str) -> None:
     encoder = encoders.load("test-tiny")
     detector = catalog.method(name)(encoder, **quick(name))
     assert detector.encoder is encoder
-
-
-@pytest.mark.slow
-@ways
-def test_it_exports_as_a_graph_with_the_same_results(name: str, fitted: bool) -> None:
-    detector = ready(name, fitted)
-    with torch.no_grad():
-        program = torch.export.export(module(copy.deepcopy(detector)), (TEST,))
-        found = program.module()(TEST)
-    expected = detector(TEST)
-    assert_close(found.image_score, expected.image_score, rtol=1e-4, atol=1e-6)
-    assert_close(found.anomaly_map, expected.anomaly_map, rtol=1e-4, atol=1e-6)

@@ -121,5 +121,9 @@ class LECLIP(nn.Module):
     def _align(self, images: Tensor, size: torch.Size, window: float) -> Tensor:
         """The same of places in windows that are seen in the size of the picture: (N, h, w)."""
         windows = overlapping_windows(size[0], size[1], window, self.stride)
-        parts = [self._ask(enlarge_window(images, each, size))[1] for each in windows]  # (N, h, w) each
-        return mean_of_windows(parts, windows, size)
+        closer = (enlarge_window(images, each, size) for each in windows)
+        if torch.compiler.is_exporting():  # a graph has the tower once, for all windows together
+            together = self._ask(torch.cat(list(closer)))[1]
+            parts = together.view(len(windows), images.shape[0], *together.shape[1:]).unbind()
+            return mean_of_windows(parts, windows, size)
+        return mean_of_windows([self._ask(each)[1] for each in closer], windows, size)  # (N, h, w) each
