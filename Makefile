@@ -46,7 +46,7 @@ tables: .venv/developed
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch]'
 	@touch $@
 
 .venv/developed: .venv/bin/python pyproject.toml constraints.txt

@@ -37,7 +37,8 @@ from blemish.blocks.heads import quarters
 from blemish.classification.describe import describe
 from blemish.classification.learn import is_few, learn
 from blemish.classification.namer import logits_of
-from blemish.classification.regions import inside_worst, see_regions
+from blemish.classification.regions import inside_worst
+from blemish.classification.seeing import see_regions
 from blemish.classification.with_names import WithNames
 from blemish.evaluation.types_of_defects import defects_of, divide
 from blemish.fitting import fit

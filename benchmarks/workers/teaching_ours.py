@@ -26,8 +26,7 @@ from blemish.encoders.inputs import as_tensor
 from blemish.images import keyed_batches
 from blemish.inspection import prepare
 from blemish.metrics import image
-from blemish.recipes import provenance, update
-from blemish.recipes import recipe as recipes
+from blemish.recipes import detectors, provenance, update
 from blemish.recipes.known_defects import WithKnownDefects
 from blemish.recipes.recipe import Recipe
 from blemish.types import GOOD, Batch, Detector, Encoder, Learner, Prediction, Sample
@@ -89,10 +88,10 @@ def streaming(method: str, encoder: Encoder, good: list[Path], test: list[Sample
     lot = len(good) // 10
     lots = [good[start : start + lot] for start in range(0, 10 * lot, lot)]
     whole = update.freeze(method, encoder, good=good[: 10 * lot])
-    ratio = float(recipes.bare_detector(whole, {"encoder": encoder}).ratio)  # type: ignore[attr-defined]
+    ratio = float(detectors.bare_detector(whole, {"encoder": encoder}).ratio)  # type: ignore[attr-defined]
     half = update.freeze(method, encoder, good=good[: 10 * lot], arguments={"ratio": ratio / 2})
     budget = size(whole, encoder) / 2
-    pupil = recipes.bare_detector(whole, {"encoder": encoder})
+    pupil = detectors.bare_detector(whole, {"encoder": encoder})
     assert isinstance(pupil, Learner)
     rows = torch.cat([pupil.extract(Batch(images))[0][0] for _, images in loaded(good[: 10 * lot], pupil)])
     found = {
@@ -130,7 +129,7 @@ def showing(method: str, encoder: Encoder, good: list[Path], test: list[Sample],
     """Escapes of each type before and after two of it were shown, at thresholds from held-out good parts alone."""
     held = min(HELD_OUT, len(good) // 3)
     recipe = update.freeze(method, encoder, good=good[:-held])
-    detector = recipes.bare_detector(recipe, {"encoder": encoder})
+    detector = detectors.bare_detector(recipe, {"encoder": encoder})
     say(f"{method}: looking at {held} held-out and {len(test)} test pictures")
     validation, seen = (look(detector, encoder, paths) for paths in (good[-held:], [each.image for each in test]))
     return [
@@ -150,7 +149,7 @@ def shown(
     taught, seconds = timed(
         lambda: update.add_defects(recipe, kind, [each.image for each in examples], masks=masks, encoder=encoder)
     )
-    ready = recipes.detector(taught, encoder)
+    ready = detectors.detector(taught, encoder)
     assert isinstance(ready, WithKnownDefects)
     raised = [ready.raised(*part).image_score.numpy() for part in (validation, seen)]
     plain = [part.found.image_score.numpy() for part in (validation, seen)]
@@ -184,7 +183,7 @@ def forgotten(recipe: Recipe, taught: Recipe, encoder: Encoder, paths: list[Path
     tensors = back.tensors.keys() == recipe.tensors.keys() and all(
         torch.equal(tensor, back.tensors[name]) for name, tensor in recipe.tensors.items()
     )
-    one, other = (predicted(recipes.detector(each, encoder), paths) for each in (recipe, back))
+    one, other = (predicted(detectors.detector(each, encoder), paths) for each in (recipe, back))
     return (
         tensors and torch.equal(one.image_score, other.image_score) and torch.equal(one.anomaly_map, other.anomaly_map)
     )
@@ -212,13 +211,13 @@ def loaded(paths: Sequence[Path], detector: Detector) -> Any:
 
 
 def auroc(recipe: Recipe, encoder: Encoder, test: list[Sample]) -> float:
-    scores = predicted(recipes.detector(recipe, encoder), [each.image for each in test]).image_score
+    scores = predicted(detectors.detector(recipe, encoder), [each.image for each in test]).image_score
     return float(image.auroc(scores.numpy(), np.array([each.is_anomalous for each in test])))
 
 
 def size(recipe: Recipe, encoder: Encoder) -> float:
     """MiB of what good parts have taught."""
-    pupil = recipes.bare_detector(recipe, {"encoder": encoder})
+    pupil = detectors.bare_detector(recipe, {"encoder": encoder})
     assert isinstance(pupil, Learner)
     return provenance.memory_of(pupil, recipe.tensors).bytes / 2**20
 

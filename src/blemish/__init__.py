@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from blemish.catalog import METHODS
+from blemish.errors import require_torch
 
 if TYPE_CHECKING:
     # tables: names
@@ -47,12 +48,12 @@ if TYPE_CHECKING:
     from blemish.fitting import fit, good_parts
     from blemish.inspection import inspect
     from blemish.recipes.calibrate import calibrate
-    from blemish.recipes.recipe import Recipe
-    from blemish.recipes.recipe import detector as recipe_detector
+    from blemish.recipes.detectors import detector as recipe_detector
+    from blemish.recipes.recipe import Recipe, undo
     from blemish.recipes.recipe import load as load_recipe
     from blemish.recipes.recipe import save as save_recipe
     from blemish.recipes.types_taught import name_types
-    from blemish.recipes.update import add_defects, add_good, forget, freeze, undo
+    from blemish.recipes.update import add_defects, add_good, forget, freeze
     from blemish.runs.decision import decision
     from blemish.runs.discovery import discover
     from blemish.types import Batch, Features, Geometry, Prediction, Sample
@@ -84,9 +85,9 @@ _WHERE = {
     "load_encoder": "blemish.encoders:load",
     "load_recipe": "blemish.recipes.recipe:load",
     "name_types": "blemish.recipes.types_taught:name_types",
-    "recipe_detector": "blemish.recipes.recipe:detector",
+    "recipe_detector": "blemish.recipes.detectors:detector",
     "save_recipe": "blemish.recipes.recipe:save",
-    "undo": "blemish.recipes.update:undo",
+    "undo": "blemish.recipes.recipe:undo",
     "validate": "blemish.evaluation.validate:validate",
 } | {card.where.partition(":")[2]: card.where for card in METHODS.values()}
 """Public name -> "module:name"; all else about names is made from it by `make tables`."""
@@ -158,6 +159,7 @@ def __getattr__(name: str) -> Any:
     if name not in _WHERE:
         raise AttributeError(f"module 'blemish' has no attribute {name!r}")
     module, _, there = _WHERE[name].partition(":")
-    value = getattr(import_module(module), there)
+    with require_torch():
+        value = getattr(import_module(module), there)
     globals()[name] = value
     return value

@@ -1,5 +1,10 @@
 """Every error a caller may want to catch; each message says what is wrong and what to do."""
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class BlemishError(Exception):
     """The root: `except BlemishError` catches whatever blemish itself refuses."""
@@ -39,3 +44,17 @@ class CannotWrite(BlemishError):
 
 class MissingExtra(BlemishError, ImportError):
     """An optional package is not installed; the message is the `pip install` that adds it."""
+
+
+@contextmanager
+def require_torch() -> Iterator[None]:
+    """Raise MissingExtra for what is imported inside and is not there, if it comes with torch."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "tokenizers", "huggingface_hub"):
+            raise
+        raise MissingExtra(
+            f"this needs {error.name}, which runs no deployed recipe, but learns, teaches and exports: pip install "
+            "'blemish[torch]'"
+        ) from error

@@ -20,8 +20,7 @@ from blemish.data.masks import read_ground_truth
 from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadData, BadInput
 from blemish.files import sha256_of
-from blemish.fitting import keep_readable
-from blemish.images import Unreadable, frame
+from blemish.images import Unreadable, frame, keep_readable
 from blemish.inspection import prepare, read_each
 from blemish.progress import ShowProgress
 from blemish.synth.augment import make_defect

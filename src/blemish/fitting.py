@@ -15,9 +15,9 @@ from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.encoders.embedded.network import Embedded
 from blemish.encoders.inputs import as_tensor, device_of
-from blemish.errors import BadImage, BadInput
+from blemish.errors import BadInput
 from blemish.files import sha256_of
-from blemish.images import WHOLE, Inspected, Unreadable, View, keyed_batches
+from blemish.images import WHOLE, Inspected, Unreadable, View, keep_readable, keyed_batches
 from blemish.inspection import inspect, stream
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Batch, Comparer, Consolidator, Detector, Encoder, Geometry, Learner
@@ -54,19 +54,6 @@ def good_parts(
     pictures = keep_readable(stream(paths, geometry, view=view, advance=advance), unreadable)
     inputs = ((source.id, image) for source, found in pictures if is_new(Path(source.id)) for image in found.inputs)
     return (Batch(as_tensor(images), names=tuple(names)) for names, images in keyed_batches(inputs, batch_size))
-
-
-def keep_readable(
-    pictures: Iterable[tuple[K, R | Unreadable]], unreadable: list[Unreadable] | None
-) -> Iterator[tuple[K, R]]:
-    """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
-    for source, found in pictures:
-        if not isinstance(found, Unreadable):
-            yield source, found
-        elif unreadable is None:
-            raise BadImage(found.reason)
-        else:
-            unreadable.append(found)
 
 
 def fit(detector: L, batches: Iterable[Batch]) -> L:

@@ -16,7 +16,7 @@ from blemish.cli.main import main
 from blemish.encoders import TINY
 from blemish.encoders.inputs import as_tensor
 from blemish.images import Places, Region
-from blemish.recipes.naming import SEEN
+from blemish.recipes.examples_kept import SEEN
 from blemish.recipes.recipe import load
 from blemish.types import TypedExamples
 

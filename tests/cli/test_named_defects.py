@@ -16,7 +16,8 @@ from blemish.blocks.prompts import defect_prototypes
 from blemish.cli.main import main
 from blemish.detectors.clip_mdc import CLIPMDC
 from blemish.errors import BadInput
-from blemish.recipes.recipe import detector, load, save
+from blemish.recipes.detectors import detector
+from blemish.recipes.recipe import load, save
 from blemish.recipes.update import freeze_detector
 from blemish.types import TextEncoder
 

@@ -16,8 +16,8 @@ from tests.support.quick import QUICK as ARGUMENTS
 from blemish.fitting import fit_detector, make_detector
 from blemish.images import find
 from blemish.recipes import suggestion
+from blemish.recipes.reading import Reading
 from blemish.recipes.suggestion import fit_and_suggest
-from blemish.recipes.update import Reading
 
 __all__ = ["parts"]
 

@@ -18,8 +18,8 @@ from blemish.errors import BadInput
 from blemish.fitting import fit_detector
 from blemish.images import Inspected
 from blemish.inspection import inspect
+from blemish.recipes import detectors, update
 from blemish.recipes import recipe as recipes
-from blemish.recipes import update
 from blemish.types import Detector, Encoder
 
 METHODS = sorted(name for name in catalog.METHODS if not hasattr(catalog.method(name), "loss"))
@@ -71,18 +71,18 @@ def test_a_recipe_is_taught_and_used_there_and_holds_what_one_from_here_holds(me
     with second_device():
         there = taught(elsewhere())
         assert {tensor.device.type for tensor in there.tensors.values()} == {"cpu"}
-        found = scores(recipes.detector(there, elsewhere()), picture)
+        found = scores(detectors.detector(there, elsewhere()), picture)
     assert {name: tensor.shape for name, tensor in there.tensors.items()} == {
         name: tensor.shape for name, tensor in here.tensors.items()
     }
-    assert agrees(found, scores(recipes.detector(here), picture))
+    assert agrees(found, scores(detectors.detector(here), picture))
 
 
 @pytest.mark.parametrize("method", sorted(name for name in METHODS if catalog.card(name).normal != "none"))
 def test_a_device_without_float64_learns_and_inspects_the_same(method: str, tmp_path: Path) -> None:
     paths, picture = good(tmp_path, 4), part(tmp_path / "new.png", 40, spot=(20, 30))
     recipe = update.freeze(method, "test-tiny", good=paths[:3], arguments=quick(method))
-    grown = scores(recipes.detector(update.add_good(recipe, paths[3:])), picture)
+    grown = scores(detectors.detector(update.add_good(recipe, paths[3:])), picture)
     here = scores(fit_detector(method, "test-tiny", good=paths, arguments=quick(method)), picture)
     with narrow_device():
         detector = fit_detector(method, elsewhere(), good=paths, arguments=quick(method))
@@ -90,7 +90,7 @@ def test_a_device_without_float64_learns_and_inspects_the_same(method: str, tmp_
         assert {each.device for each in buffers if each.dtype != torch.float64} == {DEVICE}
         found = scores(detector, picture)
         there = update.add_good(recipe, paths[3:], encoder=elsewhere())
-        again = scores(recipes.detector(there, elsewhere()), picture)
+        again = scores(detectors.detector(there, elsewhere()), picture)
     assert agrees(found, here)
     assert agrees(again, grown)
 

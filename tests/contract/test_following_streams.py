@@ -17,8 +17,8 @@ from torch import nn
 
 from blemish import catalog
 from blemish.errors import BadInput
+from blemish.recipes import detectors, update
 from blemish.recipes import recipe as recipes
-from blemish.recipes import update
 from blemish.recipes.calibrate import calibrate
 from blemish.types import Follower, Prediction
 
@@ -98,7 +98,7 @@ def test_a_recipe_holds_the_stream_bit_for_bit(method: str, tmp_path: Path) -> N
     detector = fresh(method)
     detector.follow(IMAGES[:4])
     recipes.save(update.freeze_detector(detector, method, arguments=quick(method)), tmp_path / "a.blemish")
-    again = recipes.detector(recipes.load(tmp_path / "a.blemish"))
+    again = detectors.detector(recipes.load(tmp_path / "a.blemish"))
     assert isinstance(again, Follower)
     assert same(again.follow(IMAGES[4:]), detector.follow(IMAGES[4:]))
 
@@ -154,11 +154,13 @@ def test_no_threshold_is_made_of_a_stream(method: str, tmp_path: Path) -> None:
 def test_a_stream_with_known_defects_is_followed_too(method: str, tmp_path: Path) -> None:
     recipe = frozen(method)
     odd = part(tmp_path / "odd.png", 7, spot=(20, 20))
-    made = recipes.detector(update.add_defects(recipe, "spot", [odd]))
+    made = detectors.detector(update.add_defects(recipe, "spot", [odd]))
     assert isinstance(made, Follower)
     assert made.online
     whole = made.follow(IMAGES)
-    torch.testing.assert_close(whole.image_score[:1], recipes.detector(recipe)(IMAGES[:1]).image_score, rtol=1, atol=1)
+    torch.testing.assert_close(
+        whole.image_score[:1], detectors.detector(recipe)(IMAGES[:1]).image_score, rtol=1, atol=1
+    )
     assert not torch.equal(made(IMAGES[:1]).image_score, whole.image_score[:1])
 
 
@@ -175,14 +177,14 @@ def test_an_evaluation_draws_the_order_by_its_seed(method: str, tmp_path: Path) 
 def test_a_stream_begins_with_the_good_parts_that_its_recipe_was_taught(method: str, tmp_path: Path) -> None:
     recipe, parts = frozen(method), good(tmp_path, 3)
     taught = update.add_good(recipe, parts)
-    one, other = (cast(Follower, recipes.detector(each)) for each in (recipe, taught))
+    one, other = (cast(Follower, detectors.detector(each)) for each in (recipe, taught))
     assert not torch.allclose(other.follow(IMAGES[:1]).image_score, one.follow(IMAGES[:1]).image_score, rtol=1e-3)
     left = update.forget(taught, [taught.taught[1].id])
     never = update.add_good(recipe, [parts[0], parts[2]])
     gone = update.forget(taught, [each.id for each in taught.taught])
     pairs = [(left, never), (gone, recipe)]
     for each, expected in pairs:
-        found, wanted = (cast(Follower, recipes.detector(made)).follow(IMAGES) for made in (each, expected))
+        found, wanted = (cast(Follower, detectors.detector(made)).follow(IMAGES) for made in (each, expected))
         torch.testing.assert_close(found.image_score, wanted.image_score)
         torch.testing.assert_close(found.anomaly_map, wanted.anomaly_map)
 
@@ -192,5 +194,5 @@ def test_a_taught_recipe_that_follows_nothing_is_calibrated_by_holding_out(metho
     parts = good(tmp_path, 4)
     taught = update.add_good(frozen(method, online=False), parts)
     assert calibrate(taught, parts).calibration
-    detector = recipes.detector(taught)
+    detector = detectors.detector(taught)
     torch.testing.assert_close(detector(IMAGES[:2]).image_score[1:], detector(IMAGES[1:2]).image_score)

@@ -19,8 +19,8 @@ from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import memories
 from blemish.fitting import extract_all, fit, fit_detector
 from blemish.recipes import update
+from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Recipe
-from blemish.recipes.update import Reading
 from blemish.types import Batch, Learner, Prediction
 
 SMALL: dict[str, dict[str, Any]] = {

@@ -15,7 +15,8 @@ from blemish.export.exporting import export_recipe
 from blemish.images import Inspected
 from blemish.inspection import inspect
 from blemish.recipes.calibrate import HoldoutScheme, calibrate
-from blemish.recipes.recipe import content_of, detector
+from blemish.recipes.detectors import detector
+from blemish.recipes.recipe import content_of
 
 EXAMPLE = ROOT / "examples" / "run_onnx.py"
 

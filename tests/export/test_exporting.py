@@ -27,7 +27,8 @@ from blemish.images import Inspected, View
 from blemish.inspection import inspect
 from blemish.recipes.calibrate import HoldoutScheme, calibrate
 from blemish.recipes.deployed import GRAPH, Deployed
-from blemish.recipes.recipe import Recipe, bare_detector, detector, load, save
+from blemish.recipes.detectors import bare_detector, detector
+from blemish.recipes.recipe import Recipe, load, save
 from blemish.runtime.graph import GraphDetector
 from blemish.types import Geometry
 

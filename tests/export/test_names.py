@@ -21,8 +21,9 @@ from blemish.images import Inspected
 from blemish.inspection import inspect
 from blemish.recipes import update
 from blemish.recipes.deployed import NAMER, Deployed
+from blemish.recipes.detectors import detector, encoders_of
 from blemish.recipes.naming import by_words
-from blemish.recipes.recipe import ENCODER, Recipe, detector, encoders_of
+from blemish.recipes.recipe import ENCODER, Recipe
 from blemish.runtime.graph import GraphDetector, GraphNamer
 from blemish.types import Geometry, TypedExamples
 

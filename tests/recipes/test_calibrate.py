@@ -22,8 +22,9 @@ from blemish.recipes.calibrate import (
     masks_in,
     with_calibration,
 )
-from blemish.recipes.recipe import Recipe, detector
-from blemish.recipes.update import Reading
+from blemish.recipes.detectors import detector
+from blemish.recipes.reading import Reading
+from blemish.recipes.recipe import Recipe
 from blemish.types import GOOD
 
 SPLIT, CROSS = HoldoutScheme("split"), HoldoutScheme("cross")

@@ -12,7 +12,7 @@ from blemish import encoders
 from blemish.errors import BadImage, BadInput
 from blemish.images import Region, Unreadable, View
 from blemish.recipes.holdout import draw_folds, parts_of, score_parts
-from blemish.recipes.update import Reading
+from blemish.recipes.reading import Reading
 from blemish.types import Geometry, Prediction
 
 TINY = encoders.load("test-tiny")

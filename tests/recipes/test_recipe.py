@@ -25,8 +25,10 @@ from blemish.images import Region, View
 from blemish.recipes import file as recipe_file
 from blemish.recipes import update
 from blemish.recipes.describe import differences, summary, to_json
+from blemish.recipes.detectors import detector, encoders_of
 from blemish.recipes.file import KEY
-from blemish.recipes.recipe import Recipe, Reference, detector, encoders_of, load, save
+from blemish.recipes.recipe import Recipe, Reference, load, save
+from blemish.recipes.tensors import StoredTensors, arrays_of
 from blemish.types import Encoder, Geometry, Prediction
 
 
@@ -80,9 +82,9 @@ def with_content(path: Path, change: Callable[[dict[str, Any]], object]) -> None
 
 def with_tensors(path: Path, change: Callable[[dict[str, torch.Tensor]], object]) -> None:
     content = recipe_file.read(path)
-    tensors = dict(content.tensors)
+    tensors = dict(StoredTensors(content.tensors))
     change(tensors)
-    path.write_bytes(recipe_file.encode(recipe_file.Content(content.header, tensors)))
+    path.write_bytes(recipe_file.encode(recipe_file.Content(content.header, arrays_of(tensors))))
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_the_summary_and_the_description_say_what_it_is(saved: Path) -> None:
     assert "accept below" in rows["verdicts"]
     told = json.loads(json.dumps(to_json(found)))
     assert told["hash"] == found.hash
-    assert told["tensors"]["view.mask"]["type"] == "torch.uint8"
+    assert told["tensors"]["view.mask"]["type"] == "U8"
 
 
 def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -> None:

@@ -16,8 +16,10 @@ from tests.support.parts import TEST, frozen, good, spots
 from blemish.errors import BadRecipe
 from blemish.recipes import file as recipe_file
 from blemish.recipes import update
+from blemish.recipes.detectors import detector
 from blemish.recipes.file import KEY, Content
-from blemish.recipes.recipe import Recipe, detector, load, save
+from blemish.recipes.recipe import Recipe, load, save
+from blemish.recipes.tensors import StoredTensors, arrays_of
 
 HOSTILE: tuple[Any, ...] = (
     *(None, True, False, 0, -1, 1, 2, 1 << 16, 1 << 31, 1 << 63, -(1 << 70), 0.5, -1e300, 1e300),
@@ -97,12 +99,12 @@ def test_hostile_contents_with_the_right_hash_are_refused_or_can_be_used(
     contents, used = [recipe_file.read(each) for each in files], 0
     for number in range(count):
         content = contents[number % len(contents)]
-        header, tensors = copy.deepcopy(dict(content.header)), dict(content.tensors)
+        header, tensors = copy.deepcopy(dict(content.header)), dict(StoredTensors(content.tensors))
         if random.random() < 0.5:
             replace(header, random)
         else:
             bend(tensors, random)
-        path.write_bytes(recipe_file.encode(Content(header, tensors)))
+        path.write_bytes(recipe_file.encode(Content(header, arrays_of(tensors))))
         found = opened(path)
         if found is None:
             continue

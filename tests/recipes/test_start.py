@@ -18,7 +18,7 @@ from blemish.errors import BadInput, BadRecipe
 from blemish.images import View
 from blemish.notices import gather
 from blemish.progress import no_progress
-from blemish.recipes.recipe import detector, state_of
+from blemish.recipes.detectors import detector, state_of
 from blemish.recipes.start import begin
 from blemish.recipes.train import Training, TrainingSettings
 from blemish.recipes.update import add_good

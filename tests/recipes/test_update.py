@@ -25,7 +25,9 @@ from blemish.inspection import inspect
 from blemish.recipes import file as recipe_file
 from blemish.recipes import known_defects, provenance, update
 from blemish.recipes.calibrate import HoldoutScheme, held_out_scores
-from blemish.recipes.recipe import Recipe, Taught, detector, load, save
+from blemish.recipes.detectors import detector
+from blemish.recipes.reading import Reading
+from blemish.recipes.recipe import Recipe, Taught, load, save, undo
 from blemish.types import GOOD, Batch, Detector, Encoder, Geometry, Learner, Prediction
 
 learners = pytest.mark.parametrize("method", LEARNERS)
@@ -393,7 +395,7 @@ def test_what_cannot_be_read_is_raised_or_listed(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match=r"good1\.png"):
         frozen("patchcore", paths)
     unreadable: list[Unreadable] = []
-    reading = update.Reading(unreadable=unreadable)
+    reading = Reading(unreadable=unreadable)
     found = update.freeze("patchcore", "test-tiny", good=paths, arguments=QUICK["patchcore"], reading=reading)
     assert [each.name for each in found.taught] == ["good0.png", "good2.png"]
     assert [each.id for each in unreadable] == [str(paths[1])]
@@ -425,10 +427,10 @@ def test_undo_restores_the_exact_former_file_step_by_step(tmp_path: Path) -> Non
         save(each, path)
         files.append(path.read_bytes())
     for expected, recipe in ((files[1], steps[1]), (files[0], steps[0])):
-        assert update.undo(path).hash == recipe.hash
+        assert undo(path).hash == recipe.hash
         assert path.read_bytes() == expected
     with pytest.raises(BadInput, match="nothing to undo"):
-        update.undo(path)
+        undo(path)
     # What was undone is still there.
     assert (recipe_file.history(path) / f"{steps[2].hash}.blemish").read_bytes() == files[2]
 
@@ -443,10 +445,10 @@ def test_undo_says_when_the_former_file_is_gone_or_another(tmp_path: Path) -> No
     former.unlink()
     former.write_bytes((tmp_path / "other.blemish").read_bytes())
     with pytest.raises(BadInput, match="is not the recipe"):
-        update.undo(path)
+        undo(path)
     former.unlink()
     with pytest.raises(BadInput, match="is gone"):
-        update.undo(path)
+        undo(path)
 
 
 class Trained(torch.nn.Module):
@@ -543,7 +545,7 @@ def test_names_of_defects_are_for_methods_that_read_them() -> None:
 
 def test_progress_is_told(tmp_path: Path) -> None:
     told = Told()
-    reading = update.Reading(watch=told)
+    reading = Reading(watch=told)
     found = update.freeze(
         "patchcore", "test-tiny", good=good(tmp_path, 2), arguments=QUICK["patchcore"], reading=reading
     )

@@ -13,7 +13,8 @@ from torch import Tensor
 
 from blemish import catalog
 from blemish.recipes import update
-from blemish.recipes.recipe import Recipe, detector
+from blemish.recipes.detectors import detector
+from blemish.recipes.recipe import Recipe
 from blemish.types import Prediction
 
 METHODS = sorted(catalog.METHODS)

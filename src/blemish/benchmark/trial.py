@@ -28,7 +28,7 @@ from blemish.images import Unreadable
 from blemish.notices import gather
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import score_parts
-from blemish.recipes.update import Reading
+from blemish.recipes.reading import Reading
 from blemish.runs.decision import Decided
 from blemish.types import GOOD, Detector, Sample
 

@@ -10,9 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from blemish.blocks.rotation import mirrors
-from blemish.classification.regions import marked_regions, shares
+from blemish.classification.regions import marked_regions
 from blemish.encoders.inputs import as_tensor, device_of
 from blemish.errors import BadImage, BadInput
 from blemish.images import WHOLE, Region, Unreadable, View, frame, keyed_batches
@@ -101,7 +102,7 @@ def _parts(
 def _defects(part: _Part, geometry: Geometry) -> Iterator[_Part]:
     size = (part.picture.shape[-2], part.picture.shape[-1])
     for inside in marked_regions(part.sample, size):
-        found = part._replace(region=inside.of_picture(size), box=inside.box)
+        found = part._replace(region=as_tensor(inside.of_picture(size)), box=inside.box)
         weights = found.weights(geometry)
         if weights is not None and weights.any():
             yield found
@@ -129,3 +130,9 @@ def _look(classifier: Classifier, images: Tensor, weights: Sequence[Tensor | Non
         return classifier.look(there)
     places = classifier.places(there).cpu()
     return classifier.gather(places, shares(torch.stack([each for each in weights if each is not None]), places))
+
+
+def shares(weights: Tensor, places: Tensor) -> Tensor:
+    """How much of each of the places (N, h, w, C) a region (N, H, W) covers; of one that covers none its nearest."""
+    found = F.adaptive_avg_pool2d(weights.to(places), (places.shape[1], places.shape[2]))
+    return found + 1e-6 * (found.sum((1, 2), keepdim=True) == 0)

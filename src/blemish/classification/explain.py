@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.blocks.explanations import explain_types, roll_out_places
-from blemish.classification.regions import shares
+from blemish.classification.describe import shares
 from blemish.encoders.inputs import as_tensor, device_of
 from blemish.images import Region, frame, place, places_of
 from blemish.types import Classifier, Cropper, Encoder

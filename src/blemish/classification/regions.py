@@ -1,4 +1,4 @@
-"""A region that a detector has found -> what a classifier sees of it."""
+"""A region that a detector has found, and where in what is seen of a picture it lies; no torch."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional as F
 
 from blemish.blocks.defect_regions import DefectRegion
 from blemish.data.masks import read_ground_truth
-from blemish.encoders.inputs import as_tensor, device_of
-from blemish.images import Places, Region
+from blemish.images import Places, Region, area, scale
 from blemish.notices import notice
-from blemish.types import Classifier, Cropper, Sample
+from blemish.types import Sample
 
 TOUCHING = np.ones((3, 3), np.int8)
 """Pixels belong together that share a side or a corner."""
@@ -30,10 +26,10 @@ class Inside:
     def __init__(self, box: Region, pixels: NDArray[np.bool_]) -> None:
         self.box, self.pixels = box, pixels  # (height, width) of the box
 
-    def of_picture(self, size: tuple[int, int]) -> Tensor:
-        """Bool (H, W) of a picture of that size."""
-        whole, (x, y, width, height) = torch.zeros(size, dtype=torch.bool), self.box
-        whole[y : y + height, x : x + width] = torch.from_numpy(self.pixels)
+    def of_picture(self, size: tuple[int, int]) -> NDArray[np.bool_]:
+        """(H, W) of a picture of that size."""
+        whole, (x, y, width, height) = np.zeros(size, bool), self.box
+        whole[y : y + height, x : x + width] = self.pixels
         return whole
 
 
@@ -81,63 +77,32 @@ def marked_regions(sample: Sample, size: tuple[int, int]) -> Iterator[Inside]:
             yield Inside(Region(right.start, down.start, inside.shape[1], inside.shape[0]), inside)
 
 
-def see_regions(
-    classifier: Classifier, picture: NDArray[Any], places: Sequence[Places], regions: Sequence[Inside]
-) -> Tensor:
-    """What the classifier sees of each region of a picture (3, H, W): (R, V, D).
-
-    In one view, of the part of the picture that holds most of the region; or, if it is a `Cropper`, in its crops.
-    """
-    if isinstance(classifier, Cropper):
-        return torch.stack([_see_crops(classifier, as_tensor(picture), each) for each in regions])
-    rows = [_see(classifier, *_part(places, each)) for each in regions]
-    return torch.stack(rows)[:, None]
+def find_places(places: Sequence[Places], inside: Inside) -> tuple[NDArray[Any], NDArray[np.float32]]:
+    """The grid (h, w, C) that shows most of a region, and 1 at those of its places that are seen of it, (h, w)."""
+    laid = [(each.grid, _laid(each.region, inside)) for each in places]
+    grid, weights = max(laid, key=lambda each: float(each[1].sum()))
+    share = scale(weights, (grid.shape[0], grid.shape[1]), area)
+    return grid, _core(grid[..., -1], share if share.any() else share + 1)
 
 
-@torch.no_grad()
-def _see_crops(classifier: Cropper, picture: Tensor, inside: Inside) -> Tensor:
-    crops, shown = classifier.crop(picture, inside.of_picture((picture.shape[-2], picture.shape[-1])))
-    home = device_of(classifier)
-    return classifier.look_inside(crops.to(home), shown.to(home)).cpu()
-
-
-def _part(places: Sequence[Places], inside: Inside) -> tuple[Tensor, Tensor]:
-    """The grid (h, w, C) that shows most of the region, and its pixels there, (H, W)."""
-    laid = [(as_tensor(each.grid), _laid(each.region, inside)) for each in places]
-    return max(laid, key=lambda each: float(each[1].sum()))
-
-
-def _laid(part: Region, inside: Inside) -> Tensor:
+def _laid(part: Region, inside: Inside) -> NDArray[np.bool_]:
     """The region's pixels in a part of the picture, (height, width)."""
-    weights, box = torch.zeros(part.height, part.width), inside.box
+    weights, box = np.zeros((part.height, part.width), bool), inside.box
     left, top = max(box.x, part.x), max(box.y, part.y)
     right, bottom = min(box.x + box.width, part.x + part.width), min(box.y + box.height, part.y + part.height)
     if left < right and top < bottom:
         pixels = inside.pixels[top - box.y : bottom - box.y, left - box.x : right - box.x]
-        weights[top - part.y : bottom - part.y, left - part.x : right - part.x] = torch.from_numpy(pixels).float()
+        weights[top - part.y : bottom - part.y, left - part.x : right - part.x] = pixels
     return weights
 
 
-def shares(weights: Tensor, places: Tensor) -> Tensor:
-    """How much of each of the places (N, h, w, C) a region (N, H, W) covers; of one that covers none its nearest."""
-    found = F.adaptive_avg_pool2d(weights.to(places), (places.shape[1], places.shape[2]))
-    return found + 1e-6 * (found.sum((1, 2), keepdim=True) == 0)
-
-
-@torch.no_grad()
-def _see(classifier: Classifier, grid: Tensor, weights: Tensor) -> Tensor:
-    core = _core(grid[..., -1], shares(weights[None], grid[None])[0])
-    return classifier.gather(grid[None, ..., :-1], core[None])[0]
-
-
-def _core(own: Tensor, share: Tensor) -> Tensor:
+def _core(own: NDArray[Any], share: NDArray[np.float32]) -> NDArray[np.float32]:
     """Which places of a grid (h, w) are seen of a region: round its highest, down to half way to the map's median.
 
     So it does not matter whether a mask, a threshold or nobody says how far a region goes.
     """
     from scipy import ndimage  # as above
 
-    values = own.float().numpy()
-    at = np.unravel_index(int(np.where(share.numpy() > 0, values, -np.inf).argmax()), values.shape)
-    labels, _ = ndimage.label(values >= (values[at] + min(np.median(values), values[at])) / 2, structure=TOUCHING)
-    return torch.from_numpy(labels == labels[at]).float()
+    at = np.unravel_index(int(np.where(share > 0, own, -np.inf).argmax()), own.shape)
+    labels, _ = ndimage.label(own >= (own[at] + min(np.median(own), own[at])) / 2, structure=TOUCHING)
+    return np.asarray(labels == labels[at], np.float32)

@@ -181,8 +181,7 @@ def _pictures(
 
 
 def _load(path: Path) -> Recipe:
-    from blemish.recipes.naming import require_finder
-    from blemish.recipes.recipe import load
+    from blemish.recipes.recipe import load, require_finder
 
     found = load(path)
     require_finder(found.method, found.source)
@@ -199,11 +198,17 @@ def _judged(
     way: HoldoutScheme,
 ) -> HeldOutScores:
     from blemish.recipes.calibrate import held_out_scores
-    from blemish.recipes.update import Reading
+    from blemish.recipes.reading import Reading
 
     with show_progress() as watch:
         reading = Reading(batch_size, watch, unreadable)
-        found = held_out_scores(old, recipe_encoders(old, *place), kinds, masks=masks, way=way, reading=reading)
+        if old.deployed:
+            from blemish.runtime.running import graph_detector
+
+            graph = graph_detector(old)
+            found = held_out_scores(old, None, kinds, masks=masks, way=way, reading=reading, graph=graph)
+        else:
+            found = held_out_scores(old, recipe_encoders(old, *place), kinds, masks=masks, way=way, reading=reading)
     if found.unused:
         names = ", ".join(path.name for path in found.unused)
         why = "of parts that taught the recipe" if found.scheme == "split" else "that the recipe could not forget"

@@ -48,7 +48,7 @@ def classify(
     `blemish teach --examples`. Exit status: 0, or 3 when some pictures are unreadable; 1 failure; 2 wrong usage.
     """
     from blemish.images import find
-    from blemish.recipes.naming import SEEN
+    from blemish.recipes.examples_kept import SEEN
 
     if (examples is None) == (recipe is None):
         raise click.UsageError("say one of --examples and --recipe")
@@ -115,8 +115,9 @@ def _namer(made: Recipe, chosen: DetectorOptions) -> tuple[Namer, str]:
     """And what is to be said of its encoder."""
     from blemish import encoders
     from blemish.cli.options import recipe_encoders
+    from blemish.recipes.detectors import misfits
     from blemish.recipes.naming import namer_of
-    from blemish.recipes.recipe import ENCODER, misfits
+    from blemish.recipes.recipe import ENCODER
 
     seer = recipe_encoders(made, chosen.encoder, chosen.device)[ENCODER]
     assert made.names

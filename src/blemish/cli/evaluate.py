@@ -163,11 +163,12 @@ def _run_each(
 def _run(trial: Trial, watch: ShowProgress, page: Path | None, note: str) -> Report:
     from blemish.evaluation.evaluate import run_trial, training_samples
     from blemish.report import runs
+    from blemish.report.measured import about_trial
 
     if page is None:
         return run_trial(trial, watch=watch)
     good = [sample.image for sample in training_samples(trial)]
-    with runs.page(page, runs.about_trial(trial, note), good=good, view=trial.view) as sink:
+    with runs.page(page, about_trial(trial, note), good=good, view=trial.view) as sink:
         report = run_trial(trial, watch=watch, sinks=[sink])
         sink.finish(measures=report.as_json() | {"unreadable": None}, curves=report.curves)
     return report
@@ -216,6 +217,7 @@ def _evaluate_recipe(
     from blemish.data.masks import check_fit
     from blemish.evaluation.evidence import samples_to_measure
     from blemish.evaluation.validate import check_recipe
+    from blemish.recipes import detectors
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
@@ -226,7 +228,7 @@ def _evaluate_recipe(
         seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
         encoder = seen_by[recipes.ENCODER]
         note = encoders.note(encoder)
-        made = recipes.detector(recipe, seen_by)
+        made = detectors.detector(recipe, seen_by)
         found = _validate(recipe, made, samples, chosen.batch_size, watch, page, note, protocol)
     about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash, "protocol": protocol}
     if as_json:
@@ -253,10 +255,11 @@ def _validate(
 ) -> Validation:
     from blemish.evaluation.validate import validate
     from blemish.report import runs
+    from blemish.report.measured import about_recipe
 
     if page is None:
         return validate(recipe, detector, samples, batch_size=batch_size, watch=watch, protocol=protocol)
-    with runs.page(page, runs.about_recipe(recipe, note, protocol=protocol), view=recipe.view) as sink:
+    with runs.page(page, about_recipe(recipe, note, protocol=protocol), view=recipe.view) as sink:
         found = validate(recipe, detector, samples, batch_size=batch_size, watch=watch, sinks=[sink], protocol=protocol)
         sink.finish(measures=found.report.as_json() | {"unreadable": None}, curves=found.report.curves)
     return found

@@ -9,7 +9,7 @@ import click
 
 from blemish import __version__
 from blemish.cli.console import printable, say
-from blemish.errors import BlemishError
+from blemish.errors import BlemishError, require_torch
 from blemish.notices import gather
 
 COMMANDS = {
@@ -37,7 +37,8 @@ class _Group(click.Group):
         """Run the command, and say at its end what was odd."""
         with gather() as notices:
             try:
-                return super().invoke(context)
+                with require_torch():
+                    return super().invoke(context)
             except BlemishError as error:
                 raise click.ClickException(printable(str(error))) from error
             finally:

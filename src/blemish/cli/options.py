@@ -192,7 +192,7 @@ def hold_new(file: Path, instead: str = ", or teach that one more by `blemish te
 def recipe_encoders(recipe: Recipe, encoder: str | None, device: str) -> dict[str, Encoder]:
     """The encoders of a recipe, where they are to compute."""
     from blemish.devices import device_of_name
-    from blemish.recipes.recipe import encoders_of
+    from blemish.recipes.detectors import encoders_of
 
     return encoders_of(recipe, encoder, device_of_name(device))
 

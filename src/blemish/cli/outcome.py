@@ -69,7 +69,7 @@ def note_of(record: RunWriter, plan: InspectionRun) -> str:
     """What there is to say of its encoder, and of scores without verdicts."""
     from blemish import encoders
 
-    return "; ".join(filter(None, (encoders.note(plan.encoder), _worth(record, plan))))
+    return "; ".join(filter(None, (encoders.note(plan.encoder) if plan.encoder else "", _worth(record, plan))))
 
 
 @contextmanager
@@ -96,6 +96,8 @@ def _lack(recipe: Recipe) -> str:
     from blemish.types import GOOD
 
     lacks = "this recipe is not calibrated, so there are scores but no verdicts"
+    if recipe.deployed:
+        return f"{lacks}: see `blemish calibrate`"
     known = sum(each.kind == GOOD for each in recipe.taught)
     if not known or not hasattr(catalog.method(recipe.method), "extract"):
         return f"{lacks}: see `blemish calibrate`"
@@ -107,7 +109,7 @@ def _lack(recipe: Recipe) -> str:
 
 def _worth(record: RunWriter, plan: InspectionRun) -> str:
     """What scores without verdicts are worth."""
-    from blemish.recipes.suggestion import sentence_of
+    from blemish.calibration.suggestions import sentence_of
 
     if plan.recipe:
         return "" if plan.recipe.calibration else _lack(plan.recipe)

@@ -30,7 +30,7 @@ def plan_by_method(
     """By a method and an encoder, the default ones where none is named."""
     from blemish.classification.names import defect_types
     from blemish.images import find
-    from blemish.runs.plan import by_method
+    from blemish.runs.methods import by_method
 
     if scale is not None:
         raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
@@ -59,16 +59,24 @@ def plan_by_recipe(
 ) -> InspectionRun:
     """Everything as it was frozen, and these defects named."""
     from blemish.classification.names import defect_types
-    from blemish.devices import device_of_name
     from blemish.recipes.recipe import load
-    from blemish.runs.plan import by_recipe, may_drift
+    from blemish.runs.plan import may_drift
 
     refuse_frozen("normal", "region", "mask")
     found = load(recipe)
+    if found.deployed:
+        refuse_frozen("encoder", "device")
     if scale is not None and (found.calibration is None or found.calibration.pixel is None):
         raise BadInput(f"{recipe} marks no region whose area --scale could give: calibrate it first")
     if drift is not None and not may_drift(found):
         raise BadInput(f"{recipe} does not say which scores are to be expected: calibrate it with --scheme split")
     types = () if defects is None else defect_types(defects, product=found.product)
+    if found.deployed:
+        from blemish.runtime.running import by_graph
+
+        return by_graph(found, scale=scale, defects=types)
+    from blemish.devices import device_of_name
+    from blemish.runs.methods import by_recipe
+
     device = device_of_name(chosen.device)
     return by_recipe(found, encoder=chosen.encoder, device=device, scale=scale, defects=types)

@@ -27,8 +27,8 @@ from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.images import Unreadable
+    from blemish.recipes.reading import Reading
     from blemish.recipes.recipe import Recipe
-    from blemish.recipes.update import Reading
     from blemish.types import Encoder
 
 BUDGET = click.option("--budget", type=float, metavar="MIB", help="Memory for what good parts teach, see below.")
@@ -104,6 +104,7 @@ def freeze(
     from blemish.images import find
     from blemish.recipes import describe, update
     from blemish.recipes import recipe as recipes
+    from blemish.recipes.reading import Reading
 
     hold_new(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
@@ -120,7 +121,7 @@ def freeze(
             arguments=asked.arguments,
             view=asked.view,
             budget=budget,
-            reading=update.Reading(chosen.batch_size, watch, unreadable),
+            reading=Reading(chosen.batch_size, watch, unreadable),
             weights=weights,
         )
         made = _with_defects(made, defects, asked.encoder) if defects else made
@@ -185,7 +186,7 @@ def teach(
     --budget bounds the features that are kept of good parts, in MiB: 512, or what they take already if that is more.
     """
     from blemish.recipes import recipe as recipes
-    from blemish.recipes import update
+    from blemish.recipes.reading import Reading
 
     lesson = _Lesson(good, budget, defect, masks, examples, defects, product, forget)
     _check_lesson(lesson, undo=undo, elsewhere=bool(out or encoder))
@@ -193,11 +194,11 @@ def teach(
         raise BadInput(f"{out} exists: name another file")
     hold(out or recipe)
     if undo:
-        say(f"{recipe} is again {update.undo(recipe).hash}")
+        say(f"{recipe} is again {recipes.undo(recipe).hash}")
         return
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
     with show_progress() as watch:
-        new = _taught(old, lesson, (encoder, device), update.Reading(batch_size, watch, unreadable))
+        new = _taught(old, lesson, (encoder, device), Reading(batch_size, watch, unreadable))
     recipes.save(new, out or recipe, old=recipe)
     _tell(old, new, out or recipe)
     leave(unreadable, 1, "")

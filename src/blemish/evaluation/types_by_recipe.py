@@ -12,7 +12,8 @@ from blemish.blocks.defect_regions import regions
 from blemish.classification.describe import Description, Of, describe
 from blemish.classification.namer import Namer
 from blemish.classification.names import Names
-from blemish.classification.regions import Inside, inside_region, inside_worst, marked_regions, see_regions
+from blemish.classification.regions import Inside, inside_region, inside_worst, marked_regions
+from blemish.classification.seeing import see_regions
 from blemish.data.several_types import types_of
 from blemish.errors import BadData, BadInput
 from blemish.evaluation.types_of_defects import check_names, every_type, labelled_defects, refuse_several
@@ -22,8 +23,10 @@ from blemish.images import Inspected, Unreadable
 from blemish.inspection import inspect
 from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
-from blemish.recipes.naming import NUMBERS, SEEN, may_name, namer_of
-from blemish.recipes.recipe import ENCODER, Recipe, detector, misfits
+from blemish.recipes.detectors import detector, misfits
+from blemish.recipes.examples_kept import NUMBERS, SEEN, may_name
+from blemish.recipes.naming import namer_of
+from blemish.recipes.recipe import ENCODER, Recipe
 from blemish.runs.decision import decision
 from blemish.types import Detector, Encoder, Sample
 

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from blemish.classification.calls import Named
 from blemish.classification.describe import Description
-from blemish.classification.namer import Named, Namer, logits_of
+from blemish.classification.namer import Namer, logits_of
 from blemish.classification.names import UNKNOWN
 from blemish.data.several_types import JOINED, types_of
 from blemish.errors import BadData

@@ -18,10 +18,10 @@ from blemish.export.tracing import Model, Traced, trace, trace_detector
 from blemish.images import Unreadable, View, input_size
 from blemish.inspection import shape_in_view, stream
 from blemish.progress import ShowProgress, no_progress
-from blemish.recipes import recipe as recipes
+from blemish.recipes import detectors
 from blemish.recipes.deployed import GRAPH, NAMER, Backend, Deployed, Precision
-from blemish.recipes.naming import LEARNED, may_name, require_finder
-from blemish.recipes.recipe import Place, Recipe, stamp
+from blemish.recipes.examples_kept import LEARNED, may_name
+from blemish.recipes.recipe import Place, Recipe, require_finder, stamp
 from blemish.types import Classifier, Detector, Geometry
 
 KEPT = "names."
@@ -68,7 +68,7 @@ def graphs_of(recipe: Recipe, encoder: Place, size: tuple[int, int], watch: Show
     """In float32, whatever the recipe's own precision."""
     advance = watch("making the graph", 3)
     plain = dataclasses.replace(recipe, precision="float32")
-    detector = recipes.detector(plain, encoder)
+    detector = detectors.detector(plain, encoder)
     advance()
     try:
         traced = trace_detector(detector, size)

@@ -33,11 +33,11 @@ from blemish.export.tracing import Deployable
 from blemish.files import sha256_of
 from blemish.images import input_size
 from blemish.progress import ShowProgress, no_progress
-from blemish.recipes import recipe as recipes
+from blemish.recipes import detectors
 from blemish.recipes.deployed import Deployed
 from blemish.recipes.holdout import parts_of, pictures, score_parts
+from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Place, Recipe
-from blemish.recipes.update import Reading
 from blemish.runtime.graph import GraphDetector
 
 
@@ -58,8 +58,8 @@ def export_recipe(
         raise BadInput("onnxruntime computes no bfloat16 on a processor: add --backend openvino")
     if plan.precision == "int8" and not plan.good:
         raise BadInput("int8 finds the ranges of values by good parts: give some by --good")
-    found = recipes.encoders_of(dataclasses.replace(recipe, precision="float32"), encoder)
-    geometry = recipes.bare_detector(dataclasses.replace(recipe, precision="float32"), found).geometry
+    found = detectors.encoders_of(dataclasses.replace(recipe, precision="float32"), encoder)
+    geometry = detectors.bare_detector(dataclasses.replace(recipe, precision="float32"), found).geometry
     size = size_for(recipe, geometry, plan.check or plan.good)
     graphs = graphs_of(recipe, found, size, watch)
     made = deployed_recipe(recipe, graphs, plan, _reduced(recipe, graphs, plan, watch))

@@ -8,7 +8,7 @@ from blemish.images.masks import fill, read_region_mask
 from blemish.images.overlays import colours, overlay, save_picture
 from blemish.images.placing import area, linear, matching_regions, nearest, place
 from blemish.images.reading import MAX_PIXELS, SUFFIXES, read, turn, unit
-from blemish.images.results import Inspected, Unreadable, peak_of
+from blemish.images.results import Inspected, Unreadable, keep_readable, peak_of
 from blemish.images.seen_places import Places, WorstPlaces, places_of
 from blemish.images.streams import Source, decode, keyed_batches, read_source, source_of
 from blemish.images.tiling import Mosaic, cut, tiles
@@ -36,6 +36,7 @@ __all__ = [
     "find",
     "frame",
     "input_size",
+    "keep_readable",
     "keyed_batches",
     "linear",
     "matching_regions",

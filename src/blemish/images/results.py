@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.errors import BadImage
 from blemish.images.framing import Region, crop, scale
 from blemish.images.placing import linear, matching_regions, nearest, place
 from blemish.images.seen_places import Places, WorstPlaces, places_of
@@ -16,6 +17,9 @@ from blemish.images.streams import Source
 from blemish.images.tiling import Mosaic
 from blemish.images.view import View
 from blemish.types import ArrayPrediction, Geometry
+
+_K = TypeVar("_K")
+_T = TypeVar("_T")
 
 
 class Inspected(NamedTuple):
@@ -43,6 +47,19 @@ def peak_of(anomaly_map: NDArray[Any]) -> tuple[int, int]:
     """(x, y) of the highest value of a map (H, W) that is not NaN everywhere."""
     y, x = np.unravel_index(int(np.nan_to_num(anomaly_map, nan=-np.inf, posinf=np.inf).argmax()), anomaly_map.shape)
     return int(x), int(y)
+
+
+def keep_readable(
+    pictures: Iterable[tuple[_K, _T | Unreadable]], unreadable: list[Unreadable] | None
+) -> Iterator[tuple[_K, _T]]:
+    """Those that can be read; the others are added to `unreadable`, or raised as BadImage without it."""
+    for source, found in pictures:
+        if not isinstance(found, Unreadable):
+            yield source, found
+        elif unreadable is None:
+            raise BadImage(found.reason)
+        else:
+            unreadable.append(found)
 
 
 @dataclass(slots=True)

@@ -14,17 +14,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from blemish import catalog
-from blemish.blocks.exemplars import CachedEncoder
 from blemish.calibration.thresholds import STRICTEST, Calibration, Goal, Scheme, calibrate_thresholds
 from blemish.data.masks import check_fit, read_ground_truth
 from blemish.data.truth import leave_out_masks, picture_stems
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import find
-from blemish.recipes import defect_examples, known_defects, provenance
-from blemish.recipes import recipe as recipes
 from blemish.recipes.holdout import (
-    LeaveOut,
     PartImages,
     PartScores,
     draw_folds,
@@ -32,9 +28,9 @@ from blemish.recipes.holdout import (
     pictures,
     score_parts,
 )
-from blemish.recipes.recipe import ENCODER, Place, Recipe, stamp
-from blemish.recipes.update import PLAIN, Reading
-from blemish.types import GOOD, Detector, Learner
+from blemish.recipes.reading import PLAIN, Reading
+from blemish.recipes.recipe import Place, Recipe, stamp
+from blemish.types import GOOD, ArrayDetector, Detector
 
 ANY_TYPE = "defect"
 """The type of defects that lie in no folder of their own."""
@@ -102,9 +98,11 @@ def held_out_scores(
     masks: Mapping[Path, Path] | None = None,
     way: HoldoutScheme = USUAL,
     reading: Reading = PLAIN,
+    graph: ArrayDetector | None = None,
 ) -> HeldOutScores:
     """Pictures and what they show, GOOD or the type of a defect, by a recipe's detector that has not learned them.
 
+    graph: that of a deployed recipe, which scores instead, and of which nothing can be left out.
     Raises BadInput for a file that is shown as good and as defective, or that taught the recipe the other.
     """
     if catalog.card(recipe.method).scores == "online" and recipe.arguments.get("online", True):
@@ -119,12 +117,18 @@ def held_out_scores(
     _refuse_contradictions(kinds, taught)
     new = [part for part in parts if not any(taught[path] for path in part)]
     learned = [part for part in parts if any(taught[path] == GOOD for path in part)]
-    scheme = way.scheme or ("cross" if _good(learned, kinds) > _good(new, kinds) else "split")
+    if graph and way.scheme == "cross":
+        raise BadInput(f"{recipe.source} is deployed and forgets nothing: give parts that taught it nothing by split")
+    scheme = way.scheme or ("cross" if not graph and _good(learned, kinds) > _good(new, kinds) else "split")
     # For cross, a good part that the recipe did not learn has nothing in common with those that were left out.
     fresh = [path for path in pictures(new) if scheme == "split" or kinds[path] != GOOD]
-    todo: list[tuple[Callable[[], Detector], list[Path]]] = [(partial(recipes.detector, recipe, encoder), fresh)]
+    todo: list[tuple[Callable[[], Detector | ArrayDetector], list[Path]]] = [
+        (partial(_scorer, recipe, encoder, graph), fresh)
+    ]
     fold = 1
     if scheme == "cross":
+        from blemish.recipes.leaving_out import leave_out  # here, since it needs torch
+
         folds, refit = draw_folds(len(learned), way.folds, way.seed), leave_out(recipe, encoder)
         fold = len(folds[0])
         for out in ([learned[number] for number in numbers] for numbers in folds):
@@ -160,37 +164,6 @@ def with_calibration(recipe: Recipe, calibration: Calibration) -> Recipe:
     return stamp(dataclasses.replace(recipe, calibration=calibration), recipe.hash)
 
 
-def leave_out(recipe: Recipe, encoder: Place) -> LeaveOut:
-    """Parts to leave out -> the recipe's detector as if they had been forgotten, see `update.forget`.
-
-    It is one detector that is changed each time.
-    """
-    found = recipes.encoders_of(recipe, encoder)
-    once = CachedEncoder(found[ENCODER]) if known_defects.ROWS in recipe.tensors else None
-    learner = recipes.bare_detector(recipe, found | {ENCODER: once} if once else found)
-    if not isinstance(learner, Learner):
-        raise BadInput(f"{recipe.method} forgets no single part: calibrate by others, with --scheme split")
-    with recipes.misfits(recipe):
-        everything = provenance.memory_of(learner, recipe.tensors)
-    kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
-
-    def refit(out: Sequence[PartImages]) -> Detector:
-        gone = {known_defects.number(sha256_of(path)[:12]) for path in pictures(out)} & set(kinds)
-        if provenance.is_permanent(everything, learner, gone, auxiliary=catalog.card(recipe.method).auxiliary):
-            raise BadInput(
-                f"what taught {recipe.source} was merged to save memory, or trained: calibrate by others, with "
-                "--scheme split"
-            )
-        provenance.set_memory(learner, provenance.remove(everything, gone).groups)
-        if once is None:
-            return learner
-        return known_defects.with_known_defects(
-            learner, once, defect_examples.with_margin(defect_examples.remove_pictures(recipe.tensors, gone)), kinds
-        )
-
-    return refit
-
-
 def defects_in(folder: Path, *, masks: Path | None = None) -> dict[Path, str]:
     """Pictures and their type: the folder they lie in, below that one; masks are left out."""
     paths = leave_out_masks(folder, masks)
@@ -222,8 +195,16 @@ def as_json(found: HeldOutScores) -> dict[str, Any]:
     return {"parts": parts, "unused": list(map(str, found.unused))}
 
 
+def _scorer(recipe: Recipe, encoder: Place, graph: ArrayDetector | None) -> Detector | ArrayDetector:
+    if graph:
+        return graph
+    from blemish.recipes.detectors import detector  # here, since it needs torch
+
+    return detector(recipe, encoder)
+
+
 def _score_all(
-    todo: Sequence[tuple[Callable[[], Detector], Sequence[Path]]], recipe: Recipe, reading: Reading
+    todo: Sequence[tuple[Callable[[], Detector | ArrayDetector], Sequence[Path]]], recipe: Recipe, reading: Reading
 ) -> dict[Path, PartScores]:
     advance = reading.watch("inspecting held-out parts", sum(len(paths) for _, paths in todo))
     found: dict[Path, PartScores] = {}

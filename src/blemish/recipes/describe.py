@@ -7,23 +7,23 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import torch
-
 from blemish.notices import amount
+from blemish.recipes.file import NAMES
 from blemish.recipes.recipe import Recipe, TrainingSet, content_of
+from blemish.recipes.tensors import arrays_of
 
 
 def to_json(recipe: Recipe) -> dict[str, Any]:
     """Everything but the values of the tensors, as plain JSON values."""
     content = content_of(recipe)
-    tensors = {name: {"type": str(t.dtype), "shape": list(t.shape)} for name, t in sorted(content.tensors.items())}
+    tensors = {name: {"type": NAMES[t.dtype], "shape": list(t.shape)} for name, t in sorted(content.tensors.items())}
     return {**content.header, "hash": recipe.hash, "tensors": tensors}
 
 
 def summary(recipe: Recipe) -> list[tuple[str, str]]:
     """Rows for people: what it is, and its value."""
     kinds = Counter(each.kind for each in recipe.taught)
-    size = sum(tensor.numel() * tensor.element_size() for tensor in recipe.tensors.values())
+    size = sum(array.nbytes for array in arrays_of(recipe.tensors).values())
     view, found = recipe.view, recipe.calibration
     rows = [
         ("hash", recipe.hash),
@@ -88,7 +88,7 @@ def _tensor_differences(one: Recipe, other: Recipe) -> Iterator[tuple[str, str, 
     for name in sorted({*left, *right}):
         a, b = left.get(name), right.get(name)
         shapes = ["" if each is None else str(list(each.shape)) for each in (a, b)]
-        same = a is not None and b is not None and a.dtype == b.dtype and torch.equal(a, b)
+        same = a is not None and b is not None and a.dtype == b.dtype and a.tobytes() == b.tobytes()
         yield name, shapes[0], shapes[1] if same or shapes[0] != shapes[1] else f"{shapes[1]}, other values"
 
 

@@ -18,9 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
-import torch
-from safetensors.torch import save
-from torch import Tensor
+from numpy.typing import NDArray
 
 from blemish.errors import BadRecipe
 
@@ -30,13 +28,15 @@ FORMAT = 2
 KEY = "blemish recipe"
 LONGEST_HEADER = 1 << 25
 """Bytes: the names and hashes of about 200,000 pictures."""
+BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
+"""The bits of bfloat16, which numpy does not know as numbers."""
 TYPES = {
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F32": torch.float32,
-    "F64": torch.float64,
-    "I64": torch.int64,
-    "U8": torch.uint8,
+    "F16": np.dtype(np.float16),
+    "BF16": BFLOAT16,
+    "F32": np.dtype(np.float32),
+    "F64": np.dtype(np.float64),
+    "I64": np.dtype(np.int64),
+    "U8": np.dtype(np.uint8),
 }
 NAMES = {kind: name for name, kind in TYPES.items()}
 MOST_AXES = 6
@@ -48,7 +48,7 @@ class Content(NamedTuple):
     """What a recipe's file holds: everything that decides its hash."""
 
     header: Mapping[str, Any]  # plain JSON values
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, NDArray[Any]]
 
 
 def digest(content: Content) -> str:
@@ -63,8 +63,14 @@ def digest(content: Content) -> str:
 def encode(content: Content) -> bytes:
     """The file; the same bytes for the same content."""
     text = _canonical({**content.header, "format": FORMAT, "hash": digest(content)})
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in content.tensors.items()}
-    return save(tensors, metadata={KEY: text})
+    arrays = sorted(content.tensors.items(), key=lambda each: (-each[1].dtype.itemsize, each[0]))
+    entries, end = dict[str, Any](__metadata__={KEY: text}), 0
+    for name, array in arrays:  # the widest first, so that each begins at a multiple of its width
+        ends = [end, end := end + array.nbytes]
+        entries[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": ends}
+    head = json.dumps(entries, separators=(",", ":")).encode()
+    head += b" " * (-len(head) % 8)
+    return b"".join([len(head).to_bytes(8, "little"), head, *(_bytes(array) for _, array in arrays)])
 
 
 def history(path: Path) -> Path:
@@ -225,16 +231,15 @@ def _refuse_gaps(places: list[_Place], size: int, path: Path) -> None:
         raise BadRecipe(f"{path} goes on behind its last tensor: {COPY}")
 
 
-def _tensor(place: _Place, body: bytes) -> Tensor:
-    flat = torch.empty(place.end - place.start, dtype=torch.uint8)
-    if len(flat):
-        flat.numpy()[:] = np.frombuffer(body, np.uint8, len(flat), place.start)
-    return flat.view(TYPES[place.kind]).reshape(place.shape)
+def _tensor(place: _Place, body: bytes) -> NDArray[Any]:
+    found = np.empty(place.shape, TYPES[place.kind])  # a copy, since what lies in the file may lie at any byte
+    found.reshape(-1).view(np.uint8)[:] = np.frombuffer(body, np.uint8, place.end - place.start, place.start)
+    return found
 
 
 def _canonical(header: Mapping[str, Any]) -> str:
     return json.dumps(header, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def _bytes(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+def _bytes(array: NDArray[Any]) -> memoryview:
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8).data

@@ -15,11 +15,10 @@ from numpy.typing import NDArray
 
 from blemish.errors import BadInput
 from blemish.files import sha256_of
-from blemish.fitting import keep_readable
-from blemish.images import WHOLE, Inspected, Source, Unreadable, View
+from blemish.images import WHOLE, Inspected, Source, Unreadable, View, keep_readable
 from blemish.images.fingerprint import fingerprint, same_parts
 from blemish.inspection import inspect, read_each, read_part
-from blemish.recipes.update import PLAIN, Reading
+from blemish.recipes.reading import PLAIN, Reading
 from blemish.types import ArrayDetector, Detector
 
 PartImages = tuple[Path, ...]

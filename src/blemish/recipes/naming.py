@@ -10,19 +10,12 @@ from torch import Tensor, nn
 
 from blemish import catalog
 from blemish.classification.learn import learn
-from blemish.classification.namer import Namer, Shown
+from blemish.classification.namer import Namer
 from blemish.classification.names import DefectType, Names
-from blemish.errors import BadRecipe
+from blemish.recipes.examples_kept import LEARNED, LIKE, NUMBERS, OF, SEEN, shown_examples, texts_of
+from blemish.recipes.tensors import arrays_of
 from blemish.types import Classifier, Cropper, Encoder, TypedExamples
 
-LEARNED = "names.state."
-"""The prefix of what the classifier has learned."""
-SEEN, OF, NUMBERS, LIKE = (
-    "names.seen",  # float16 (M, V, D), what it sees of each example
-    "names.of",  # int64 (M,), the picture of each, as `known_defects.number`
-    "names.type",  # int64 (M,), the number of its type
-    "names.like",  # uint8 (B,), the names of their pictures, UTF-8, each ended by a zero
-)
 DEFAULT = "ridge"
 """The classifier that learns examples unless another is named."""
 
@@ -36,17 +29,6 @@ def classifier_of(names: Names, encoder: Encoder, product: str = "") -> Classifi
     return catalog.classifier(names.classifier, encoder, names.known, given | dict(names.arguments))
 
 
-def require_finder(method: str, source: str) -> None:
-    """Raise BadRecipe for a recipe without a method, which only names whole pictures."""
-    if not method:
-        raise BadRecipe(f"{source} names whole pictures and finds no defect: use it by `blemish classify`")
-
-
-def may_name(names: Names) -> bool:
-    """Whether there is more than one type, or words to compare the only one with."""
-    return len(names.types) > 1 or names.classifier == "words"
-
-
 def namer_of(names: Names, tensors: Mapping[str, Tensor], encoder: Encoder) -> Namer:
     """Ready to name; raises ValueError or KeyError for tensors that do not fit."""
     classifier = cast(nn.Module, classifier_of(names, encoder))
@@ -55,11 +37,7 @@ def namer_of(names: Names, tensors: Mapping[str, Tensor], encoder: Encoder) -> N
     if odd := own ^ set(state):
         raise ValueError(f"its names differ by {min(odd)}")
     classifier.load_state_dict(state, strict=False)
-    shown = None
-    if SEEN in tensors:
-        shown = Shown(tensors[SEEN].mean(1), tensors[NUMBERS], _texts(tensors[LIKE]))
-        if not len(shown.seen) == len(shown.numbers) == len(shown.names):
-            raise ValueError(f"lengths of {SEEN}, {NUMBERS} and {LIKE}")
+    shown = shown_examples(arrays_of(tensors))
     return Namer(cast(Classifier, classifier.eval()), names.sureness, names.severities(), shown)
 
 
@@ -111,7 +89,9 @@ def examples_in(tensors: Mapping[str, Tensor]) -> list[tuple[int, int, str, Tens
     """The examples that a recipe's names were taught, as `by_examples` takes them."""
     if SEEN not in tensors:
         return []
-    rows = zip(tensors[OF].tolist(), tensors[NUMBERS].tolist(), _texts(tensors[LIKE]), tensors[SEEN], strict=True)
+    rows = zip(
+        tensors[OF].tolist(), tensors[NUMBERS].tolist(), texts_of(tensors[LIKE].numpy()), tensors[SEEN], strict=True
+    )
     return [(*each[:3], each[3].float()) for each in rows]
 
 
@@ -123,8 +103,3 @@ def without_names(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _bytes(names: Sequence[str]) -> Tensor:
     packed = b"".join(name.replace("\0", "").encode() + b"\0" for name in names)
     return torch.frombuffer(bytearray(packed), dtype=torch.uint8)
-
-
-def _texts(packed: Tensor) -> list[str]:
-    found: Any = packed.numpy().tobytes().decode().split("\0")
-    return list(found[:-1])

@@ -13,7 +13,7 @@ from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import Absorbing, Rows, concatenate, memories
 from blemish.blocks.streaming import cover_rows
 from blemish.encoders.inputs import device_of
-from blemish.recipes.recipe import has_parameters
+from blemish.recipes.detectors import has_parameters
 from blemish.types import Consolidator, Learner
 
 ORIGIN, RADII, EVICTED = "origin", "radii", "evicted"

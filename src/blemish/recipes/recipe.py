@@ -8,40 +8,31 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
-from inspect import signature
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
 
-from blemish import catalog, encoders
-from blemish.blocks.exemplars import CachedEncoder
-from blemish.blocks.heads import quarters
-from blemish.blocks.learned import Learned
 from blemish.calibration.thresholds import Calibration
 from blemish.classification.names import Names
 from blemish.classification.names import from_json as names_from_json
-from blemish.classification.with_names import WithNames
-from blemish.devices import beside, place_model
-from blemish.encoders.inputs import predict
-from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
+from blemish.errors import BadInput, BadRecipe
 from blemish.fields import Fields, is_count, is_number, is_string, list_of, one_of, or_none, table_of
 from blemish.files import write
-from blemish.images import WHOLE, Region, View, input_size
+from blemish.images import WHOLE, Region, View
 from blemish.recipes import file as recipe_file
-from blemish.recipes import known_defects
 from blemish.recipes.deployed import Deployed, deployed_from_json
 from blemish.recipes.file import COPY, Content
-from blemish.recipes.naming import may_name, namer_of, require_finder
-from blemish.types import GOOD, Detector, Encoder
+from blemish.recipes.tensors import StoredTensors, arrays_of, is_finite
+from blemish.types import GOOD, Encoder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 PACKAGES = ("blemish", "torch")
 MASK = "view.mask"
@@ -49,14 +40,8 @@ ENCODER = "encoder"
 """The argument for the encoder that every method has."""
 STATE = "detector."
 """The prefix of the detector's own tensors; what teaching keeps beside them has other names."""
-LARGEST_SIDE, LARGEST_NUMBER = 1 << 13, 1 << 16
-"""Pixels of a side, and arguments, that a recipe may ask for: its file could ask for any amount of memory or time."""
-UNLIMITED = ("seed", "few")
 TAUGHT, SETS = "sha256, name and kind of each picture", "name, good parts, defects and sha256 of each set"
 """What a header's lists hold."""
-AGAIN = "use the version of blemish that wrote it, or freeze it again"
-MISFITS = (BlemishError, TypeError, ValueError, LookupError, RuntimeError, ArithmeticError, AttributeError)
-"""What a method may raise for arguments and tensors that are not its own: a recipe's are whatever its file says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,15 +111,23 @@ class Recipe:
 
 def stamp(recipe: Recipe, parent: str = "") -> Recipe:
     """The recipe as made now from that parent by the packages that are installed."""
-    versions = {name: version(name) for name in PACKAGES}
+    versions = {name: found for name in PACKAGES if (found := _version(name))}
     created = datetime.now(tz=UTC).isoformat(timespec="seconds")
     return dataclasses.replace(recipe, parent=parent, created=created, versions=versions)
+
+
+def _version(package: str) -> str:
+    """That is installed; "" if it is not."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return ""
 
 
 def save(recipe: Recipe, path: str | Path, *, old: str | Path | None = None) -> None:
     """Write the file at once; a version that it replaces is kept under its hash in `recipe_file.history`.
 
-    `old` is the file that the recipe was made from if that is another: it is kept there too, for `update.undo`.
+    `old` is the file that the recipe was made from if that is another: it is kept there too, for `undo`.
     """
     path, folder = Path(path), recipe_file.history(Path(path))
     for former in {path, Path(old or path)}:
@@ -149,154 +142,27 @@ def load(path: str | Path) -> Recipe:
     return _recipe(recipe_file.read(Path(path)), Path(path))
 
 
-def detector(recipe: Recipe, encoder: Place = None) -> Detector:
-    """Ready to inspect; `encoder` says where its encoder is if not at its own name.
-
-    Raises BadRecipe for an encoder with another sha256, and for tensors or arguments that do not fit the method.
-    """
-    found = encoders_of(recipe, encoder)
-    shown, named = known_defects.ROWS in recipe.tensors, recipe.names is not None and may_name(recipe.names)
-    if not shown and not named:
-        return bare_detector(recipe, found)
-    once = CachedEncoder(found[ENCODER], kept=quarters(found[ENCODER].depth) if named else ())
-    made = bare_detector(recipe, found | {ENCODER: once})
-    if recipe.names is not None and named:
-        with misfits(recipe):
-            namer = namer_of(recipe.names, recipe.tensors, once)
-            made = beside(WithNames(made, once, namer.classifier, namer), once)
-    if not shown:
-        return made
-    kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
-    with misfits(recipe):
-        raised = beside(known_defects.with_known_defects(made, once, recipe.tensors, kinds), once)
-        _try(raised)
-    return raised
+def undo(path: str | Path) -> Recipe:
+    """Put the exact file back that this one was made from; what is undone is kept as well, under its hash."""
+    path = Path(path)
+    recipe = load(path)
+    if not recipe.parent:
+        raise BadInput(f"{path} was not made from another recipe: there is nothing to undo")
+    former = recipe_file.history(path) / f"{recipe.parent}.blemish"
+    if not former.exists():
+        raise BadInput(f"{path} was made from {recipe.parent[:12]}, and {former} is gone: look for it in a backup")
+    found = load(former)
+    if found.hash != recipe.parent:
+        raise BadInput(f"{former} is not the recipe that {path} was made from: look for it in a backup")
+    recipe_file.keep(path, recipe.hash, recipe_file.history(path))
+    write(path, former.read_bytes())
+    return dataclasses.replace(found, source=str(path))
 
 
-def encoders_of(recipe: Recipe, encoder: Place = None, device: torch.device | None = None) -> dict[str, Encoder]:
-    """The recipe's encoders, from another place if one is given; raises BadRecipe when one is not the same.
-
-    `device` moves them; left out they stay where they are loaded, on the processor.
-    """
-    places = encoder if isinstance(encoder, Mapping) else {ENCODER: encoder} if encoder else {}
-    found = {name: _encoder(recipe, meant, places.get(name, meant.name)) for name, meant in recipe.encoders.items()}
-    return {name: place_model(each, device) if device else each for name, each in found.items()}
-
-
-def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
-    try:
-        found = encoders.load(place, precision=cast(Any, recipe.precision))
-    except (BadWeights, UnknownName, OSError, ValueError) as error:  # the last two of names that no file can have
-        reason = str(error)[:500]
-        raise BadRecipe(f"{recipe.source} needs its encoder: {reason}. Or say where it is: --encoder PATH") from error
-    if found.sha256 != meant.sha256 or (not found.sha256 and found.name != meant.name):
-        raise BadRecipe(
-            f"{recipe.source} is meant for the encoder {meant.name} ({meant.sha256[:12] or 'no sha256'}), and "
-            f"{found.name} is another ({found.sha256[:12] or 'no sha256'}): give the right file by --encoder PATH, or "
-            "freeze a new recipe"
-        )
-    return found
-
-
-def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
-    """The method's own detector as it was frozen, without what shown defects add."""
-    require_finder(recipe.method, recipe.source)
-    if recipe.deployed:
-        raise BadRecipe(f"{recipe.source} is deployed and learns nothing: use the recipe it was exported from")
-    with misfits(recipe):
-        _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
-        made = fresh_detector(recipe, found)
-        _fill(cast(nn.Module, made).eval(), recipe)
-        _try(made)
-    return made
-
-
-def fresh_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
-    """The method as it is before it has learned anything."""
-    others = {name: each for name, each in found.items() if name != ENCODER}
-    return catalog.detector(recipe.method, found[ENCODER], {**recipe.arguments, **others})
-
-
-@contextmanager
-def misfits(recipe: Recipe) -> Iterator[None]:
-    """Raises BadRecipe for whatever a method makes of arguments and tensors that are not its own."""
-    try:
-        yield
-    except MISFITS as error:
-        reason = str(error).partition("\n")[0][:200]
-        raise BadRecipe(
-            f"{recipe.source} does not fit {recipe.method} as this blemish has it ({reason}): {AGAIN}"
-        ) from error
-
-
-def encoders_in(made: Detector) -> dict[str, Encoder]:
-    """The encoders that a detector was made with, by the names of its arguments."""
-    found = {name: getattr(made, name, None) for name in signature(type(made)).parameters}
-    return {name: each for name, each in found.items() if isinstance(each, Encoder)}
-
-
-def state_of(made: Detector) -> dict[str, Tensor]:
-    """The tensors of a detector without those of its encoders."""
-    state, others = cast(nn.Module, made).state_dict(), tuple(f"{name}." for name in encoders_in(made))
-    return {name: tensor for name, tensor in state.items() if not name.startswith(others)}
-
-
-def has_parameters(made: Detector) -> bool:
-    """Whether a detector has parameters of its own, which were trained."""
-    trained = {name for name, _ in cast(nn.Module, made).named_parameters()}
-    return not trained.isdisjoint(state_of(made))
-
-
-def _fill(made: nn.Module, recipe: Recipe) -> None:
-    """Load what was learned; raises ValueError for tensors of another name, type or shape."""
-    state = {name.removeprefix(STATE): tensor for name, tensor in recipe.tensors.items() if name.startswith(STATE)}
-    own = state_of(cast(Detector, made))
-    if odd := set(state) ^ set(own):
-        raise ValueError(f"its tensors differ by {min(odd)}")
-    grown = {f"{prefix}.{name}" for prefix, module in _memories(made) for name, _ in module.named_buffers()}
-    for name, tensor in own.items():
-        if tensor.dtype != state[name].dtype or (name not in grown and tensor.shape != state[name].shape):
-            raise ValueError(f"{name} is {state[name].dtype} {list(state[name].shape)}")
-    made.load_state_dict(state, strict=False)
-    if odd := {f"{prefix}.{name}" for prefix, module in _memories(made) for name in _misfits(module)}:
-        raise ValueError(f"{min(odd)} is {list(state[min(odd)].shape)}")
-
-
-def _memories(made: nn.Module) -> list[tuple[str, Learned]]:
-    return [(name, module) for name, module in made.named_modules() if isinstance(module, Learned)]
-
-
-def _misfits(module: Learned) -> list[str]:
-    """Names of tensors that do not have the axes of their layout; where one is empty all must be."""
-    tensors = dict(module.named_buffers(recurse=False))
-    if not any(tensor.numel() for tensor in tensors.values()):
-        return []
-    found, sizes = [], dict[str, int]()
-    for name, axes in module.layout.items():
-        shape = tensors[name].shape
-        pairs = list(zip(axes, shape, strict=False))
-        fits = len(shape) == len(axes) and all(sizes.setdefault(a, n) == n for a, n in pairs)
-        if not shape.numel() or (axes and not fits):
-            found.append(name)
-    return found
-
-
-def _refuse_absurd(value: Any) -> None:
-    if isinstance(value, int | float) and not abs(value) <= LARGEST_NUMBER:
-        raise ValueError(f"an argument of {str(value)[:20]}")
-    for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        _refuse_absurd(each)
-
-
-def _try(made: Detector) -> None:
-    """Look at a small blank picture, or where that is too small for the method, at one of its own size."""
-    small, whole = 8 * made.geometry.multiple, input_size(made.geometry, 1, 1)
-    if max(whole) > LARGEST_SIDE:
-        raise ValueError(f"pictures of {whole[0]} x {whole[1]}")
-    try:
-        predict(made, torch.full((1, 3, small, small), 0.5))
-    except MISFITS:
-        predict(made, torch.full((1, 3, *whole), 0.5))
+def require_finder(method: str, source: str) -> None:
+    """Raise BadRecipe for a recipe without a method, which only names whole pictures."""
+    if not method:
+        raise BadRecipe(f"{source} names whole pictures and finds no defect: use it by `blemish classify`")
 
 
 def content_of(recipe: Recipe) -> Content:
@@ -320,14 +186,14 @@ def content_of(recipe: Recipe) -> Content:
     }
     del header["names"], header["deployed"]  # a recipe without them has the hash it always had
     header |= {name: each.as_json() for name in ("names", "deployed") if (each := getattr(recipe, name))}
-    packed = {} if mask is None else {MASK: torch.from_numpy(np.packbits(mask))}
-    return Content(header, {**recipe.tensors, **packed})
+    packed = {} if mask is None else {MASK: np.packbits(mask)}
+    return Content(header, arrays_of(recipe.tensors) | packed)
 
 
 def _recipe(content: Content, path: Path) -> Recipe:
     """The inverse of `content_of`."""
-    tensors = dict(content.tensors)
-    if any(tensor.is_floating_point() and not tensor.isfinite().all() for tensor in tensors.values()):
+    arrays = dict(content.tensors)
+    if not all(map(is_finite, arrays.values())):
         raise BadRecipe(f"{path} has tensors with NaN or infinite values: {COPY}")
     known = [each.name for each in dataclasses.fields(Recipe) if each.name not in ("tensors", "source")]
     read = Fields(path, "", content.header, BadRecipe, COPY).only(*known, needed={*known} - {"names", "deployed"})
@@ -340,8 +206,8 @@ def _recipe(content: Content, path: Path) -> Recipe:
         arguments=read.one("arguments", {}, lambda each: isinstance(each, dict), "a table"),
         encoders={name: Reference(**each) for name, each in encoders.items()},
         precision=read.one("precision", "", one_of(("float32", "bfloat16")), "float32 or bfloat16"),
-        view=_view(read.inner("view", content.header["view"]), tensors.pop(MASK, None)),
-        tensors=tensors,
+        view=_view(read.inner("view", content.header["view"]), arrays.pop(MASK, None)),
+        tensors=StoredTensors(arrays),
         taught=tuple(Taught(*each) for each in read.one("taught", [], list_of(_is_taught), TAUGHT)),
         trained_on=tuple(TrainingSet(*each) for each in read.one("trained_on", [], list_of(_is_set), SETS)),
         calibration=None if calibration is None else Calibration.from_json(calibration, file=path),
@@ -354,7 +220,7 @@ def _recipe(content: Content, path: Path) -> Recipe:
     )
 
 
-def _view(read: Fields, packed: Tensor | None) -> View:
+def _view(read: Fields, packed: NDArray[Any] | None) -> View:
     names = ("region", "mask", "tile", "overlap", "white")
     read.only(*names, "balance", "keep_aspect", needed=names)
     region = read.one("region", None, or_none(_is_region), "x, y, width and height")
@@ -372,11 +238,11 @@ def _view(read: Fields, packed: Tensor | None) -> View:
     return View(Region(*region) if region else None, mask, tile, overlap, white, balance, kept)
 
 
-def _mask(packed: Tensor, read: Fields, height: int, width: int) -> NDArray[np.bool_]:
-    fits = height * width > 0 and packed.numel() == -(-height * width // 8)
-    if not fits or packed.dtype != torch.uint8 or packed.ndim != 1:
+def _mask(packed: NDArray[Any], read: Fields, height: int, width: int) -> NDArray[np.bool_]:
+    fits = height * width > 0 and packed.size == -(-height * width // 8)
+    if not fits or packed.dtype != np.uint8 or packed.ndim != 1:
         raise read.refused("mask", f"its pixels are not {height} x {width}")
-    return np.unpackbits(packed.numpy(), count=height * width).reshape(height, width).astype(bool)
+    return np.unpackbits(packed, count=height * width).reshape(height, width).astype(bool)
 
 
 def _is_size(value: Any) -> bool:

@@ -13,7 +13,8 @@ from blemish.blocks.rows import memories
 from blemish.errors import BadInput
 from blemish.notices import notice
 from blemish.recipes import known_defects
-from blemish.recipes.recipe import ENCODER, Recipe, Taught, bare_detector, encoders_of
+from blemish.recipes.detectors import bare_detector, encoders_of
+from blemish.recipes.recipe import ENCODER, Recipe, Taught
 from blemish.recipes.update import change_words
 from blemish.types import Detector, Encoder
 

@@ -8,16 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from blemish.calibration import guarantees
 from blemish.calibration.thresholds import Calibration, calibrate_thresholds
 from blemish.fitting import extract_all, fit, good_parts
 from blemish.images import WHOLE, Unreadable, View
 from blemish.recipes import provenance
 from blemish.recipes.holdout import draw_folds, parts_of, score_parts
 from blemish.recipes.provenance import Groups, Memory
-from blemish.recipes.update import PLAIN, Reading
+from blemish.recipes.reading import PLAIN, Reading
 from blemish.types import Batch, Learner
 
 FOLDS = 16
@@ -42,28 +40,6 @@ def fit_and_suggest(
     if reading.unreadable is not None:
         reading.unreadable.extend({each.id: each for each in bad}.values())
     return found
-
-
-def sentence_of(suggested: Calibration) -> str:
-    """What the threshold is, and what it can promise."""
-    about_good, about_defects, *_ = guarantees.statement(suggested)
-    at = f", and {suggested.pixel:.4g} above the highest pixel of their maps" if suggested.pixel is not None else ""
-    return (
-        f"suggested from {len(suggested.good)} different good parts, not a calibration: each was scored as if it were "
-        f"unknown, and the threshold {suggested.reject:.4g} is just above the highest of them{at}. {about_good} "
-        f"{about_defects}"
-    )
-
-
-def as_summary(suggested: Calibration, verdicts: Mapping[str, int]) -> dict[str, Any]:
-    """Plain values, with how many pictures the threshold would accept and reject."""
-    return {
-        "threshold": suggested.reject,
-        "pixel": suggested.pixel,
-        "parts": len(suggested.good),
-        "verdicts": dict(verdicts),
-        "statement": sentence_of(suggested),
-    }
 
 
 def _suggest(learner: Learner, good: Sequence[Path], view: View, reading: Reading) -> Calibration | None:

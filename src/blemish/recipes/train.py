@@ -19,9 +19,10 @@ from blemish.fields import read_json
 from blemish.files import sha256_of, write_json
 from blemish.images import Unreadable, find
 from blemish.progress import ShowProgress
+from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet, stamp
 from blemish.recipes.start import begin, start_arguments, trainers_of
-from blemish.recipes.update import Reading, add_good, freeze_detector
+from blemish.recipes.update import add_good, freeze_detector
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
 from blemish.training.features import FeatureCache, FrozenTower

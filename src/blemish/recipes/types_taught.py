@@ -16,7 +16,8 @@ from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.heads import quarters
 from blemish.classification.mirrored_places import MirroredPlaces, split_views
 from blemish.classification.names import DefectType, Names, refuse_twins
-from blemish.classification.regions import Inside, inside_mask, inside_worst, see_regions
+from blemish.classification.regions import Inside, inside_mask, inside_worst
+from blemish.classification.seeing import see_regions
 from blemish.classification.with_names import WithNames
 from blemish.data.masks import read_ground_truth
 from blemish.devices import beside
@@ -24,15 +25,9 @@ from blemish.errors import BadInput
 from blemish.images import Inspected
 from blemish.inspection import inspect
 from blemish.recipes import known_defects
-from blemish.recipes.naming import (
-    DEFAULT,
-    by_examples,
-    by_words,
-    classifier_of,
-    examples_in,
-    without_names,
-)
-from blemish.recipes.recipe import ENCODER, Place, Recipe, Taught, bare_detector, encoders_of, stamp
+from blemish.recipes.detectors import bare_detector, encoders_of
+from blemish.recipes.naming import DEFAULT, by_examples, by_words, classifier_of, examples_in, without_names
+from blemish.recipes.recipe import ENCODER, Place, Recipe, Taught, stamp
 from blemish.types import Classifier, Cropper, Encoder
 
 

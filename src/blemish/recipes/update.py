@@ -16,7 +16,7 @@ import dataclasses
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -24,33 +24,18 @@ from torch import Tensor, nn
 from blemish import catalog, encoders
 from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadInput
-from blemish.files import sha256_of, write
-from blemish.fitting import balance_scales, extract_all, good_parts, keep_readable, require_method
-from blemish.images import WHOLE, Unreadable, View
+from blemish.files import sha256_of
+from blemish.fitting import balance_scales, extract_all, good_parts, require_method
+from blemish.images import WHOLE, View, keep_readable
 from blemish.inspection import stream
-from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import defect_examples, known_defects, provenance
-from blemish.recipes import file as recipe_file
-from blemish.recipes.naming import SEEN, without_names
+from blemish.recipes.detectors import bare_detector, encoders_in, encoders_of, fresh_detector, misfits, state_of
+from blemish.recipes.examples_kept import SEEN
+from blemish.recipes.naming import without_names
 from blemish.recipes.provenance import Groups, Memory
 from blemish.recipes.published import load_weights
-from blemish.recipes.recipe import (
-    ENCODER,
-    STATE,
-    Place,
-    Recipe,
-    Reference,
-    Taught,
-    TrainingSet,
-    bare_detector,
-    encoders_in,
-    encoders_of,
-    fresh_detector,
-    load,
-    misfits,
-    stamp,
-    state_of,
-)
+from blemish.recipes.reading import PLAIN, Reading
+from blemish.recipes.recipe import ENCODER, STATE, Place, Recipe, Reference, Taught, TrainingSet, stamp
 from blemish.recipes.types_taught import Shown, forget_names, teach_names
 from blemish.types import GOOD, Batch, Detector, Encoder, Learner
 
@@ -59,17 +44,6 @@ BUDGET = 512.0
 
 FIRST_SAMPLE, LATER_SAMPLE = 64, 4
 """About how many good parts are also looked at for contrast with defects: of the first ones, of each later lot."""
-
-
-class Reading(NamedTuple):
-    """How pictures are read while teaching."""
-
-    batch_size: int = 8
-    watch: ShowProgress = no_progress
-    unreadable: list[Unreadable] | None = None  # what cannot be read is added here, or raised without it
-
-
-PLAIN = Reading()
 
 
 def freeze(
@@ -276,23 +250,6 @@ def change_words(recipe: Recipe, words: Mapping[str, Any], found: Mapping[str, E
     said = {name: each for name, each in new.items() if name not in weights and not torch.equal(each, old[name])}
     tensors = {**recipe.tensors, **{STATE + name: each.cpu() for name, each in said.items()}}
     return dataclasses.replace(renamed, tensors=tensors)
-
-
-def undo(path: str | Path) -> Recipe:
-    """Put the exact file back that this one was made from; what is undone is kept as well, under its hash."""
-    path = Path(path)
-    recipe = load(path)
-    if not recipe.parent:
-        raise BadInput(f"{path} was not made from another recipe: there is nothing to undo")
-    former = recipe_file.history(path) / f"{recipe.parent}.blemish"
-    if not former.exists():
-        raise BadInput(f"{path} was made from {recipe.parent[:12]}, and {former} is gone: look for it in a backup")
-    found = load(former)
-    if found.hash != recipe.parent:
-        raise BadInput(f"{former} is not the recipe that {path} was made from: look for it in a backup")
-    recipe_file.keep(path, recipe.hash, recipe_file.history(path))
-    write(path, former.read_bytes())
-    return dataclasses.replace(found, source=str(path))
 
 
 def _teach(

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from blemish.calibration.suggestions import sentence_of
 from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadData, BadImage, BadInput
-from blemish.evaluation.evaluate import Trial, training_samples
-from blemish.evaluation.protocol import SCALED, Protocol
 from blemish.files import json_lines
 from blemish.images import WHOLE, Unreadable, View, read, read_source
 from blemish.inspection import read_each
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
-from blemish.recipes.suggestion import sentence_of
 from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.similar_parts import GoodParts, read_good_parts
@@ -56,36 +53,6 @@ def page(
         if earlier is not None:
             _put_lines(writer, earlier, about.settings.get("white"), no_progress)
         yield writer
-
-
-def about_trial(trial: Trial, note: str = "") -> About:
-    """What is measured, and what it learns from."""
-    good = [sample.image for sample in training_samples(trial)]
-    return About(
-        title=trial.part,
-        method=trial.method,
-        encoder=trial.encoder if isinstance(trial.encoder, str) else trial.encoder.name,
-        settings={
-            "data": str(trial.root),
-            "product": trial.product,
-            "good parts": len(good),
-            "seed": trial.seed,
-            "arguments": dict(trial.arguments),
-            "tile": trial.view.tile,
-        },
-        taught=[{"name": str(each), "kind": GOOD} for each in good],
-        note=note,
-    )
-
-
-def about_recipe(recipe: Recipe, note: str = "", *, protocol: Protocol = "standard") -> About:
-    """A recipe that is measured; published scores are not those of its thresholds."""
-    view, encoders = recipe.view, ", ".join(each.name for each in recipe.encoders.values())
-    settings = {"product": recipe.product, "method": recipe.method, "encoder": encoders, "protocol": protocol}
-    about = about_run(settings | {"tile": view.tile, "overlap": view.overlap}, identity(recipe), note=note)
-    if protocol == "standard":
-        return about
-    return replace(about, calibration=None, note=". ".join(filter(None, (SCALED, note))))
 
 
 def page_of(

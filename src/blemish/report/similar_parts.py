@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from blemish.fitting import keep_readable
-from blemish.images import WHOLE, View
+from blemish.images import WHOLE, View, keep_readable
 from blemish.inspection import read_each, read_part
 from blemish.report.pictures import large, shrink, small
 from blemish.report.spool import Spool

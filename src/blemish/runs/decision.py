@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from blemish.blocks.defect_regions import DefectRegion, regions
 from blemish.calibration.thresholds import Calibration, Verdict
-from blemish.classification.namer import Named, Namer
+from blemish.classification.calls import Named, RegionNamer
 from blemish.classification.names import UNKNOWN, VERDICTS
-from blemish.classification.regions import inside_region, inside_worst, see_regions
+from blemish.classification.regions import inside_region, inside_worst
 from blemish.images import Inspected, Unreadable
-from blemish.types import Detector, Sample
+from blemish.types import ArrayDetector, Detector, Sample
 
 MOST_NAMED = 50
 """Regions of a picture that are named, the worst."""
@@ -95,7 +95,7 @@ def decide(
     types: Sequence[str] = (),
     prompts: Mapping[str, str] = NO_WORDS,
     scale: float | None = None,
-    namer: Namer | None = None,
+    namer: RegionNamer | None = None,
 ) -> Decided:
     """By a calibration, or where there is none, only as one suggests that good parts alone gave.
 
@@ -125,7 +125,7 @@ def verdict_of(scored: Verdict, regions: Sequence[TypedRegion]) -> Verdict:
 
 def decision(
     calibration: Calibration | None,
-    detector: Detector,
+    detector: Detector | ArrayDetector,
     *,
     suggested: Calibration | None = None,
     scale: float | None = None,
@@ -158,7 +158,7 @@ def _typed(
     types: Sequence[str],
     prompts: Mapping[str, str],
     scale: float | None,
-    namer: Namer | None,
+    namer: RegionNamer | None,
 ) -> tuple[TypedRegion, ...]:
     """The regions from the calibration's threshold of pixels on, worst first, with their types."""
     if by.pixel is None:
@@ -175,13 +175,15 @@ def _typed(
     )
 
 
-def _named(result: Inspected, found: Sequence[DefectRegion], threshold: float, namer: Namer) -> tuple[TypedRegion, ...]:
+def _named(
+    result: Inspected, found: Sequence[DefectRegion], threshold: float, namer: RegionNamer
+) -> tuple[TypedRegion, ...]:
     """Regions by a classifier, with what their types ask for."""
     if not found:
         return ()
     inside = [inside_region(result.anomaly_map, each, threshold) for each in found]
     typed = []
-    names = namer.name(see_regions(namer.classifier, result.picture, result.places, inside))
+    names = namer.name_regions(result.picture, result.places, inside)
     for region, named in zip(found, names, strict=True):
         asked = _severity(namer, named, region)
         sentence = sentence_of(region, named, result.anomaly_map.shape)
@@ -189,7 +191,7 @@ def _named(result: Inspected, found: Sequence[DefectRegion], threshold: float, n
     return tuple(typed)
 
 
-def _severity(namer: Namer, named: Named, region: DefectRegion) -> Verdict | Literal[""]:
+def _severity(namer: RegionNamer, named: Named, region: DefectRegion) -> Verdict | Literal[""]:
     """What the type asks for; to accept only where no other type that it may be asks for worse."""
     own = namer.severities.get(named.type)
     asked = own.of(region.area, region.area_mm2) if own else ""
@@ -214,11 +216,11 @@ def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:
     return "; ".join(filter(None, parts))
 
 
-def _undecided(result: Inspected, types: Sequence[str], namer: Namer | None) -> tuple[str, ...]:
+def _undecided(result: Inspected, types: Sequence[str], namer: RegionNamer | None) -> tuple[str, ...]:
     """The likeliest type of a picture of which no region is decided."""
     if namer and result.places:
         worst = [inside_worst(result.anomaly_map)]
-        return (namer.name(see_regions(namer.classifier, result.picture, result.places, worst))[0].type,)
+        return (namer.name_regions(result.picture, result.places, worst)[0].type,)
     return () if result.type_scores is None else (types[int(result.type_scores.argmax())],)
 
 

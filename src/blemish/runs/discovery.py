@@ -15,7 +15,8 @@ from blemish.blocks.grouping import LARGEST, group_rows
 from blemish.blocks.heads import quarters
 from blemish.calibration.thresholds import Calibration
 from blemish.classification.names import UNKNOWN, Names
-from blemish.classification.regions import Inside, inside_region, inside_worst, see_regions
+from blemish.classification.regions import Inside, inside_region, inside_worst
+from blemish.classification.seeing import see_regions
 from blemish.classification.with_names import WithNames
 from blemish.devices import beside
 from blemish.errors import BadImage
@@ -23,8 +24,9 @@ from blemish.images import Inspected, Unreadable
 from blemish.inspection import inspect
 from blemish.notices import notice
 from blemish.progress import ShowProgress, no_progress
+from blemish.recipes.detectors import bare_detector, detector, encoders_of
 from blemish.recipes.naming import DEFAULT, classifier_of
-from blemish.recipes.recipe import ENCODER, Place, Recipe, bare_detector, detector, encoders_of
+from blemish.recipes.recipe import ENCODER, Place, Recipe
 from blemish.runs.decision import Decided, decision
 from blemish.types import Classifier
 

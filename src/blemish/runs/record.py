@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from blemish.calibration.suggestions import as_summary
 from blemish.calibration.thresholds import Calibration
 from blemish.errors import BadData, BadInput, CannotWrite
 from blemish.files import JsonLines, as_name, guard_write, json_lines, place_of, write_json
@@ -24,7 +25,6 @@ from blemish.metrics.drift import Drift
 from blemish.metrics.intervals import Estimate
 from blemish.metrics.latency import percentiles
 from blemish.notices import gather
-from blemish.recipes.suggestion import as_summary
 from blemish.runs.decision import Decided
 from blemish.runs.note import RunNote, read_note
 from blemish.types import Sample

@@ -57,6 +57,7 @@ MakeJudge = Callable[[Path, int], Judge]
 
 def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
     """The detector of a calibrated recipe; raises BadRecipe."""
+    from blemish.recipes import detectors
     from blemish.recipes import recipe as recipes
     from blemish.runs.decision import decision
     from blemish.runs.plan import may_drift
@@ -64,7 +65,7 @@ def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
     recipe = recipes.load(path)
     if recipe.calibration is None:
         raise BadRecipe(f"{path} decides nothing: calibrate it first, by `blemish calibrate`")
-    detector = recipes.detector(recipe)
+    detector = detectors.detector(recipe)
     decide, good = decision(recipe.calibration, detector), recipe.calibration.good if may_drift(recipe) else ()
     colours = _colours(recipe.calibration)
     return _RecipeJudge(recipe.hash, good, detector, decide, recipe.view, max_pixels, colours)

@@ -22,8 +22,9 @@ from blemish.files import alone_in, sha256_of, write, write_json
 from blemish.images import Unreadable, find
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import parts_of
+from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Recipe
-from blemish.recipes.update import Reading, freeze
+from blemish.recipes.update import freeze
 from blemish.synth.drawn.sheets import sheet
 from blemish.tuning.bench import GENERATORS, Bench, Size, divide, real_defects
 from blemish.tuning.candidates import Candidate, candidates, check_methods

@@ -1,0 +1,101 @@
+"""Logits of types -> what a defect is called, how sure that is, and what it is most like; no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from blemish.calibration.prediction_sets import Sureness
+from blemish.classification.names import UNKNOWN, Severity
+from blemish.classification.regions import Inside
+from blemish.images import Places
+
+RANKS = 3
+"""Types that are listed with their probabilities, the likeliest."""
+
+
+class Named(NamedTuple):
+    """What a defect is called."""
+
+    type: str  # UNKNOWN where it is of no known one
+    probability: float  # of the likeliest known type
+    others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated
+    like: str = ""  # the name of the example of that type that looks most like it
+    ranks: tuple[tuple[str, float], ...] = ()  # the likeliest types with their probabilities, `RANKS` at most
+    words: str = ""  # those about the likeliest type that fit best, of a classifier that compares with words
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values, as a line of `results.jsonl` has them of a region."""
+        return {
+            "type": self.type,
+            "probability": round(self.probability, 4),
+            "may_be": list(self.others),
+            "likeliest": {name: round(chance, 4) for name, chance in self.ranks},
+            **({"like": self.like} if self.like else {}),
+            **({"words": self.words} if self.words else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The examples that a namer was taught, for comparison."""
+
+    seen: NDArray[np.float32]  # (M, D)
+    numbers: NDArray[np.int64]  # (M,), of the type of each
+    names: Sequence[str]  # of the picture of each
+
+
+class RegionNamer(Protocol):
+    """Names regions that a detector has found."""
+
+    @property
+    def sureness(self) -> Sureness:
+        """How sure its types are."""
+
+    @property
+    def severities(self) -> Mapping[str, Severity]:
+        """What follows from a type, of those that have one."""
+
+    def name_regions(
+        self, picture: NDArray[Any], places: Sequence[Places], regions: Sequence[Inside]
+    ) -> Sequence[Named]:
+        """Of a picture (3, H, W), and of what was seen of its places, in the order of the regions."""
+
+
+def call_defects(
+    logits: NDArray[Any], seen: NDArray[Any], types: Sequence[str], sureness: Sureness, shown: Shown | None
+) -> list[Named]:
+    """Of logits (N, K) of these types, and of what was seen of each defect, (N, V, D)."""
+    rows = zip(logits, sureness.probabilities(logits), seen, strict=True)
+    return [_named(float(own.max()), shares, row, types, sureness, shown) for own, shares, row in rows]
+
+
+def _named(
+    highest: float,
+    probability: NDArray[np.float64],
+    seen: NDArray[Any],
+    types: Sequence[str],
+    sureness: Sureness,
+    shown: Shown | None,
+) -> Named:
+    order, values = np.argsort(-probability, kind="stable").tolist(), probability.tolist()
+    may = tuple(types[number] for number in order if values[number] >= 1 - sureness.rest)
+    known, best = highest >= sureness.least, order[0]
+    like = "" if shown is None else _most_like(shown, seen, best)
+    ranks = tuple((types[number], values[number]) for number in order[:RANKS])
+    return Named(types[best] if known else UNKNOWN, values[best], may, like, ranks)
+
+
+def _most_like(shown: Shown, seen: NDArray[Any], number: int) -> str:
+    """The name of the example of a type that is nearest to what is seen (V, D); "" where there is none."""
+    of = np.flatnonzero(shown.numbers == number)
+    if not len(of):
+        return ""
+    centre, spread = shown.seen.mean(0), np.maximum(shown.seen.std(0), 1e-6)
+    own, others = (seen.mean(0) - centre) / spread, (shown.seen[of] - centre) / spread
+    near = others @ own / np.maximum(np.linalg.norm(others, axis=1), 1e-12)
+    return shown.names[int(of[near.argmax()])]
