@@ -54,7 +54,7 @@ def _measure(root: Path, shots: int, seed: int, given: Options) -> None:
     print(f"{root.name}, {shots} good parts, seed {seed}", file=sys.stderr, flush=True)
     plain = Trial(root, None, None, "tab", "", shots=shots, seed=seed)
     good, encoder = training_samples(plain), encoders.load(encoders.DEFAULT)
-    asked = Asked(budget=BUDGET / (4 if given.small else 1), methods=given.methods, seed=seed)
+    asked = Asked(budget=BUDGET / (2 if given.small else 1), methods=given.methods, seed=seed)
     with tempfile.TemporaryDirectory() as folder:
         found = tune([each.image for each in good], folder, asked=asked)
     test = _test(plain, MOST // (4 if given.small else 1))

@@ -151,7 +151,7 @@ class Bench:
         """A picture's name in the folder: a link where the disk has them, or a copy. plain: with 8 bits a sample."""
         place = self.folder / "parts" / f"{_digest(source)}{source.suffix.lower()}"
         shallow = place.with_name(f"{place.stem}-8.png")
-        if plain and (shallow.exists() or np.asarray(read(source)).dtype != np.uint8):
+        if plain and (shallow.exists() or read(source).dtype != np.uint8):
             return shallow if shallow.exists() else _save(shallow, pixels(source))
         if place.exists():
             return place
@@ -205,8 +205,10 @@ class Bench:
 
 def pixels(path: Path) -> Picture:
     """uint8 (H, W, 3); raises BadImage."""
-    found: Picture = np.round(np.asarray(unit(read(path))).transpose(1, 2, 0) * 255).astype(np.uint8)
-    return found
+    found = read(path)
+    if found.dtype != np.uint8:
+        found = np.rint(unit(found) * 255).astype(np.uint8)
+    return np.ascontiguousarray(found.transpose(1, 2, 0))
 
 
 def _closer(whole: Specimen) -> Specimen:

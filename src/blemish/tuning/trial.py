@@ -25,8 +25,8 @@ FINEST = 64
 NO_TIME = "there was no time left for it: give a longer --budget, and the same command goes on"
 
 
-SHARE = 0.25
-"""Of the time that is left, which one trial may take: a slow one must not keep out the others."""
+SHARE, SHARE_AT_FIRST = 0.25, 0.6
+"""Of the time that is left, which one trial may take: a slow one must not keep out the others; the first may more."""
 
 
 class OutOfTime(BlemishError):
@@ -39,6 +39,12 @@ class Clock:
 
     spent: float = 0.0
     until: float = 0.0
+    measured: int = 0  # trials that were ended
+
+    @property
+    def limit(self) -> float:
+        """Seconds that the next trial may take."""
+        return (SHARE if self.measured > 1 else SHARE_AT_FIRST) * self.left
 
     @property
     def left(self) -> float:
@@ -62,12 +68,13 @@ def attempts(encoders: Mapping[str, Encoder], clock: Clock) -> Attempt:
         trial, begun = replace(planned.trial, encoder=encoders[planned.encoder]), time.perf_counter()
         try:
             with gather():
-                found = measure_flaws(trial, _limit(begun + SHARE * clock.left))
+                found = measure_flaws(trial, _limit(begun + clock.limit))
         except OutOfTime:
             return Failure(NO_TIME)
         except Exception as error:  # as in a process of its own: the other candidates go on
             return Failure(f"{type(error).__name__}: {error}")
         finally:
+            clock.measured += 1
             clock.spent += (taken := time.perf_counter() - begun)
         return Measured(found | {"wall_seconds": taken}, [])
 
