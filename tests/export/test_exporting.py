@@ -185,7 +185,8 @@ def test_no_tensor_differs_where_none_does(graphs: Graphs) -> None:
 
 
 @pytest.mark.parametrize(
-    ("change", "holds"), [({}, True), ({"score": 2e-5}, False), ({"map": 2e-4}, False), ({"verdicts": 1}, False)]
+    ("change", "holds"),
+    [({}, True), ({"score": 2e-5}, False), ({"map": 2e-4}, False), ({"verdicts": 1}, False), ({"types": 1}, False)],
 )
 def test_what_parity_is(change: dict[str, float], holds: bool) -> None:
     found = dataclasses.replace(Parity(3, 1e-6, 1e-6, 0, 0), **change)  # type: ignore[arg-type]

@@ -61,8 +61,10 @@ def test_a_recipe_that_names_by_words_has_places_and_a_graph_for_them(tmp_path: 
     names, tensors = by_words(types, encoders_of(plain)[ENCODER], "cap")
     recipe = dataclasses.replace(plain, names=names, tensors={**plain.tensors, **tensors})
     paths = spots(tmp_path / "spots", 2)
-    found = export_recipe(recipe, ExportPlan(check=tuple(paths))).recipe
+    done = export_recipe(recipe, ExportPlan(check=tuple(paths)))
+    found = done.recipe
     assert found.deployed is not None
+    assert done.parity.types == 0
     assert found.deployed.outputs == ("image_score", "anomaly_map", "places")
     assert set(found.tensors) == {"graph.model", "graph.names"}
     GraphNamer(graph_bytes(found, NAMER), found.deployed)

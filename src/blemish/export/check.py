@@ -21,9 +21,10 @@ from blemish.images import Inspected, View
 from blemish.inspection import inspect
 from blemish.metrics.image import auroc
 from blemish.recipes.deployed import Deployed
-from blemish.runtime.graph import GraphDetector, open_model
+from blemish.runs.decision import decision
+from blemish.runtime.graph import open_model
 from blemish.synth.drawn.specimens import specimen
-from blemish.types import GOOD, Detector
+from blemish.types import GOOD, ArrayDetector, Detector
 
 SCORE, MAP = 1e-5, 1e-4
 """How far scores and maps may differ in float32, in shares of the largest that there is."""
@@ -44,6 +45,7 @@ class Parity:
     map: float  # of the values of maps likewise
     regions: int  # pictures whose regions are others
     verdicts: int | None = None  # flipped by the calibration; None where there is none
+    types: int | None = None  # pictures whose types of defects are others; None where nothing names them
     auroc: float | None = None  # of images by the graph; None where nobody says which are good
     auroc_before: float | None = None  # by the detector
 
@@ -54,12 +56,12 @@ class Parity:
     @property
     def holds(self) -> bool:
         """Whether both may be taken for one another."""
-        return self.score <= SCORE and self.map <= MAP and not self.verdicts
+        return self.score <= SCORE and self.map <= MAP and not self.verdicts and not self.types
 
 
 def compare(
     detector: Detector,
-    graph: GraphDetector,
+    graph: ArrayDetector,
     cases: Sequence[tuple[View, Sequence[Path]]],
     *,
     calibration: Calibration | None = None,
@@ -85,6 +87,7 @@ def compare(
         map=map_difference(pairs),
         regions=sum(boxes_of(one, pairs) != boxes_of(two, pairs) for one, two in pairs),
         verdicts=None if calibration is None else _flips(pairs, calibration),
+        types=_retyped(pairs, (detector, graph), calibration) if getattr(detector, "types", ()) else None,
         auroc=auroc(scores[:, 1], labels) if known else None,
         auroc_before=auroc(scores[:, 0], labels) if known else None,
     )
@@ -116,14 +119,24 @@ def _flips(pairs: Sequence[tuple[Inspected, Inspected]], by: Calibration) -> int
     return sum(by.verdict(one.score) != by.verdict(other.score) for one, other in pairs)
 
 
+def _retyped(
+    pairs: Sequence[tuple[Inspected, Inspected]],
+    by: tuple[Detector | ArrayDetector, Detector | ArrayDetector],
+    calibration: Calibration | None,
+) -> int:
+    one, other = (decision(calibration, each) for each in by)
+    return sum(one(before).types != other(after).types for before, after in pairs)
+
+
 def require_parity(found: Parity, traced: Traced, deployed: Deployed, image: NDArray[np.float32]) -> None:
     """Raise BadInput, naming the first tensor that differs, where a graph in float32 gives something else."""
     if deployed.precision != "float32" or found.holds:
         return
     first = first_difference(traced, deployed, image)
+    others = f"{found.verdicts or 0} verdicts and {found.types or 0} names of types of {found.pictures} pictures"
     raise BadInput(
-        f"the graph scores differently: scores by {found.score:.1e}, maps by {found.map:.1e}, "
-        f"{found.verdicts or 0} of {found.pictures} verdicts; {first}: nothing was written, please report it"
+        f"the graph scores differently: scores by {found.score:.1e}, maps by {found.map:.1e}, {others}; {first}: "
+        "nothing was written, please report it"
     )
 
 
@@ -206,6 +219,7 @@ def as_rows(found: Parity) -> list[tuple[str, str]]:
         "maps differ by": f"{found.map:.1e}",
         "other regions": f"{found.regions}",
         "verdicts flipped": "no calibration" if found.verdicts is None else f"{found.verdicts}",
+        "types that are others": "" if found.types is None else f"{found.types}",
         "image AUROC": "" if found.auroc is None else f"{found.auroc:.4f}, before {found.auroc_before:.4f}",
     }
     return [row for row in rows.items() if row[1]]

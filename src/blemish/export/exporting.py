@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
-from blemish.calibration.thresholds import Calibration, Goal, calibrate_thresholds
+from blemish.calibration.thresholds import Goal
 from blemish.errors import BadInput
 from blemish.export.check import (
     Parity,
@@ -23,7 +23,6 @@ from blemish.export.deploying import (
     Graphs,
     arrays_of_inputs,
     deployed_recipe,
-    graph_bytes,
     graphs_of,
     require_graph,
     size_for,
@@ -34,11 +33,12 @@ from blemish.files import sha256_of
 from blemish.images import input_size
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import detectors
+from blemish.recipes.calibrate import HoldoutScheme, calibration_of, held_out_scores
 from blemish.recipes.deployed import Deployed
-from blemish.recipes.holdout import parts_of, pictures, score_parts
 from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Place, Recipe
-from blemish.runtime.graph import GraphDetector
+from blemish.runtime.running import graph_detector
+from blemish.types import GOOD, ArrayDetector
 
 
 class Exported(NamedTuple):
@@ -64,7 +64,7 @@ def export_recipe(
     graphs = graphs_of(recipe, found, size, watch)
     made = deployed_recipe(recipe, graphs, plan, _reduced(recipe, graphs, plan, watch))
     deployed = _deployed_of(made)
-    graph = GraphDetector(graph_bytes(made), deployed, recipe.source)
+    graph = graph_detector(dataclasses.replace(made, source=recipe.source))
     made, note = _calibrated(recipe, made, graph, plan, watch)
     with _pictures(recipe, plan, graphs) as shown:
         cases = cases_of(recipe.view, shown, size, drawn=not plan.check)
@@ -100,7 +100,7 @@ def _reduced(recipe: Recipe, graphs: Graphs, plan: ExportPlan, watch: ShowProgre
 
 
 def _calibrated(
-    recipe: Recipe, made: Recipe, graph: GraphDetector, plan: ExportPlan, watch: ShowProgress
+    recipe: Recipe, made: Recipe, graph: ArrayDetector, plan: ExportPlan, watch: ShowProgress
 ) -> tuple[Recipe, str]:
     """With thresholds for the scores of the graph, where these are not the recipe's; and why there are none."""
     if made.calibration is not None or recipe.calibration is None:
@@ -113,23 +113,9 @@ def _calibrated(
     fresh = [path for path in plan.good if sha256_of(path) not in taught]
     if not fresh:
         return made, "its scores are others now: give good parts that taught nothing by --good, or calibrate it"
-    return dataclasses.replace(made, calibration=_thresholds(recipe, graph, fresh, asks, watch)), ""
-
-
-def _thresholds(
-    recipe: Recipe, graph: GraphDetector, fresh: Sequence[Path], goal: Goal, watch: ShowProgress
-) -> Calibration:
-    reading = Reading(watch=watch)
-    parts = parts_of(fresh, view=recipe.view, reading=reading)
-    advance = watch("calibrating", len(fresh))
-    found = score_parts(graph, pictures(parts), view=recipe.view, reading=reading, advance=advance)
-    worst = [[found[path] for path in part if path in found] for part in parts]
-    return calibrate_thresholds(
-        [max(each.score for each in part) for part in worst if part],
-        scheme="split",
-        peaks=[max(each.peak for each in part) for part in worst if part],
-        goal=goal,
-    )
+    kinds, way, reading = dict.fromkeys(fresh, GOOD), HoldoutScheme("split"), Reading(watch=watch)
+    found = held_out_scores(made, None, kinds, way=way, reading=reading, graph=graph)
+    return dataclasses.replace(made, calibration=calibration_of(found, asks)), ""
 
 
 @contextmanager
