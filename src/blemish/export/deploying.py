@@ -145,9 +145,9 @@ def size_for(recipe: Recipe, geometry: Geometry, pictures: Sequence[Path]) -> tu
     geometry = shape_in_view(geometry, recipe.view)
     if not geometry.keep_aspect or (recipe.view.tile is not None and recipe.view.balance is None):
         return input_size(geometry, geometry.side, geometry.side)
-    if recipe.view.region is not None:
+    if recipe.view.region is not None and recipe.view.tile is None:
         return input_size(geometry, recipe.view.region.height, recipe.view.region.width)
-    if recipe.view.mask is not None:
+    if recipe.view.mask is not None and recipe.view.tile is None:
         return input_size(geometry, *recipe.view.mask.shape[:2])
     found = {tuple(each.shape[-2:]) for each in inputs_of(pictures, geometry, recipe.view)}
     if len(found) != 1:

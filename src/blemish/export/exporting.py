@@ -31,6 +31,7 @@ from blemish.export.quantizing import MOST_INPUTS, quantize
 from blemish.export.tracing import Deployable
 from blemish.files import sha256_of
 from blemish.images import input_size
+from blemish.inspection import shape_in_view
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import detectors
 from blemish.recipes.calibrate import HoldoutScheme, calibration_of, held_out_scores
@@ -123,7 +124,7 @@ def _pictures(recipe: Recipe, plan: ExportPlan, graphs: Graphs) -> Iterator[Sequ
     if plan.check:
         yield plan.check
         return
-    geometry = graphs.detector.geometry
+    geometry = shape_in_view(graphs.detector.geometry, recipe.view)
     shaped = geometry.keep_aspect and recipe.view.tile is None and input_size(geometry, *graphs.size) == graphs.size
     with TemporaryDirectory() as folder:
         yield draw_pictures(Path(folder), recipe.view, graphs.size if shaped else None)
