@@ -23,7 +23,7 @@ from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.images import Unreadable
 from blemish.notices import amount, gather, notice, silence
 from blemish.progress import ShowProgress, no_progress
-from blemish.types import GOOD, Encoder, Sample
+from blemish.types import GOOD, Classifier, Cropper, Encoder, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +155,8 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
         namer, counts, begun = _taught(trial, types, shown, watch, unreadable, mirrored=mirrored)
         seconds = time.perf_counter() - begun
         found = describe(
-            namer.classifier, tested, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size,
+            namer.classifier, tested, of=trial.of, mirrored=mirrored and _asked(trial, namer.classifier) is None,
+            batch_size=trial.batch_size,
             unreadable=unreadable, advance=watch("naming", len(tested)),
         )  # fmt: skip
         together = catalog.classifier_card(trial.classifier).scores == "set"
@@ -165,6 +166,11 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
     return measured._replace(
         learned=counts, seconds=seconds, unreadable=tuple(unreadable), notes=tuple(notices.lines())
     )
+
+
+def _asked(trial: TypesTrial, classifier: Classifier) -> int | None:
+    """Views of what is named: regions are seen as they are, as a recipe sees those that it finds; None: all."""
+    return 1 if trial.of == "defects" and not isinstance(classifier, Cropper) else None
 
 
 def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
@@ -220,4 +226,5 @@ def _taught(
         notice("the types have %s to %s examples; each counts alike", min(counts.values()), max(counts.values()))
     if card.scores == "set":
         notice("%s names a set together: how often sets of types hold the right one is not promised", trial.classifier)
-    return learn(classifier, examples, coverage=trial.coverage, seed=trial.seed), counts, begun
+    asked = _asked(trial, classifier)
+    return learn(classifier, examples, coverage=trial.coverage, seed=trial.seed, asked=asked), counts, begun
