@@ -57,8 +57,8 @@ def types_section(given: Options) -> str:
     return "\n\n".join([
         "## Memory of learning types of defects",
         f"`ridge` learns drawn examples of 10 types, {found[0][1]['length']} numbers each as the embedded encoder "
-        "describes a picture, and finds in ten folds how sure it is. Kept are those for which memory was set aside; "
-        "beyond what the program itself takes.",
+        "describes a picture, and finds how sure it is by examples held out in turn. Kept are those for which memory "
+        "was set aside; beyond what the program itself takes.",
         table(("examples", "kept", "memory at most, MiB", "seconds"), rows),
     ])  # fmt: skip
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 @click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
 @click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
-@click.option("--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas; with --recipe.")
+@click.option("--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas and lengths; with --recipe.")
 @click.option("--drift", type=SHARE, metavar="R", help="How rarely the alarm of drifted scores may be false: 0.01.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @page_option
