@@ -122,21 +122,21 @@ def _is_dead(number: int) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_a_station_that_is_killed_at_any_moment_loses_no_part(tmp_path: Path, seed: int) -> None:
     settings = line_settings(tmp_path, LINE + "queue = 100\n")
     answers: dict[str, str] = {}
     with process("serve", tmp_path / "line.toml") as serving, ThreadPoolExecutor(4) as pool:
         client = listening(serving)
         children = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()
-        station = max(children, key=lambda each: Path(f"/proc/{each}/statm").read_text().split()[1])
+        [station] = [each for each in children if b"spawn_main" in Path(f"/proc/{each}/cmdline").read_bytes()]
 
         def send(number: int) -> None:
-            while (reply := client.send(f"p{number}", "sleep 0.002 accept")).status in (409, 503):
+            while (reply := client.send(f"p{number}", "sleep 0.02 accept")).status in (409, 503):
                 time.sleep(0.05)
             answers[f"p{number}"] = reply.body["verdict"]
 
-        done = [pool.submit(send, number) for number in range(300)]
+        done = [pool.submit(send, number) for number in range(150)]
         time.sleep(0.05 + 0.07 * seed)
         os.kill(int(station), signal.SIGKILL)
         for each in done:

@@ -21,7 +21,7 @@ from blemish.serve.settings import StationSettings
 
 MARGIN, DURABLE_MARGIN = 0.010, 0.050
 """Seconds before its deadline at which a part is answered as late; the second where its commit comes first."""
-RECENT = 2000
+RECENT = 500
 """Parts that are kept in memory when they have a record, so that what is sent again meets it at once."""
 LATE_SECONDS = 120.0
 """How long the true result of a late part is waited for."""

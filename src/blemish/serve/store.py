@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Self, TypeVar, cast
 
@@ -226,12 +226,15 @@ def edit_store(settings: StoreSettings) -> Iterator[Connection]:
 
 @contextmanager
 def look_at_store(settings: StoreSettings) -> Iterator[Connection]:
-    """As it is now, however long that takes; a line that runs writes meanwhile."""
-    with edit_store(settings):
-        pass  # made, or brought up to date
+    """As it is now, however long that takes; a line that runs writes meanwhile.
+
+    Where none runs, what a killed one left in its journal is written first.
+    """
+    with suppress(CannotWrite), Store(settings):
+        pass
     engine = engine_of(settings)
     try:
-        with engine.connect() as connection:
+        with _reach(engine), engine.connect() as connection:
             yield connection
     finally:
         engine.dispose()

@@ -1,0 +1,177 @@
+"""What a line adds to the time of its judge, what it does when too much comes, and how fast its store is.
+
+    python benchmarks/serve.py [--seconds 20]
+
+The judge does nothing, or waits for a stated time, so that all that is measured is the server's own: the front is a
+process of its own, its station another, clients are in this one, over loopback. Of a folder nothing is measured: a file
+is taken when it was seen twice without a change, which is `settle_ms` and up to two looks later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from blemish.serve.app import serve
+from blemish.serve.judge import Content, Judgement
+from blemish.serve.queries import Wanted, each_part
+from blemish.serve.records import PartRecord
+from blemish.serve.settings import read_line
+from blemish.serve.store import Store, look_at_store
+
+WORK = 0.020
+"""Seconds that the judge of the tests of load takes."""
+LINE = """
+[server]
+port = 0
+[[stations]]
+name = "idle"
+recipes = {{ idle = "idle.recipe" }}
+[[stations]]
+name = "busy"
+recipes = {{ busy = "busy.recipe" }}
+budget_ms = {budget}
+queue = 32
+"""
+
+
+class Clock:
+    """A judge that waits."""
+
+    def __init__(self, seconds: float) -> None:
+        self.hash, self.good, self.seconds = "clock", (), seconds
+
+    def judge(self, content: Content, name: str) -> Judgement:
+        """Accepts."""
+        time.sleep(self.seconds)
+        return Judgement(0.5, "accept", (), (), (1, 1), {"detect": self.seconds})
+
+
+def make_clock(path: Path, max_pixels: int) -> Clock:
+    return Clock(WORK if path.stem == "busy" else 0.0)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[int]:
+    """The port of a line in a process of its own."""
+    for name in ("idle", "busy"):
+        (folder / f"{name}.recipe").touch()
+    (folder / "line.toml").write_text(LINE.format(budget=10 * 1000 * WORK))
+    words = [sys.executable, __file__, "--line", str(folder / "line.toml")]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        port = int(process.stdout.readline())
+        while any("Continuous" not in each["state"] for each in ask(port, "/health")["stations"]):
+            time.sleep(0.05)
+        try:
+            yield port
+        finally:
+            process.terminate()
+
+
+def ask(port: int, path: str) -> Any:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("GET", f"/api/v1{path}")
+    return json.loads(connection.getresponse().read())
+
+
+def send(connection: http.client.HTTPConnection, station: str, part: str, body: bytes) -> tuple[int, Any, float]:
+    start = time.perf_counter()
+    connection.request("POST", f"/api/v1/stations/{station}/parts/{part}/views/front", body)
+    reply = connection.getresponse()
+    found = json.loads(reply.read())
+    return reply.status, found, time.perf_counter() - start
+
+
+def own_cost(port: int, count: int = 200) -> Iterator[str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    for megabytes in (0.01, 1, 4):
+        body = np.random.default_rng(0).bytes(int(megabytes * 2**20))
+        taken = [send(connection, "idle", f"{megabytes}-{number}", body)[2] for number in range(count)]
+        p50, p99 = (1000 * float(np.quantile(taken, share)) for share in (0.5, 0.99))
+        bar = f"p50 <= {3 + 6 * megabytes:.1f} ms"
+        yield f"| own cost, HTTP, {megabytes:g} MB: p50, p99 | {p50:.1f} ms, {p99:.1f} ms | {bar} |"
+
+
+def load(port: int, folder: Path, share: float, seconds: float) -> Iterator[str]:
+    """Parts come at a share of what the judge can do, whatever becomes of those before."""
+    pause, start, answers = WORK / share, time.monotonic(), list[tuple[int, Any, float]]()
+    local = threading.local()
+
+    def one(number: int) -> None:
+        time.sleep(max(0.0, start + number * pause - time.monotonic()))
+        if not hasattr(local, "connection"):
+            local.connection = http.client.HTTPConnection("127.0.0.1", port)
+        answers.append(send(local.connection, "busy", f"{share:g}-{number}", b"x" * 10_000))
+
+    with ThreadPoolExecutor(48) as pool:
+        list(pool.map(one, range(int(seconds / pause))))
+    taken = sorted(each[2] for each in answers if each[0] == 200)
+    found = Counter("late" if each[1].get("late") else str(each[0]) for each in answers)
+    late_accepted = sum(bool(each[1].get("late")) and each[1]["verdict"] == "accept" for each in answers)
+    time.sleep(1)
+    settings = read_line(folder / "line.toml").store
+    with look_at_store(settings) as connection:
+        found_parts = (each["part"] for each in each_part(connection, Wanted("busy")))
+        parts = [part for part in found_parts if part.startswith(f"{share:g}-")]
+    missing = sum(each[0] == 200 for each in answers) - len(parts)
+    p50, p99 = (1000 * float(np.quantile(taken, part)) for part in (0.5, 0.99))
+    at, ratio = f"| at {share:.0%} of capacity:", p99 / p50
+    yield f"{at} p50, p99, ratio | {p50:.0f} ms, {p99:.0f} ms, {ratio:.1f} | ratio <= 2.5 at 70 % |"
+    said, twice = ", ".join(f"{name} {count}" for name, count in sorted(found.items())), len(parts) - len(set(parts))
+    yield f"{at} answers | {said} | |"
+    yield f"{at} late and accepted; without a record; with two | {late_accepted}; {missing}; {twice} | 0; 0; 0 |"
+
+
+def store_speed(folder: Path, count: int = 5000) -> Iterator[str]:
+    settings = read_line(folder / "line.toml").store
+    start = time.perf_counter()
+    with Store(settings) as store:
+        for number in range(count):
+            last = store.add(PartRecord("idle", f"s{number}", time.time(), time.time(), "inspected", "accept"))
+        last.result()
+        taken = time.perf_counter() - start
+    yield f"| store | {count / taken:.0f} records/s | >= 500 |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=20)
+    parser.add_argument("--line", type=Path)
+    given = parser.parse_args()
+    if given.line:
+        serve(read_line(given.line), make=make_clock, started=_say_port)
+        return
+    with tempfile.TemporaryDirectory() as name:
+        print("| what | measured | bar |\n|---|---|---|")
+        with running(Path(name)) as port:
+            for line in (
+                *own_cost(port),
+                *load(port, Path(name), 0.7, given.seconds),
+                *load(port, Path(name), 2, given.seconds),
+            ):
+                print(line)
+        for line in store_speed(Path(name)):
+            print(line)
+
+
+def _say_port(server: Any) -> None:
+    print(server.servers[0].sockets[0].getsockname()[1], flush=True)
+
+
+if __name__ == "__main__":
+    main()
