@@ -46,3 +46,14 @@ def test_methods_are_chosen_from_those_that_are_named() -> None:
         check_methods(["glass"])
     with pytest.raises(UnknownName):
         check_methods(["padimm"])
+
+
+def test_quick_candidates_come_before_slow_ones_and_variants_last() -> None:
+    found = [str(each) for each in candidates(EMBEDDED, (500, 1260), methods=["tab", "patchcore"])]
+    order = ["tab on embedded, whole", "patchcore on embedded, whole", "tab on embedded, whole, shape kept"]
+    order += [
+        "tab on embedded, tiles of 500 px",
+        "tab on embedded, tiles of 250 px",
+        "tab on embedded, whole, trust 1.0",
+    ]
+    assert [each for each in found if each in order] == order

@@ -57,11 +57,11 @@ def candidates(
 ) -> list[Candidate]:
     """All of them for pictures of about a size (height, width), the default of the first encoder first.
 
-    methods: those to choose from; where there are none, all that need no training. Then come the other views of the
-    default, the other methods, what is usually quick before what is slow, and at last the variants of a method.
+    methods: those to choose from; where there are none, all that need no training. What is usually quick comes before
+    what is slow, so that little time is not spent on one of them, and at last the variants of a method.
     """
     found = [
-        ((number, _place(method)), made)
+        ((number > 0, _passes(made, encoder, size), _place(method)), made)
         for name, encoder in encoders.items()
         for method, card in _methods(encoder).items()
         if not methods or method in methods
@@ -85,6 +85,15 @@ def check_methods(methods: Collection[str]) -> None:
     for name in methods:
         if not _is_free(card := catalog.card(name)):
             raise BadInput(f"{name} learns from {card.learns_from} and cannot be tried at once: leave it out")
+
+
+def _passes(candidate: Candidate, encoder: Encoder, size: tuple[int, int]) -> float:
+    """About how often the encoder's own side is seen of a picture of that size."""
+    view, side = candidate.view, candidate.arguments.get("image_size") or _usual_side(candidate, encoder)
+    one = (side / encoder.image_size) ** 2
+    if view.tile:
+        return one * (_count(size, view.tile) + 3 * bool(view.balance))
+    return one * (max(size) / min(size) if view.keep_aspect else 1)
 
 
 def _place(method: str) -> int:
@@ -132,7 +141,13 @@ def _count(size: Sequence[int], side: int) -> int:
     return down * across
 
 
+def _usual_side(candidate: Candidate, encoder: Encoder) -> int:
+    """That of the method, or of the encoder."""
+    default: int | None = signature(catalog.method(candidate.method)).parameters["image_size"].default
+    return default or encoder.image_size
+
+
 def _at(candidate: Candidate, encoder: Encoder, side: int) -> Candidate:
     """At a side, which is named where the method would take another."""
-    usual = signature(catalog.method(candidate.method)).parameters["image_size"].default or encoder.image_size
+    usual = _usual_side(candidate, encoder)
     return candidate if side == usual else candidate._replace(arguments={**candidate.arguments, "image_size": side})
