@@ -279,12 +279,14 @@ def section(options: Options) -> str:
     names = ("1", "3", "5", "10", "half", "seeds")
     accuracies = table(HEAD, [(*key, *(cells.get(name, "") for name in names)) for key, cells in lines.items()])
     held = [
-        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], f"{row['unknown_auroc']:.3f}",
+        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], row["of"],
+         f"{row['unknown_auroc']:.3f}",
          ", ".join(f"{name} {value:.2f}" for name, value in row["types"].items()))
         for row in rows if "unknown_auroc" in row
     ]  # fmt: skip
     sets = [
-        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], f"{row['stated']:.2f}",
+        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], row["of"],
+         f"{row['stated']:.2f}",
          f"{row['coverage']:.3f}", f"{row['set_size']:.2f}", str(row["splits"]))
         for row in rows if "coverage" in row
     ]  # fmt: skip
@@ -298,9 +300,9 @@ def section(options: Options) -> str:
             ABOUT,
             accuracies,
             "AUROC of each type's pictures when nothing was learned of it, half of the others teaching, mean of seeds:",
-            table(("set", "encoder", "classifier", "mean", "each type"), held),
+            table(("set", "encoder", "classifier", "of", "mean", "each type"), held),
             "Sets of types that are to hold the right one, half of each type teaching:",
-            table(("set", "encoder", "classifier", "stated", "held", "types in a set", "splits"), sets),
+            table(("set", "encoder", "classifier", "of", "stated", "held", "types in a set", "splits"), sets),
             "A picture under TAB with 8 good parts, alone and with its worst region named, the median of 30 in turn; "
             "and learning 10 examples of each of 10 types once they are seen:",
             table(("encoder", "alone, ms", "named, ms", "ratio", "learning, s", "threads", "load before"), fast),
