@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from tests.support.serving import LINE, Client, line_settings, process
 
-from blemish.serve.queries import Wanted, each_part
-from blemish.serve.store import look_at_store
+from blemish.serve.queries import Wanted, each_part, find_part
+from blemish.serve.store import engine_of, look_at_store
 
 FOLDER = "[stations.folder]\npath = 'in'\ndone = 'done'\nsettle_ms = 60\n"
 
@@ -60,6 +60,20 @@ def test_a_line_that_is_killed_has_every_part_that_it_reported_once(tmp_path: Pa
         found = [each["part"] for each in each_part(connection, Wanted())]
     assert len(found) == len(set(found))
     assert set(reported) <= set(found)
+
+
+def test_a_durable_line_answers_when_the_record_is_in_the_database(tmp_path: Path) -> None:
+    settings = line_settings(tmp_path, LINE.replace("[store]", "[store]\ndurable = true"))
+    engine = engine_of(settings.store)
+    with process("serve", tmp_path / "line.toml") as serving:
+        client = listening(serving)
+        for number in range(20):
+            found = client.send(str(number), "accept").body
+            with engine.connect() as connection:
+                known = find_part(connection, "gears", str(number))
+            assert known
+            assert (known.verdict, known.late) == (found["verdict"], found["late"])
+    engine.dispose()
 
 
 def test_pictures_that_come_to_a_folder_are_inspected_once_and_put_away(tmp_path: Path) -> None:

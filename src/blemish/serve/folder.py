@@ -53,6 +53,8 @@ class Watch:
                     yield path.name, (found.st_size, found.st_mtime_ns)
 
     def _is_settled(self, name: str, stamp: tuple[int, int]) -> bool:
+        if not self.settings.settle_ms:
+            return stamp[0] > 0  # files are renamed into place
         now, (before, since) = time.monotonic(), self._seen.get(name, ((-1, -1), 0.0))
         if before != stamp:
             self._seen[name] = (stamp, now)

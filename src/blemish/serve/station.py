@@ -31,7 +31,7 @@ from blemish.serve.keeper import Keeper
 from blemish.serve.settings import StationSettings
 from blemish.serve.wire import Message, Wire
 
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.02
 AHEAD = 2
 """Views of a folder that may wait here; the others wait where they are."""
 REMEMBERED = 256
@@ -136,7 +136,7 @@ class _Station:
         is_array = found.path.suffix.lower() == ".npy"
         self.queue.put(_View(found.part, found.view, content, is_array, time.monotonic()))
         while self.queue.qsize() >= AHEAD:
-            time.sleep(LOOK_SECONDS / 10)
+            time.sleep(LOOK_SECONDS / 4)
 
     def _judge_each(self) -> None:
         while True:
