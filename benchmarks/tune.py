@@ -37,11 +37,22 @@ def section(given: Options) -> str:
         for shots in given.shots:
             for seed in SEEDS[: 1 if given.small else None]:
                 _measure(root, shots, seed, given)
-    head = ("data", "good parts", "seeds", "default", "chosen", "best in hindsight", "chosen", "what was chosen")
+    head = (
+        "data",
+        "methods",
+        "good parts",
+        "seeds",
+        "default",
+        "chosen",
+        "best in hindsight",
+        "gain",
+        "what was chosen",
+    )
     return "\n\n".join(
         (
             "## Tuning\n\n`blemish tune` with a budget of ten minutes on good parts alone, then real defects: image "
-            "AUROC (pixel AUROC), means over seeds.",
+            "AUROC (pixel AUROC), means over seeds. In hindsight: of what it had time to measure. Small: five "
+            "minutes, 15 pictures of each.",
             table(head, map(_cells, _groups())),
         )
     )
@@ -105,7 +116,16 @@ def _cells(rows: Sequence[dict[str, Any]]) -> list[str]:
     told = [f"{fmean(each[0] for each in found):.3f}{_pixel(found)}" for found in columns]
     gain = fmean(found[0] - usual[0] for found, usual in zip(columns[1], columns[0], strict=True))
     names = "; ".join(dict.fromkeys(row["chosen"] for row in rows))
-    return [first["data"], str(first["shots"]), str(len(rows)), *told, f"{gain:+.3f}", names]
+    what = ", ".join(first["methods"]) or "all"
+    return [
+        first["data"],
+        what + " (small)" * first["small"],
+        str(first["shots"]),
+        str(len(rows)),
+        *told,
+        f"{gain:+.3f}",
+        names,
+    ]
 
 
 def _pixel(found: Sequence[Sequence[float | None]]) -> str:
