@@ -9,20 +9,22 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
+import torch
 from click.testing import CliRunner
 from onnx import numpy_helper
 from tests.support.parts import frozen, good, part, spots
+from torch import Tensor, nn
 
 from blemish import catalog
 from blemish.calibration.thresholds import Goal
 from blemish.cli.main import main
 from blemish.errors import BadInput, BadRecipe
 from blemish.export import exporting
-from blemish.export.check import Parity, first_difference
+from blemish.export.check import Parity, first_difference, require_parity
 from blemish.export.deploying import ExportPlan, Graphs, graph_bytes, graphs_of, require_graph, size_for
 from blemish.export.exporting import Exported, export_recipe
 from blemish.export.quantizing import products_by_weights
-from blemish.export.tracing import Deployable
+from blemish.export.tracing import Deployable, trace
 from blemish.images import Inspected, View
 from blemish.inspection import inspect
 from blemish.recipes.calibrate import HoldoutScheme, calibrate
@@ -181,7 +183,7 @@ def test_a_graph_that_scores_differently_is_not_kept_and_its_first_tensor_is_nam
 def test_no_tensor_differs_where_none_does(graphs: Graphs) -> None:
     deployed = Deployed(Geometry(64), (64, 64), graphs.traced.outputs)
     image = np.random.default_rng(0).random((1, 3, 64, 64), dtype=np.float32)
-    assert first_difference(graphs.traced, deployed, image) == "no tensor differs by itself"
+    assert first_difference(graphs.traced, deployed, image) is None
 
 
 @pytest.mark.parametrize(
@@ -189,8 +191,37 @@ def test_no_tensor_differs_where_none_does(graphs: Graphs) -> None:
     [({}, True), ({"score": 2e-5}, False), ({"map": 2e-4}, False), ({"verdicts": 1}, False), ({"types": 1}, False)],
 )
 def test_what_parity_is(change: dict[str, float], holds: bool) -> None:
-    found = dataclasses.replace(Parity(3, 1e-6, 1e-6, 0, 0), **change)  # type: ignore[arg-type]
+    found = dataclasses.replace(Parity(3, 1e-6, 1e-6, 0), **change)  # type: ignore[arg-type]
     assert found.holds == holds
+
+
+class Choosing(nn.Module):
+    """What stands beside the nearer of two rows that are equally near."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("rows", torch.zeros(256))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        apart = images.flatten(1)[:, :1] * 0 + self.get_buffer("rows")
+        beside = torch.arange(256.0)[apart.argmin(1)]
+        return beside, images[:, 0] + beside[:, None, None]
+
+
+def test_a_choice_between_equals_is_told_from_a_difference() -> None:
+    images = torch.rand(2, 3, 8, 8)
+    found = trace(Choosing(), {"images": images}, ["image_score", "anomaly_map"])
+    rows = next(each for each in found.model.graph.initializer if list(each.dims) == [256])
+    rows.CopyFrom(numpy_helper.from_array(np.linspace(0, -1e-5, 256, dtype=np.float32), rows.name))
+    deployed = Deployed(Geometry(8), (8, 8), found.outputs)
+    difference = first_difference(found, deployed, images[:1].numpy())
+    assert difference is not None
+    assert difference.chosen
+    near = Parity(1, 1e-7, 1e-2, 0, apart=0.005)
+    require_parity(near, found, deployed, [images[:1].numpy()])
+    for far in (dataclasses.replace(near, apart=0.1), dataclasses.replace(near, score=1e-3)):
+        with pytest.raises(BadInput, match="no tensor by itself does: nothing was written"):
+            require_parity(far, found, deployed, [images[:1].numpy()])
 
 
 def test_the_command_writes_both_files_and_refuses_what_is_there(recipe: Recipe, tmp_path: Path) -> None:

@@ -41,6 +41,9 @@ from blemish.recipes.recipe import Place, Recipe
 from blemish.runtime.running import graph_detector
 from blemish.types import GOOD, ArrayDetector
 
+MOST_TILES = 8
+"""Of the worst picture, whose tensors are compared one by one where something differs."""
+
 
 class Exported(NamedTuple):
     """A deployed recipe, and what the check found."""
@@ -73,8 +76,8 @@ def export_recipe(
         parity = compare(
             graphs.detector, graph, cases, calibration=recipe.calibration, labelled=bool(plan.check), advance=advance
         )
-        image = arrays_of_inputs(shown, geometry, recipe.view, 1)[0]
-    require_parity(parity, graphs.traced, deployed, image)
+        worst = [parity.worst] if parity.worst else shown[:1]
+        require_parity(parity, graphs.traced, deployed, arrays_of_inputs(worst, geometry, recipe.view, MOST_TILES))
     return Exported(dataclasses.replace(made, deployed=with_check(deployed, parity)), parity, note)
 
 
