@@ -83,7 +83,7 @@ class Losses:
     def last(self) -> dict[str, float]:
         """The mean of each over the last steps."""
         rows = self.told[-LAST:]
-        return {name: round(statistics.fmean(row[name] for row in rows), 4) for name in rows[-1]}
+        return {name: round(statistics.fmean(row[name] for row in rows if name in row), 4) for name in rows[-1]}
 
 
 def section(given: Options) -> str:
