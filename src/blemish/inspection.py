@@ -22,6 +22,7 @@ from blemish.images.view import WHOLE, View
 from blemish.types import ArrayDetector, ArrayPrediction, Detector, Follower, Geometry
 
 T = TypeVar("T")
+_Pictures = Iterable[Path | Source]
 LONGEST = 16
 """How many times as long as wide a picture may be for a detector that keeps its shape, tiles apart."""
 
@@ -75,18 +76,14 @@ def _refuse_long(name: str, geometry: Geometry, height: int, width: int) -> None
 
 
 def stream(
-    pictures: Iterable[Path | Source],
-    geometry: Geometry,
-    *,
-    view: View = WHOLE,
-    advance: Callable[[], None] | None = None,
+    pictures: _Pictures, geometry: Geometry, *, view: View = WHOLE, advance: Callable[[], None] | None = None
 ) -> Iterator[tuple[Source, Prepared | Unreadable]]:
     """Every picture prepared for a detector, as `read_each`."""
     return read_each(pictures, partial(prepare, geometry=geometry, view=view), advance=advance)
 
 
 def read_each(
-    pictures: Iterable[Path | Source], function: Callable[[Source], T], *, advance: Callable[[], None] | None = None
+    pictures: _Pictures, function: Callable[[Source], T], *, advance: Callable[[], None] | None = None
 ) -> Iterator[tuple[Source, T | Unreadable]]:
     """What a function makes of every picture, ahead and in threads, or why it cannot be read: the one reading loop.
 
@@ -113,7 +110,7 @@ def predict(detector: Detector | ArrayDetector, images: NDArray[Any], *, follow:
 
 
 def inspect(
-    detector: Detector | ArrayDetector, pictures: Iterable[Path | Source], *, view: View = WHOLE, batch_size: int = 8
+    detector: Detector | ArrayDetector, pictures: _Pictures, *, view: View = WHOLE, batch_size: int = 8
 ) -> Iterator[Inspected | Unreadable]:
     """One result a picture, in their order; memory does not depend on how many there are.
 

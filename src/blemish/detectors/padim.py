@@ -67,5 +67,5 @@ class PaDiM(nn.Module):
         """Numbers of the channels that are kept of so many, drawn once."""
         if len(self.drawn) == 0:
             generator = torch.Generator().manual_seed(self.seed)
-            self.drawn = torch.randperm(width, generator=generator)[: self.channels]
+            self.drawn = torch.randperm(width, generator=generator)[: self.channels].to(self.drawn.device)
         return self.drawn
