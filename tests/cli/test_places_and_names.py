@@ -15,7 +15,7 @@ from blemish import files
 from blemish.files import alone_in
 from blemish.images import overlays
 from blemish.recipes import update
-from blemish.runs import plan, record
+from blemish.runs import methods, record
 
 __all__ = ["parts"]
 
@@ -93,7 +93,7 @@ def test_a_second_run_into_one_folder_is_told_so_before_it_learns(parts: Path, m
     def learn(*_: object, **__: object) -> Any:
         pytest.fail("it learned")
 
-    monkeypatch.setattr(plan, "fit_and_suggest", learn)
+    monkeypatch.setattr(methods, "fit_and_suggest", learn)
     monkeypatch.setattr(update, "freeze", learn)
     with alone_in(parts / "out"):
         for more in ([], ["--resume"]):
@@ -130,7 +130,7 @@ def test_a_place_that_cannot_be_written_is_said_before_anything_is_learned(
     def learn(*_: object, **__: object) -> Any:
         pytest.fail("it learned")
 
-    monkeypatch.setattr(plan, "fit_and_suggest", learn)
+    monkeypatch.setattr(methods, "fit_and_suggest", learn)
     monkeypatch.setattr(update, "freeze", learn)
     out, good = place.format(parts=parts), ["--normal", parts / "good", *QUICK]
     for command in (

@@ -31,6 +31,7 @@ from blemish.recipes.calibrate import HoldoutScheme, calibrate
 from blemish.recipes.recipe import Recipe, load, save
 from blemish.recipes.types_taught import name_types
 from blemish.runtime import load as load_deployed
+from blemish.serve.judge import judge_by_recipe
 
 BLOCKED = """
 import sys
@@ -152,6 +153,26 @@ for found in line3.inspect(["new/spot0.png", "new/gone.png"]):
     first, second = done.stdout.splitlines()
     assert first == "('reject', (64, 64), 1)", done.stderr
     assert "gone.png does not exist" in second
+
+
+def test_a_station_judges_by_a_deployed_recipe_without_torch(folder: Path, deployed: Path) -> None:
+    program = f"""
+from pathlib import Path
+from blemish.serve.judge import judge_by_recipe
+judge = judge_by_recipe(Path({deployed.name!r}), 10**6)
+for path in sorted(Path("new").glob("*.png")):
+    found = judge.judge(path.read_bytes(), path.name)
+    print(path.name, found.score, found.verdict, len(found.regions))
+"""
+    done = without_torch(program, folder)
+    assert done.returncode == 0, done.stderr
+    with_torch = judge_by_recipe(folder / "line.blemish", 10**6)
+    said = [line.split() for line in done.stdout.splitlines()]
+    assert len(said) == len(list((folder / "new").glob("*.png"))) > 4
+    for name, score, verdict, regions in said:
+        found = with_torch.judge((folder / "new" / name).read_bytes(), name)
+        assert (verdict, int(regions)) == (found.verdict, len(found.regions))
+        assert float(score) == pytest.approx(found.score, rel=1e-5)
 
 
 def test_a_page_drift_and_resuming_work_without_torch(folder: Path, deployed: Path) -> None:

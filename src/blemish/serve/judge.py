@@ -19,8 +19,9 @@ from blemish.errors import BadImage, BadRecipe
 if TYPE_CHECKING:
     from blemish.calibration.thresholds import Calibration
     from blemish.images.view import View
+    from blemish.recipes.recipe import Recipe
     from blemish.runs.decision import Decide
-    from blemish.types import Detector
+    from blemish.types import ArrayDetector, Detector
 
 Content = bytes | NDArray[Any]
 MOST_PACKED, SMALL = 500, 1_000_000
@@ -56,8 +57,7 @@ MakeJudge = Callable[[Path, int], Judge]
 
 
 def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
-    """The detector of a calibrated recipe; raises BadRecipe."""
-    from blemish.recipes import detectors
+    """The detector of a calibrated recipe, by its graph and without torch where it is deployed; raises BadRecipe."""
     from blemish.recipes import recipe as recipes
     from blemish.runs.decision import decision
     from blemish.runs.plan import may_drift
@@ -65,10 +65,20 @@ def judge_by_recipe(path: Path, max_pixels: int) -> Judge:
     recipe = recipes.load(path)
     if recipe.calibration is None:
         raise BadRecipe(f"{path} decides nothing: calibrate it first, by `blemish calibrate`")
-    detector = detectors.detector(recipe)
+    detector = _detector_of(recipe)
     decide, good = decision(recipe.calibration, detector), recipe.calibration.good if may_drift(recipe) else ()
     colours = _colours(recipe.calibration)
     return _RecipeJudge(recipe.hash, good, detector, decide, recipe.view, max_pixels, colours)
+
+
+def _detector_of(recipe: Recipe) -> Detector | ArrayDetector:
+    if recipe.deployed is None:
+        from blemish.recipes.detectors import detector
+
+        return detector(recipe)
+    from blemish.runtime.running import graph_detector
+
+    return graph_detector(recipe)
 
 
 def _colours(calibration: Calibration) -> tuple[float, float] | None:
@@ -84,7 +94,7 @@ class _RecipeJudge:
         self,
         number: str,
         good: Sequence[float],
-        detector: Detector,
+        detector: Detector | ArrayDetector,
         decide: Decide,
         view: View,
         max_pixels: int,
