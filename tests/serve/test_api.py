@@ -117,6 +117,7 @@ def test_beyond_the_queue_views_are_refused_at_once(line: Client) -> None:
     assert len(refused) >= 4
     assert "3 views wait, and no more may: try again" in refused[0].body["detail"]
     assert refused[0].headers["retry-after"] == "1"
+    assert 'blemish_refused_views_total{reason="busy",station="gears"}' in line.ask("GET", "/metrics").body.decode()
 
 
 def test_a_part_of_two_views_has_the_worse_verdict(line: Client) -> None:
@@ -235,7 +236,6 @@ def test_metrics_are_prometheuss(line: Client) -> None:
     assert 'blemish_parts_total{outcome="inspected",station="gears",verdict="reject"}' in text
     assert 'blemish_station_state{state="ContinuousExecution",station="gears"} 1.0' in text
     assert 'blemish_part_seconds_bucket{le="0.1",stage="detect",station="gears"}' in text
-    assert 'blemish_refused_views_total{reason="busy"' in text
 
 
 def test_pictures_and_maps_of_parts_are_kept(line: Client) -> None:
