@@ -134,6 +134,7 @@ def load(port: int, folder: Path, share: float, seconds: float) -> Iterator[str]
     yield f"{at} p50, p99, ratio | {p50:.0f} ms, {p99:.0f} ms, {ratio:.1f} | ratio <= 2.5 at 70 % |"
     said, twice = ", ".join(f"{name} {count}" for name, count in sorted(found.items())), len(parts) - len(set(parts))
     yield f"{at} answers | {said} | |"
+    yield f"{at} answered in time | {found['200'] / seconds:.0f} of {min(share, 1) / WORK:.0f} a second | |"
     yield f"{at} late and accepted; without a record; with two | {late_accepted}; {missing}; {twice} | 0; 0; 0 |"
 
 

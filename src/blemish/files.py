@@ -121,6 +121,10 @@ class JsonLines:
                 self._file.truncate(start)
                 raise
 
+    def size(self) -> int:
+        """Bytes."""
+        return self._file.seek(0, os.SEEK_END)
+
     def clear(self) -> None:
         """Remove all lines."""
         self._file.truncate(0)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import math
 import secrets
 import time
 from collections import OrderedDict
@@ -21,10 +22,12 @@ from blemish.errors import BadInput
 from blemish.serve.front import Front
 from blemish.serve.schema import users
 from blemish.serve.settings import LineSettings
-from blemish.serve.users import ROLES, find_token, role_of
+from blemish.serve.users import ROLES, Token, find_token, role_of
 
 COOKIE, CSRF_HEADER = "blemish", "x-csrf-token"
 IDLE_SECONDS = 8 * 3600
+BELIEVED_SECONDS = 1.0
+"""How long what the store said of tokens, and of whether there are users, is not asked again."""
 MOST_SESSIONS, MOST_REMEMBERED = 1000, 10_000
 FREE_FAILURES, FREE_OF_ADDRESS, LONGEST_PAUSE = 4, 20, 300.0
 """Wrong passwords before one has to wait: of a name, and of an address, which many may share; seconds."""
@@ -78,7 +81,8 @@ class Access:
         self.front = front
         self._names, self._addresses = Throttle(FREE_FAILURES), Throttle(FREE_OF_ADDRESS)
         self._sessions: OrderedDict[str, tuple[Person, float]] = OrderedDict()
-        self._has_users: bool | None = None
+        self._has_users, self._looked = False, -math.inf  # when
+        self._tokens: dict[str, tuple[Token, float]] = {}  # that were found, and when
         self._scrypts = asyncio.Semaphore(2)  # 16 MiB each
 
     async def login(self, name: str, password: str, address: str) -> tuple[str, Person]:
@@ -105,7 +109,7 @@ class Access:
     def forget_user(self, name: str) -> None:
         """End all sessions of someone."""
         self._sessions = OrderedDict((key, each) for key, each in self._sessions.items() if each[0].name != name)
-        self._has_users = None
+        self._looked = -math.inf
 
     async def person(self, request: Request) -> Person:
         """Whoever asks; raises 401, and 403 for what another site's page sends."""
@@ -122,8 +126,14 @@ class Access:
         raise HTTPException(401, "log in first, or send a station's token", {"WWW-Authenticate": "Bearer"})
 
     async def _machine(self, token: str) -> Person:
-        found = await self.front.look_up(lambda connection: find_token(connection, token))
-        if not found:
+        found, since = self._tokens.get(token, (None, 0.0))
+        if not found or time.monotonic() - since > BELIEVED_SECONDS:
+            self._tokens.pop(token, None)
+            found = await self.front.look_up(lambda connection: find_token(connection, token))
+            since = time.monotonic()
+        if found:
+            self._tokens[token] = (found, since)
+        else:
             raise HTTPException(401, "there is no such token", {"WWW-Authenticate": "Bearer"})
         return Person(found.name, "", found.station)
 
@@ -137,8 +147,9 @@ class Access:
         return person
 
     async def _users(self) -> bool:
-        if not self._has_users:
+        if not self._has_users and time.monotonic() - self._looked > BELIEVED_SECONDS:
             self._has_users = await self.front.look_up(has_users)
+            self._looked = time.monotonic()
         return self._has_users
 
 

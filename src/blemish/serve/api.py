@@ -19,9 +19,10 @@ from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_st
 from blemish.serve.api_review import PLAIN, PartId, add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
-from blemish.serve.front import Front, Station
+from blemish.serve.front import Front
 from blemish.serve.queries import Wanted, list_parts
 from blemish.serve.states import OPERATIONAL, Command, WrongState
+from blemish.serve.stations import Station
 
 PREFIX = "/api/v1"
 VIEW_PATH = re.compile(rf"{PREFIX}/stations/[^/]+/parts/[^/]+/views/[^/]+")
@@ -79,7 +80,7 @@ def _add_views(router: APIRouter, front: Front, access: Access) -> None:
     ) -> Response:  # fmt: skip
         """Inspect a picture (its bytes) or an array (.npy): the part's record with its last view, 202 before."""
         found, is_array = front.station(station), _is_array(request)
-        async with _reading(found):
+        async with _reading(found, part):
             content = await request.body()
         answer = await front.inspect(
             found, part, view, content, is_array=is_array, product=product, batch=batch
@@ -214,11 +215,9 @@ def _add_sessions(router: APIRouter, front: Front, access: Access) -> None:
 
 
 @asynccontextmanager
-async def _reading(station: Station) -> AsyncIterator[None]:
+async def _reading(station: Station, part: str) -> AsyncIterator[None]:
     """Bytes on their way count as views that wait: Busy is said before they are read."""
-    if station.reading + station.desk.waiting >= station.settings.queue:
-        station.front.metrics.refused.labels(station.settings.name, "busy").inc()
-        raise Busy(f"{station.settings.name}: {station.settings.queue} views wait, and no more may: try again")
+    station.admit(part, station.reading)
     station.reading += 1
     try:
         yield

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -23,6 +24,8 @@ from blemish.serve.settings import LineSettings
 from blemish.serve.store import Store
 
 MOST_CONNECTIONS = 200
+SWITCH_SECONDS = 0.0005
+"""After which a thread that computes lets the event loop go on; Python's own 5 ms are longer than most answers take."""
 
 
 def app_of(front: Front) -> FastAPI:
@@ -65,7 +68,7 @@ def serve(
     with Store(settings.store) as store:
         with store.read() as connection:
             refuse_open(settings, users_there=has_users(connection))
-        with _calm_signals():
+        with _calm_signals(), _quick_switches():
             _Server(Front(settings, store, make), started).run()
 
 
@@ -81,6 +84,16 @@ def _calm_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _quick_switches() -> Iterator[None]:
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 class _Server(uvicorn.Server):

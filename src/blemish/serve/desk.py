@@ -15,6 +15,7 @@ from typing import Any
 
 from blemish import __version__
 from blemish.errors import BadInput
+from blemish.serve.pace import Pace
 from blemish.serve.records import Outcome, PartRecord, worst_verdict
 from blemish.serve.ring import Kept
 from blemish.serve.settings import StationSettings
@@ -28,7 +29,7 @@ LATE_SECONDS = 120.0
 
 
 class Busy(BadInput):
-    """As many views wait as may."""
+    """As many views wait as may, or more than can be judged in time."""
 
 
 class Conflict(BadInput):
@@ -64,6 +65,7 @@ class Desk:
         self.settings, self._recorded = settings, recorded
         self.open: dict[str, OpenPart] = {}
         self.recent: OrderedDict[str, OpenPart] = OrderedDict()
+        self.pace = Pace()
         budget = settings.budget_ms / 1000
         self._late_after = max(budget / 2, budget - (DURABLE_MARGIN if durable else MARGIN))
 
@@ -72,13 +74,22 @@ class Desk:
         """Views that the station has not judged."""
         return sum(len(each.begun) - len(each.found) for each in self.open.values())
 
-    def add(self, part: str, view: str, *, product: str = "", batch: str = "", file: str = "") -> OpenPart:
-        """A view has come; raises Busy, or Conflict for one that is there.
+    def admit(self, part: str, coming: int = 0) -> None:
+        """Raises Busy where a view is one too many, or the first of a part that cannot be answered in time.
 
-        A view in a file has been taken by the station already, so it is never refused as one too many.
+        `coming`: views whose bytes are on their way. A part that finds nothing before it is always taken: so the pace
+        is measured anew, however slow it was.
         """
-        if self.waiting >= self.settings.queue and not file:
-            raise Busy(f"{self.settings.name}: {self.waiting} views wait, and no more may: try again")
+        before = self.waiting + coming
+        if before >= self.settings.queue:
+            raise Busy(f"{self.settings.name}: {before} views wait, and no more may: try again")
+        expected = self.pace.expect(before + len(self.settings.views))
+        if before and part not in self.open and expected > self._late_after:
+            said = f"{before} views wait, and this part would be late, after {1000 * expected:.0f} ms"
+            raise Busy(f"{self.settings.name}: {said}: try again")
+
+    def add(self, part: str, view: str, *, product: str = "", batch: str = "", file: str = "") -> OpenPart:
+        """A view that was admitted, or that the station took from its folder; raises Conflict for one that is there."""
         found = self.open.get(part) or self._opened(part, product or self.settings.product, batch)
         if view in found.begun or found.is_closed:
             raise Conflict(f"part {part}, view {view} is being inspected already: ask for the part's record")
@@ -100,8 +111,13 @@ class Desk:
         if found is None or values["view"] not in found.begun:
             return  # its part was given up
         found.found[values["view"]] = values
+        self._measure(time.monotonic() - found.begun[values["view"]], values.get("seconds"))
         if found.is_closed and len(found.found) == len(found.begun):
             self._finish(found, self._outcome(found))
+
+    def _measure(self, taken: float, seconds: Mapping[str, float] | None) -> None:
+        if seconds:
+            self.pace.add(seconds["station"] - seconds["wait"], max(0.0, taken - seconds["station"]))
 
     def keep(self, part: str, files: Iterable[Kept]) -> OpenPart | None:
         """Files of a part that are in the ring now; returns the part if it has a record, so that they can be noted."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -57,14 +56,15 @@ class Limits:
 
 def _within(receive: Receive, limit: int, seconds: float) -> Receive:
     """Raises 413 and 408 as the body comes; they pass through whoever reads it."""
-    until, left, is_whole = time.monotonic() + seconds, limit, False
+    until, left, is_whole = asyncio.get_running_loop().time() + seconds, limit, False
 
     async def received() -> Message:
         nonlocal left, is_whole
         if is_whole:
             return await receive()
         try:
-            message = await asyncio.wait_for(receive(), max(0.0, until - time.monotonic()))
+            async with asyncio.timeout_at(until):
+                message = await receive()
         except TimeoutError as error:
             raise HTTPException(408, f"the body did not come within {seconds:g} s") from error
         left -= len(message.get("body", b""))

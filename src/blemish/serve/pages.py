@@ -14,9 +14,10 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from blemish.errors import UnknownName
 from blemish.serve.access import Access, Person
-from blemish.serve.front import Front, Station
+from blemish.serve.front import Front
 from blemish.serve.queries import Wanted, count_verdicts, list_parts
 from blemish.serve.states import spell_state
+from blemish.serve.stations import Station
 
 LANGUAGES = {"en": "English", "de": "Deutsch", "zh": "中文"}
 LANGUAGE_COOKIE = "language"

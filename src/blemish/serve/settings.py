@@ -8,16 +8,15 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from blemish.errors import BadInput
-from blemish.fields import Fields, is_number, is_text, one_of, table_of
+from blemish.fields import Fields, is_text, one_of, table_of
+from blemish.serve.keys import NAMES, file_at, flag_at, is_name, number_at
 from blemish.serve.toml_lines import lines_of
 
 Unjudged = Literal["review", "reject"]
 EXAMPLE_LINE = "examples/line.toml"
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-NAMES = "a name of letters, digits, dots, dashes and underlines, 64 at most"
 DEFAULT_VIEW = "front"
 REMOVE = "remove"
 
@@ -150,17 +149,17 @@ def _table(whole: Fields, key: str) -> Fields:
 
 def _server(section: Fields, folder: Path) -> ServerSettings:
     section.only("host", "port", "certificate", "key", "behind_proxy", "max_body_size", "body_seconds")
-    certificate, key = (_file(section, name, folder) for name in ("certificate", "key"))
+    certificate, key = (file_at(section, name, folder) for name in ("certificate", "key"))
     if (certificate is None) != (key is None):
         raise section.refused("certificate", "certificate and key go together: give both, or neither")
     return ServerSettings(
         section.one("host", "127.0.0.1", is_text, "an address, such as 127.0.0.1 or 0.0.0.0"),
-        int(_number(section, "port", 8420, 0, 65535, whole=True)),
+        int(number_at(section, "port", 8420, 0, 65535, whole=True)),
         certificate,
         key,
-        _flag(section, "behind_proxy", usual=False),
-        int(_number(section, "max_body_size", 64, 0.001, 4096) * 2**20),
-        _number(section, "body_seconds", 10, 0.1, 600),
+        flag_at(section, "behind_proxy", usual=False),
+        int(number_at(section, "max_body_size", 64, 0.001, 4096) * 2**20),
+        number_at(section, "body_seconds", 10, 0.1, 600),
     )
 
 
@@ -170,8 +169,8 @@ def _store(whole: Fields, folder: Path) -> StoreSettings:
     return StoreSettings(
         folder / section.one("folder", "line-data", is_text, "a folder, from this file on"),
         section.one("url", "", is_text, "a database, such as postgresql+psycopg://user@host/name"),
-        _flag(section, "durable", usual=False),
-        int(_number(section, "keep_free", 500, 0, 10**7) * 2**20),
+        flag_at(section, "durable", usual=False),
+        int(number_at(section, "keep_free", 500, 0, 10**7) * 2**20),
         {verdict: _keeping(_table(limits, verdict), usual) for verdict, usual in _USUAL.items()},
     )
 
@@ -182,8 +181,8 @@ _USUAL = {"accept": (3, 2), "review": (90, 10), "reject": (90, 10)}  # days, GiB
 def _keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
     section.only("days", "gigabytes")
     days, gigabytes = usual
-    size = _number(section, "gigabytes", gigabytes, 0, 10**6) * 2**30
-    return Keeping(_number(section, "days", days, 0, 36500), int(size))
+    size = number_at(section, "gigabytes", gigabytes, 0, 10**6) * 2**30
+    return Keeping(number_at(section, "days", days, 0, 36500), int(size))
 
 
 def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
@@ -192,20 +191,20 @@ def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
         "max_megapixels", "folder", needed=("name", "recipes"),
     )  # fmt: skip
     recipes = _recipes(section, folder, made=made)
-    views = section.listed("views", (DEFAULT_VIEW,), _is_name, NAMES)
+    views = section.listed("views", (DEFAULT_VIEW,), is_name, NAMES)
     return StationSettings(
-        section.one("name", "", _is_name, NAMES),
+        section.one("name", "", is_name, NAMES),
         recipes,
         section.one("recipe", next(iter(recipes)), one_of(recipes), f"one of {', '.join(recipes)}"),
         views,
         section.one("product", "", is_text, "words for the part"),
         section.listed("types", (), is_text, "words for defects, nine at most"),
-        _number(section, "budget_ms", 1000, 1, 600_000),
-        _number(section, "views_ms", 5000, 1, 600_000),
-        int(_number(section, "queue", 16, 1, 10_000, whole=True)),
+        number_at(section, "budget_ms", 1000, 1, 600_000),
+        number_at(section, "views_ms", 5000, 1, 600_000),
+        int(number_at(section, "queue", 16, 1, 10_000, whole=True)),
         section.one("unjudged", "review", one_of(get_args(Unjudged)), "review or reject"),
-        _flag(section, "start", usual=True),
-        int(_number(section, "max_megapixels", 128, 0.001, 2000) * 1e6),
+        flag_at(section, "start", usual=True),
+        int(number_at(section, "max_megapixels", 128, 0.001, 2000) * 1e6),
         _folder(_table(section, "folder"), folder, views) if "folder" in section.values else None,
     )
 
@@ -215,7 +214,7 @@ def _recipes(section: Fields, folder: Path, *, made: bool) -> dict[str, Path]:
     if not given:
         raise section.refused("recipes", 'name one recipe or more, such as { gear = "gear.blemish" }')
     for name, file in given.items():
-        if not _is_name(name):
+        if not is_name(name):
             raise section.refused("recipes", f"{name!r} will not do, wanted is {NAMES}")
         if not made and not (folder / file).is_file():
             raise section.refused("recipes", f"{folder / file} is not there: `blemish recipe freeze` makes a recipe")
@@ -236,31 +235,5 @@ def _folder(section: Fields, folder: Path, views: tuple[str, ...]) -> FolderSett
         raise section.misfit("pattern", written, wanted)
     place = folder / section.one("path", "", is_text, "a folder, from this file on")
     done = section.one("done", "", is_text, f'a folder, from this file on, or "{REMOVE}"')
-    settle = _number(section, "settle_ms", 200, 0, 60_000)
+    settle = number_at(section, "settle_ms", 200, 0, 60_000)
     return FolderSettings(place, settle, pattern, None if done == REMOVE else folder / done)
-
-
-def _number(section: Fields, key: str, usual: float, low: float, high: float, *, whole: bool = False) -> float:
-    kind = "a whole number" if whole else "a number"
-
-    def fits(value: Any) -> bool:
-        return is_number(value) and low <= value <= high and (not whole or type(value) is int)
-
-    return float(section.one(key, usual, fits, f"{kind} from {low:g} to {high:g}"))
-
-
-def _flag(section: Fields, key: str, *, usual: bool) -> bool:
-    return bool(section.one(key, usual, lambda value: isinstance(value, bool), "true or false"))
-
-
-def _file(section: Fields, key: str, folder: Path) -> Path | None:
-    if key not in section.values:
-        return None
-    path: Path = folder / section.one(key, "", is_text, "a file, from this file on")
-    if not path.is_file():
-        raise section.refused(key, f"{path} is not there")
-    return path
-
-
-def _is_name(value: Any) -> bool:
-    return isinstance(value, str) and NAME.fullmatch(value) is not None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import signal
+import socket
 import threading
 import time
 import traceback
@@ -15,8 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from functools import partial
-from hashlib import blake2b
-from multiprocessing.connection import Connection
+from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, NamedTuple
@@ -52,9 +52,10 @@ class _View(NamedTuple):
     content: bytes
     is_array: bool
     arrived: float  # monotonic
+    is_file: bool = False
 
 
-def run_station(connection: Connection, settings: StationSettings, ring: Ring, make: MakeJudge) -> None:
+def run_station(connection: socket.socket, settings: StationSettings, ring: Ring, make: MakeJudge) -> None:
     """What the process does, until the front lets go of the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the front
     _Station(Wire(connection), settings, ring, make).run()
@@ -134,7 +135,7 @@ class _Station:
         name = {"part": found.part, "view": found.view, "file": found.path.name}
         self.wire.send("arrived", name)
         is_array = found.path.suffix.lower() == ".npy"
-        self.queue.put(_View(found.part, found.view, content, is_array, time.monotonic()))
+        self.queue.put(_View(found.part, found.view, content, is_array, time.monotonic(), is_file=True))
         while self.queue.qsize() >= AHEAD:
             time.sleep(LOOK_SECONDS / 4)
 
@@ -146,7 +147,8 @@ class _Station:
         judge, start = self._judge_of(view.part), time.monotonic()
         said = {"part": view.part, "view": view.view, "recipe": judge.hash, "digest": digest_of(view.content)}
         name = f"part {view.part}, view {view.view}"
-        self.wire.send("begun", {"part": view.part})
+        if view.is_file:
+            self.wire.send("begun", {"part": view.part})
         try:
             content: Content = array_of(view.content, name, self.settings.max_pixels) if view.is_array else view.content
             found = judge.judge(content, name)
@@ -194,4 +196,4 @@ def _begin(name: str, target: Callable[[], None]) -> None:
 
 def digest_of(content: bytes) -> str:
     """Of a view's bytes: by it the same view is known again."""
-    return blake2b(content, digest_size=16).hexdigest()
+    return sha256(content).hexdigest()

@@ -27,6 +27,8 @@ from blemish.serve.settings import StoreSettings
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 GROUP_SECONDS, GROUP_SIZE = 0.02, 200
+JOURNAL_SIZE = 2**20
+"""Bytes from which on the journal is emptied: a file is cut while the disk writes another, which takes its time."""
 RETRY_SECONDS = 0.5
 _STOP = object()
 
@@ -48,6 +50,7 @@ class Store:
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._lock = threading.Lock()  # of the journal, and of how many records are in it alone
         self._pending = 0
+        self._probe: Any = None  # of SQLite: the driver's own connection
 
     def __enter__(self) -> Self:
         self._alone = alone_in(self.settings.folder)
@@ -67,7 +70,11 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self._queue.put(_STOP)
         self._thread.join()
+        if not self._pending:
+            self._journal.clear()
         self._journal.__exit__()
+        if self._probe:
+            self._probe.close()
         self.engine.dispose()
         self._alone.__exit__(None, None, None)
 
@@ -93,6 +100,15 @@ class Store:
         """To look things up, from any thread."""
         with self.engine.connect() as connection:
             yield connection
+
+    def lacks(self, station: str, part: str) -> bool:
+        """Whether it has no record of a part, where that is known at once: in a file; always from the same thread."""
+        if self.settings.url:
+            return False
+        if self._probe is None:
+            self._probe = self.engine.raw_connection()
+        asked = "SELECT 1 FROM parts WHERE station = ? AND part = ?"
+        return self._probe.cursor().execute(asked, (station, part)).fetchone() is None
 
     def _put(self, work: Work[T], *, lasting: bool) -> Future[T]:
         done: Future[T] = Future()
@@ -143,7 +159,7 @@ class Store:
             return _give_up(group, self.alarm)
         with self._lock:
             self._pending -= sum(each.lasting for each in group)
-            if not self._pending:
+            if not self._pending and self._journal.size() > JOURNAL_SIZE:
                 self._journal.clear()
         self.alarm = ""
         for tell in results:

@@ -1,37 +1,38 @@
-"""Starts the process of a station, passes messages on, and notices its end."""
+"""Starts the process of a station, passes messages on, and notices its end; all in the event loop's thread."""
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
-import threading
+import socket
 from collections.abc import Callable, Mapping
-from queue import SimpleQueue
-from typing import Any
+from typing import Any, cast
 
 from blemish.serve.judge import MakeJudge
 from blemish.serve.settings import StationSettings
 from blemish.serve.station import Ring, run_station
-from blemish.serve.wire import Message, Wire
+from blemish.serve.wire import Message, Unpacker, pack_message
 
-Sent = tuple[str, Mapping[str, Any], bytes]
 END_SECONDS = 5.0
 
 
-class StationProcess:
-    """A station that runs: `told` gets its messages, and one of kind "ended" at its end, from a thread of its own."""
+class StationProcess(asyncio.Protocol):
+    """A station that runs: `told` gets its messages, and one of kind "ended" at its end."""
 
     def __init__(
         self, settings: StationSettings, ring: Ring, make: MakeJudge, told: Callable[[StationProcess, Message], None]
     ) -> None:
         context = multiprocessing.get_context("spawn")
-        here, there = context.Pipe()
+        here, there = socket.socketpair()
         self._process = context.Process(target=run_station, args=(there, settings, ring, make), daemon=True)
         self._process.start()
         there.close()
-        self._wire, self._told = Wire(here), told
-        self._out: SimpleQueue[Sent | None] = SimpleQueue()
-        for target in (self._send_each, self._receive_each):
-            threading.Thread(target=target, name=f"blemish-{settings.name}", daemon=True).start()
+        self._told, self._found = told, Unpacker()
+        self._transport: asyncio.WriteTransport | None = None
+        self._early: list[bytes] = []  # what is to be sent as soon as that can be done
+        here.setblocking(False)
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(loop.create_connection(lambda: self, sock=here))
 
     @property
     def pid(self) -> int:
@@ -39,31 +40,38 @@ class StationProcess:
         return self._process.pid or 0
 
     def send(self, kind: str, values: Mapping[str, Any], content: bytes = b"") -> None:
-        """Queue a message; returns at once, also when the process has ended."""
-        self._out.put((kind, values, content))
+        """Send a message; returns at once, also when the process has ended."""
+        for piece in pack_message(Message(kind, values, content)):
+            if not piece:
+                continue
+            if self._transport is None:
+                self._early.append(piece)
+            elif not self._transport.is_closing():
+                self._transport.write(piece)
 
     def end(self) -> None:
         """Stop the process, now."""
         self._process.kill()
         self._process.join(END_SECONDS)
+        if self._transport:
+            self._transport.close()
 
-    def _send_each(self) -> None:
-        while (sent := self._out.get()) is not None:
-            try:
-                self._wire.send(*sent)
-            except OSError:
-                return
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio has it."""
+        self._transport = cast(asyncio.WriteTransport, transport)
+        for piece in self._early:
+            self._transport.write(piece)
+        self._early.clear()
 
-    def _receive_each(self) -> None:
-        try:
-            while True:
-                self._told(self, self._wire.receive())
-        except (EOFError, OSError):
-            self._out.put(None)
-            self._process.join(END_SECONDS)
-            code = self._process.exitcode
-            self._told(self, Message("ended", {"reason": _ending_of(code), "pid": self.pid}))
-            self._wire.connection.close()
+    def data_received(self, data: bytes) -> None:
+        """As asyncio has it."""
+        for message in self._found.add(data):
+            self._told(self, message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """As asyncio has it."""
+        self._process.join(END_SECONDS)  # which has closed the connection by its end
+        self._told(self, Message("ended", {"reason": _ending_of(self._process.exitcode), "pid": self.pid}))
 
 
 def _ending_of(code: int | None) -> str:

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, delete, select
 
 from blemish.errors import BadInput, UnknownName
+from blemish.serve.keys import NAME, NAMES
 from blemish.serve.schema import tokens, users
-from blemish.serve.settings import NAME, NAMES
 
 ROLES = ("viewer", "operator", "quality", "admin")
 """Each may do what those before it may."""
