@@ -26,7 +26,7 @@ def test_sets_and_known_types_keep_the_stated_coverage_over_200_splits(coverage:
     for seed in range(200):
         logits, truth = drawn(240, seed)
         sure = calibrate_sureness(logits[:40], truth[:40], coverage)
-        probability = softmax(logits[40:] / sure.temperature)
+        probability = sure.probabilities(logits[40:])
         covered.append((probability[np.arange(200), truth[40:]] >= 1 - sure.rest).mean())
         known.append((logits[40:].max(1) >= sure.least).mean())
     error = 3 * np.std(covered) / math.sqrt(200)
@@ -76,3 +76,21 @@ def test_the_probability_of_each_of_several_types_is_as_often_right_as_it_says()
     apart = scale_of(np.array([[0.0], [1.0]]), np.array([[False], [True]]))
     assert np.isfinite(apart).all()
     assert calibrate_several(np.zeros((0, 3)), np.zeros((0, 3), bool)).as_json()["middle"] == 0
+
+
+@pytest.mark.parametrize("count", [1, 4, 30])
+def test_no_probability_exceeds_what_so_many_examples_can_show(count: int) -> None:
+    most = (count + 1) / (count + 2)
+    apart = np.eye(3)[np.arange(count) % 3] * 50
+    one = calibrate_sureness(apart, np.arange(count) % 3).probabilities([[1000.0, 0, 0]])
+    assert one.max() == pytest.approx(most)
+    assert one.sum() == pytest.approx(1)
+    several = calibrate_several(apart, apart > 0).probabilities([[1000.0, -1000.0, 25.0]])
+    assert several.max() <= most + 1e-9
+    assert several.min() >= 1 - most - 1e-9
+
+
+def test_with_no_example_held_out_the_likeliest_type_stays_so() -> None:
+    none = calibrate_sureness(np.zeros((0, 2)), np.zeros(0, int)).probabilities([[1.0, 9.0]])
+    assert none[0].argmax() == 1
+    assert none.max() <= 2 / 3

@@ -24,6 +24,7 @@ class Sureness(NamedTuple):
     rest: float = 1.0  # a type is in the set of a defect if its probability is at least 1 - rest
     coverage: float = 0.0  # share of defects of known types whose set holds theirs; 0: nothing was calibrated
     middle: float | None = None  # a defect may have several types: the logit of even odds that it has one, or not
+    most: float = 1.0  # no probability exceeds it: so sure can one be by as many examples as there were
 
     def as_json(self) -> dict[str, float | None]:
         """Plain values; null for a limit that there is not."""
@@ -33,9 +34,12 @@ class Sureness(NamedTuple):
     def probabilities(self, logits: ArrayLike) -> NDArray[np.float64]:
         """Of each type (N, K): they add up to 1 unless a defect may have several, where each stands for itself."""
         values = np.asarray(logits, np.float64)
-        if self.middle is None:
-            return softmax(values / self.temperature)
-        return _sigmoid((values - self.middle) / self.temperature)
+        if self.middle is not None:
+            return np.clip(_sigmoid((values - self.middle) / self.temperature), 1 - self.most, self.most)
+        sharp, even = softmax(values / self.temperature), 1 / max(1, values.shape[-1])
+        highest = sharp.max(-1, keepdims=True, initial=0)
+        too_sure = np.clip((highest - self.most) / np.maximum(highest - even, 1e-12), 0, 1)
+        return np.asarray(sharp + too_sure * (even - sharp))
 
 
 def calibrate_sureness(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.9) -> Sureness:
@@ -44,13 +48,14 @@ def calibrate_sureness(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.
     Split conformal prediction (Vovk et al., 2005): the set of a new defect of a known type holds it with a probability
     of at least `coverage`, and its highest logit is below `least` with at most 1 - coverage, as far as new defects
     are drawn as the examples were. Too few examples for that give sets of all types, and nothing is unknown.
+    No probability exceeds (M + 1) / (M + 2), Laplace's of what was right M times of M.
     """
     values, true = np.asarray(logits, np.float64), np.asarray(truth, np.int64)
     _check_coverage(coverage)
     if not len(true):
-        return Sureness(coverage=coverage)
+        return Sureness(coverage=coverage, most=_most(0))
     table = true[:, None] == np.arange(values.shape[1])
-    return _sets(Sureness(temperature_of(values, true), coverage=coverage), values, table)
+    return _sets(Sureness(temperature_of(values, true), coverage=coverage, most=_most(len(true))), values, table)
 
 
 def calibrate_several(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.9) -> Sureness:
@@ -61,9 +66,14 @@ def calibrate_several(logits: ArrayLike, truth: ArrayLike, coverage: float = 0.9
     values, table = np.asarray(logits, np.float64), np.asarray(truth, bool)
     _check_coverage(coverage)
     if not len(values):
-        return Sureness(coverage=coverage, middle=0.0)
+        return Sureness(coverage=coverage, middle=0.0, most=_most(0))
     temperature, middle = scale_of(values, table)
-    return _sets(Sureness(temperature, coverage=coverage, middle=middle), values, table)
+    return _sets(Sureness(temperature, coverage=coverage, middle=middle, most=_most(len(values))), values, table)
+
+
+def _most(count: int) -> float:
+    """Laplace's probability of what was right so many times of as many; with none, that of one."""
+    return (max(count, 1) + 1) / (max(count, 1) + 2)
 
 
 def _check_coverage(coverage: float) -> None:
@@ -103,14 +113,17 @@ def scale_of(logits: NDArray[np.float64], truth: NDArray[np.bool_]) -> tuple[flo
 def temperature_of(logits: NDArray[np.float64], truth: NDArray[np.int64]) -> float:
     """The one of `TEMPERATURES` by which the likelihood of the truth is highest (Guo et al., 2017).
 
-    By halves, since the loss has one valley: it is convex in 1 / temperature.
+    The truth is never quite sure, see `scale_of`: the other types share what is left. By halves, since the loss has one
+    valley: it is convex in 1 / temperature.
     """
     above = logits - logits.max(1, keepdims=True)
-    own = above[np.arange(len(truth)), truth]
+    own, others = above[np.arange(len(truth)), truth], max(1, logits.shape[1] - 1)
+    left = 1 / (len(truth) + 2)
+    wanted = (1 - left) * own + left * (above.sum(1) - own) / others
 
     def loss(number: int) -> float:
         temperature = TEMPERATURES[number]
-        return float((np.log(np.exp(above / temperature).sum(1)) - own / temperature).mean())
+        return float((np.log(np.exp(above / temperature).sum(1)) - wanted / temperature).mean())
 
     low, high = 0, len(TEMPERATURES) - 1
     while low < high:

@@ -98,13 +98,14 @@ def from_json(read: Fields) -> Names:
     read.only(*keys, needed=keys)
     sure = read.one("sureness", {}, table_of(or_none(is_number)), "numbers")
     limits: dict[str, Any] = {"least": -math.inf, "rest": 1.0, "temperature": 1.0, "coverage": 0.0, "middle": None}
-    if set(sure) != set(limits):
+    if {*sure} - {"most"} != {*limits}:
         raise read.misfit("sureness", sure, f"{', '.join(limits)}")
+    limits["most"] = 1.0  # which recipes did not have at first
     return Names(
         classifier=read.one("classifier", "", is_string, "a classifier's name"),
         arguments=read.one("arguments", {}, lambda each: isinstance(each, dict), "a table"),
         types=tuple(_type_from(each) for each in read.tables("types")),
-        sureness=Sureness(**{name: usual if sure[name] is None else sure[name] for name, usual in limits.items()}),
+        sureness=Sureness(**{name: usual if sure.get(name) is None else sure[name] for name, usual in limits.items()}),
         of=read.one("of", "", one_of(("pictures", "defects")), "pictures or defects"),
     )
 
