@@ -3,16 +3,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.structure.source import ROOT
 from tests.support.browser import Browser, missing
 from tests.support.serving import LINE, Client, line_settings, running
 
-from blemish.serve.pages import LANGUAGES, catalogue
+from blemish.calibration.guarantees import SENTENCES
+from blemish.serve.pages import static_files
+from blemish.serve.pages_of_quality import ON_HISTOGRAM
+from blemish.serve.proposals import Kind, Standing
+from blemish.serve.words import LANGUAGES, catalogue
 
 PAGE = ROOT / "serve" / "page"
 KEY = re.compile(r"""(?:\bt|say)\(\s*["']([^"']+)["']\s*\)""")
+BRACES = re.compile(r"{[^}]*}")
+MADE = ("page.css", "report.js")
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;"
 
 
@@ -20,10 +27,15 @@ def test_every_language_has_every_word_and_no_other() -> None:
     words = catalogue()
     assert set(words) == set(LANGUAGES)
     used = {key for file in PAGE.glob("*.*") if file.suffix in (".html", ".js") for key in KEY.findall(_text(file))}
-    used |= {"accept", "review", "reject", "station"}
+    used |= {"accept", "review", "reject", "station", "now", "teach", "recipes", "quality", *ON_HISTOGRAM}
+    used |= {*get_args(Kind), *get_args(Standing)} | {f"promise: {key}" for key in SENTENCES}
     for language, known in words.items():
         assert set(known) == used, language
         assert all(known.values()), language
+        for key, sentence in SENTENCES.items():
+            said = known[f"promise: {key}"]
+            assert set(BRACES.findall(said)) == set(BRACES.findall(sentence)), (language, key)
+            assert language != "en" or said == sentence
 
 
 def _text(file: Path) -> str:
@@ -38,7 +50,8 @@ def test_pages_hold_no_code_and_fetch_nothing_from_outside() -> None:
         assert not re.search(r"https?://|//[a-z]", text.replace("<!doctype", "")), file.name
     for file in PAGE.glob("*.js"):
         assert not re.search(r"innerHTML|insertAdjacentHTML|document\.write|eval\(|https?://", _text(file)), file.name
-    assert sum(file.stat().st_size for file in PAGE.iterdir()) <= 60_000
+    assert {file.name for file in PAGE.glob("*.js")} == {name for name in static_files() if name not in MADE}
+    assert sum(len(text.encode()) for text, _ in static_files().values()) <= 60_000
 
 
 @pytest.fixture(scope="module")

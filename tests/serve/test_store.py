@@ -175,15 +175,16 @@ def test_a_store_is_brought_up_to_date_whole_or_not_at_all(tmp_path: Path) -> No
     def fail(connection: Connection) -> None:
         raise BadData("a step that fails")
 
+    latest = 1 + len(schema.STEPS)
     with Store(store_settings(tmp_path)) as store:
         store.add(record("1")).result(5)
         before = _tables(store)
     with pytest.raises(BadData, match="a step that fails"):
-        Store(store_settings(tmp_path), steps=(add, fail)).__enter__()
+        Store(store_settings(tmp_path), steps=(*schema.STEPS, add, fail)).__enter__()
     with Store(store_settings(tmp_path)) as store:
         assert _tables(store) == before
-    with Store(store_settings(tmp_path), steps=(add,)) as store, store.read() as connection:
+    with Store(store_settings(tmp_path), steps=(*schema.STEPS, add)) as store, store.read() as connection:
         assert connection.exec_driver_sql("SELECT shift FROM parts").all() == [(None,)]
-        assert connection.execute(select(func.max(schema.schema.c.version))).scalar() == 2
-    with pytest.raises(BadData, match="of version 2, and this blemish knows 1: update blemish"):
+        assert connection.execute(select(func.max(schema.schema.c.version))).scalar() == latest + 1
+    with pytest.raises(BadData, match=f"of version {latest + 1}, and this blemish knows {latest}: update blemish"):
         Store(store_settings(tmp_path)).__enter__()

@@ -24,8 +24,9 @@ RANKS = (
     {"runtime"},
     {"evaluation"},
     {"__init__"},
-    {"benchmark", "report", "export", "serve"},
+    {"benchmark", "report", "export"},
     {"tuning"},
+    {"serve"},
     {"cli"},
     {"__main__"},
 )

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +19,7 @@ from tests.structure.source import ROOT
 from tests.support.obedient import make_obedient
 
 from blemish.serve.app import serve
+from blemish.serve.judge import MakeJudge
 from blemish.serve.records import PartRecord
 from blemish.serve.settings import Keeping, LineSettings, StoreSettings, read_line
 from blemish.serve.store import Store
@@ -86,6 +87,22 @@ class Client:
     def send(self, part: str, says: str, *, view: str = "front", station: str = "gears", **headers: str) -> Reply:
         return self.ask("POST", f"/stations/{station}/parts/{part}/views/{view}", says.encode(), **headers)
 
+    def wait_for(self, path: str, fits: Callable[[Any], bool]) -> Any:
+        """The first answer that fits."""
+        until = time.monotonic() + 60
+        while not fits(found := self.ask("GET", path).body):
+            assert time.monotonic() < until, found
+            time.sleep(0.05)
+        return found
+
+    def login(self, name: str, password: str) -> Client:
+        """As that person."""
+        reply = self.ask("POST", "/login", {"name": name, "password": password})
+        assert reply.status == 200, reply
+        found = Client(self.port)
+        found.headers = {"Cookie": reply.headers["set-cookie"].partition(";")[0], "X-CSRF-Token": reply.body["csrf"]}
+        return found
+
     def wait_ready(self) -> None:
         until = time.monotonic() + 60
         while self.ask("GET", "/ready").status != 200:
@@ -94,7 +111,7 @@ class Client:
 
 
 @contextmanager
-def running(settings: LineSettings) -> Iterator[Client]:
+def running(settings: LineSettings, make: MakeJudge = make_obedient) -> Iterator[Client]:
     """The whole line: its front in a thread, its stations as processes."""
     found: list[uvicorn.Server] = []
     listens = threading.Event()
@@ -103,7 +120,7 @@ def running(settings: LineSettings) -> Iterator[Client]:
         found.append(server)
         listens.set()
 
-    thread = threading.Thread(target=serve, args=(settings,), kwargs={"make": make_obedient, "started": started})
+    thread = threading.Thread(target=serve, args=(settings,), kwargs={"make": make, "started": started})
     thread.start()
     try:
         assert listens.wait(60)

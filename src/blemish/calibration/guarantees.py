@@ -8,7 +8,7 @@ threshold was not chosen by it alone, so its bound is that of every count the ch
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from blemish.calibration.thresholds import (
@@ -33,6 +33,39 @@ class Bound(NamedTuple):
     total: int
     highest: float | None  # at most that, with the goal's confidence; None: nothing can be said
     average: float | None = None  # at most that on average over thresholds set like this one
+
+
+class Sentence(NamedTuple):
+    """What is said: a key of `SENTENCES`, and what stands for the words in braces."""
+
+    key: str
+    values: Mapping[str, str]
+
+
+SENTENCES: Mapping[str, str] = {
+    "rejects none": "No part is rejected: to show that at most {target} of good parts are takes {needed} good parts, "
+    "and {total} were shown.",
+    "rejects": "At most {bound} of good parts are rejected, with {confidence} confidence, if they are like the {total} "
+    "shown.",
+    "rejects on average": "On average over thresholds set like this one, at most {bound} of good parts are rejected, "
+    "if they are like the {total} shown and learning more good parts raises no score.",
+    "rejects unknown": "{cases} of the {total} good parts shown are rejected; of later ones nothing can be promised.",
+    "escapes unknown": "Nothing is promised about escapes: no defective part was shown.",
+    "accepts none": "No part is accepted: to show that at most {target} of defective parts are takes {needed} "
+    "defective parts, and {total} were shown.",
+    "escapes": "At most {bound} of defective parts are accepted, with {confidence} confidence, if they are like the "
+    "{total} shown.",
+    "reviews none": "Nothing is for review: one threshold decides.",
+    "reviews none, midway": "Nothing is for review: one threshold decides, midway between those that either target "
+    "allows.",
+    "reviews good": "For review are {good cases} of the {good total} good parts shown ({good share}).",
+    "reviews": "For review are {good cases} of the {good total} good parts shown ({good share}) and {defective cases} "
+    "of the {defective total} defective parts shown ({defective share}).",
+    "regions none": "Defect regions are not marked: no maps were kept.",
+    "regions unknown": "How many good parts show a defect region is not promised: the {total} shown are too few.",
+    "regions on average": "On average, at most {bound} of good parts show a defect region, on the same conditions.",
+    "regions": "At most {bound} of good parts show a defect region, with {confidence} confidence.",
+}
 
 
 def false_rejects(calibration: Calibration) -> Bound:
@@ -110,6 +143,11 @@ def missing_parts_by_type(calibration: Calibration) -> dict[str, int]:
 
 def statement(calibration: Calibration) -> list[str]:
     """Plain sentences: what is promised, of whom, how surely, and what is missing."""
+    return [SENTENCES[each.key].format(**each.values) for each in sentences(calibration)]
+
+
+def sentences(calibration: Calibration) -> list[Sentence]:
+    """The same, for other languages: which of `SENTENCES`, and what is to be put into it."""
     return [about(calibration) for about in (_about_good, _about_defects, _about_review, _about_pixels)]
 
 
@@ -128,63 +166,53 @@ def as_json(calibration: Calibration) -> dict[str, Any]:
     }
 
 
-def _about_good(calibration: Calibration) -> str:
+def _about_good(calibration: Calibration) -> Sentence:
     promise, goal, total = false_rejects(calibration), goal_of(calibration), len(calibration.good)
-    like = f"if they are like the {total} shown"
+    shown = {"total": str(total)}
     if calibration.reject == math.inf and goal.false_reject is not None:
-        return (
-            f"No part is rejected: to show that at most {percent(goal.false_reject)} of good parts are takes "
-            f"{_least_parts(calibration, goal.false_reject)} good parts, and {total} were shown."
-        )
+        needed = str(_least_parts(calibration, goal.false_reject))
+        return Sentence("rejects none", {"target": percent(goal.false_reject), "needed": needed, **shown})
     if promise.highest is not None:
-        return f"At most {at_most(promise.highest)} of good parts are rejected, {_surely(goal)}, {like}."
+        return Sentence("rejects", {"bound": at_most(promise.highest), "confidence": percent(goal.confidence), **shown})
     if promise.average is not None:
-        return (
-            f"On average over thresholds set like this one, at most {at_most(promise.average)} of good parts are "
-            f"rejected, {like} and learning more good parts raises no score."
-        )
-    return f"{promise.cases} of the {total} good parts shown are rejected; of later ones nothing can be promised."
+        return Sentence("rejects on average", {"bound": at_most(promise.average), **shown})
+    return Sentence("rejects unknown", {"cases": str(promise.cases), **shown})
 
 
-def _about_defects(calibration: Calibration) -> str:
+def _about_defects(calibration: Calibration) -> Sentence:
     promise, goal = escapes(calibration), goal_of(calibration)
     if promise is None or promise.highest is None:
-        return "Nothing is promised about escapes: no defective part was shown."
+        return Sentence("escapes unknown", {})
+    shown = {"total": str(promise.total)}
     if calibration.accept == -math.inf and goal.escape is not None:
-        return (
-            f"No part is accepted: to show that at most {percent(goal.escape)} of defective parts are takes "
-            f"{fewest_parts(goal.escape, goal.confidence)} defective parts, and {promise.total} were shown."
-        )
-    like = f"if they are like the {promise.total} shown"
-    return f"At most {at_most(promise.highest)} of defective parts are accepted, {_surely(goal)}, {like}."
+        needed = str(fewest_parts(goal.escape, goal.confidence))
+        return Sentence("accepts none", {"target": percent(goal.escape), "needed": needed, **shown})
+    return Sentence("escapes", {"bound": at_most(promise.highest), "confidence": percent(goal.confidence), **shown})
 
 
-def _about_review(calibration: Calibration) -> str:
+def _about_review(calibration: Calibration) -> Sentence:
     if calibration.accept == calibration.reject:
         goal = goal_of(calibration)
         by_targets = goal.cost_ratio is None and calibration.accept == with_goal(calibration, goal).accept
-        both = by_targets and calibration.defects
-        why = ", midway between those that either target allows" if both else ""
-        return f"Nothing is for review: one threshold decides{why}."
-    shares = [
-        f"{each.cases} of the {each.total} {name} parts shown ({percent(each.value)})"
-        for name, each in review_share(calibration).items()
-    ]
-    return f"For review are {' and '.join(shares)}."
+        return Sentence("reviews none, midway" if by_targets and calibration.defects else "reviews none", {})
+    said = dict[str, str]()
+    for name, each in review_share(calibration).items():
+        said |= {f"{name} cases": str(each.cases), f"{name} total": str(each.total)}
+        said[f"{name} share"] = percent(each.value)
+    return Sentence("reviews" if calibration.defects else "reviews good", said)
 
 
-def _about_pixels(calibration: Calibration) -> str:
+def _about_pixels(calibration: Calibration) -> Sentence:
     goal, total = goal_of(calibration), len(calibration.peaks)
     if calibration.pixel is None:
-        return "Defect regions are not marked: no maps were kept."
+        return Sentence("regions none", {})
     k = allowed_rejects(calibration, goal.pixel, goal.confidence)
     if k == 0 or not total or calibration.pixel < upper_threshold(calibration.peaks, k):
-        return f"How many good parts show a defect region is not promised: the {total} shown are too few."
+        return Sentence("regions unknown", {"total": str(total)})
     if calibration.scheme == "cross":
-        bound = at_most(cross_bound(k, total, calibration.fold))
-        return f"On average, at most {bound} of good parts show a defect region, on the same conditions."
+        return Sentence("regions on average", {"bound": at_most(cross_bound(k, total, calibration.fold))})
     bound = at_most(highest_rate(k - 1, total, goal.confidence))
-    return f"At most {bound} of good parts show a defect region, {_surely(goal)}."
+    return Sentence("regions", {"bound": bound, "confidence": percent(goal.confidence)})
 
 
 def _all_defects(calibration: Calibration) -> list[float]:
@@ -225,10 +253,6 @@ def at_most(share: float) -> str:
     """A bound to two digits, rounded up so that it stays one: 0.0213 -> 2.2 %."""
     digits = 1 - math.floor(math.log10(share)) if share else 0
     return percent(math.ceil(share * 10**digits) / 10**digits)
-
-
-def _surely(goal: Goal) -> str:
-    return f"with {percent(goal.confidence)} confidence"
 
 
 def percent(share: float) -> str:

@@ -80,11 +80,16 @@ def history(path: Path) -> Path:
 
 def hash_of(path: Path) -> str:
     """The hash that a recipe's file says it has, looked up without reading its tensors; raises BadRecipe."""
-    with _open(path) as file:
-        found = _header(_entries(file, path).pop("__metadata__", None), path).get("hash")
+    found = header_of(path).get("hash")
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
         raise BadRecipe(f"{path} says no hash: {COPY}")
     return found
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """What a recipe's file says before its tensors, and that its hash alone vouches for; raises BadRecipe."""
+    with _open(path) as file:
+        return _header(_entries(file, path).pop("__metadata__", None), path)
 
 
 def keep(path: Path, number: str, folder: Path) -> None:

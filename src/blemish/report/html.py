@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Any
 
 SCRIPTS = (
-    *("numbers", "data", "decision", "histogram"),
+    *("numbers", "data", "thresholds", "decision", "histogram"),
     *("gallery", "stage", "viewer"),
     *("charts", "measures", "naming", "types", "about", "main"),
 )
@@ -24,7 +24,7 @@ def head_and_tail(title: str) -> tuple[str, str]:
     A content policy allows this one script, this one style and pictures inside the file, and nothing else: whatever
     would be injected could neither run nor load.
     """
-    style, script = _resource("page.css"), "\n".join(_resource(f"{name}.js") for name in SCRIPTS)
+    style, script = _resource("page.css"), join_scripts(SCRIPTS)
     head, _, tail = _resource("page.html").partition("<!--data-->")
     places = {
         "{{title}}": html.escape(title.encode("utf-8", "replace").decode("utf-8")),
@@ -35,6 +35,11 @@ def head_and_tail(title: str) -> tuple[str, str]:
     for place, text in places.items():
         head = head.replace(place, text, 1)
     return head, tail.replace("/*script*/", script, 1)
+
+
+def join_scripts(names: Iterable[str]) -> str:
+    """Some of `SCRIPTS` as one script; its first must be "numbers"."""
+    return "\n".join(_resource(f"{name}.js") for name in names)
 
 
 def data_block(name: str, values: Any) -> str:

@@ -16,10 +16,13 @@ from pydantic import BaseModel, Field
 from blemish import __version__
 from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
+from blemish.serve.api_quality import add_quality
 from blemish.serve.api_review import PLAIN, PartId, add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front
+from blemish.serve.proposals import OutOfDate
+from blemish.serve.quality import NotAlone, Quality
 from blemish.serve.queries import Wanted, list_parts
 from blemish.serve.states import OPERATIONAL, Command, WrongState
 from blemish.serve.stations import Station
@@ -29,7 +32,8 @@ VIEW_PATH = re.compile(rf"{PREFIX}/stations/[^/]+/parts/[^/]+/views/[^/]+")
 PICTURES = ("image/png", "image/jpeg", "image/bmp", "image/tiff", "image/webp", "application/octet-stream", "")
 ARRAY = "application/x-npy"
 STATUS: dict[type[BlemishError], int] = {
-    UnknownName: 404, WrongState: 409, Conflict: 409, Busy: 503, CannotWrite: 503, TooManyListeners: 503,
+    UnknownName: 404, NotAlone: 403, WrongState: 409, OutOfDate: 409, Conflict: 409,
+    Busy: 503, CannotWrite: 503, TooManyListeners: 503,
 }  # fmt: skip
 RETRY = {"Retry-After": "1"}
 Product = Annotated[str, Query(max_length=200, pattern=PLAIN)]
@@ -49,11 +53,12 @@ class CommandBody(BaseModel):
     recipe: str = Field("", max_length=64)  # to prepare; the first one if left out
 
 
-def api_of(front: Front, access: Access) -> APIRouter:
+def api_of(front: Front, access: Access, quality: Quality) -> APIRouter:
     """All routes."""
     router = APIRouter(prefix=PREFIX)
     for add in (_add_views, _add_parts, _add_commands, _add_line, _add_sessions, add_review):
         add(router, front, access)
+    add_quality(router, front, access, quality)
     return router
 
 

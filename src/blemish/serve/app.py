@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from blemish.errors import BlemishError
@@ -19,7 +19,9 @@ from blemish.serve.api import PREFIX, VIEW_PATH, api_of, refusal
 from blemish.serve.front import Front
 from blemish.serve.judge import MakeJudge, judge_by_recipe
 from blemish.serve.limits import SMALL_BODY, Limits
-from blemish.serve.pages import pages_of
+from blemish.serve.pages import Pages, add_pages
+from blemish.serve.pages_of_quality import add_quality_pages
+from blemish.serve.quality import Quality
 from blemish.serve.settings import LineSettings
 from blemish.serve.store import Store
 
@@ -30,18 +32,21 @@ SWITCH_SECONDS = 0.0005
 
 def app_of(front: Front) -> FastAPI:
     """Starts the stations with itself."""
+    quality = Quality(front)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         front.start()
+        quality.start()
         yield
+        quality.end()
 
     app = FastAPI(
         title="blemish", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=f"{PREFIX}/openapi.json"
     )  # fmt: skip
     access = Access(front)
-    app.include_router(api_of(front, access))
-    app.include_router(pages_of(front, access))
+    app.include_router(api_of(front, access, quality))
+    app.include_router(_pages_of(front, access, quality))
 
     @app.exception_handler(BlemishError)
     async def refused(_: Request, error: BlemishError) -> JSONResponse:
@@ -53,6 +58,13 @@ def app_of(front: Front) -> FastAPI:
         Limits, largest=lambda path: most if VIEW_PATH.fullmatch(path) else SMALL_BODY, seconds=server.body_seconds
     )  # fmt: skip
     return app
+
+
+def _pages_of(front: Front, access: Access, quality: Quality) -> APIRouter:
+    pages = Pages(front, access)
+    add_pages(pages)
+    add_quality_pages(pages, quality)
+    return pages.router
 
 
 def serve(

@@ -55,7 +55,9 @@ def draw_parts(settings: LineSettings) -> Iterator[None]:
 def _station(settings: StationSettings, recipe: Path, folder: Path) -> StationSettings:
     source = FolderSettings(folder / settings.name, 100, PATTERN, None)
     recipes = dict.fromkeys(settings.recipes, recipe)
-    return replace(settings, recipes=recipes, folder=source, start=True)
+    shown = folder / "parts"
+    quality = replace(settings.quality, sources={}, good=shown / "held_out", defects=shown / "flawed")
+    return replace(settings, recipes=recipes, folder=source, start=True, quality=quality)
 
 
 def _in_process(target: Any, *given: Any) -> None:
@@ -79,7 +81,7 @@ def _make_recipe(folder: Path) -> None:
     rng = np.random.default_rng(0)
 
     def draw(name: str, count: int, flaws: tuple[str, ...] = ("",)) -> list[Path]:
-        paths = [folder / "parts" / f"{name}_{number:02}.png" for number in range(count)]
+        paths = [folder / "parts" / name / f"{number:02}.png" for number in range(count)]
         for number, path in enumerate(paths):
             path.parent.mkdir(parents=True, exist_ok=True)
             _gear(rng, flaws[number % len(flaws)], number).save(path)

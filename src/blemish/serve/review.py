@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, func, select
@@ -10,6 +11,8 @@ from sqlalchemy import Connection, func, select
 from blemish.errors import BadInput, UnknownName
 from blemish.serve.audit import note_act
 from blemish.serve.schema import judgements, parts, pictures
+
+MOST_NAMES = 500
 
 
 class Judged(NamedTuple):
@@ -94,3 +97,35 @@ def judgement_of(connection: Connection, station: str, part: str) -> Judged | No
     where = (judgements.c.station == station, judgements.c.part == part, ~judgements.c.undone)
     row = connection.execute(select(judgements).where(*where).order_by(judgements.c.n.desc()).limit(1)).first()
     return Judged(row.station, row.part, row.verdict, row.type, row.who) if row else None
+
+
+def judgements_of(connection: Connection, station: str, names: Sequence[str]) -> dict[str, str]:
+    """By part: "accept", or "reject" and perhaps a type, where a person has judged it."""
+    found: dict[str, str] = {}
+    for at in range(0, len(names), MOST_NAMES):  # a database takes only so many values at once
+        some = names[at : at + MOST_NAMES]
+        where = (judgements.c.station == station, judgements.c.part.in_(some), ~judgements.c.undone)
+        for row in connection.execute(select(judgements).where(*where).order_by(judgements.c.n)):
+            found[row.part] = f"{row.verdict} {row.type}".strip()
+    return found
+
+
+def list_judgements(connection: Connection, station: str, count: int) -> list[Judged]:
+    """What people said last, a part once, the latest first."""
+    where = (judgements.c.station == station, ~judgements.c.undone)
+    rows = connection.execute(select(judgements).where(*where).order_by(judgements.c.n.desc()).limit(count))
+    last: dict[str, Judged] = {}
+    for row in rows:
+        last.setdefault(row.part, Judged(row.station, row.part, row.verdict, row.type, row.who))
+    return list(last.values())
+
+
+def shown_pictures(connection: Connection, station: str, names: Sequence[str]) -> dict[str, int]:
+    """By part: the number of what pages show of its first view, where that is kept."""
+    found: dict[str, int] = {}
+    for at in range(0, len(names), MOST_NAMES):
+        some = names[at : at + MOST_NAMES]
+        where = (pictures.c.station == station, pictures.c.part.in_(some), pictures.c.kind == "shown")
+        for row in connection.execute(select(pictures.c.part, pictures.c.n).where(*where).order_by(pictures.c.n)):
+            found.setdefault(row.part, row.n)
+    return found

@@ -125,12 +125,31 @@ tokens = Table(
     Column("name", String(64), nullable=False, unique=True),
 )
 
+proposals = Table(
+    "proposals",
+    TABLES,
+    Column("n", _NUMBER, primary_key=True, autoincrement=True),
+    Column("station", String(64), nullable=False),
+    Column("recipe", String(64), nullable=False),  # its name in line.toml
+    Column("kind", String(16), nullable=False),
+    Column("standing", String(16), nullable=False),
+    Column("who", String(64), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("settled_by", String(64), nullable=False),
+    Column("settled", Float, nullable=False),
+    Column("old", String(64), nullable=False),  # hash of the recipe that it is to replace
+    Column("new", String(64), nullable=False),
+    Column("said", JSON, nullable=False),  # what it is, and what it would change
+    Index("proposals_of_station", "station", "n"),
+    sqlite_autoincrement=True,
+)
+
 APPEND_ONLY = (
     """CREATE TRIGGER audit_{0} BEFORE {0} ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"""
 )
 
 Step = Callable[[Connection], None]
-STEPS: tuple[Step, ...] = ()
+STEPS: tuple[Step, ...] = (proposals.create,)
 """What makes a store of version 1 one of version 2, and so on."""
 
 

@@ -84,6 +84,16 @@ class FolderSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class QualitySettings:
+    """How a station's recipes are changed by people."""
+
+    second_person: bool  # whoever proposes a change does not put it live
+    sources: Mapping[str, Path]  # of deployed recipes: those that they were exported from, which teaching needs
+    good: Path | None  # parts that taught nothing, for thresholds after teaching; None: those that people accepted
+    defects: Path | None  # defective ones, a folder a type; None: those that people rejected
+
+
+@dataclass(frozen=True, slots=True)
 class StationSettings:
     """One camera group: a process of its own."""
 
@@ -100,6 +110,7 @@ class StationSettings:
     start: bool  # inspect as soon as it is ready
     max_pixels: int
     folder: FolderSettings | None
+    quality: QualitySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,9 +199,9 @@ def _keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
 def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
     section.only(
         "name", "recipes", "recipe", "views", "product", "types", "budget_ms", "views_ms", "queue", "unjudged", "start",
-        "max_megapixels", "folder", needed=("name", "recipes"),
+        "max_megapixels", "folder", "quality", needed=("name", "recipes"),
     )  # fmt: skip
-    recipes = _recipes(section, folder, made=made)
+    recipes = _recipes(section, folder, "recipes", made=made)
     views = section.listed("views", (DEFAULT_VIEW,), is_name, NAMES)
     return StationSettings(
         section.one("name", "", is_name, NAMES),
@@ -206,18 +217,34 @@ def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
         flag_at(section, "start", usual=True),
         int(number_at(section, "max_megapixels", 128, 0.001, 2000) * 1e6),
         _folder(_table(section, "folder"), folder, views) if "folder" in section.values else None,
+        _quality(_table(section, "quality"), folder, recipes, made=made),
     )
 
 
-def _recipes(section: Fields, folder: Path, *, made: bool) -> dict[str, Path]:
-    given = section.one("recipes", {}, table_of(is_text), 'a table of files, such as { gear = "gear.blemish" }')
+def _quality(section: Fields, folder: Path, recipes: Mapping[str, Path], *, made: bool) -> QualitySettings:
+    section.only("second_person", "sources", "good", "defects")
+    sources = _recipes(section, folder, "sources", made=made) if "sources" in section.values else {}
+    if strange := sorted(set(sources) - set(recipes)):
+        raise section.refused("sources", f"{', '.join(strange)} is no recipe of this station: {', '.join(recipes)}")
+    good, defects = (
+        folder / section.one(name, "", is_text, "a folder, from this file on") if name in section.values else None
+        for name in ("good", "defects")
+    )
+    for name, path in (("good", good), ("defects", defects)):
+        if path and not made and not path.is_dir():
+            raise section.refused(name, f"{path} is no folder")
+    return QualitySettings(flag_at(section, "second_person", usual=False), sources, good, defects)
+
+
+def _recipes(section: Fields, folder: Path, key: str, *, made: bool) -> dict[str, Path]:
+    given = section.one(key, {}, table_of(is_text), 'a table of files, such as { gear = "gear.blemish" }')
     if not given:
-        raise section.refused("recipes", 'name one recipe or more, such as { gear = "gear.blemish" }')
+        raise section.refused(key, 'name one recipe or more, such as { gear = "gear.blemish" }')
     for name, file in given.items():
         if not is_name(name):
-            raise section.refused("recipes", f"{name!r} will not do, wanted is {NAMES}")
+            raise section.refused(key, f"{name!r} will not do, wanted is {NAMES}")
         if not made and not (folder / file).is_file():
-            raise section.refused("recipes", f"{folder / file} is not there: `blemish recipe freeze` makes a recipe")
+            raise section.refused(key, f"{folder / file} is not there: `blemish recipe freeze` makes a recipe")
     return {name: folder / file for name, file in given.items()}
 
 

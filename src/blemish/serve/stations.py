@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.errors import BadInput, UnknownName
@@ -76,15 +77,18 @@ class Station:
             self.start()
         return self.state
 
-    async def prepare(self, recipe: str) -> str:
-        """Load a recipe beside the one that is used, and use it from the next part on; returns its hash."""
+    async def prepare(self, recipe: str, file: Path | None = None) -> str:
+        """Load a recipe beside the one that is used, and use it from the next part on; returns its hash.
+
+        file: one that is to become the recipe's.
+        """
         if recipe not in self.settings.recipes:
             raise UnknownName(f"{self.settings.name} has no recipe {recipe}: {', '.join(self.settings.recipes)}")
         if self._asked and not self._asked.done():
             raise WrongState(f"{self.settings.name} is loading a recipe already: wait for it")
         assert self.process is not None  # by the table of states
         self._asked = asyncio.get_running_loop().create_future()
-        self.process.send("prepare", {"recipe": recipe, "path": str(self.settings.recipes[recipe])})
+        self.process.send("prepare", {"recipe": recipe, "path": str(file or self.settings.recipes[recipe])})
         self.hash = await self._asked
         self.recipe = recipe
         return self.hash

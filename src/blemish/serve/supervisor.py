@@ -71,10 +71,11 @@ class StationProcess(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """As asyncio has it."""
         self._process.join(END_SECONDS)  # which has closed the connection by its end
-        self._told(self, Message("ended", {"reason": _ending_of(self._process.exitcode), "pid": self.pid}))
+        self._told(self, Message("ended", {"reason": spell_exit(self._process.exitcode), "pid": self.pid}))
 
 
-def _ending_of(code: int | None) -> str:
+def spell_exit(code: int | None) -> str:
+    """How a process ended, in words."""
     if code is not None and code < 0:
         return f"its process was ended by signal {-code}, as happens when memory runs out"
     return f"its process ended with exit status {code}"

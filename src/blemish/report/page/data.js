@@ -2,6 +2,8 @@
 
 const byId = (name) => document.getElementById(name);
 const run = JSON.parse(byId("about").textContent);
+// A page in another language brings its words.
+const word = (text) => run.words?.[text] ?? text;
 const items = readItems();
 
 function readItems() {

@@ -36,10 +36,10 @@ function binned(scores, bins) {
 function groups() {
   const known = evidence(),
     rising = [];
-  if (known.good.length) rising.push({ name: "good", scores: known.good, look: "good" });
-  if (view.evidence === "calibration") rising.push({ name: "these pictures", scores: everyScore, look: "unknown" });
-  else if (unknownScores.length) rising.push({ name: "unknown", scores: unknownScores, look: "unknown" });
-  const together = known.defects.length ? [{ name: "defects", scores: known.defects, look: "defect" }] : [];
+  if (known.good.length) rising.push({ name: word("good"), scores: known.good, look: "good" });
+  if (view.evidence === "calibration") rising.push({ name: word("these pictures"), scores: everyScore, look: "unknown" });
+  else if (unknownScores.length) rising.push({ name: word("unknown"), scores: unknownScores, look: "unknown" });
+  const together = known.defects.length ? [{ name: word("defects"), scores: known.defects, look: "defect" }] : [];
   const byType = known.types.map(({ type, scores }, index) => ({
     name: type,
     scores,
@@ -172,13 +172,14 @@ function placeHandles() {
     handle.setAttribute("aria-valuetext", spoken(which));
   }
   byId("handle-accept").hidden = !thresholds.band;
-  byId("handle-reject").firstElementChild.textContent = thresholds.band ? "reject" : "threshold";
+  byId("handle-reject").firstElementChild.textContent = word(thresholds.band ? "reject" : "threshold");
 }
 
 function spoken(which) {
   const { verdicts, escapes, overkill } = decided();
-  const known = escapes.n + overkill.n ? `; ${escapes.k} escapes, ${overkill.k} good parts rejected` : "";
-  return `${shortNumber(thresholds[which])}: ${verdicts.accept} accepted, ${verdicts.review} for review, ${verdicts.reject} rejected${known}`;
+  const said = ["accept", "review", "reject"].map((verdict) => `${word(verdict)} ${verdicts[verdict]}`);
+  const known = escapes.n + overkill.n ? [`${word("escapes")} ${escapes.k}`, `${word("overkill")} ${overkill.k}`] : [];
+  return `${shortNumber(thresholds[which])}: ${[...said, ...known].join(", ")}`;
 }
 
 // The score of the next picture that would be decided otherwise, `steps` pictures up or down; past the last one at the end.

@@ -5,8 +5,15 @@ const csrf = document.querySelector("meta[name=csrf]").content;
 export const say = (key) => words[key] ?? key;
 export const byId = (id) => document.getElementById(id);
 export const put = (id, text) => { const found = byId(id); if (found) found.textContent = text; };
-export const partPath = (station, part) =>
-    `/api/v1/stations/${encodeURIComponent(station)}/parts/${encodeURIComponent(part)}`;
+export const stationPath = (station) => `/api/v1/stations/${encodeURIComponent(station)}`;
+export const partPath = (station, part) => `${stationPath(station)}/parts/${encodeURIComponent(part)}`;
+
+export function listItem(text, verdict = "") {
+    const item = document.createElement("li");
+    item.textContent = text;
+    item.dataset.verdict = verdict;
+    return item;
+}
 
 export async function ask(path, body) {
     const sent = body === undefined ? {} : {
