@@ -1,4 +1,4 @@
-"""The memory of `blemish inspect`, and of learning types of defects, as the number of pictures grows."""
+"""The memory of `blemish inspect` as pictures become more and larger, and of learning many types of defects."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ sys.path.append(str(HERE / "workers"))
 from pictures import defective, texture
 
 SIDE, DISTINCT = 512, 20
+LARGE = 11585
+"""Pixels of a side of the largest picture that is read."""
+TILES = ("--tile", str(SIDE))
 
 
 def section(given: Options) -> str:
@@ -44,6 +47,40 @@ def section(given: Options) -> str:
         "wanted: it does not grow with the number of pictures.",
         table(("pictures", "resident at the end, MiB", "at most, MiB", "seconds"), rows),
     ])  # fmt: skip
+
+
+def large_section(given: Options) -> str:
+    """The section of RESULTS.md on large pictures that are inspected in tiles."""
+    sides = (1024, 2048) if given.small else (LARGE // 4, LARGE // 2, LARGE)
+    rows = list[tuple[object, ...]]()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        good = _drawn(folder / "good", 4, defects=False)[0].parent
+        many = [(side, ".png", 1) for side in sides] + [(sides[-1], ".jpg", 1), (sides[-1], ".png", 3)]
+        for side, ending, count in many:
+            pictures = folder / f"pictures{len(rows)}"
+            pictures.mkdir()
+            for number in range(count):
+                _large(pictures / f"{number}{ending}", side)
+            found = ours("inspect_ours", pictures, good, folder / f"out{len(rows)}", *TILES, given=given)
+            kind, pixels = "PNG" if ending == ".png" else "JPEG", side**2 / 1e6
+            rows.append(
+                (count, f"{side} px, {kind}", f"{pixels:.0f}", f"{found['peak']:.0f}", f"{found['seconds']:.0f}")
+            )
+            shutil.rmtree(pictures)
+    return "\n\n".join([
+        "## Memory of large pictures",
+        f"Grey pictures, {SIDE} px tiles, otherwise as above: the picture itself takes 3 bytes a pixel, its map 4 and "
+        "the joining of tiles 4 more.",
+        table(("pictures", "side", "megapixels each", "memory at most, MiB", "seconds"), rows),
+    ])  # fmt: skip
+
+
+def _large(path: Path, side: int) -> None:
+    """A grey picture of that side: one texture again and again."""
+    piece = (texture(np.random.default_rng(side), SIDE).mean(2) * 255).astype(np.uint8)
+    times = -(-side // SIDE)
+    Image.fromarray(np.tile(piece, (times, times))[:side, :side]).save(path)
 
 
 def types_section(given: Options) -> str:

@@ -49,6 +49,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "ablation": ablation.section,
     "choices": choices.section,
     "memory": memory.section,
+    "memory_of_large_pictures": memory.large_section,
     "memory_of_types": memory.types_section,
     "report": report.section,
     "accuracy": accuracy.section,

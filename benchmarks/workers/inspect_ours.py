@@ -1,4 +1,4 @@
-"""`blemish inspect` of a folder, and the memory that took. argv: pictures, good parts, output."""
+"""`blemish inspect` of a folder, and the memory that took. argv: pictures, good parts, output, more options."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE") / 2**20
 
 pictures, good, out = sys.argv[1:4]
 code = "from blemish.cli.main import main; main()"
-method = ["--method", "patchcore", "--encoder", "test-tiny", "--json"]
+method = ["--method", "patchcore", "--encoder", "test-tiny", "--json", *sys.argv[4:]]
 command = [sys.executable, "-c", code, "inspect", pictures, "--normal", good, "--out", out, *method]
 start, resident = time.perf_counter(), []
 with subprocess.Popen(command, stdout=subprocess.DEVNULL) as running:

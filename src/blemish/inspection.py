@@ -46,7 +46,7 @@ def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> P
         inputs = [frame(part, geometry)]
         return Prepared(whole, [Region(0, 0, width, height)], inputs, time.perf_counter() - start)
     boxes, seen = tiles(height, width, view.tile, view.overlap), list[NDArray[Any]]()
-    square = replace(geometry, side=geometry.crop or geometry.side, crop=None, pad=False)  # a tile is seen whole
+    square = replace(geometry, side=geometry.crop or geometry.side, crop=None, pad=False, aspect=1.0)  # seen whole
     pieces = (frame(piece, square) for piece in cut(part, boxes, view.tile))  # each when it is asked for
     if view.balance is not None:
         _refuse_long(source.id, geometry, height, width)
@@ -56,8 +56,8 @@ def prepare(picture: Path | Source, geometry: Geometry, view: View = WHOLE) -> P
 
 def shape_in_view(geometry: Geometry, view: View) -> Geometry:
     """How what is seen whole is resized."""
-    fixed = geometry.crop is not None or geometry.pad or not view.keep_aspect
-    return geometry if fixed else replace(geometry, keep_aspect=True)
+    fixed = geometry.crop is not None or geometry.pad or geometry.keep_aspect
+    return geometry if fixed else replace(geometry, keep_aspect=view.keep_aspect, aspect=view.aspect or 1.0)
 
 
 def read_part(source: Source, view: View) -> tuple[NDArray[Any], NDArray[Any]]:

@@ -47,13 +47,14 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """How a picture is resized for a detector: stretched to a square, or its shorter side set and its aspect kept."""
+    """How a picture is resized for a detector: stretched to one shape, or its shorter side set and its aspect kept."""
 
     side: int = 224
     keep_aspect: bool = False
     multiple: int = 1
     crop: int | None = None  # of the resized picture only the middle is seen, a square of that side
     pad: bool = False  # instead, the longer side is set, and the picture stands in the middle of a square
+    aspect: float = 1.0  # width / height of that one shape, whose shorter side is `side`; 1 is a square
 
 
 @dataclass(frozen=True, slots=True)

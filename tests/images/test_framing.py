@@ -12,11 +12,17 @@ from torch import Tensor, nn
 from blemish import encoders
 from blemish.encoders.capabilities import geometry
 from blemish.errors import BadInput
-from blemish.images import Inspected, Source, Unreadable, View, frame, matching_regions
+from blemish.images import Inspected, Source, Unreadable, View, frame, input_size, matching_regions
 from blemish.inspection import LONGEST, inspect
 from blemish.types import Geometry, Prediction
 
 SHAPES = [(64, 64), (40, 100), (101, 37), (16, 16)]
+
+
+def test_one_shape_for_all_pictures_has_its_shorter_side_set() -> None:
+    for size in SHAPES:
+        assert input_size(Geometry(32, multiple=8, aspect=2.5), *size) == (32, 80)
+        assert input_size(Geometry(32, multiple=8, aspect=0.4), *size) == (80, 32)
 
 
 class Bright(nn.Module):
@@ -43,7 +49,10 @@ def result(shape: Geometry, picture: NDArray[Any], view: View | None = None) -> 
     return found
 
 
-@pytest.mark.parametrize("shape", [Geometry(96), Geometry(96, True, 8), Geometry(96, pad=True, multiple=8)])
+@pytest.mark.parametrize(
+    "shape",
+    [Geometry(96), Geometry(96, True, 8), Geometry(96, pad=True, multiple=8), Geometry(96, multiple=8, aspect=2.5)],
+)
 @pytest.mark.parametrize("size", SHAPES)
 def test_a_spot_is_found_where_it_is(shape: Geometry, size: tuple[int, int]) -> None:
     height, width = size

@@ -115,7 +115,7 @@ def test_a_recipe_keeps_its_scales_and_one_without_is_what_it_was(tmp_path: Path
     assert read.hash == made.hash
     plain = freeze("padim", "test-tiny", good=paths, arguments=PADIM, view=TILES)
     assert set(content_of(plain).header["view"]) == {"region", "mask", "tile", "overlap", "white"}
-    for wrong in ({"balance": -1.0}, {"balance": 2.0, "tile": None, "overlap": 0}, {"keep_aspect": 3}):
+    for wrong in ({"balance": -1.0}, {"balance": 2.0, "tile": None, "overlap": 0}, {"keep_aspect": 3}, {"aspect": 0}):
         content = content_of(plain)
         header = {**content.header, "view": {**content.header["view"], **wrong}}
         (tmp_path / "b.blemish").write_bytes(recipe_file.encode(content._replace(header=header)))

@@ -4,7 +4,8 @@ import pytest
 
 from blemish import encoders
 from blemish.errors import BadInput, UnknownName
-from blemish.tuning.candidates import Candidate, candidates, check_methods, tile_sides
+from blemish.runs.views import tile_sides
+from blemish.tuning.candidates import Candidate, candidates, check_methods
 
 EMBEDDED = {"embedded": encoders.load("embedded")}
 
@@ -50,7 +51,7 @@ def test_methods_are_chosen_from_those_that_are_named() -> None:
 
 def test_quick_candidates_come_before_slow_ones_and_variants_last() -> None:
     found = [str(each) for each in candidates(EMBEDDED, (500, 1260), methods=["tab", "patchcore"])]
-    order = ["tab on embedded, whole", "patchcore on embedded, whole", "tab on embedded, whole, shape kept"]
+    order = ["tab on embedded, whole, shape kept", "tab on embedded, whole", "patchcore on embedded, whole"]
     order += [
         "tab on embedded, tiles of 500 px",
         "tab on embedded, tiles of 250 px",

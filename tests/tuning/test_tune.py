@@ -114,6 +114,28 @@ def test_real_defects_count_with_masks_and_without(tmp_path: Path) -> None:
     assert [each.image for each in real_defects(tmp_path / "loose")] == loose
 
 
+def test_only_what_is_inspected_is_learned_and_flawed(tmp_path: Path) -> None:
+    good(tmp_path / "good", 4)
+    done = command(
+        tmp_path, "--region", 8, 16, 50, 40, "--mask", mask(tmp_path / "where.png", (20, 24)), "--white", 255
+    )
+    assert done.exit_code == 0, done.output
+    view = load(tmp_path / "line.blemish").view
+    assert view.region == (8, 16, 50, 40)
+    assert view.mask is not None
+    assert view.white == 255
+    assert tried(tmp_path)["asked"]["view"]["region"] == [8, 16, 50, 40]
+    flaws = list((tmp_path / "line.tuning" / "flaws").rglob("*_mask.png"))
+    for flaw in flaws:
+        shown = np.asarray(Image.open(flaw)) > 0
+        assert shown[view.mask].sum() >= 0.8 * shown.sum()
+    assert flaws
+    done = command(tmp_path, "--region", 0, 0, 64, 64, out="other.blemish")
+    assert done.exit_code == 0, done.output
+    again = command(tmp_path, "--work", tmp_path / "line.tuning", out="third.blemish")
+    assert "another seed or region" in again.stderr
+
+
 def test_few_parts_and_damaged_ones_are_said(tmp_path: Path) -> None:
     good(tmp_path / "good", 3)
     done = command(tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +13,7 @@ import click
 
 from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
+    DetectorChoice,
     DetectorOptions,
     add_detector_options,
     choose_detector,
@@ -21,6 +23,7 @@ from blemish.cli.options import (
     print_page,
     recipe_encoders,
     refuse_frozen,
+    settle_view,
 )
 from blemish.cli.types_of_defects import (
     add_types_options,
@@ -32,7 +35,7 @@ from blemish.cli.types_of_defects import (
     types_options,
 )
 from blemish.errors import BadData, BlemishError
-from blemish.notices import amount, gather
+from blemish.notices import amount, gather, silence
 
 if TYPE_CHECKING:
     from blemish.evaluation.evaluate import Report, Trial
@@ -135,7 +138,7 @@ def _evaluate_method(chosen: DetectorOptions, given: _TrialOptions, page: Path |
     trial = replace(trial, method=asked.method, encoder=asked.encoder, arguments=asked.arguments, view=asked.view)
     note = encoders.note(asked.encoder)
     with show_progress() as watch:
-        reports, failed = _run_each(trial, watch, page, note)
+        reports, failed = _run_each(trial, partial(_in_view, chosen, asked), watch, page, note)
     about = {"method": trial.method, "encoder": asked.encoder.name, "seed": given.seed}
     _tell(reports, failed, about, page, as_json)
     inspected = sum(report.whole.n_normal + report.whole.n_anomalous for report in reports.values())
@@ -143,21 +146,35 @@ def _evaluate_method(chosen: DetectorOptions, given: _TrialOptions, page: Path |
 
 
 def _run_each(
-    trial: Trial, watch: ShowProgress, page: Path | None, note: str
+    trial: Trial, settle: Callable[[Trial, ShowProgress], Trial], watch: ShowProgress, page: Path | None, note: str
 ) -> tuple[dict[str, Report], dict[str, BlemishError]]:
-    """The report of each category, learned on its own, and why there is none; what fails alone is raised."""
+    """The report of each category, learned on its own, and why there is none; what fails alone is raised.
+
+    settle: the trial in the view that its good parts decide.
+    """
     from blemish.evaluation import evaluate as evaluation
 
     every = evaluation.trials(trial)
     reports, failed = dict[str, "Report"](), dict[str, BlemishError]()
     for name, each in every.items():
         try:
-            reports[name] = _run(each, watch, page and page_for(page, name if len(every) > 1 else ""), note)
+            reports[name] = _run(
+                settle(each, watch), watch, page and page_for(page, name if len(every) > 1 else ""), note
+            )
         except BlemishError as error:  # the others are worth having
             failed[name] = error
     if not reports:
         raise next(iter(failed.values()))
     return reports, failed
+
+
+def _in_view(chosen: DetectorOptions, asked: DetectorChoice, trial: Trial, watch: ShowProgress) -> Trial:
+    from blemish.evaluation.evaluate import training_samples
+
+    with silence():
+        good = [sample.image for sample in training_samples(trial)]
+    found = settle_view(chosen, asked, good, product=trial.part, watch=watch)
+    return replace(trial, arguments=found.arguments, view=found.view)
 
 
 def _run(trial: Trial, watch: ShowProgress, page: Path | None, note: str) -> Report:

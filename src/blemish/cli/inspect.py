@@ -17,9 +17,11 @@ from blemish.cli.options import (
     leave,
     page_option,
     print_page,
+    region_options,
+    scale_option,
 )
 from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
-from blemish.cli.plans import ABOVE_0, SHARE, plan_by_method, plan_by_recipe
+from blemish.cli.plans import SHARE, plan_by_method, plan_by_recipe
 
 if TYPE_CHECKING:
     from blemish.runs.decision import Sink
@@ -34,10 +36,9 @@ if TYPE_CHECKING:
 @defects_option
 @click.option("--out", type=NEW_FOLDER, default="blemish-out", show_default=True, help="The folder to write.")
 @click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
-@click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
-@click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+@region_options
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
-@click.option("--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas and lengths; with --recipe.")
+@scale_option
 @click.option("--drift", type=SHARE, metavar="R", help="How rarely the alarm of drifted scores may be false: 0.01.")
 @click.option("--overlays/--no-overlays", default=True, help="Write a heat map over each picture.")
 @page_option
@@ -97,7 +98,6 @@ def inspect(
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:
     from blemish.images import Inspected, Unreadable
     from blemish.inspection import follows, inspect
-    from blemish.runs.decision import decision
 
     with ExitStack() as stack:
         watch = stack.enter_context(show_progress())
@@ -106,8 +106,7 @@ def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_si
         record.suggested = suggested or record.suggested
         if report:
             report.about = about_of(record, plan)
-        calibration, scale = plan.recipe.calibration if plan.recipe else None, plan.settings.get("scale")
-        decide = decision(calibration, detector, suggested=record.suggested, scale=scale)
+        decide = plan.decision(detector, record.suggested)
         again = follows(detector)  # what is done is looked at again, so that the stream is as if it had never stopped
         todo = paths if again else record.todo(paths)
         advance = watch("inspecting", len(todo))

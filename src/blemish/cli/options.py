@@ -19,6 +19,7 @@ from blemish.errors import BadInput
 if TYPE_CHECKING:
     from blemish.encoders import Precision
     from blemish.images import Unreadable, View
+    from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
     from blemish.types import Encoder
 
@@ -31,6 +32,10 @@ SOME_IN_REVIEW, SOME_REJECTED = 10, 11
 """Exit status by a calibrated recipe; of several that apply the one that asks for most: 11, then 3, then 10."""
 
 
+ABOVE_0 = click.FloatRange(0, min_open=True)
+SHAPES = "See each picture whole in its own shape, or as a square.  [default: in the shape that good parts have]"
+BUDGET_MS = "Milliseconds that a picture may take: measures views by the good parts, and takes the finest that fits."
+WHITE = "Sample of full brightness, such as 4095 for 12 bits kept in 16."
 SAFE = " !#$&'()+,;=@[]{}"
 """Characters that names of pages hold as they are, beside letters and digits."""
 ON = "Where to compute: auto, the best there is; cpu, cuda, cuda:1 or mps."
@@ -49,7 +54,9 @@ class DetectorOptions:
     tile: int | None = None
     overlap: int | None = None
     whole: bool = False
-    keep_aspect: bool = False
+    keep_aspect: bool | None = None
+    part_only: bool = False
+    budget_ms: float | None = None
     white: float | None = None
     batch_size: int = 8
     device: str = "auto"
@@ -118,14 +125,23 @@ def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
         _option("--tile", type=side, metavar="PIXELS", help="Inspect square tiles at native resolution."),
         _option("--overlap", type=click.IntRange(0), metavar="PIXELS", help="What neighbouring tiles share."),
         _option("--whole", is_flag=True, help="See each picture whole as well as in tiles; the higher score counts."),
-        _option("--keep-aspect", is_flag=True, help="Do not stretch what is seen whole to a square."),
-        _option("--white", type=float, help="Sample of full brightness, such as 4095 for 12 bits kept in 16."),
+        _option("--keep-aspect/--stretch", default=None, help=SHAPES),
+        _option("--part-only", is_flag=True, help="Leave out what lies beyond all good parts, if it is plain there."),
+        _option("--budget-ms", type=ABOVE_0, metavar="MS", help=BUDGET_MS),
+        _option("--white", type=float, help=WHITE),
         _option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER),
         _option("--device", default="auto", show_default=True, metavar="NAME", help=ON),
     ]
     for option in reversed(options):
         command = option(command)
     return click.make_pass_decorator(DetectorOptions)(command)
+
+
+def region_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --region and --mask, which `view_of` takes."""
+    where = click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+    box = "Inspect this rectangle only, in pixels."
+    return click.option("--region", type=int, nargs=4, metavar="X Y W H", help=box)(where(command))
 
 
 _option = functools.partial(click.option, expose_value=False, callback=_keep)
@@ -150,6 +166,8 @@ def view_of(chosen: DetectorOptions, region: Sequence[int] | None = None, mask: 
     from blemish.images import Region, View, read_region_mask
 
     tile, overlap = chosen.tile, chosen.overlap
+    if chosen.budget_ms is not None:
+        _refuse_two_views(chosen)
     if tile is None and overlap is not None:
         raise click.UsageError("--overlap goes with --tile")
     if tile is None and chosen.whole:
@@ -164,8 +182,42 @@ def view_of(chosen: DetectorOptions, region: Sequence[int] | None = None, mask: 
         shared,
         chosen.white,
         1.0 if chosen.whole else None,
-        chosen.keep_aspect,
+        bool(chosen.keep_aspect),
     )
+
+
+def settle_view(
+    chosen: DetectorOptions,
+    asked: DetectorChoice,
+    good: Sequence[Path],
+    *,
+    product: str | None = None,
+    watch: ShowProgress,
+) -> DetectorChoice:
+    """With the view, and the side of inputs, that these good parts and the options decide; what was chosen is said."""
+    from blemish.runs.views import Wish, choose_view
+
+    wish = Wish(chosen.keep_aspect, chosen.part_only, chosen.budget_ms and chosen.budget_ms / 1000)
+    found = choose_view(
+        asked.method, asked.encoder, good, wish, view=asked.view, arguments=asked.arguments,
+        product=product or "object", batch_size=chosen.batch_size, watch=watch,
+    )  # fmt: skip
+    for sentence in found.said:
+        say(f"view: {sentence}", err=True)
+    return asked._replace(arguments=dict(found.arguments), view=found.view)
+
+
+def _refuse_two_views(chosen: DetectorOptions) -> None:
+    """Raise UsageError where a budget is to choose what is said besides."""
+    context = click.get_current_context()
+    sized = any(pair.partition("=")[0] == "image_size" for pair in chosen.arguments)
+    if chosen.tile is not None or sized:
+        raise click.UsageError(f"--budget-ms chooses {'--tile' if chosen.tile else 'image_size'} itself: leave one out")
+    if context.params.get("resume"):
+        raise click.UsageError(
+            "--budget-ms measures anew and may choose another view than the run began with: freeze a recipe by it, and "
+            "go on with --recipe"
+        )
 
 
 def hold(file: Path) -> None:
@@ -200,6 +252,10 @@ def recipe_encoders(recipe: Recipe, encoder: str | None, device: str) -> dict[st
 defects_option = click.option(
     "--defects", metavar="WORDS|FILE", help='What can go wrong: "scratch, dent", or a TOML file with a table of each.'
 )
+scale_option = click.option(
+    "--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas and lengths; with --recipe."
+)
+white_option = click.option("--white", type=float, help=WHITE)
 page_option = click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write a page to look at, one HTML file."
 )
@@ -219,7 +275,8 @@ def print_page(page: Path | None) -> None:
 def refuse_frozen(*more: str) -> None:
     """Raise UsageError for an option that a recipe has decided already: those of every command, and `more`."""
     context = click.get_current_context()
-    names = ("method", "precision", "arguments", "tile", "overlap", "whole", "keep_aspect", "white", "product", *more)
+    view = ("tile", "overlap", "whole", "keep_aspect", "part_only", "budget_ms", "white")
+    names = ("method", "precision", "arguments", *view, "product", *more)
     given = [
         name.replace("_", "-") for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     ]

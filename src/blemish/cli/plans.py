@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from blemish.cli.options import DetectorOptions, choose_detector, refuse_frozen
+from blemish.cli.console import show_progress
+from blemish.cli.options import DetectorOptions, choose_detector, refuse_frozen, settle_view
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.runs.plan import InspectionRun
 
-ABOVE_0, SHARE = click.FloatRange(0, min_open=True), click.FloatRange(0, 1, min_open=True, max_open=True)
+SHARE = click.FloatRange(0, 1, min_open=True, max_open=True)
 
 
 def plan_by_method(
@@ -39,6 +40,8 @@ def plan_by_method(
     types = () if defects is None else defect_types(defects, product=product)
     good = find(normal) if normal else []
     asked = choose_detector(chosen, good=bool(good), region=region, mask=mask)
+    with show_progress() as watch:
+        asked = settle_view(chosen, asked, good, product=product, watch=watch)
     return by_method(
         asked.method,
         asked.encoder,

@@ -22,6 +22,8 @@ from blemish.cli.options import (
     hold_new,
     leave,
     recipe_encoders,
+    region_options,
+    settle_view,
 )
 from blemish.errors import BadInput
 
@@ -76,8 +78,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 @click.argument("out", type=FILE)
 @click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
 @click.option("--product", help="What the part is, in words, for a method that reads them.  [default: object]")
-@click.option("--region", type=int, nargs=4, metavar="X Y W H", help="Inspect this rectangle only, in pixels.")
-@click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")
+@region_options
 @click.option("--weights", type=FILE, metavar="FILE", help="What a trained method's authors publish, see below.")
 @defects_option
 @BUDGET
@@ -114,6 +115,7 @@ def freeze(
         chosen, good=bool(good), region=region, mask=mask, frozen=True, words=words, trained=trained
     )
     with show_progress() as watch:
+        asked = settle_view(chosen, asked, good, product=product, watch=watch)
         made = update.freeze(
             asked.method,
             asked.encoder,

@@ -9,7 +9,18 @@ from pathlib import Path
 import click
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import FILE, TOGETHER, device_option, hold_new, leave
+from blemish.cli.options import (
+    ABOVE_0,
+    FILE,
+    TOGETHER,
+    DetectorOptions,
+    device_option,
+    hold_new,
+    leave,
+    region_options,
+    view_of,
+    white_option,
+)
 from blemish.notices import amount
 
 UNITS = {"": 1.0, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
@@ -26,8 +37,10 @@ def _seconds(context: click.Context, option: click.Parameter, value: str) -> flo
 @click.argument("good", nargs=-1, required=True, metavar="GOOD...")
 @click.option("--out", type=FILE, required=True, help="The recipe to write.")
 @click.option("--budget", default="10m", show_default=True, callback=_seconds, metavar="TIME", help="90s, 10m or 1h.")
-@click.option("--budget-ms", type=click.FloatRange(0, min_open=True), help="Milliseconds that a picture may take.")
+@click.option("--budget-ms", type=ABOVE_0, metavar="MS", help="Milliseconds that a picture may take.")
 @click.option("--defects", type=FILE, metavar="DIR", help="Real defects, which weigh more: pictures, and masks if any.")
+@region_options
+@white_option
 @click.option("--product", help="What the part is, in words, for methods that read them.  [default: object]")
 @click.option("--encoder", "encoders", multiple=True, metavar="NAME|PATH", help="To choose from; repeatable.")
 @click.option("--method", "methods", multiple=True, metavar="NAME", help="To choose from; repeatable.  [default: all]")
@@ -45,6 +58,9 @@ def tune(
     budget: float,
     budget_ms: float | None,
     defects: Path | None,
+    region: tuple[int, int, int, int] | None,
+    mask: str | None,
+    white: float | None,
     product: str | None,
     encoders: tuple[str, ...],
     methods: tuple[str, ...],
@@ -70,7 +86,8 @@ def tune(
 
     hold_new(out)
     folder = work or out.with_suffix(".tuning")
-    asked = Asked(budget, budget_ms and budget_ms / 1000, product, methods, seed, device, batch_size)
+    view = view_of(DetectorOptions(white=white), region, mask)
+    asked = Asked(budget, budget_ms and budget_ms / 1000, product, methods, seed, device, batch_size, view)
     with show_progress() as watch:
         found = choose(good, folder, defects=defects, encoders=encoders or (DEFAULT,), asked=asked, watch=watch)
     recipes.save(found.recipe, out)

@@ -99,7 +99,8 @@ def refuse_types_options() -> None:
 def refuse_misfits() -> None:
     """Raise UsageError for an option that does not go with --task types."""
     names = ("split", "method", "tile", "overlap", "whole", "white", "protocol")
-    _refuse({"keep_aspect": "keep-aspect"} | dict.fromkeys(names, ""), "does not go with --task types")
+    shown = {name: name.replace("_", "-") for name in ("keep_aspect", "part_only", "budget_ms")}
+    _refuse(shown | dict.fromkeys(names, ""), "does not go with --task types")
 
 
 def _refuse(names: Mapping[str, str], why: str) -> None:

@@ -143,7 +143,9 @@ def size_for(recipe: Recipe, geometry: Geometry, pictures: Sequence[Path]) -> tu
     shape has that of the pictures, which must be given then.
     """
     geometry = shape_in_view(geometry, recipe.view)
-    if not geometry.keep_aspect or (recipe.view.tile is not None and recipe.view.balance is None):
+    if recipe.view.tile is not None and recipe.view.balance is None:
+        geometry = dataclasses.replace(geometry, keep_aspect=False, aspect=1.0)
+    if not geometry.keep_aspect and (recipe.view.tile is None or geometry.aspect == 1):
         return input_size(geometry, geometry.side, geometry.side)
     if recipe.view.region is not None and recipe.view.tile is None:
         return input_size(geometry, recipe.view.region.height, recipe.view.region.width)

@@ -81,10 +81,10 @@ class Placement(NamedTuple):
 
 def placement(shape: Geometry, height: int, width: int) -> Placement:
     """Where a picture of that size goes."""
-    longest, shortest = max(height, width), min(height, width)
-    scale = shape.side / (longest if shape.pad else shortest)
+    scale = shape.side / (max if shape.pad else min)(height, width)
     keeps = shape.keep_aspect or shape.pad
-    whole = (height * scale, width * scale) if keeps else (shape.side, shape.side)
+    stretched = (shape.side / min(shape.aspect, 1), shape.side * max(shape.aspect, 1))
+    whole = (height * scale, width * scale) if keeps else stretched
     step = 1 if shape.pad or shape.crop else shape.multiple
     high, wide = (max(1, round(side / step)) * step for side in whole)
     square = shape.crop or (max(1, round(shape.side / shape.multiple)) * shape.multiple if shape.pad else None)

@@ -22,11 +22,12 @@ class View:
     white: float | None = None  # the sample value of full brightness, see `blemish.images.read`
     balance: float | None = None  # beside tiles the region is seen whole too, see `Begun`; None: tiles alone
     keep_aspect: bool = False  # what is seen whole keeps its shape, also for a method that stretches it to a square
+    aspect: float | None = None  # what is seen whole is stretched to that width / height; None: to a square
 
     @property
     def scales(self) -> dict[str, Any]:
-        """`balance` and `keep_aspect` as plain values, where they are not as always."""
-        return {name: getattr(self, name) for name in ("balance", "keep_aspect") if getattr(self, name)}
+        """`balance`, `keep_aspect` and `aspect` as plain values, where they are not as always."""
+        return {name: getattr(self, name) for name in ("balance", "keep_aspect", "aspect") if getattr(self, name)}
 
 
 WHOLE = View()

@@ -80,6 +80,7 @@ def _geometry(read: Fields) -> Geometry:
         multiple=read.one("multiple", 1, _is_side, "pixels"),
         crop=read.one("crop", None, or_none(_is_side), "pixels"),
         pad=read.one("pad", False, *flag),
+        aspect=read.one("aspect", 1.0, lambda value: is_number(value) and value > 0, "a positive number"),
     )
 
 

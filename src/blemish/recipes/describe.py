@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from blemish.images import View
 from blemish.notices import amount
 from blemish.recipes.file import NAMES
 from blemish.recipes.recipe import Recipe, TrainingSet, content_of
@@ -37,7 +38,7 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         ("mask", f"{int(view.mask.sum())} of {view.mask.size} pixels" if view.mask is not None else ""),
         ("tiles", f"{view.tile} pixels, {view.overlap} shared" if view.tile else ""),
         ("scales", f"the whole too, scores of tiles count {view.balance:.3g} times" if view.balance else ""),
-        ("shape", "kept" if view.keep_aspect else ""),
+        ("shape", _shape(view)),
         ("white", str(view.white or "")),
         *(("trained on", _training_set(each)) for each in recipe.trained_on),
         ("taught by", _list(kinds) or ("" if recipe.trained_on else "words alone")),
@@ -112,6 +113,13 @@ def _training_set(found: TrainingSet) -> str:
 
 def _list(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _shape(view: View) -> str:
+    """Of what is seen whole, where that is no square."""
+    if view.keep_aspect:
+        return "kept"
+    return f"{view.aspect:.3g} times as wide as high" if view.aspect else ""
 
 
 def _plain(value: Any) -> str:

@@ -18,7 +18,8 @@ from blemish.classification.with_names import WithNames
 from blemish.devices import beside, place_model
 from blemish.encoders.inputs import predict
 from blemish.errors import BadRecipe, BadWeights, BlemishError, UnknownName
-from blemish.images import input_size
+from blemish.images import View, input_size
+from blemish.inspection import shape_in_view
 from blemish.recipes import known_defects
 from blemish.recipes.examples_kept import may_name
 from blemish.recipes.naming import namer_of
@@ -53,7 +54,7 @@ def detector(recipe: Recipe, encoder: Place = None) -> Detector:
     kinds = {known_defects.number(each.id): each.kind for each in recipe.taught}
     with misfits(recipe):
         raised = beside(known_defects.with_known_defects(made, once, recipe.tensors, kinds), once)
-        _try(raised)
+        _try(raised, recipe.view)
     return raised
 
 
@@ -91,7 +92,7 @@ def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
         made = fresh_detector(recipe, found)
         _fill(cast(nn.Module, made).eval(), recipe)
-        _try(made)
+        _try(made, recipe.view)
     return made
 
 
@@ -172,12 +173,17 @@ def _refuse_absurd(value: Any) -> None:
         _refuse_absurd(each)
 
 
-def _try(made: Detector) -> None:
-    """Look at a small blank picture, or where that is too small for the method, at one of its own size."""
-    small, whole = 8 * made.geometry.multiple, input_size(made.geometry, 1, 1)
+def _try(made: Detector, view: View) -> None:
+    """Look at a small blank picture, or where that is too small for the method, at one of the size that it sees.
+
+    Not at that where pictures keep their shape, which is not known here.
+    """
+    shape = shape_in_view(made.geometry, view)
+    small, whole = 8 * shape.multiple, input_size(shape if view.tile is None else made.geometry, 1, 1)
     if max(whole) > LARGEST_SIDE:
         raise ValueError(f"pictures of {whole[0]} x {whole[1]}")
     try:
         predict(made, torch.full((1, 3, small, small), 0.5))
     except MISFITS:
-        predict(made, torch.full((1, 3, *whole), 0.5))
+        if not view.keep_aspect:
+            predict(made, torch.full((1, 3, *whole), 0.5))

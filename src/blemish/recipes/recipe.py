@@ -222,7 +222,7 @@ def _recipe(content: Content, path: Path) -> Recipe:
 
 def _view(read: Fields, packed: NDArray[Any] | None) -> View:
     names = ("region", "mask", "tile", "overlap", "white")
-    read.only(*names, "balance", "keep_aspect", needed=names)
+    read.only(*names, "balance", "keep_aspect", "aspect", needed=names)
     region = read.one("region", None, or_none(_is_region), "x, y, width and height")
     tile = read.one("tile", None, or_none(lambda side: _is_size(side) and side >= 16), "16 pixels or more")
     fits = (lambda size: _is_size(size) and size < tile) if tile else _is_size
@@ -235,7 +235,8 @@ def _view(read: Fields, packed: NDArray[Any] | None) -> View:
     of_tiles = or_none(lambda value: bool(tile) and is_number(value) and value > 0)
     balance = read.one("balance", None, of_tiles, "a positive number, of tiles")
     kept = read.one("keep_aspect", False, lambda value: isinstance(value, bool), "true or false")
-    return View(Region(*region) if region else None, mask, tile, overlap, white, balance, kept)
+    aspect = read.one("aspect", None, or_none(lambda value: is_number(value) and value > 0), "a positive number")
+    return View(Region(*region) if region else None, mask, tile, overlap, white, balance, kept, aspect)
 
 
 def _mask(packed: NDArray[Any], read: Fields, height: int, width: int) -> NDArray[np.bool_]:

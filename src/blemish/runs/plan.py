@@ -10,6 +10,7 @@ from blemish.images import WHOLE, Unreadable, View
 from blemish.metrics.drift import Drift
 from blemish.progress import ShowProgress
 from blemish.recipes.recipe import Recipe
+from blemish.runs.decision import Decide, decision
 from blemish.types import ArrayDetector, Detector, Encoder
 
 
@@ -36,6 +37,11 @@ class InspectionRun(NamedTuple):
     encoder: Encoder | None  # none where a graph holds it
     make: MakeDetector
     recipe: Recipe | None = None
+
+    def decision(self, detector: Detector | ArrayDetector, suggested: Calibration | None) -> Decide:
+        """What follows from a prediction, by the recipe's calibration or as good parts suggest."""
+        calibration = self.recipe.calibration if self.recipe else None
+        return decision(calibration, detector, suggested=suggested, scale=self.settings.get("scale"))
 
     def drift(self, false_alarm: float) -> Drift | None:
         """What watches the scores; only where one detector makes them and made those of the calibration."""

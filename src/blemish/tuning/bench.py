@@ -19,10 +19,11 @@ from PIL import Image
 from blemish.data.masks import read_ground_truth
 from blemish.errors import BadInput
 from blemish.files import guard_write, sha256_of, write
-from blemish.images import find, read, read_header, unit
+from blemish.images import WHOLE, View, find, read, unit
 from blemish.images.plain_background import find_part
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import PartImages
+from blemish.runs.views import part_size
 from blemish.synth.drawn.scene import Mask
 from blemish.synth.drawn.specimens import Picture, Specimen
 from blemish.synth.parts_with_flaws import draw_on_part
@@ -110,6 +111,7 @@ class Bench:
     folds: Sequence[Fold]
     defects: Sequence[Sample] = ()
     seed: int = 0
+    view: View = WHOLE  # of all candidates: region, mask and white
 
     @property
     def names(self) -> list[str]:
@@ -123,10 +125,8 @@ class Bench:
         return Size(max(len(fold.learned) for fold in self.folds), held, max(8, min(16, 2 * held)))
 
     def picture_size(self) -> tuple[int, int]:
-        """The median height and width of what is held out."""
-        sizes = [read_header(path).upright for fold in self.folds for path in fold.held]
-        height, width = np.median(np.array(sizes), axis=0).tolist()
-        return round(height), round(width)
+        """The median height and width of what is inspected of the good parts."""
+        return part_size([path for fold in self.folds for path in (*fold.learned, *fold.held)], self.view)
 
     def lay_out(self, number: int, size: Size, watch: ShowProgress = no_progress) -> Path:
         """The table of a round, in the layout `table`: a category a fold, labels as `choice.judge` reads them."""
@@ -148,11 +148,11 @@ class Bench:
         return path
 
     def _place(self, source: Path, *, plain: bool = False) -> Path:
-        """A picture's name in the folder: a link where the disk has them, or a copy. plain: with 8 bits a sample."""
+        """A picture's name in the folder: a link where the disk has them, or a copy. plain: of 8 bits a sample."""
         place = self.folder / "parts" / f"{_digest(source)}{source.suffix.lower()}"
         shallow = place.with_name(f"{place.stem}-8.png")
-        if plain and (shallow.exists() or read(source).dtype != np.uint8):
-            return shallow if shallow.exists() else _save(shallow, pixels(source))
+        if plain and (shallow.exists() or read(source, white=self.view.white).dtype != np.uint8):
+            return shallow if shallow.exists() else _save(shallow, self._pixels(source))
         if place.exists():
             return place
         with guard_write(place):
@@ -181,16 +181,36 @@ class Bench:
         if picture.exists():
             return picture, mask
         held, learned = self.folds[fold - 1].held, self.folds[fold - 1].learned
-        part, other = (pixels(found[index % len(found)]) for found in (held, learned))
+        whole, other = (self._pixels(found[index % len(found)]) for found in (held, learned))
+        region = self._window(whole)
+        part = whole[region]
         rng = np.random.default_rng((self.seed, fold, GENERATORS.index(generator), index))
         drawn = draw_on_part(
-            part, other, rng, generator=generator, size=SIZES[index % 3],
-            contrast=CONTRASTS[(index + index // 3) % 3], part=find_part(part.transpose(2, 0, 1)),
+            part, other[self._window(other)], rng, generator=generator, size=SIZES[index % 3],
+            contrast=CONTRASTS[(index + index // 3) % 3], part=self._where(part, region),
         )  # fmt: skip
         if drawn is None:
             return None
-        _save(mask, drawn[1])
-        return _save(picture, drawn[0]), mask
+        shown = np.zeros(whole.shape[:2], bool)
+        whole[region], shown[region] = drawn
+        _save(mask, shown)
+        return _save(picture, whole), mask
+
+    def _pixels(self, path: Path) -> Picture:
+        """uint8 (H, W, 3), which may be written to; raises BadImage."""
+        return pixels(path, self.view.white).copy()
+
+    def _window(self, picture: Picture) -> tuple[slice, slice]:
+        """What is inspected of a picture, but for a mask."""
+        x, y, width, height = self.view.region or (0, 0, picture.shape[1], picture.shape[0])
+        return slice(y, y + height), slice(x, x + width)
+
+    def _where(self, part: Picture, window: tuple[slice, slice]) -> Mask | None:
+        """Where flaws may lie in it: on the part, if that stands on a plain background, and inside the mask."""
+        found, mask = find_part(part.transpose(2, 0, 1)), self.view.mask
+        if mask is None:
+            return found
+        return mask[window] if found is None or not (found & mask[window]).any() else found & mask[window]
 
     def specimens(self) -> Iterator[Specimen]:
         """The flaws that were drawn, each seen from near, kinds in turn."""
@@ -199,13 +219,13 @@ class Bench:
             generator, _, index = path.stem.partition("-")
             held = self.folds[int(path.parent.name) - 1].held
             mask = np.asarray(Image.open(path.with_name(f"{path.stem}_mask.png"))) > 0
-            good, flawed = pixels(held[int(index) % len(held)]), np.asarray(Image.open(path))
+            good, flawed = self._pixels(held[int(index) % len(held)]), np.asarray(Image.open(path))
             yield _closer(Specimen(good, flawed, mask, (), generator))
 
 
-def pixels(path: Path) -> Picture:
+def pixels(path: Path, white: float | None = None) -> Picture:
     """uint8 (H, W, 3); raises BadImage."""
-    found = read(path)
+    found = read(path, white=white)
     if found.dtype != np.uint8:
         found = np.rint(unit(found) * 255).astype(np.uint8)
     return np.ascontiguousarray(found.transpose(1, 2, 0))

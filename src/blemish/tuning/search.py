@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from blemish import encoders as known
@@ -19,7 +20,7 @@ from blemish.benchmark.running import Failed, run_trials
 from blemish.devices import device_of_name, place_model
 from blemish.errors import BadInput
 from blemish.files import alone_in, sha256_of, write, write_json
-from blemish.images import Unreadable, find
+from blemish.images import WHOLE, Unreadable, View, find
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import parts_of
 from blemish.recipes.reading import Reading
@@ -61,6 +62,7 @@ class Asked:
     seed: int = 0
     device: str = "auto"
     batch_size: int = 8
+    view: View = WHOLE  # region, mask and white, of all candidates
 
 
 class Tuned(NamedTuple):
@@ -91,14 +93,15 @@ def tune(
     check_methods(wish.methods)
     with alone_in(place):
         paths = find(good)
-        seen = parts_of(paths[:: -(-len(paths) // MOST_READ)], reading=Reading(watch=watch, unreadable=bad))
+        read = paths[:: -(-len(paths) // MOST_READ)]
+        seen = parts_of(read, view=wish.view, reading=Reading(watch=watch, unreadable=bad))
         folds = divide(seen, wish.seed)
         shown = real_defects(Path(defects)) if defects else []
-        bench = Bench(place, folds, shown, wish.seed)
+        bench = Bench(place, folds, shown, wish.seed, wish.view)
         _claim(place, bench, wish, encoders)
         search = _Search(bench, _loaded(encoders, wish.device), wish, watch)
         rows, said = search.run()
-        write_json(place / TABLE, as_json(rows, said, dataclasses.asdict(wish)))
+        write_json(place / TABLE, as_json(rows, said, _plain(wish)))
         _save_flaws(bench)
         chosen = rows[0].candidate
         bad.clear()  # all are read once more
@@ -115,17 +118,31 @@ def _loaded(encoders: Sequence[str], device: str) -> dict[str, Encoder]:
 
 
 def _claim(folder: Path, bench: Bench, asked: Asked, encoders: Sequence[str]) -> None:
-    """Raises BadInput where the folder holds a tuning of other parts, defects, words, encoders or another seed."""
+    """Raises BadInput where the folder holds a tuning of other parts, defects, words, encoders, seed or region."""
     shown = [[sha256_of(path) for path in (each.image, *each.masks)] for each in bench.defects]
     learned = [[sha256_of(path) for path in (*fold.learned, *fold.held)] for fold in bench.folds]
-    said = repr((learned, shown, asked.product, asked.seed, list(encoders)))
+    said = repr((learned, shown, asked.product, asked.seed, list(encoders), _seen(asked.view)))
     own, file = sha256(said.encode()).hexdigest(), folder / "asked.txt"
     if file.exists() and file.read_text(encoding="ascii").strip() != own:
         raise BadInput(
-            f"{folder} holds a tuning of other parts, defects, words, encoders or another seed: remove it, or name "
-            "another place"
+            f"{folder} holds a tuning of other parts, defects, words or encoders, or another seed or region: remove "
+            "it, or name another place"
         )
     write(file, own + "\n")
+
+
+def _seen(view: View) -> dict[str, Any]:
+    """What is inspected of each picture, as plain values."""
+    mask = view.mask
+    found = {
+        "region": view.region and list(view.region), "white": view.white,
+        "mask": None if mask is None else sha256(repr(mask.shape).encode() + np.packbits(mask).tobytes()).hexdigest(),
+    }  # fmt: skip
+    return {name: value for name, value in found.items() if value}
+
+
+def _plain(asked: Asked) -> dict[str, Any]:
+    return {**{each.name: getattr(asked, each.name) for each in dataclasses.fields(asked)}, "view": _seen(asked.view)}
 
 
 def _save_flaws(bench: Bench) -> None:
@@ -153,8 +170,9 @@ class _Search:
     def run(self) -> tuple[list[Row], str]:
         """The rows, the best first, and the sentence; raises BadInput where there is nothing to choose from."""
         self.every = candidates(
-            self.encoders, self.bench.picture_size(), product=self.asked.product, methods=self.asked.methods
-        )
+            self.encoders, self.bench.picture_size(), product=self.asked.product, methods=self.asked.methods,
+            view=self.asked.view,
+        )  # fmt: skip
         self._round(1, self._fit(FIRST), list(range(len(self.every))), self.asked.budget * FIRST_SHARE)
         self._refuse_too_few()
         size, last = self._fit(FIRST), 1
