@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from blemish.errors import BadInput
+from blemish.serve.doors.options import KINDS
 from blemish.serve.settings import LineSettings, read_line
 from blemish.serve.toml_lines import lines_of
 
@@ -41,6 +43,10 @@ def test_the_example_shows_every_key_and_what_it_says_is_read(tmp_path: Path) ->
     assert station.folder.pattern.fullmatch("A_17_top")
     assert found.store.retention["reject"].size == 10 * 2**30
     assert found.server.max_body_size == 64 * 2**20
+    (tmp_path / "secret").write_text("x")
+    (tmp_path / "plant.py").touch()
+    (tmp_path / "line.toml").write_text(re.sub(r"(?m)^#(?=[\[a-z])", "", EXAMPLE.read_text()))
+    assert {each.kind for each in read_line(tmp_path / "line.toml").connectors} == set(KINDS)
 
 
 @pytest.mark.parametrize(

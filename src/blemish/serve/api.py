@@ -143,9 +143,7 @@ def _add_commands(router: APIRouter, front: Front, access: Access) -> None:
     ) -> dict[str, Any]:
         """prepare, unprepare, start_single, start_continuous, stop, abort, halt or reset; 409 in the wrong state."""
         found = front.station(station)
-        before = found.hash
-        await found.command(command, body.recipe if body else "")
-        await front.act(request.state.person.name, command, station, old=before, new=found.hash)
+        await front.obey(request.state.person.name, found, command, body.recipe if body else "")
         return found.as_json()
 
     @router.get("/recipes", dependencies=[looks])
@@ -165,6 +163,11 @@ def _add_line(router: APIRouter, front: Front, access: Access) -> None:
         """What every station does, and what is wrong."""
         stations = [each.as_json() for each in front.stations.values()]
         return {"line": front.settings.name, "version": __version__, "stations": stations, "alarms": front.alarms}
+
+    @router.get("/connectors", dependencies=[looks])
+    async def get_connectors() -> list[dict[str, Any]]:
+        """How each connector is: name, kind, state, since when, the last error, counters."""
+        return front.connectors.as_json()
 
     @router.get("/ready")
     async def get_ready() -> Response:

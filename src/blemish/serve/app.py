@@ -115,6 +115,7 @@ class _Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
         self._front.end()  # first, so that whoever waits for a part is answered
+        await self._front.connectors.stop()
         await super().shutdown(sockets)  # type: ignore[arg-type]
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from blemish.errors import BadInput
@@ -23,16 +23,25 @@ class Broker:
     def __init__(self) -> None:
         self._listeners: set[asyncio.Queue[str]] = set()
         self._lost: dict[int, int] = {}
+        self._followers: list[Callable[[str, Mapping[str, Any]], None]] = []
         self._is_closed = False
 
     def tell(self, kind: str, values: Mapping[str, Any]) -> None:
         """From the event loop's thread; never waits."""
+        for told in self._followers:
+            told(kind, values)
+        if not self._listeners:
+            return
         text = _event(kind, values)
         for queue in self._listeners:
             if queue.full():
                 queue.get_nowait()
                 self._lost[id(queue)] = self._lost.get(id(queue), 0) + 1
             queue.put_nowait(text)
+
+    def follow(self, told: Callable[[str, Mapping[str, Any]], None]) -> None:
+        """Tell a function, which never waits, of everything from now on."""
+        self._followers.append(told)
 
     async def listen(self) -> AsyncIterator[str]:
         """Server-sent events until the line ends; raises TooManyListeners."""

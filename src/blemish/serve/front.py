@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from blemish.errors import CannotWrite, UnknownName
 from blemish.serve.audit import note_act
 from blemish.serve.desk import Conflict, OpenPart
+from blemish.serve.doors.connector import Connectors
 from blemish.serve.events import Broker
 from blemish.serve.judge import MakeJudge
 from blemish.serve.metrics import LineMetrics
@@ -25,6 +26,7 @@ from blemish.serve.queries import find_part
 from blemish.serve.records import PartRecord
 from blemish.serve.ring import find_excess, forget_pictures, kept_bytes, sweep
 from blemish.serve.settings import LineSettings
+from blemish.serve.states import Command
 from blemish.serve.station import Ring, digest_of
 from blemish.serve.stations import Station
 from blemish.serve.store import Store
@@ -53,6 +55,7 @@ class Front:
         self.metrics, self.broker = LineMetrics(), Broker()
         self.alarms: dict[str, str] = {}
         self.stations = {each.name: Station(each, self) for each in settings.stations}
+        self.connectors = Connectors(settings.connectors, self)
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
@@ -62,6 +65,7 @@ class Front:
             self.metrics.set_state(station.settings.name, station.state)
             self.run(station.follow())
             station.start()
+        self.connectors.start()
         self.run(self._tend())
 
     def end(self) -> None:
@@ -110,6 +114,16 @@ class Front:
             return await asyncio.wait_for(asyncio.shield(found.answer), station.settings.budget_ms / 1000 + PATIENCE)
         except TimeoutError as error:
             raise CannotWrite(self.store.alarm or f"part {found.part} has no record: look at the station") from error
+
+    async def obey(
+        self, who: str, station: Station, command: Command, recipe: str = "", *, part: str = "", product: str = ""
+    ) -> None:
+        """Do what a door asks for, and note it in the audit; raises what `Station.command` does."""
+        before = station.hash
+        if part and (command != "start_single" or await self.recorded(station, part)):
+            raise Conflict(f"part {part[:128]} has a record already, or no single job is asked for: give another id")
+        await station.command(command, recipe, part=part, product=product)
+        await self.act(who, command, station.settings.name, old=before, new=station.hash)
 
     async def look_up(self, look: Callable[[Connection], Any]) -> Any:
         """Ask the store, in a thread."""

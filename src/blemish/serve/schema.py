@@ -144,12 +144,24 @@ proposals = Table(
     sqlite_autoincrement=True,
 )
 
+outbox = Table(
+    "outbox",
+    TABLES,
+    Column("n", _NUMBER, primary_key=True, autoincrement=True),
+    Column("connector", String(64), nullable=False),
+    Column("station", String(64), nullable=False),
+    Column("part", String(128), nullable=False),
+    Column("kind", String(8), nullable=False),
+    Index("outbox_of_connector", "connector", "n"),
+    sqlite_autoincrement=True,
+)
+
 APPEND_ONLY = (
     """CREATE TRIGGER audit_{0} BEFORE {0} ON audit BEGIN SELECT RAISE(ABORT, 'the audit is append-only'); END"""
 )
 
 Step = Callable[[Connection], None]
-STEPS: tuple[Step, ...] = (proposals.create,)
+STEPS: tuple[Step, ...] = (proposals.create, outbox.create)
 """What makes a store of version 1 one of version 2, and so on."""
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, get_args
 
 from blemish.errors import BadInput
 from blemish.fields import Fields, is_text, one_of, table_of
+from blemish.serve.doors.options import ConnectorSettings, is_near, read_connectors
 from blemish.serve.keys import NAMES, file_at, flag_at, is_name, number_at
 from blemish.serve.toml_lines import lines_of
 
@@ -36,12 +36,7 @@ class ServerSettings:
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_near(self.host)
 
     @property
     def is_private(self) -> bool:
@@ -71,6 +66,7 @@ class StoreSettings:
     durable: bool  # reported only after the commit
     keep_free: int  # bytes of the disk that pictures leave free
     retention: Mapping[str, Keeping]  # by verdict
+    letters: Mapping[str, Sequence[str]] = field(default_factory=dict)  # by station: connectors that get one a part
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +117,7 @@ class LineSettings:
     server: ServerSettings
     store: StoreSettings
     stations: tuple[StationSettings, ...]
+    connectors: tuple[ConnectorSettings, ...] = ()
 
     def station(self, name: str) -> StationSettings | None:
         """By name."""
@@ -129,17 +126,21 @@ class LineSettings:
 
 def read_line(path: Path, *, made: bool = False) -> LineSettings:
     """The settings in a file; raises BadInput. `made`: its recipes will be made, so they need not be there."""
-    whole = _read(path).only("name", "server", "store", "retention", "stations", needed=("stations",))
+    whole = _read(path).only("name", "server", "store", "retention", "stations", "connectors", needed=("stations",))
     folder = path.parent
     stations = tuple(_station(section, folder, made=made) for section in whole.tables("stations"))
     for number, each in enumerate(stations):
         if each.name in {other.name for other in stations[:number]}:
             raise whole.refused(f"stations[{number}].name", f"{each.name} is there twice: name stations differently")
+    names = [each.name for each in stations]
+    connectors = read_connectors(whole.tables("connectors") if "connectors" in whole.values else [], names, folder)
+    letters = {name: [each.name for each in connectors if each.keeps and name in each.stations] for name in names}
     return LineSettings(
         whole.one("name", path.stem, is_text, "words for this line"),
         _server(_table(whole, "server"), folder),
-        _store(whole, folder),
+        replace(_store(whole, folder), letters=letters),
         stations,
+        connectors,
     )
 
 

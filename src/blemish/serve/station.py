@@ -92,7 +92,8 @@ class _Station:
         self.queue.put(_View(values["part"], values["view"], message.content, is_array, time.monotonic()))
 
     def _run(self, message: Message) -> None:
-        self.only = set() if message.values["is_single"] else None
+        part = message.values["part"]
+        self.only = ({part} if part else set()) if message.values["is_single"] else None
         (self.runs.set if message.values["on"] else self.runs.clear)()
 
     def _prepare(self, message: Message) -> None:

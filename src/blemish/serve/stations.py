@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from blemish.errors import BadInput, UnknownName
 from blemish.serve.desk import Busy, Conflict, Desk, OpenPart
@@ -29,6 +29,13 @@ FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds before a station is started again, doubled each time that it ends before it was ready."""
 
 
+class SingleJob(NamedTuple):
+    """What is to be inspected once."""
+
+    part: str = ""
+    product: str = ""
+
+
 class Station:
     """A station's state, its process and its parts."""
 
@@ -39,6 +46,7 @@ class Station:
         self.desk = Desk(settings, self._recorded, durable=front.settings.store.durable)
         self.process: StationProcess | None = None
         self.reading = 0  # views whose bytes are on their way
+        self.single = SingleJob()
         self._wait = FIRST_WAIT
         self._asked: asyncio.Future[str] | None = None  # for a recipe
         self._messages: asyncio.Queue[tuple[StationProcess, Message]] = asyncio.Queue()
@@ -60,9 +68,13 @@ class Station:
         if self._asked and not self._asked.done():
             self._asked.set_exception(BadInput(f"{self.settings.name}: {reason}"))
 
-    async def command(self, command: Command, recipe: str = "") -> State:
-        """Do what a door asks for; raises WrongState, UnknownName, and BadInput for a recipe that cannot be loaded."""
+    async def command(self, command: Command, recipe: str = "", *, part: str = "", product: str = "") -> State:
+        """Do what a door asks for; raises WrongState, UnknownName, and BadInput for a recipe that cannot be loaded.
+
+        `part`, `product`: of a single job; without an id it takes the next part, whichever it is.
+        """
         after = next_state(self.state, command)
+        self.single = SingleJob(part, product) if command == "start_single" else SingleJob()
         if command == "prepare":
             await self.prepare(recipe or self.settings.recipe)
         if command == "unprepare":
@@ -105,13 +117,19 @@ class Station:
         """Raises WrongState, Busy or Conflict."""
         if self.state not in EXECUTION and part not in self.desk.open:
             raise WrongState(f"{self.settings.name} inspects nothing, it is {spell_state(self.state)}: start it first")
-        if self.state == "SingleExecution" and self.desk.open and part not in self.desk.open:
+        if self.state == "SingleExecution" and self._is_another(part):
             raise WrongState(f"{self.settings.name} inspects one part, which is another: wait for it")
         assert self.process is not None
         self.admit(part)
-        found = self.desk.add(part, view, product=product, batch=batch)
+        found = self.desk.add(part, view, product=product or self.single.product, batch=batch)
         self.process.send("view", {"part": part, "view": view, "is_array": is_array}, content)
         return found
+
+    def _is_another(self, part: str) -> bool:
+        """Than the one of the single job."""
+        if self.single.part:
+            return part != self.single.part
+        return bool(self.desk.open) and part not in self.desk.open
 
     async def follow(self) -> None:
         """Take what the station says, in its order, for ever."""
@@ -174,7 +192,7 @@ class Station:
         """A file that the station took; one whose part has a record already is only put away."""
         try:
             if await self.front.recorded(self, part) is None:
-                self.desk.add(part, view, file=file)
+                self.desk.add(part, view, product=self.single.product, file=file)
                 return
         except Conflict as error:
             self.front.alarm(f"{self.settings.name} folder", f"{file}: {error}")
@@ -214,6 +232,7 @@ class Station:
                     loop.call_soon_threadsafe(self.front.alarm, f"{self.settings.name} record", said)
                     return
                 loop.call_soon_threadsafe(self._put_away, files)
+                loop.call_soon_threadsafe(self.front.connectors.wake)
                 if record.verdict == "review":
                     told = {"station": record.station, "part": record.part}
                     loop.call_soon_threadsafe(self.front.broker.tell, "waits", told)
@@ -241,7 +260,8 @@ class Station:
         self.front.metrics.set_state(self.settings.name, state)
         self.front.broker.tell("state", {"station": self.settings.name, "state": spell_state(state)})
         if self.process:
-            self.process.send("run", {"on": state in EXECUTION, "is_single": state == "SingleExecution"})
+            single = {"is_single": state == "SingleExecution", "part": self.single.part}
+            self.process.send("run", {"on": state in EXECUTION, **single})
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, for health."""

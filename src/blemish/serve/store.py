@@ -20,6 +20,8 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from blemish.errors import BadInput, CannotWrite, MissingExtra
 from blemish.files import JsonLines, alone_in, guard_write, json_lines
+from blemish.serve.outbox import keep_letters_of, put_letters
+from blemish.serve.queries import find_part
 from blemish.serve.records import PartRecord
 from blemish.serve.schema import STEPS, Step, migrate, parts
 from blemish.serve.settings import StoreSettings
@@ -89,7 +91,7 @@ class Store:
                 self._journal.add(record.as_json())
             except CannotWrite as error:  # it waits in memory
                 self.alarm = str(error)
-        return self._put(lambda connection: put_record(connection, record), lasting=True)
+        return self._put(lambda connection: self._record(connection, record), lasting=True)
 
     def change(self, work: Work[T]) -> Future[T]:
         """Do something to the database in the writer's thread, in order; the future has its result after the commit."""
@@ -116,11 +118,19 @@ class Store:
         self._queue.put(_Waiting(work, done, lasting))
         return done
 
+    def _record(self, connection: Connection, record: PartRecord) -> None:
+        put_record(connection, record)
+        put_letters(connection, self.settings.letters.get(record.station, ()), record)
+
     def _replay(self) -> None:
+        """What the journal has and the database has not; the rest was committed, and perhaps handed on."""
         found = [PartRecord(**line) for line in json_lines(self._journal.path)]
         with self._writer.begin() as connection:
             for record in found:
-                put_record(connection, record)
+                known = find_part(connection, record.station, record.part)
+                if known is None or (record.judged and not known.judged):
+                    self._record(connection, record)
+            keep_letters_of(connection, {name for names in self.settings.letters.values() for name in names})
         self._journal.clear()
 
     def _write(self) -> None:
