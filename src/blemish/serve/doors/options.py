@@ -204,6 +204,7 @@ def _hook(section: Fields, folder: Path) -> HookOptions:
 _DOORS = "blemish.serve.doors"
 KINDS: Mapping[str, Kind] = {
     "mqtt": Kind(f"{_DOORS}.mqtt:Mqtt", _mqtt, ("topic", *_BROKER), "mqtt", ("aiomqtt",), keeps=True),
+    "modbus": Kind(f"{_DOORS}.modbus:Modbus", _modbus, ("host", "port", "trust_network"), "modbus", ("pymodbus",)),
     "webhook": Kind(
         f"{_DOORS}.webhook:Webhook", _webhook, ("url", "secret_file", "ca", "seconds"), keeps=True, may_command=False
     ),
