@@ -32,7 +32,10 @@ RANKS = (
 )
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
-OPTIONAL = {"onnx", "onnxruntime", "onnxscript", "openvino", "faiss", "lightning_fabric", "pyarrow"}
+OPTIONAL = {
+    "aiomqtt", "asyncua", "faiss", "google", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "openvino",
+    "pyarrow", "pymodbus",
+}  # fmt: skip
 OF_ROOMS = {"serve": {"fastapi", "jinja2", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"}}
 """Optional packages that one room is made of: it may import them at once, and nobody else may."""
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
@@ -89,11 +92,16 @@ def test_imports_are_absolute(file: Path) -> None:
 
 @each_file
 def test_optional_packages_are_imported_where_they_are_used(file: Path) -> None:
-    """Inside a function: whoever does not use them need not have them."""
-    inside = {node for function in nodes(file) if isinstance(function, ast.FunctionDef) for node in ast.walk(function)}
+    """Inside a function, or for who checks types alone: whoever does not use them need not have them."""
+    inside = {node for outer in nodes(file) if _is_late(outer) for node in ast.walk(outer)}
     for node in nodes(file):
         if OPTIONAL & set(_packages(node)):
             assert node in inside, f"{name(file)}:{getattr(node, 'lineno', 0)}"
+
+
+def _is_late(node: ast.AST) -> bool:
+    is_of_types = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    return is_of_types or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
 
 
 @each_file

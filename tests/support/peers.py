@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -48,12 +49,14 @@ def need(program: str) -> str:
 class Mosquitto:
     """A broker that can be stopped and started; it keeps what it has acknowledged."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, pair: tuple[Path, Path] | None = None) -> None:
+        """By TLS with a certificate and its key."""
         folder.mkdir()
         self.port, self.program, self.file = free_port(), need("mosquitto"), folder / "mosquitto.conf"
         self.file.write_text(
             f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-            f"user root\n"
+            f"queue_qos0_messages true\n"
+            f"user root\n" + (f"certfile {pair[0]}\nkeyfile {pair[1]}\n" if pair else "")
         )
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -84,7 +87,7 @@ class Mosquitto:
 class Subscriber:
     """Everything that a broker has to say, in its order; what it misses, the broker keeps for it."""
 
-    def __init__(self, port: int, topic: str) -> None:
+    def __init__(self, port: int, topic: str, tls: ssl.SSLContext | None = None) -> None:
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
@@ -94,6 +97,8 @@ class Subscriber:
         self.client.reconnect_delay_set(1, 1)
         self.client.on_connect = self._subscribe
         self.client.on_message = lambda _, __, message: self.heard.append((message.topic, bytes(message.payload)))
+        if tls:
+            self.client.tls_set_context(tls)
         self.client.connect_async("127.0.0.1", port)
 
     def __enter__(self) -> Self:

@@ -43,7 +43,7 @@ class Door(Protocol):
         """Connect, and serve until this is cancelled; raises LostConnection, or OSError, and is then run again."""
 
     def publish(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Something has happened at one of the door's stations ("part", "state"); never waits."""
+        """Something has happened at a station of the door ("part", "state"), or an "alarm" has changed; never waits."""
 
 
 @dataclass(slots=True)
@@ -152,8 +152,8 @@ class Connector:
         self.health.enter("stopped")
 
     def publish(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Tell the door what happened at one of its stations."""
-        if values.get("station") in self.link.stations:
+        """Tell the door what happened at one of its stations, or to the whole line."""
+        if kind == "alarm" or values.get("station") in self.link.stations:
             self.door.publish(kind, values)
 
     async def _keep_open(self) -> None:

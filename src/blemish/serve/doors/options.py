@@ -74,7 +74,7 @@ class ConnectorSettings:
     options: Options
 
 
-class Kind(NamedTuple):
+class DoorKind(NamedTuple):
     """Of doors: the class that is one, and how its table is read."""
 
     where: str  # module:class
@@ -202,11 +202,19 @@ def _hook(section: Fields, folder: Path) -> HookOptions:
 
 
 _DOORS = "blemish.serve.doors"
-KINDS: Mapping[str, Kind] = {
-    "mqtt": Kind(f"{_DOORS}.mqtt:Mqtt", _mqtt, ("topic", *_BROKER), "mqtt", ("aiomqtt",), keeps=True),
-    "modbus": Kind(f"{_DOORS}.modbus:Modbus", _modbus, ("host", "port", "trust_network"), "modbus", ("pymodbus",)),
-    "webhook": Kind(
+KINDS: Mapping[str, DoorKind] = {
+    "mqtt": DoorKind(f"{_DOORS}.mqtt:Mqtt", _mqtt, ("topic", *_BROKER), "mqtt", ("aiomqtt",), keeps=True),
+    "sparkplug": DoorKind(
+        f"{_DOORS}.sparkplug:Sparkplug",
+        _sparkplug,
+        ("group", "node", *_BROKER),
+        "mqtt",
+        ("aiomqtt", "google.protobuf"),
+        keeps=True,
+    ),
+    "modbus": DoorKind(f"{_DOORS}.modbus:Modbus", _modbus, ("host", "port", "trust_network"), "modbus", ("pymodbus",)),
+    "webhook": DoorKind(
         f"{_DOORS}.webhook:Webhook", _webhook, ("url", "secret_file", "ca", "seconds"), keeps=True, may_command=False
     ),
-    "hook": Kind(f"{_DOORS}.hook:Hook", _hook, ("file", "function", "seconds"), keeps=True, may_command=False),
+    "hook": DoorKind(f"{_DOORS}.hook:Hook", _hook, ("file", "function", "seconds"), keeps=True, may_command=False),
 }
