@@ -5,6 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from blemish.blocks.heads import LayerHeads, MapRefiner, ProjectedHeads, gather_heads, quarters
+from blemish.blocks.similarity import measure_along
 
 
 def test_every_layer_has_a_linear_head_into_the_same_space() -> None:
@@ -15,6 +16,20 @@ def test_every_layer_has_a_linear_head_into_the_same_space() -> None:
     weight, bias = (dict(heads.named_parameters())[f"heads.1.{part}"] for part in ("weight", "bias"))
     torch.testing.assert_close(found[1], layers[1] @ weight.T + bias)
     assert weight.abs().max() <= 6**-0.5
+
+
+@pytest.mark.parametrize("width", [3, 9])
+def test_cosines_of_a_layers_head_are_the_same_without_its_outcome(width: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    heads = LayerHeads([width], 7)
+    layer = torch.randn(2, 4, 3, width, generator=generator, requires_grad=True)
+    columns = torch.randn(2, 1, 7, 5, generator=generator, requires_grad=True)
+    (found,), plain = heads.along([layer], columns), measure_along(heads([layer])[0], columns)
+    torch.testing.assert_close(found, plain)
+    given = [layer, columns, *heads.parameters()]
+    for one, other in zip(*(torch.autograd.grad(each.sin().sum(), given) for each in (found, plain)), strict=True):
+        torch.testing.assert_close(one, other)
+    assert not heads.along([torch.zeros(1, 1, 1, width)], columns.detach()[:1])[0].isnan().any()
 
 
 def test_the_maps_of_a_file_are_the_heads_of_the_layers_and_nothing_else_is() -> None:

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from blemish.blocks.similarity import measure_along
+
 
 class LayerHeads(nn.Module):
     """One linear map a layer, into a space that all share (APRIL-GAN, arXiv:2305.17382, section 3.2)."""
@@ -21,6 +23,20 @@ class LayerHeads(nn.Module):
     def forward(self, layers: Sequence[Tensor]) -> list[Tensor]:
         """(..., C_l) per layer -> (..., output) per layer."""
         return [head(layer) for head, layer in zip(self.heads, layers, strict=True)]
+
+    def along(self, layers: Sequence[Tensor], columns: Tensor) -> list[Tensor]:
+        """`measure_along` of what `forward` gives: (N, h, w, C_l) per layer, (N or 1, 1, output, K) -> (N, h, w, K)."""
+        return [_along(cast(nn.Linear, head), layer, columns) for head, layer in zip(self.heads, layers, strict=True)]
+
+
+def _along(head: nn.Linear, layer: Tensor, columns: Tensor) -> Tensor:
+    """Where a layer is narrower than what it is mapped to, y = Wx + b is never written out: |y|^2 is a form of x."""
+    if head.in_features >= head.out_features:
+        return measure_along(head(layer), columns)
+    weight, bias = head.weight, head.bias
+    squares = ((layer @ (weight.T @ weight) + 2 * (bias @ weight)) * layer).sum(-1, keepdim=True) + bias @ bias
+    found: Tensor = layer @ (weight.T @ columns) + (bias @ columns)[..., None, :]
+    return found / squares.clamp_min(1e-24).sqrt()
 
 
 def gather_heads(theirs: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -19,7 +19,7 @@ from blemish.blocks.losses import map_losses, masks_of
 from blemish.blocks.maps import fuse_mean, keep_scale, maximum, upsample
 from blemish.blocks.memory import MemoryBank, sum_distances
 from blemish.blocks.prompts import ProductTexts, ensemble, prototypes
-from blemish.blocks.similarity import anomaly_probability, measure_along
+from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
@@ -115,5 +115,5 @@ class APRILGAN(nn.Module):
         """Each layer's probability of the anomalous words: (N, h, w, C_l), (N or 1, 2, D) -> (N, H, W)."""
         toward = (texts[:, 1] - texts[:, 0])[:, None, :, None]  # (N or 1, 1, D, 1)
         # The softmax over two texts is the sigmoid of the difference of their logits.
-        logits = [measure_along(each, toward) / self.temperature for each in self.heads(layers)]
+        logits = [each / self.temperature for each in self.heads.along(layers, toward)]
         return [upsample(each.squeeze(-1), size, corners=True).sigmoid() for each in logits]

@@ -19,7 +19,7 @@ from blemish.blocks.losses import choose_class, dice, focal_certainty, masks_of
 from blemish.blocks.maps import fuse_mean, keep_scale, upsample
 from blemish.blocks.memory import MemoryBank, sum_distances
 from blemish.blocks.prompts import ProductTexts, ensemble, type_prototypes, type_words
-from blemish.blocks.similarity import anomaly_probability, measure_along
+from blemish.blocks.similarity import anomaly_probability
 from blemish.encoders.capabilities import geometry
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
@@ -137,5 +137,5 @@ class MultiADS(nn.Module):
 
     def _maps(self, layers: Sequence[Tensor], texts: Tensor, size: Sequence[int]) -> list[Tensor]:
         """Each layer's probability of each class: (N, h, w, C_l), (N or 1, 1 + K, D) -> (N, 1 + K, H, W)."""
-        found = [measure_along(each, texts.mT[:, None]) / self.temperature for each in self.heads(layers)]
+        found = [each / self.temperature for each in self.heads.along(layers, texts.mT[:, None])]
         return [upsample(each.movedim(-1, 1), size, corners=True).softmax(1) for each in found]
