@@ -52,7 +52,7 @@ def require_torch() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "tokenizers", "huggingface_hub"):
+        if error.name not in ("torch", "tokenizers", "huggingface_hub", "scipy"):
             raise
         raise MissingExtra(
             f"this needs {error.name}, which runs no deployed recipe, but learns, teaches and exports: pip install "

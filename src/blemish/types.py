@@ -310,8 +310,12 @@ class Classifier(Protocol):
 class Reader(Classifier, Protocol):
     """A classifier that compares with words, and can say which of them decided."""
 
-    def words_for(self, seen: Tensor, number: int) -> str:
-        """Of all that is said of the type of that number, what fits best one defect, in its views (V, D)."""
+    @property
+    def sayings(self) -> Sequence[str]:
+        """All that is said of types."""
+
+    def choose_words(self, seen: Tensor, numbers: Tensor) -> Tensor:
+        """Of what is said of the types of these numbers (N,) what fits defects best, (N, V, D): its numbers (N,)."""
 
 
 @runtime_checkable

@@ -109,7 +109,7 @@ def test_trials_are_the_cross_product_in_the_order_of_the_plan(tmp_path: Path) -
         "method": "patchcore",
         "arguments": {"ratio": 0.5},
         "encoder": "test-tiny",
-        "precision": "auto",
+        "precision": "float32",
         "product": None,
         "shots": 2,
         "seed": 0,

@@ -37,7 +37,8 @@ def test_a_type_without_an_example_is_named_by_its_attributes() -> None:
     assert spot < 0 < line
     evidence = classifier.evidence(new[3:4, None])[0]
     decided = {name: float(value) for name, value in zip(classifier.vocabulary, evidence, strict=True)}
-    assert classifier.words_for(new[3:4], 2) == max(KINDS["dark line"], key=decided.__getitem__)
+    chosen = classifier.choose_words(new[3:4, None], torch.tensor([2]))
+    assert classifier.sayings[int(chosen)] == max(KINDS["dark line"], key=decided.__getitem__)
 
 
 def graded(count: int, seed: int = 0) -> Tensor:

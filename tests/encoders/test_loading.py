@@ -70,12 +70,14 @@ UNITS = [({"amx", "avx512"}, torch.bfloat16), ({"avx512", "amd"}, torch.bfloat16
 
 
 @pytest.mark.parametrize(("units", "dtype"), UNITS)
-def test_automatic_precision_follows_the_processor(
+def test_automatic_precision_follows_the_processor_and_is_not_the_default(
     monkeypatch: pytest.MonkeyPatch, units: set[str], dtype: torch.dtype
 ) -> None:
     monkeypatch.setattr(loading, "_bfloat16_units", lambda: units)
-    model = encoders.load(PARITY / "timm_vit")
+    model = encoders.load(PARITY / "timm_vit", precision="auto")
     assert isinstance(model, VisionTransformer)
+    usual = cast(VisionTransformer, encoders.load(PARITY / "timm_vit"))
+    assert {p.dtype for p in usual.parameters()} == {torch.float32}
     assert {p.dtype for name, p in model.named_parameters() if ".fc1." in name or ".qkv." in name} == {dtype}
     assert model.positions.dtype == torch.float32
     assert model.mean.dtype == torch.float32

@@ -21,7 +21,15 @@ from blemish.cli.main import main
 from blemish.errors import BadInput, BadRecipe
 from blemish.export import exporting
 from blemish.export.check import Parity, first_difference, require_parity
-from blemish.export.deploying import ExportPlan, Graphs, graph_bytes, graphs_of, require_graph, size_for
+from blemish.export.deploying import (
+    ExportPlan,
+    Graphs,
+    deployed_recipe,
+    graph_bytes,
+    graphs_of,
+    require_graph,
+    size_for,
+)
 from blemish.export.exporting import Exported, export_recipe
 from blemish.export.quantizing import products_by_weights
 from blemish.export.tracing import Deployable, trace
@@ -121,6 +129,13 @@ def test_a_reduced_precision_that_nobody_calibrated_gives_no_verdicts(recipe: Re
     found = export_recipe(recipe, ExportPlan("bfloat16", "openvino", check=tuple(good(folder / "few", 2, first=90))))
     assert found.recipe.calibration is None
     assert "its scores are others now" in found.note
+
+
+def test_thresholds_of_bfloat16_are_kept_by_no_graph(recipe: Recipe, graphs: Graphs) -> None:
+    half = dataclasses.replace(recipe, precision="bfloat16")
+    for plan in (ExportPlan(), ExportPlan("bfloat16", "openvino")):
+        assert deployed_recipe(half, graphs, plan).calibration is None
+    assert deployed_recipe(recipe, graphs, ExportPlan()).calibration == recipe.calibration
 
 
 def test_what_is_learned_is_not_among_what_is_quantized(graphs: Graphs) -> None:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import betaincinv
 from scipy.stats import binom, binomtest
 
 from blemish.errors import BadInput
-from blemish.metrics.binomial import fewest_parts, highest_rate, lowest_rate, most_failures, rate
+from blemish.metrics.binomial import beta_quantile, fewest_parts, highest_rate, lowest_rate, most_failures, rate
 
 
 @pytest.mark.parametrize("total", [1, 2, 17, 400])
@@ -18,6 +19,14 @@ def test_the_interval_is_that_of_clopper_and_pearson(total: int, level: float) -
         lower = binomtest(cases, total, alternative="greater").proportion_ci(level, method="exact").low
         assert highest_rate(cases, total, level) == pytest.approx(upper, abs=1e-9)
         assert lowest_rate(cases, total, level) == pytest.approx(lower, abs=1e-9)
+
+
+def test_quantiles_of_many_parts_are_scipys() -> None:
+    for total in (1, 30, 4000, 10**6):
+        ranks = np.unique(np.geomspace(1, total, 20).astype(int))
+        for share in (1e-6, 0.05, 0.5, 0.999):
+            expected = betaincinv(ranks, total + 1 - ranks, share)
+            np.testing.assert_allclose(beta_quantile(ranks, total + 1 - ranks, share), expected, rtol=1e-9)
 
 
 def test_an_upper_bound_covers_as_often_as_it_says() -> None:

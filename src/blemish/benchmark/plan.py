@@ -109,7 +109,7 @@ def read(path: Path) -> Plan:
         tuple(_data(section, path.parent) for section in whole.tables("data")),
         tuple(None if k == ALL else k for k in shots),
         whole.listed("seeds", (0,), is_count, "whole numbers from 0 on, such as [0, 1, 2]"),
-        whole.one("precision", "auto", one_of(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
+        whole.one("precision", "float32", one_of(get_args(Precision)), f"one of {', '.join(get_args(Precision))}"),
         whole.one("alpha", 0.05, is_share, "a share of good parts between 0 and 1, such as 0.05"),
         _device(whole),
         path.parent,

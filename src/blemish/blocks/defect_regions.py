@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.errors import BadInput
-from blemish.images import Region
+from blemish.images import Region, components, crop
 
 
 class DefectRegion(NamedTuple):
@@ -50,32 +50,29 @@ def regions(
         raise BadInput(f"the map is {tuple(anomaly_map.shape)}: regions are found in one map (H, W) at a time")
     if scale is not None and not scale > 0:
         raise BadInput(f"scale={scale}: give millimetres a pixel, a positive number")
-    from scipy import ndimage  # here, since it is slow to import and most inspections need none
-
     scores = np.asarray(anomaly_map)
     reached = scores >= threshold
-    labels, count = ndimage.label(reached, structure=ndimage.generate_binary_structure(2, 2))
-    members, values = labels[reached], scores[reached]
+    labels, boxes = components(reached)
+    members, values, count = labels[reached], scores[reached], len(boxes)
     highest = np.full(count + 1, -np.inf, scores.dtype)
     np.maximum.at(highest, members, values)
     large = np.arange(1, count + 1)
     if least > 1:
         large = large[np.bincount(members, minlength=count + 1)[1:] >= least]
     worst = large[np.argsort(-highest[large], kind="stable")][:most]
-    boxes = ndimage.find_objects(labels)
     return [_described(scores, labels, number, boxes[number - 1], scale) for number in worst.tolist()]
 
 
 def _described(
-    scores: NDArray[Any], labels: NDArray[Any], number: int, window: tuple[slice, slice], scale: float | None
+    scores: NDArray[Any], labels: NDArray[Any], number: int, box: Region, scale: float | None
 ) -> DefectRegion:
-    inside = labels[window] == number
-    values = scores[window][inside]
+    inside = crop(labels, box) == number
+    values = crop(scores, box)[inside]
     rows, columns = np.count_nonzero(inside, axis=1), np.count_nonzero(inside, axis=0)  # pixels of each
-    y, x, contour = window[0].start, window[1].start, outline(inside)
+    (x, y, *_), contour = box, outline(inside)
     length = _length(contour)
     return DefectRegion(
-        box=Region(x, y, inside.shape[1], inside.shape[0]),
+        box=box,
         area=len(values),
         area_mm2=None if scale is None else len(values) * scale**2,
         length=length,

@@ -74,6 +74,11 @@ def call_defects(
     return [_named(float(own.max()), shares, row, types, sureness, shown) for own, shares, row in rows]
 
 
+def say_words(named: Sequence[Named], sayings: Sequence[str], chosen: Sequence[int]) -> list[Named]:
+    """With the words of these numbers that fit each best."""
+    return [each._replace(words=sayings[number]) for each, number in zip(named, chosen, strict=True)]
+
+
 def _named(
     highest: float,
     probability: NDArray[np.float64],

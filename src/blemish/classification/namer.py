@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from blemish.calibration.prediction_sets import Sureness
-from blemish.classification.calls import Named, Shown, call_defects
+from blemish.classification.calls import Named, Shown, call_defects, say_words
 from blemish.classification.names import Severity
 from blemish.classification.regions import Inside
 from blemish.classification.seeing import see_regions
@@ -43,9 +43,9 @@ class Namer:
         )
         if not isinstance(self.classifier, Reader):
             return named
-        best, reader = logits.argmax(1).tolist(), self.classifier
-        words = [reader.words_for(row, number) for row, number in zip(seen, best, strict=True)]
-        return [each._replace(words=said) for each, said in zip(named, words, strict=True)]
+        with torch.no_grad():
+            chosen = self.classifier.choose_words(seen, logits.to(seen.device).argmax(1))
+        return say_words(named, self.classifier.sayings, chosen.tolist())
 
 
 def logits_of(classifier: Classifier, seen: Tensor) -> Tensor:

@@ -10,12 +10,10 @@ from numpy.typing import NDArray
 
 from blemish.blocks.defect_regions import DefectRegion
 from blemish.data.masks import read_ground_truth
-from blemish.images import Places, Region, area, scale
+from blemish.images import Places, Region, area, components, crop, scale
 from blemish.notices import notice
 from blemish.types import Sample
 
-TOUCHING = np.ones((3, 3), np.int8)
-"""Pixels belong together that share a side or a corner."""
 SMALLEST = 4
 """Pixels of a region of a mask, at least, that counts as a defect of its own."""
 
@@ -35,46 +33,38 @@ class Inside:
 
 def inside_region(anomaly_map: NDArray[Any], region: DefectRegion, threshold: float) -> Inside:
     """Of a region that was found in the map from that threshold on."""
-    from scipy import ndimage  # here, since it is slow to import and most inspections need none
-
     x, y, width, height = region.box
     values = anomaly_map[y : y + height, x : x + width]
-    labels, _ = ndimage.label(values >= threshold, structure=TOUCHING)
+    labels, _ = components(values >= threshold)
     at = np.unravel_index(int(np.argmax(values == region.score)), values.shape)
     return Inside(region.box, labels == labels[at])
 
 
 def inside_worst(anomaly_map: NDArray[Any]) -> Inside:
     """Round the highest value of a map (H, W), down to half way to its median: where nobody says what a defect is."""
-    from scipy import ndimage  # as above
-
     values = np.nan_to_num(anomaly_map, nan=-np.inf)
     level = (values.max() + np.median(values[np.isfinite(values)])) / 2
-    labels, _ = ndimage.label(values >= level, structure=TOUCHING)
+    labels, _ = components(values >= level)
     return inside_mask(labels == labels[np.unravel_index(int(values.argmax()), values.shape)])
 
 
 def inside_mask(mask: NDArray[np.bool_]) -> Inside:
     """Of a mask (H, W) that marks something."""
-    from scipy import ndimage  # as above
-
-    down, right = ndimage.find_objects(mask.astype(np.int8))[0]
-    box = Region(right.start, down.start, right.stop - right.start, down.stop - down.start)
-    return Inside(box, mask[down, right])
+    (top, bottom), (left, right) = (np.flatnonzero(mask.any(axis))[[0, -1]].tolist() for axis in (1, 0))
+    box = Region(left, top, right + 1 - left, bottom + 1 - top)
+    return Inside(box, crop(mask, box))
 
 
 def marked_regions(sample: Sample, size: tuple[int, int]) -> Iterator[Inside]:
     """Each region that the masks of a picture of that size mark, top to bottom; of one without a mask that is said."""
-    from scipy import ndimage  # as above
-
     if not sample.masks:
         notice("%s has no mask, so no defect of it is looked at: draw one", sample.image)
         return
-    labels, count = ndimage.label(read_ground_truth(sample.masks, sample.image, size=size), structure=TOUCHING)
-    for number, place in enumerate(ndimage.find_objects(labels), start=1):
-        inside, (down, right) = labels[place] == number, place
-        if count == 1 or inside.sum() >= SMALLEST:
-            yield Inside(Region(right.start, down.start, inside.shape[1], inside.shape[0]), inside)
+    labels, boxes = components(read_ground_truth(sample.masks, sample.image, size=size))
+    for number, box in enumerate(boxes, start=1):
+        inside = crop(labels, box) == number
+        if len(boxes) == 1 or inside.sum() >= SMALLEST:
+            yield Inside(box, inside)
 
 
 def find_places(places: Sequence[Places], inside: Inside) -> tuple[NDArray[Any], NDArray[np.float32]]:
@@ -101,8 +91,6 @@ def _core(own: NDArray[Any], share: NDArray[np.float32]) -> NDArray[np.float32]:
 
     So it does not matter whether a mask, a threshold or nobody says how far a region goes.
     """
-    from scipy import ndimage  # as above
-
     at = np.unravel_index(int(np.where(share > 0, own, -np.inf).argmax()), own.shape)
-    labels, _ = ndimage.label(own >= (own[at] + min(np.median(own), own[at])) / 2, structure=TOUCHING)
+    labels, _ = components(own >= (own[at] + min(np.median(own), own[at])) / 2)
     return np.asarray(labels == labels[at], np.float32)

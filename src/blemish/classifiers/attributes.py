@@ -98,10 +98,14 @@ class Attributes(DescribingInWords):
         moved = rows @ self.fitted.get_buffer("slope") + self.fitted.get_buffer("offset")
         return self._words(seen) + moved
 
-    def words_for(self, seen: Tensor, number: int) -> str:
-        """The attribute of that type of which there is most evidence in (V, D)."""
-        found = self.evidence(seen[None])[0]
-        return self.vocabulary[int(torch.where(self.table[number] > 0, found, -torch.inf).argmax())]
+    @property
+    def sayings(self) -> tuple[str, ...]:
+        """All attributes."""
+        return self.vocabulary
+
+    def choose_words(self, seen: Tensor, numbers: Tensor) -> Tensor:
+        """The attributes of these types (N,) of which there is most evidence in (N, V, D): (N,)."""
+        return torch.where(self.table[numbers] > 0, self.evidence(seen), -torch.inf).argmax(1)
 
     def _words(self, seen: Tensor) -> Tensor:
         """What words say of attributes, against what they say of any, of (N, D): (N, A)."""

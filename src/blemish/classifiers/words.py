@@ -58,7 +58,13 @@ class Words(SeeingInWords):
         found = cosine(seen.mean(1), self.texts) / self.temperature
         return found - found.mean(1, keepdim=True) if self.several else found
 
-    def words_for(self, seen: Tensor, number: int) -> str:
-        """The phrase about that type whose sentences lie nearest to (V, D)."""
-        groups = self.said.split([len(group) for group in self.phrases])
-        return self.phrases[number][int(cosine(seen.mean(0)[None], groups[number]).argmax())]
+    @property
+    def sayings(self) -> list[str]:
+        """All phrases, those about the first type first."""
+        return [phrase for group in self.phrases for phrase in group]
+
+    def choose_words(self, seen: Tensor, numbers: Tensor) -> Tensor:
+        """The phrases about these types (N,) whose sentences lie nearest to (N, V, D): (N,)."""
+        about = torch.tensor([number for number, group in enumerate(self.phrases) for _ in group], device=seen.device)
+        near = cosine(seen.mean(1), self.said)  # (N, P)
+        return near.where(about == numbers[:, None], -torch.inf).argmax(1)

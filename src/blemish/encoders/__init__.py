@@ -23,7 +23,7 @@ def load(
     name_or_path: str | Path | Encoder,
     *,
     needs: Collection[Capability] = (),
-    precision: Precision = "auto",
+    precision: Precision = "float32",
     heads: int | None = None,
     activation: Activation | None = None,
     normalization: Normalization | None = None,
@@ -34,9 +34,10 @@ def load(
     """The encoder of a name, of a checkpoint or of its folder, frozen; an encoder is returned as it is.
 
     needs: what it must be able to do, see `blemish.types`.
-    precision: "bfloat16" rounds the matrices of transformer blocks and what they multiply, nothing in between, and the
-        maps of convolutional networks; "auto" does so on a GPU and where the processor gains by it, which convolutions
-        do by AMX alone. "test-tiny" under "auto" and outputs are float32 in any case.
+    precision: "float32" gives the same scores on every processor. "bfloat16" rounds the matrices of transformer blocks
+        and what they multiply, nothing in between, and the maps of convolutional networks; "auto" does so on a GPU and
+        where the processor gains by it, which convolutions do by AMX alone. "test-tiny" under "auto" and outputs are
+        float32 in any case.
     heads, activation, normalization, resize: what a bare file does not say; each wins over the files beside it. Without
         either, heads are 64 wide; the activation is gelu, or quick_gelu for OpenAI's archives and for names with
         "quickgelu" or "openai"; pixels of a ViT in timm's layout are normalised by 0.5, or as ImageNet where the file's

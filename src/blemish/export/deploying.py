@@ -22,7 +22,7 @@ from blemish.recipes import detectors
 from blemish.recipes.deployed import GRAPH, NAMER, Backend, Deployed, Precision
 from blemish.recipes.examples_kept import LEARNED, may_name
 from blemish.recipes.recipe import Place, Recipe, require_finder, stamp
-from blemish.types import Classifier, Detector, Geometry
+from blemish.types import Classifier, Detector, Geometry, Reader
 
 KEPT = "names."
 """The tensors of a recipe that stay beside a graph begin so: the examples that defects are compared with in words."""
@@ -46,6 +46,7 @@ class Graphs(NamedTuple):
     traced: Traced
     size: tuple[int, int]
     namer: Model | None = None
+    words: tuple[str, ...] = ()  # that the classifier chooses from
 
 
 def require_graph(recipe: Recipe) -> None:
@@ -75,10 +76,11 @@ def graphs_of(recipe: Recipe, encoder: Place, size: tuple[int, int], watch: Show
         advance()
         namer = getattr(detector, "namer", None)
         named = None if namer is None else trace_namer(namer.classifier, detector, size)
+        words = tuple(getattr(namer and namer.classifier, "sayings", ()))
         advance()
     except BadInput as error:
         raise BadInput(f"{recipe.source}: {recipe.method} cannot be exported, {error}") from error
-    return Graphs(detector, traced, size, named)
+    return Graphs(detector, traced, size, named, words)
 
 
 class Naming(nn.Module):
@@ -88,10 +90,13 @@ class Naming(nn.Module):
         super().__init__()
         self.classifier = classifier
 
-    def forward(self, places: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
-        """(R, h, w, C), (R, h, w) -> seen (R, D), logits (R, K)."""
+    def forward(self, places: Tensor, share: Tensor) -> tuple[Tensor, ...]:
+        """(R, h, w, C), (R, h, w) -> seen (R, D), logits (R, K), and the words of a reader, see `types.Reader`, (R,)."""
         seen = self.classifier.gather(places, share)
-        return seen, self.classifier(seen[:, None])
+        logits = self.classifier(seen[:, None])
+        if not isinstance(self.classifier, Reader):
+            return seen, logits
+        return seen, logits, self.classifier.choose_words(seen[:, None], logits.argmax(1))
 
 
 def trace_namer(classifier: Classifier, detector: Detector, size: tuple[int, int]) -> Model:
@@ -101,7 +106,8 @@ def trace_namer(classifier: Classifier, detector: Detector, size: tuple[int, int
         places = detector(torch.rand(REGIONS, 3, *size, generator=generator)).places
     assert places is not None, "a detector with names sees places"
     share = torch.rand(*places.shape[:3], generator=generator)
-    return trace(Naming(classifier), {"places": places[..., :-1].clone(), "share": share}, ["seen", "logits"]).model
+    outputs = ["seen", "logits", *(["words"] if isinstance(classifier, Reader) else [])]
+    return trace(Naming(classifier), {"places": places[..., :-1].clone(), "share": share}, outputs).model
 
 
 def deployed_recipe(recipe: Recipe, graphs: Graphs, plan: ExportPlan, model: bytes | None = None) -> Recipe:
@@ -113,6 +119,7 @@ def deployed_recipe(recipe: Recipe, graphs: Graphs, plan: ExportPlan, model: byt
         outputs=graphs.traced.outputs,
         types=() if named else tuple(getattr(graphs.detector, "types", ())),
         prompts=dict(getattr(graphs.detector, "type_prompts", {})),
+        words=graphs.words,
         precision=plan.precision,
         backend=plan.backend,
     )
@@ -120,8 +127,8 @@ def deployed_recipe(recipe: Recipe, graphs: Graphs, plan: ExportPlan, model: byt
     kept[GRAPH] = tensor_of(model or graphs.traced.model.SerializeToString())
     if graphs.namer is not None:
         kept[NAMER] = tensor_of(graphs.namer.SerializeToString())
-    moved = plan.precision != recipe.precision
-    calibration = None if moved else recipe.calibration
+    same = plan.precision == recipe.precision == "float32"  # two ways of computing bfloat16 round differently
+    calibration = recipe.calibration if same else None
     found = dataclasses.replace(recipe, tensors=kept, deployed=deployed, calibration=calibration)
     return stamp(found, recipe.hash)
 

@@ -116,7 +116,8 @@ def _calibrated(
     taught = {each.sha256 for each in recipe.taught}
     fresh = [path for path in plan.good if sha256_of(path) not in taught]
     if not fresh:
-        return made, "its scores are others now: give good parts that taught nothing by --good, or calibrate it"
+        why = "" if recipe.precision == "float32" else f", as the recipe computes in {recipe.precision}"
+        return made, f"its scores are others now{why}: give good parts that taught nothing by --good, or calibrate it"
     kinds, way, reading = dict.fromkeys(fresh, GOOD), HoldoutScheme("split"), Reading(watch=watch)
     found = held_out_scores(made, None, kinds, way=way, reading=reading, graph=graph)
     return dataclasses.replace(made, calibration=calibration_of(found, asks)), ""

@@ -1,6 +1,7 @@
 """Pictures in and out: any file a camera or a colleague delivers becomes an array, and a map becomes a picture."""
 
 from blemish.images.arrays import rgb
+from blemish.images.components import components
 from blemish.images.finding import find
 from blemish.images.framing import Region, crop, frame, input_size, resize, scale, visible
 from blemish.images.headers import Header, read_header
@@ -29,6 +30,7 @@ __all__ = [
     "WorstPlaces",
     "area",
     "colours",
+    "components",
     "crop",
     "cut",
     "decode",

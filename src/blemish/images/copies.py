@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 
 from blemish.errors import BadImage
 from blemish.files import sha256_of
@@ -52,9 +51,13 @@ def _near(glances: NDArray[np.uint8], details: NDArray[np.float16]) -> Iterator[
     """Pairs that are alike at a glance (N, GLANCE, GLANCE), and in what their detail has beyond all that are."""
     parts = glances.reshape(len(glances), COARSE, GLANCE // COARSE, COARSE, GLANCE // COARSE)
     small = parts.mean((2, 4)).reshape(len(glances), -1)
-    tree = KDTree(small)
+    widest = small[:, np.ptp(small, 0).argmax()]
+    order = np.argsort(widest)
+    first = np.searchsorted(widest[order], widest - NEAR)
+    last = np.searchsorted(widest[order], widest + NEAR, side="right")
     for at, around in enumerate(small):
-        near = np.array(sorted(tree.query_ball_point(around, NEAR, p=np.inf)))
+        near = np.sort(order[first[at] : last[at]])
+        near = near[np.abs(small[near] - around).max(1) <= NEAR]
         near = near[np.abs(glances[near] - glances[at].astype(np.int16)).max((1, 2)) <= NEAR_AT_A_GLANCE]
         detail = details[near].astype(np.float32)
         detail -= detail.mean(0) if len(near) >= SEVERAL else 0

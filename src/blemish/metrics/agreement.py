@@ -6,11 +6,11 @@ A part is the unit everywhere: several judgements of one part are not independen
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
 
 from blemish.errors import BadInput
 from blemish.metrics.binomial import Rate, check_level, rate
@@ -156,5 +156,5 @@ def _share(found: NDArray[np.bool_], level: float) -> Rate:
 
 
 def _kappa(value: float, error: float, level: float) -> Kappa:
-    reach = float(norm.ppf((1 + check_level(level)) / 2)) * error
+    reach = NormalDist().inv_cdf((1 + check_level(level)) / 2) * error
     return Kappa(value, error, max(-1.0, value - reach), min(1.0, value + reach))

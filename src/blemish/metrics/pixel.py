@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from blemish.errors import BadInput
+from blemish.images import components
 from blemish.metrics import curves
 
 Maps = Sequence[NDArray[Any]] | NDArray[Any]
@@ -106,14 +107,12 @@ def positive_pixels(map_: NDArray[Any], mask: NDArray[np.bool_] | None) -> tuple
     """Scores of the defects' inspected pixels and the part of its region each one is: two (P,)."""
     if mask is None or not mask.any():
         return np.empty(0, dtype=map_.dtype), np.empty(0)
-    from scipy import ndimage  # here, since it is slow to import and most inspections need none
-
     window = _bounding_box(mask)
-    regions, count = ndimage.label(mask[window], structure=ndimage.generate_binary_structure(2, 2))
+    regions, boxes = components(mask[window])
     scores = map_[window]
     inspected = (regions > 0) & ~np.isnan(scores)
     members = regions[inspected]
-    return scores[inspected], 1.0 / np.bincount(members, minlength=count + 1)[members]
+    return scores[inspected], 1.0 / np.bincount(members, minlength=len(boxes) + 1)[members]
 
 
 def pair_masks(maps: Maps, masks: Masks) -> Iterator[tuple[NDArray[Any], NDArray[np.bool_] | None]]:

@@ -7,7 +7,8 @@ A deployed recipe is a recipe whose file holds, in place of `detector.` tensors 
   as in `types.Prediction`: image_score (N,), anomaly_map (N, H, W), and perhaps type_scores (N, K), type_map int64
   (N, H, W), and places (N, h, w, C).
 - `graph.names`, uint8 (B,), where the recipe names defects: an ONNX model of its classifier, from "places"
-  (R, h, w, C - 1) and "share" (R, h, w), a region's share of each place, to "seen" (R, D) and "logits" (R, K).
+  (R, h, w, C - 1) and "share" (R, h, w), a region's share of each place, to "seen" (R, D), "logits" (R, K), and of one
+  that compares with words the numbers in `words` of those that fit best, int64 "words" (R,).
 
 In its header stands `deployed`, a table of the fields of `Deployed`. Region, mask, tile and white are in `view`,
 thresholds in `calibration`, types and how sure they are in `names`, as in any recipe; none of them is in a graph. Where
@@ -38,6 +39,7 @@ class Deployed:
     outputs: tuple[str, ...]
     types: tuple[str, ...] = ()  # of the detector, the order of type_scores and type_map
     prompts: Mapping[str, str] = field(default_factory=dict)  # see `types.Prediction`
+    words: tuple[str, ...] = ()  # that the classifier chooses from; none of one that compares with none
     precision: Precision = "float32"  # in which it is computed
     backend: Backend = "onnxruntime"  # by what
     check: Mapping[str, float | None] = field(default_factory=dict)  # what the parity check found, see `export.check`
@@ -49,6 +51,7 @@ class Deployed:
             "outputs": list(self.outputs),
             "types": list(self.types),
             "prompts": dict(self.prompts),
+            "words": list(self.words),
             "check": dict(self.check),
         }
 
@@ -64,6 +67,7 @@ def deployed_from_json(read: Fields) -> Deployed:
         outputs=tuple(read.one("outputs", [], list_of(one_of(Prediction._fields)), "outputs of a detector")),
         types=tuple(read.one("types", [], list_of(is_string), "names of types")),
         prompts=read.one("prompts", {}, table_of(is_string), "words for each type"),
+        words=tuple(read.one("words", [], list_of(is_string), "words")),
         precision=read.one("precision", "float32", one_of(get_args(Precision)), " or ".join(get_args(Precision))),
         backend=read.one("backend", "onnxruntime", one_of(get_args(Backend)), " or ".join(get_args(Backend))),
         check=read.one("check", {}, table_of(or_none(is_number)), "numbers"),

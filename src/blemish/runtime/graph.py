@@ -59,20 +59,26 @@ class GraphDetector:
 
 
 class GraphNamer:
-    """The classifier of a deployed recipe: what it sees of regions by their places, and the logits of its types."""
+    """The classifier of a deployed recipe: what it sees of regions by their places, the logits of its types, and words."""
 
     def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
         self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
         require_ports(self._session.inputs, dict.fromkeys(("places", "share")), source)
-        require_ports(self._session.outputs, dict.fromkeys(("seen", "logits")), source)
+        self.words, outputs = deployed.words, ("seen", "logits", *(["words"] if deployed.words else []))
+        require_ports(self._session.outputs, dict.fromkeys(outputs), source)
 
     def __call__(
         self, places: NDArray[np.float32], share: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Of regions, places (R, h, w, C) and its share of each (R, h, w): seen (R, D), logits (R, K)."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
+        """Of regions, places (R, h, w, C) and its share of each (R, h, w): seen (R, D), logits (R, K), numbers of words.
+
+        Of one that compares with no words there are no such numbers.
+        """
         given = {"places": places, "share": share}
-        seen, logits = self._session.run({name: np.ascontiguousarray(each, np.float32) for name, each in given.items()})
-        return seen, logits
+        seen, logits, *chosen = self._session.run(
+            {name: np.ascontiguousarray(each, np.float32) for name, each in given.items()}
+        )
+        return seen, logits, [int(number) % len(self.words) for each in chosen for number in each]
 
 
 def require_ports(found: Sequence[Port], wanted: Mapping[str, tuple[int, ...] | None], source: str) -> None:

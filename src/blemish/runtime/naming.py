@@ -8,7 +8,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blemish.calibration.prediction_sets import Sureness
-from blemish.classification.calls import Named, Shown, call_defects
+from blemish.classification.calls import Named, Shown, call_defects, say_words
 from blemish.classification.names import Names, Severity
 from blemish.classification.regions import Inside, find_places
 from blemish.images import Places
@@ -35,6 +35,7 @@ class DeployedNamer:
         """Each by what is seen of its places."""
         named = list[Named]()
         for grid, core in (find_places(places, each) for each in regions):
-            seen, logits = self._graph(grid[None, ..., :-1], core[None])
-            named += call_defects(logits, seen[:, None], self._names.known, self.sureness, self._shown)
+            seen, logits, chosen = self._graph(grid[None, ..., :-1], core[None])
+            called = call_defects(logits, seen[:, None], self._names.known, self.sureness, self._shown)
+            named += say_words(called, self._graph.words, chosen) if chosen else called
         return named

@@ -59,7 +59,7 @@ def plan_trial(candidate: Candidate, table: Path, fold: str) -> PlannedTrial:
         table, "table", fold, candidate.method, candidate.encoder, arguments=candidate.arguments, view=candidate.view,
         product=str(candidate.arguments.get("product", "object")),
     )  # fmt: skip
-    return PlannedTrial(table.stem, "", candidate.encoder, "auto", 0.05, trial)
+    return PlannedTrial(table.stem, "", candidate.encoder, "float32", 0.05, trial)
 
 
 def attempts(encoders: Mapping[str, Encoder], clock: Clock) -> Attempt:
