@@ -25,7 +25,7 @@ from blemish.recipes.detectors import detector, encoders_of
 from blemish.recipes.naming import by_words
 from blemish.recipes.recipe import ENCODER, Recipe
 from blemish.runtime.graph import GraphDetector, GraphNamer
-from blemish.types import Geometry, TypedExamples
+from blemish.types import Geometry, Reader, TypedExamples
 
 ABLE = [name for name, card in catalog.CLASSIFIERS.items() if not card.no_graph]
 QUICKLY = ("words",)
@@ -46,13 +46,17 @@ def test_a_classifier_as_a_graph_gives_the_same_logits(name: str) -> None:
     seen = made.gather(places, share)
     other = seen + 0.01 * torch.randn(seen.shape, generator=generator)
     made.fit(TypedExamples(torch.stack([seen, other], 1), torch.eye(3).bool().repeat(2, 1)))
-    found = trace(Naming(made), {"places": places[:2], "share": share[:2]}, ["seen", "logits"]).model
-    deployed = Deployed(Geometry(SIDE), (SIDE, SIDE), ("image_score", "anomaly_map"))
+    sayings = tuple(getattr(made, "sayings", ()))
+    outputs = ["seen", "logits", *(["words"] if sayings else [])]
+    found = trace(Naming(made), {"places": places[:2], "share": share[:2]}, outputs).model
+    deployed = Deployed(Geometry(SIDE), (SIDE, SIDE), ("image_score", "anomaly_map"), words=sayings)
     given = GraphNamer(found.SerializeToString(), deployed)(places.numpy(), share.numpy())
     with torch.no_grad():
         expected = made(seen[:, None])
     np.testing.assert_allclose(given[0], seen.numpy(), rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(given[1], expected.numpy(), rtol=1e-3, atol=5e-3 * float(expected.abs().max()))
+    if isinstance(made, Reader):
+        assert given[2] == made.choose_words(seen[:, None], expected.argmax(1)).tolist()
 
 
 def test_a_recipe_that_names_by_words_has_places_and_a_graph_for_them(tmp_path: Path) -> None:

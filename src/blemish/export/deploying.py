@@ -91,7 +91,7 @@ class Naming(nn.Module):
         self.classifier = classifier
 
     def forward(self, places: Tensor, share: Tensor) -> tuple[Tensor, ...]:
-        """(R, h, w, C), (R, h, w) -> seen (R, D), logits (R, K), and the words of a reader, see `types.Reader`, (R,)."""
+        """(R, h, w, C), (R, h, w) -> seen (R, D), logits (R, K), and the words that a `types.Reader` chooses, (R,)."""
         seen = self.classifier.gather(places, share)
         logits = self.classifier(seen[:, None])
         if not isinstance(self.classifier, Reader):

@@ -59,7 +59,7 @@ class GraphDetector:
 
 
 class GraphNamer:
-    """The classifier of a deployed recipe: what it sees of regions by their places, the logits of its types, and words."""
+    """The classifier of a deployed recipe: what it sees of regions by their places, the logits of its types, words."""
 
     def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
         self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
@@ -70,9 +70,9 @@ class GraphNamer:
     def __call__(
         self, places: NDArray[np.float32], share: NDArray[np.float32]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], list[int]]:
-        """Of regions, places (R, h, w, C) and its share of each (R, h, w): seen (R, D), logits (R, K), numbers of words.
+        """Of regions, places (R, h, w, C) and its share of each (R, h, w): seen (R, D), logits (R, K), and words.
 
-        Of one that compares with no words there are no such numbers.
+        The numbers of the words are there of one only that compares with words.
         """
         given = {"places": places, "share": share}
         seen, logits, *chosen = self._session.run(
