@@ -18,6 +18,7 @@ from blemish.serve.words import LANGUAGES, catalogue
 
 PAGE = ROOT / "serve" / "page"
 KEY = re.compile(r"""(?:\bt|say)\(\s*["']([^"']+)["']\s*\)""")
+WORDS = re.compile(r'words\["([^"]+)"')
 BRACES = re.compile(r"{[^}]*}")
 MADE = ("page.css", "report.js")
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;"
@@ -27,7 +28,22 @@ def test_every_language_has_every_word_and_no_other() -> None:
     words = catalogue()
     assert set(words) == set(LANGUAGES)
     used = {key for file in PAGE.glob("*.*") if file.suffix in (".html", ".js") for key in KEY.findall(_text(file))}
-    used |= {"accept", "review", "reject", "station", "now", "teach", "recipes", "quality", *ON_HISTOGRAM}
+    used |= {
+        "accept",
+        "review",
+        "reject",
+        "station",
+        "now",
+        "teach",
+        "recipes",
+        "trends",
+        "quality",
+        "product",
+        "batch",
+        *ON_HISTOGRAM,
+    }
+    used |= {key for file in ROOT.joinpath("serve").glob("*.py") for key in WORDS.findall(_text(file))}
+    used |= {"share of rejects", "share of reviews", "defects that were accepted", "good parts that were rejected"}
     used |= {*get_args(Kind), *get_args(Standing)} | {f"promise: {key}" for key in SENTENCES}
     for language, known in words.items():
         assert set(known) == used, language

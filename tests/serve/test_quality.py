@@ -197,6 +197,7 @@ def test_parts_are_judged_taught_put_live_and_undone_by_keyboard_alone(tmp_path:
         browser.until(f"{STANDING} === 'undone'")
         assert eve.ask("GET", "/health").body["stations"][0]["hash"] == before == hash_of(tmp_path / "gear.blemish")
         assert browser.log() == []
+        browser.open("about:blank")  # the line ends
     said = audit_of(tmp_path)
     assert {who for who, _, _ in said} == {"eve"}
     assert [what for _, what, _ in said] == [*10 * ["judge"], "teaching proposed", "teaching live", "teaching undone"]
@@ -224,4 +225,21 @@ def test_thresholds_are_moved_on_the_histogram_by_keyboard(line: tuple[Client, P
     browser.until(f"{STANDING} === 'proposed'")
     browser.press("w")
     browser.until(f"{STANDING} === 'withdrawn'")
+    assert browser.log() == []
+
+
+@pytest.mark.browser
+def test_every_page_fits_a_desk_and_a_tablet(line: tuple[Client, Path], browser: Browser) -> None:
+    client, _ = line
+    browser.open(f"http://127.0.0.1:{client.port}/login")
+    browser.press(*"eve", "Tab", *PASSWORD, "Enter")
+    browser.until("document.getElementById('station')")
+    for width, height in ((1280, 900), (768, 1024)):
+        browser.emulate({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False})
+        for name in ("", "/quality", "/teach", "/recipes", "/trends"):
+            browser.open(f"http://127.0.0.1:{client.port}/stations/gears{name}")
+            browser.until("document.readyState === 'complete'")
+            wide = browser.run("return document.documentElement.scrollWidth")
+            assert wide <= width, (name, width, wide)
+    browser.emulate(None)
     assert browser.log() == []

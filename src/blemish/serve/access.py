@@ -106,10 +106,11 @@ class Access:
         """End the session."""
         self._sessions.pop(request.cookies.get(COOKIE, ""), None)
 
-    def forget_user(self, name: str) -> None:
-        """End all sessions of someone."""
+    def forget_name(self, name: str) -> None:
+        """End all sessions of someone, and what is believed of a machine's token."""
         self._sessions = OrderedDict((key, each) for key, each in self._sessions.items() if each[0].name != name)
-        self._looked = -math.inf
+        self._tokens = {key: each for key, each in self._tokens.items() if each[0].name != name}
+        self._has_users, self._looked = False, -math.inf
 
     async def person(self, request: Request) -> Person:
         """Whoever asks; raises 401, and 403 for what another site's page sends."""

@@ -16,11 +16,13 @@ from pydantic import BaseModel, Field
 from blemish import __version__
 from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
+from blemish.serve.api_admin import add_admin
 from blemish.serve.api_quality import add_quality
 from blemish.serve.api_review import PLAIN, PartId, add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front
+from blemish.serve.pages_of_trends import add_exports
 from blemish.serve.proposals import OutOfDate
 from blemish.serve.quality import NotAlone, Quality
 from blemish.serve.queries import Wanted, list_parts
@@ -59,6 +61,8 @@ def api_of(front: Front, access: Access, quality: Quality) -> APIRouter:
     for add in (_add_views, _add_parts, _add_commands, _add_line, _add_sessions, add_review):
         add(router, front, access)
     add_quality(router, front, access, quality)
+    add_exports(router, front, access, quality)
+    add_admin(router, front, access)
     return router
 
 

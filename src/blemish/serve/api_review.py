@@ -24,6 +24,7 @@ from blemish.serve.review import (
     pictures_of,
     take_back,
 )
+from blemish.serve.similar import Similar
 
 mimetypes.add_type("image/webp", ".webp")
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
@@ -55,6 +56,8 @@ def add_review(router: APIRouter, front: Front, access: Access) -> None:
         found: dict[str, Any] = await front.look_up(lambda connection: _kept(connection, station, part))
         return found
 
+    _add_similar(router, front, looks)
+
     @router.get("/pictures/{number}", dependencies=[looks])
     async def get_picture(number: Annotated[int, Path(ge=0, le=2**62)]) -> FileResponse:
         """A file of the ring."""
@@ -80,6 +83,18 @@ def add_review(router: APIRouter, front: Front, access: Access) -> None:
         """Take back one's own last judgement; the part waits again."""
         who = request.state.person.name
         return await _told(front, "undo", lambda connection: take_back(connection, who))
+
+
+def _add_similar(router: APIRouter, front: Front, looks: Any) -> None:
+    similar = Similar(front)
+
+    @router.get("/stations/{station}/parts/{part}/similar", dependencies=[looks])
+    async def get_similar(
+        station: str, part: PartId, view: Annotated[str, Query(max_length=64, pattern=PLAIN)]
+    ) -> dict[str, Any]:
+        """Of the last good parts the one that looks most like it in this view; `picture` is its number, or null."""
+        found = await similar.find(station, part, view)
+        return {"part": found.part if found else "", "picture": found.n if found else None}
 
 
 async def _told(front: Front, kind: str, work: Any) -> dict[str, Any]:

@@ -19,8 +19,10 @@ from blemish.serve.api import PREFIX, VIEW_PATH, api_of, refusal
 from blemish.serve.front import Front
 from blemish.serve.judge import MakeJudge, judge_by_recipe
 from blemish.serve.limits import SMALL_BODY, Limits
+from blemish.serve.page_of_admin import add_admin_page
 from blemish.serve.pages import Pages, add_pages
 from blemish.serve.pages_of_quality import add_quality_pages
+from blemish.serve.pages_of_trends import add_trends_page
 from blemish.serve.quality import Quality
 from blemish.serve.settings import LineSettings
 from blemish.serve.store import Store
@@ -64,6 +66,8 @@ def _pages_of(front: Front, access: Access, quality: Quality) -> APIRouter:
     pages = Pages(front, access)
     add_pages(pages)
     add_quality_pages(pages, quality)
+    add_trends_page(pages, quality)
+    add_admin_page(pages)
     return pages.router
 
 

@@ -21,7 +21,7 @@ from blemish.serve.words import LANGUAGE_COOKIE, LANGUAGES, catalogue, language_
 
 REPORT = ("numbers", "data", "thresholds", "histogram")
 """Scripts of the report that the page of thresholds is made of."""
-SCRIPTS = ("shared", "login", "station", "review", "proposals", "quality", "teach", "recipes")
+SCRIPTS = ("shared", "login", "station", "review", "proposals", "quality", "teach", "recipes", "trends", "admin")
 SHOWN, COUNTED = 24, 1000
 Values = Callable[[Request, Person], Awaitable[Mapping[str, Any]]]
 

@@ -40,7 +40,7 @@ def record_of(row: RowMapping) -> PartRecord:
 
 def list_parts(connection: Connection, wanted: Wanted, count: int) -> list[dict[str, Any]]:
     """The latest first, in plain values, with their numbers."""
-    chosen = _chosen(wanted).order_by(parts.c.n.desc()).limit(count)
+    chosen = choose_parts(wanted).order_by(parts.c.n.desc()).limit(count)
     return [dict(row) for row in connection.execute(chosen).mappings()]
 
 
@@ -56,7 +56,7 @@ def each_part(connection: Connection, wanted: Wanted) -> Iterator[dict[str, Any]
     """All of them, the oldest first, however many there are."""
     last = 0
     while True:
-        chosen = _chosen(wanted).where(parts.c.n > last).order_by(parts.c.n).limit(CHUNK)
+        chosen = choose_parts(wanted).where(parts.c.n > last).order_by(parts.c.n).limit(CHUNK)
         rows = connection.execute(chosen).mappings().all()
         if not rows:
             return
@@ -64,8 +64,9 @@ def each_part(connection: Connection, wanted: Wanted) -> Iterator[dict[str, Any]
         yield from map(dict, rows)
 
 
-def _chosen(wanted: Wanted) -> Any:
-    chosen = select(parts)
+def choose_parts(wanted: Wanted, *columns: Any) -> Any:
+    """A statement that looks up these columns, or all, of the parts that are wanted."""
+    chosen = select(*columns) if columns else select(parts)
     for name in ("station", "verdict", "product", "batch", "recipe"):
         if value := getattr(wanted, name):
             chosen = chosen.where(parts.c[name] == value)

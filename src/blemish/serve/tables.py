@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -26,20 +27,40 @@ def write_table(path: Path, rows: Iterator[Mapping[str, Any]]) -> int:
     writers = {".csv": _write_csv, ".parquet": _write_parquet}
     if path.suffix.lower() not in writers:
         raise BadInput(f"{path}: a table cannot be written as {path.suffix!r}: name it .csv or .parquet")
-    flat = ({name: json.dumps(row[name]) if name in NESTED else row[name] for name in PART_COLUMNS} for row in rows)
     with guard_write(path):
-        return writers[path.suffix.lower()](path, flat)
+        return writers[path.suffix.lower()](path, flat_rows(rows))
+
+
+def flat_rows(rows: Iterator[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Records with JSON in the place of what holds more."""
+    for row in rows:
+        yield {name: json.dumps(row[name]) if name in NESTED else row[name] for name in PART_COLUMNS}
 
 
 def _write_csv(path: Path, rows: Iterator[dict[str, Any]]) -> int:
-    count = 0
+    count = -1  # its head
     with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, PART_COLUMNS)
-        writer.writeheader()
-        for row in rows:
-            count += 1
-            writer.writerow({name: _inert(value) for name, value in row.items()})
+        for count, line in enumerate(csv_lines(PART_COLUMNS, rows)):  # noqa: B007
+            file.write(line)
     return count
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    """A head, and a line a row."""
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns)
+    writer.writeheader()
+    for row in rows:
+        yield _take(file)
+        writer.writerow({name: _inert(row[name]) for name in columns})
+    yield _take(file)
+
+
+def _take(file: io.StringIO) -> str:
+    text = file.getvalue()
+    file.seek(0)
+    file.truncate()
+    return text
 
 
 def _inert(value: Any) -> Any:

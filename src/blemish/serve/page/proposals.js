@@ -1,22 +1,16 @@
 // The list of changes of a station's recipes: put live, withdraw, undo; it is drawn again when one moves on.
-import { ask, byId, listen, put, say, stationPath } from "./shared.js";
+import { ask, byId, listen, put, say, showTimes, stationPath } from "./shared.js";
 
 const station = byId("proposals").dataset.station;
 export const own = stationPath(station);
 let isBusy = false;
-
-function times() {
-    for (const each of document.querySelectorAll("time[data-at]")) {
-        each.textContent = new Date(1000 * each.dataset.at).toLocaleString(document.documentElement.lang);
-    }
-}
 
 async function refresh() {
     const reply = await fetch(`/stations/${encodeURIComponent(station)}/proposals`);
     if (!reply.ok) return;
     const found = new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("proposals");
     byId("proposals").replaceWith(found);
-    times();
+    showTimes();
 }
 
 export async function act(work) {
@@ -59,4 +53,3 @@ listen({
         if (found.station === station && place) place.textContent = `${found.stage} ${found.done} / ${found.total}`;
     },
 });
-times();

@@ -4,8 +4,27 @@ const kinds = JSON.parse(document.getElementById("words").textContent).types;
 const may = Boolean(byId("review").dataset.may);
 let current = null, isBusy = false;
 
-async function load() {
+// A part that was asked for comes first, whether it waits or not.
+const asked = new URLSearchParams(location.search);
+
+async function next() {
     const found = await ask("/api/v1/review");
+    if (!asked.get("part")) return found;
+    const path = partPath(asked.get("station") ?? "", asked.get("part"));
+    asked.delete("part");
+    return { ...found, part: await ask(path), pictures: (await ask(`${path}/pictures`)).pictures };
+}
+
+async function showSimilar(view) {
+    const part = current, found = part && view ? await ask(`${partPath(part.station, part.part)}/similar?view=${encodeURIComponent(view)}`) : {};
+    if (part !== current) return;
+    byId("similar").hidden = !found.picture;
+    if (found.picture) byId("similar").src = `/api/v1/pictures/${found.picture}`;
+    put("similar-part", found.part || "–");
+}
+
+async function load() {
+    const found = await next();
     current = found.part;
     showWaiting(found.waiting);
     showVerdict(current ? current.verdict : "");
@@ -71,5 +90,6 @@ for (const [id, does] of Object.entries({ accept: keys.a, reject: keys.r, undo, 
     byId(id)?.addEventListener("click", does);
 }
 const refresh = () => { if (!current && !isBusy) load(); else ask("/api/v1/review").then((found) => showWaiting(found.waiting)); };
+document.addEventListener("view", (event) => showSimilar(event.detail));
 listen({ waits: refresh, judgement: refresh, undo: refresh });
 load();

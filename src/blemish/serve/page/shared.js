@@ -15,10 +15,10 @@ export function listItem(text, verdict = "") {
     return item;
 }
 
-export async function ask(path, body) {
+export async function ask(path, body, token = csrf) {
     const sent = body === undefined ? {} : {
         method: "POST", body: JSON.stringify(body),
-        headers: { "Content-Type": "application/json", "X-CSRF-Token": csrf },
+        headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
     };
     const reply = await fetch(path, sent);
     if (reply.status === 401 && location.pathname !== "/login") location.assign("/login");
@@ -47,6 +47,7 @@ export function showPictures(pictures) {
         place.hidden = !number || (kind === "heat" && byId("toggle").ariaPressed !== "true");
     }
     byId("empty").hidden = Boolean(source("shown"));
+    document.dispatchEvent(new CustomEvent("view", { detail: view }));
 }
 
 function choice(name) {
@@ -90,6 +91,13 @@ export function showWaiting(count) {
     place.hidden = !count;
 }
 
+export function showTimes() {
+    for (const each of document.querySelectorAll("time[data-at]")) {
+        each.textContent = new Date(1000 * each.dataset.at).toLocaleString(document.documentElement.lang);
+    }
+}
+
+showTimes();
 byId("toggle")?.addEventListener("click", toggleHeat);
 byId("logout")?.addEventListener("click", async () => { await ask("/api/v1/logout", {}); location.assign("/login"); });
 if (byId("waiting")) {

@@ -19,9 +19,10 @@ function count(record) {
 }
 
 function line(record) {
-    const item = document.createElement("li"), name = document.createElement("span"), said = document.createElement("b");
+    const item = document.createElement("li"), name = document.createElement("a"), said = document.createElement("b");
     item.dataset.verdict = record.verdict;
     name.textContent = record.part;
+    name.href = `/review?${new URLSearchParams({ station, part: record.part })}`;
     said.textContent = say(record.verdict) + (record.late ? ` (${say("late")})` : "");
     item.append(name, said);
     return item;

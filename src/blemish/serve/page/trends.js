@@ -1,0 +1,7 @@
+// Times of charts in the language of the page; choosing a filter applies it.
+import "./shared.js";
+
+for (const each of document.querySelectorAll(".chart [data-at]")) {
+    each.textContent = new Date(1000 * each.dataset.at).toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "short" });
+}
+for (const each of document.querySelectorAll("form select")) each.addEventListener("change", () => each.form.submit());
