@@ -69,8 +69,10 @@ def test_the_examples_of_a_page_work(page: Path, line: Path, tmp_path: Path, mon
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", WITH_SLOW, ids=lambda page: page.stem)
-def test_the_slow_examples_work(page: Path, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    run_all([each for each in examples(page) if each.slow], line, tmp_path, monkeypatch)
+def test_a_page_works_with_its_slow_examples(
+    page: Path, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_all(examples(page), line, tmp_path, monkeypatch)
 
 
 def run_all(found: list[Example], line: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
