@@ -20,7 +20,7 @@ import datetime
 import json
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
@@ -267,6 +267,25 @@ def main() -> None:
             measure(root, encoder, name, seen[eyes], given)
 
 
+def _ahead(rows: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Of each set and encoder, the differences of `ridge` and `baseline` by shots; each seed's draw is theirs both."""
+    each = {
+        (row["set"], row["encoder"].removesuffix(".safetensors"), row["classifier"], row["shots"]): row["each"]
+        for row in rows
+        if row.get("of") == "pictures" and "each" in row
+    }
+    found = list[tuple[str, ...]]()
+    for where in sorted({key[:2] for key in each if key[2] == BASELINE}):
+        pairs = [(each.get((*where, "ridge", shots)), each.get((*where, BASELINE, shots))) for shots in SHOTS]
+        found.append((*where, *(_difference(np.subtract(*pair)) if all(pair) else "" for pair in pairs)))
+    return found
+
+
+def _difference(found: NDArray[np.float64]) -> str:
+    mean, half = interval(found.tolist())
+    return f"{mean:+.3f} ± {half:.3f}"
+
+
 def section(options: Options) -> str:
     """The tables of what has been measured."""
     rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
@@ -299,6 +318,9 @@ def section(options: Options) -> str:
         [
             ABOUT,
             accuracies,
+            "By how much the default classifier is ahead of `baseline` on the same pictures and features, and half of "
+            "the 95 % interval of that difference over the seeds:",
+            table(HEAD[:2] + HEAD[4:9], _ahead(rows)),
             "AUROC of each type's pictures when nothing was learned of it, half of the others teaching, mean of seeds:",
             table(("set", "encoder", "classifier", "of", "mean", "each type"), held),
             "Sets of types that are to hold the right one, half of each type teaching:",
