@@ -45,6 +45,7 @@ def test_the_example_shows_every_key_and_what_it_says_is_read(tmp_path: Path) ->
     assert found.server.max_body_size == 64 * 2**20
     (tmp_path / "secret").write_text("x")
     (tmp_path / "plant.py").touch()
+    (tmp_path / "clients").mkdir()
     (tmp_path / "line.toml").write_text(re.sub(r"(?m)^#(?=[\[a-z])", "", EXAMPLE.read_text()))
     assert {each.kind for each in read_line(tmp_path / "line.toml").connectors} == set(KINDS)
 

@@ -86,16 +86,21 @@ class Link:
         """Of what the page shows: sent, commands, refused."""
         self.health.counters[what] += number
 
-    async def command(self, station: str, command: str, recipe: str = "", *, part: str = "", product: str = "") -> None:
-        """Raises WrongState, UnknownName and BadInput, each of which is counted and logged, and changes nothing."""
+    async def command(
+        self, station: str, command: str, recipe: str = "", *, part: str = "", product: str = "", person: str = ""
+    ) -> None:
+        """Raises WrongState, UnknownName and BadInput, each of which is counted and logged, and changes nothing.
+
+        `person`: who has logged in, where a door knows; the audit names them, else the connector.
+        """
         self.count("commands")
         try:
             if not self.settings.commands:
                 raise WrongState(f"{self.settings.name} gives no commands: set commands = true in its table to let it")
             if station not in self.stations or command not in COMMANDS:
                 raise UnknownName(f"{self.settings.name} has no station {station[:64]}, or no command {command[:64]}")
-            who = f"connector {self.settings.name}"
-            await self.front.obey(who, self.stations[station], command, recipe, part=part, product=product)
+            who = person or f"connector {self.settings.name}"
+            await self.front.obey(who[:64], self.stations[station], command, recipe, part=part, product=product)
         except BlemishError as error:
             self.refuse(str(error))
             raise

@@ -59,7 +59,18 @@ class HookOptions:
     seconds: float  # in which it must return
 
 
-Options = BrokerOptions | ModbusOptions | WebhookOptions | HookOptions
+@dataclass(frozen=True, slots=True)
+class OpcuaOptions:
+    """Where an OPC UA server listens, and by which certificate it is known."""
+
+    host: str
+    port: int
+    certificate: Path | None
+    key: Path | None
+    clients: Path | None  # a folder of certificates that clients may have; None: any
+
+
+Options = BrokerOptions | ModbusOptions | WebhookOptions | HookOptions | OpcuaOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +143,7 @@ _BROKER = ("host", "port", "tls", "ca", "certificate", "key", "user", "password_
 
 def _broker(section: Fields, folder: Path, topic: str, node: str) -> BrokerOptions:
     tls, host = flag_at(section, "tls", usual=False), section.one("host", "127.0.0.1", is_text, "a broker's address")
-    certificate, key = file_at(section, "certificate", folder), file_at(section, "key", folder)
-    if (certificate is None) != (key is None):
-        raise section.refused("certificate", "certificate and key go together: give both, or neither")
+    certificate, key = _pair(section, folder)
     user = section.one("user", "", is_text, "a name that the broker knows")
     if not tls and not is_near(host) and "password_file" in section.values:
         raise section.refused("tls", f"a password would go to {host} for all to read: set tls = true")
@@ -183,6 +192,27 @@ def _modbus(section: Fields, _: Path) -> ModbusOptions:
     return ModbusOptions(host, int(number_at(section, "port", 502, 0, 65535, whole=True)))
 
 
+def _opcua(section: Fields, folder: Path) -> OpcuaOptions:
+    host = section.one("host", "127.0.0.1", is_text, "an address, such as 127.0.0.1 or 192.168.0.5")
+    certificate, key = _pair(section, folder)
+    if certificate is None and not is_near(host):
+        raise section.refused(
+            "host", f"{host} can be reached by others: give certificate and key, or listen on 127.0.0.1"
+        )
+    clients = folder / section.one("clients", "", is_text, "a folder") if "clients" in section.values else None
+    if clients and not clients.is_dir():
+        raise section.refused("clients", f"{clients} is no folder of certificates")
+    port = int(number_at(section, "port", 4840, 0, 65535, whole=True))
+    return OpcuaOptions(host, port, certificate, key, clients)
+
+
+def _pair(section: Fields, folder: Path) -> tuple[Path | None, Path | None]:
+    certificate, key = file_at(section, "certificate", folder), file_at(section, "key", folder)
+    if (certificate is None) != (key is None):
+        raise section.refused("certificate", "certificate and key go together: give both, or neither")
+    return certificate, key
+
+
 def _webhook(section: Fields, folder: Path) -> WebhookOptions:
     section.only(*section.values, needed=("url", "secret_file"))
     url = section.one("url", "", is_text, "an address, such as https://mes.example/parts")
@@ -213,6 +243,9 @@ KINDS: Mapping[str, DoorKind] = {
         keeps=True,
     ),
     "modbus": DoorKind(f"{_DOORS}.modbus:Modbus", _modbus, ("host", "port", "trust_network"), "modbus", ("pymodbus",)),
+    "opcua": DoorKind(
+        f"{_DOORS}.opcua:OpcUa", _opcua, ("host", "port", "certificate", "key", "clients"), "opcua", ("asyncua",)
+    ),
     "webhook": DoorKind(
         f"{_DOORS}.webhook:Webhook", _webhook, ("url", "secret_file", "ca", "seconds"), keeps=True, may_command=False
     ),
