@@ -130,7 +130,6 @@ async def _connect(url: str, name: str, password: str, pair: Pair) -> Peer:
 
 
 async def _station(peer: Peer) -> Station:
-    await peer.load_data_type_definitions()
     own, standard = [
         await peer.get_namespace_index(uri) for uri in ("urn:blemish:line", "http://opcfoundation.org/UA/MachineVision")
     ]
@@ -138,6 +137,7 @@ async def _station(peer: Peer) -> Station:
 
 
 async def _run_job(station: Station, client: Client) -> None:
+    await station.peer.load_data_type_definitions()
     made, heard = cast(Any, ua), Heard()
     subscription = await station.peer.create_subscription(50, heard)
     await subscription.subscribe_events(station.root, ua.NodeId(1024, station.standard))

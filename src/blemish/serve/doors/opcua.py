@@ -10,6 +10,7 @@ import asyncio
 import gzip
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
 from importlib.resources import files
@@ -70,13 +71,15 @@ class OpcUa:
         """Until cancelled; LostConnection where it cannot listen."""
         self._ends.clear()
         home = asyncio.get_running_loop()
-        work = asyncio.ensure_future(asyncio.to_thread(asyncio.run, self._serve(home)))
+        own = ThreadPoolExecutor(1, "blemish-opcua")
+        work = home.run_in_executor(own, asyncio.run, self._serve(home))
         try:
             await asyncio.shield(work)
         finally:
             self._ends.set()
             self._hand(None)
             await asyncio.wait([work])
+            own.shutdown(wait=False)
 
     async def _serve(self, home: asyncio.AbstractEventLoop) -> None:
         """In its own thread."""
@@ -107,7 +110,8 @@ class OpcUa:
         with self.link.front.store.read() as connection:
             found = role_of(connection, name, password)
         (self._throttle.forget if found else self._throttle.fail)(name)
-        self.roles[name] = found
+        if found:
+            self.roles[name] = found
         return found
 
     def may_command(self, name: str) -> bool:
