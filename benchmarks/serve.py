@@ -35,6 +35,8 @@ from blemish.serve.store import Store, look_at_store
 
 WORK = 0.020
 """Seconds that the judge of the tests of load takes."""
+FOR_A_PERSON, EVERY, JUDGES_SECONDS = b"?", 20, 0.5
+"""One part in so many waits for the reviewer, who judges one in so many seconds."""
 LINE = """
 [server]
 port = 0
@@ -56,9 +58,10 @@ class Clock:
         self.hash, self.good, self.seconds = "clock", (), seconds
 
     def judge(self, content: Content, name: str) -> Judgement:
-        """Accepts."""
+        """Accepts, but what begins as a part for a person does."""
         time.sleep(self.seconds)
-        return Judgement(0.5, "accept", (), (), (1, 1), {"detect": self.seconds})
+        verdict = "review" if bytes(content[:1]) == FOR_A_PERSON else "accept"
+        return Judgement(0.5, verdict, (), (), (1, 1), {"detect": self.seconds})
 
 
 def make_clock(path: Path, max_pixels: int) -> Clock:
@@ -97,6 +100,37 @@ def send(connection: http.client.HTTPConnection, station: str, part: str, body: 
     return reply.status, found, time.perf_counter() - start
 
 
+@contextmanager
+def onlookers(port: int) -> Iterator[None]:
+    """A page that is open, and a reviewer who works."""
+    ends = threading.Event()
+
+    def watch() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        connection.request("GET", "/api/v1/events")
+        reply = connection.getresponse()
+        while not ends.is_set() and reply.readline():
+            pass
+        connection.close()
+
+    def review() -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port)
+        while not ends.wait(JUDGES_SECONDS):
+            connection.request("GET", "/api/v1/review")
+            if part := json.loads(connection.getresponse().read())["part"]:
+                where = f"/api/v1/stations/{part['station']}/parts/{part['part']}/judgement"
+                body = {"verdict": "accept"}
+                connection.request("POST", where, json.dumps(body), {"Content-Type": "application/json"})
+                connection.getresponse().read()
+
+    for work in (watch, review):
+        threading.Thread(target=work, daemon=True).start()
+    try:
+        yield
+    finally:
+        ends.set()
+
+
 def own_cost(port: int, count: int = 200) -> Iterator[str]:
     connection = http.client.HTTPConnection("127.0.0.1", port)
     for megabytes in (0.01, 1, 4):
@@ -116,9 +150,10 @@ def load(port: int, folder: Path, share: float, seconds: float) -> Iterator[str]
         time.sleep(max(0.0, start + number * pause - time.monotonic()))
         if not hasattr(local, "connection"):
             local.connection = http.client.HTTPConnection("127.0.0.1", port)
-        answers.append(send(local.connection, "busy", f"{share:g}-{number}", b"x" * 10_000))
+        start_of = FOR_A_PERSON if number % EVERY == 0 else b"x"
+        answers.append(send(local.connection, "busy", f"{share:g}-{number}", start_of + b"x" * 9_999))
 
-    with ThreadPoolExecutor(48) as pool:
+    with onlookers(port), ThreadPoolExecutor(48) as pool:
         list(pool.map(one, range(int(seconds / pause))))
     taken = sorted(each[2] for each in answers if each[0] == 200)
     found = Counter("late" if each[1].get("late") else str(each[0]) for each in answers)
