@@ -3,8 +3,8 @@
     python benchmarks/serve.py [--seconds 20]
 
 The judge does nothing, or waits for a stated time, so that all that is measured is the server's own: the front is a
-process of its own, its station another, clients are in this one, over loopback. Of a folder nothing is measured: a file
-is taken when it was seen twice without a change, which is `settle_ms` and up to two looks later.
+process of its own, its station another, clients are in this one, over loopback. Files are renamed into their folder,
+and their time is from there to the answer.
 """
 
 from __future__ import annotations
@@ -43,6 +43,10 @@ port = 0
 [[stations]]
 name = "idle"
 recipes = {{ idle = "idle.recipe" }}
+[stations.folder]
+path = "in"
+done = "remove"
+settle_ms = 0
 [[stations]]
 name = "busy"
 recipes = {{ busy = "busy.recipe" }}
@@ -141,6 +145,20 @@ def own_cost(port: int, count: int = 200) -> Iterator[str]:
         yield f"| own cost, HTTP, {megabytes:g} MB: p50, p99 | {p50:.1f} ms, {p99:.1f} ms | {bar} |"
 
 
+def folder_cost(port: int, folder: Path, count: int = 200) -> Iterator[str]:
+    """One after the other."""
+    taken, place = [], folder / "in"
+    for number in range(count):
+        (place / ".hidden.png").write_bytes(b"x" * 10_000)
+        start = time.time()
+        (place / ".hidden.png").rename(place / f"f{number}.png")
+        while (place / f"f{number}.png").exists():
+            time.sleep(0.002)
+        taken.append(1000 * (ask(port, f"/stations/idle/parts/f{number}")["answered"] - start))
+    p50, p99 = (float(np.quantile(taken, share)) for share in (0.5, 0.99))
+    yield f"| own cost, folder, 0.01 MB: p50, p99 | {p50:.1f} ms, {p99:.1f} ms | p50 <= 3.0 ms |"
+
+
 def load(port: int, folder: Path, share: float, seconds: float) -> Iterator[str]:
     """Parts come at a share of what the judge can do, whatever becomes of those before."""
     pause, start, answers = WORK / share, time.monotonic(), list[tuple[int, Any, float]]()
@@ -197,6 +215,7 @@ def main() -> None:
         with running(Path(name)) as port:
             for line in (
                 *own_cost(port),
+                *folder_cost(port, Path(name)),
                 *load(port, Path(name), 0.7, given.seconds),
                 *load(port, Path(name), 2, given.seconds),
             ):

@@ -2,10 +2,15 @@ from __future__ import annotations
 
 import os
 import re
+import sys
+import threading
 import time
 from pathlib import Path
 
+import pytest
+
 from blemish.serve.folder import Watch, put_away
+from blemish.serve.notify import FolderAlarm
 from blemish.serve.settings import FolderSettings
 
 PATTERN = re.compile(r"(?P<part>.+)_(?P<view>[^_]+)")
@@ -63,3 +68,23 @@ def test_files_are_moved_where_they_are_to_be_kept(tmp_path: Path) -> None:
     (tmp_path / "a_top.png").write_bytes(b"x")
     put_away(FolderSettings(tmp_path, 0, PATTERN, tmp_path / "done"), ["a_top.png", "gone.png"])
     assert (tmp_path / "done" / "a_top.png").read_bytes() == b"x"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the folder is looked at again and again")
+def test_a_file_that_comes_is_noticed_at_once_and_nothing_else_is(tmp_path: Path) -> None:
+    alarm, start = FolderAlarm(tmp_path), time.monotonic()
+    alarm.wait(0.05)
+    assert time.monotonic() - start >= 0.05
+    (tmp_path / ".a.png").touch()
+    alarm.wait(60)
+    timer = threading.Timer(0.05, (tmp_path / ".a.png").replace, (tmp_path / "a.png",))
+    timer.start()
+    alarm.wait(60)
+    timer.join()
+    assert (tmp_path / "a.png").exists()
+    tmp_path.rename(tmp_path.with_name("other"))
+    tmp_path.mkdir()
+    alarm.wait(0.01)
+    (tmp_path / "b.png").touch()
+    alarm.wait(60)
+    assert time.monotonic() - start < 60

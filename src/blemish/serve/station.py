@@ -28,6 +28,7 @@ from blemish.metrics.drift import Drift
 from blemish.serve.folder import NewFile, Watch
 from blemish.serve.judge import Content, Judge, MakeJudge, array_of
 from blemish.serve.keeper import Keeper
+from blemish.serve.notify import FolderAlarm
 from blemish.serve.settings import StationSettings
 from blemish.serve.wire import Message, Wire
 
@@ -115,11 +116,13 @@ class _Station:
             self.wire.send("prepared", {**said, "hash": judge.hash})
 
     def _look(self, watch: Watch) -> None:
+        watch.settings.path.mkdir(parents=True, exist_ok=True)
+        alarm = FolderAlarm(watch.settings.path)
         while True:
             if self.runs.wait() and self.queue.qsize() < AHEAD:
                 for found in watch.look(self._is_wanted):
                     self._take_file(found)
-            time.sleep(LOOK_SECONDS)
+            alarm.wait(LOOK_SECONDS)
 
     def _is_wanted(self, part: str) -> bool:
         """Whether a part may be taken now."""

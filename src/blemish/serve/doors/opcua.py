@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -125,6 +126,7 @@ async def _server_of(door: OpcUa) -> Server:
     from asyncua import Server, ua
 
     options, near = door.options, is_near(door.options.host)
+    logging.getLogger("asyncua").setLevel(logging.ERROR)  # what it warns of is ordinary here
     server = Server(iserver=_inner_of(door))
     await server.init()
     server.set_server_name(f"blemish: {door.link.front.settings.name}")
