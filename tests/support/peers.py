@@ -18,7 +18,7 @@ from typing import Any, Self
 
 import pytest
 
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 def until(found: Callable[[], Any]) -> Any:
