@@ -44,13 +44,17 @@ from blemish.serve.proposals import (
 )
 from blemish.serve.recipe_jobs import Lesson, replace_recipes, restore_recipes, set_thresholds, teach_recipe
 from blemish.serve.review import list_judgements
-from blemish.serve.states import next_state
+from blemish.serve.states import next_state, spell_state
 from blemish.serve.stations import Station
 from blemish.serve.workshop import Job, Workshop
 from blemish.types import GOOD
 
 MOST_TAUGHT, MOST_JUDGED = 200, 2000
 """Parts that are taught at once, and judgements by which thresholds are set where no folder is named."""
+
+
+WHAT = ("recipe", "source")
+"""Files of a proposal."""
 
 
 class NotAlone(BadInput):
@@ -232,6 +236,9 @@ class Quality:
             return move_proposal(connection, proposal, standing, who=who, new=new, said=said)
 
         moved = await asyncio.wrap_future(self.front.store.change(move))
+        if standing in ("live", "withdrawn", "failed"):
+            for what in WHAT:
+                self._file(moved, what).unlink(missing_ok=True)
         told = {"station": moved.station, "n": moved.n, "standing": moved.standing, "who": who}
         self.front.broker.tell("proposal", told)
         return moved
@@ -252,8 +259,11 @@ class Quality:
             next_state(each.state, "prepare")
         for each in users:
             await each.prepare(each.recipe, file)
+            told = {"station": each.settings.name, "state": spell_state(each.state)}
+            self.front.broker.tell("state", told)  # which connectors send with the recipe's hash
 
     def _file(self, proposal: Proposal, what: str = "recipe") -> Path:
+        """One of `WHAT`, until it is put in place."""
         return self.folder / f"{proposal.n}-{what}.blemish"
 
     def _path(self, station: Station, proposal: Proposal) -> Path:
