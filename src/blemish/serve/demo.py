@@ -57,6 +57,7 @@ def _station(settings: StationSettings, recipe: Path, folder: Path) -> StationSe
     recipes = dict.fromkeys(settings.recipes, recipe)
     shown = folder / "parts"
     quality = replace(settings.quality, sources={}, good=shown / "held_out", defects=shown / "flawed")
+    quality = replace(quality, every_picture=True)  # of one design
     return replace(settings, recipes=recipes, folder=source, start=True, quality=quality)
 
 

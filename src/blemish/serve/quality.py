@@ -303,7 +303,7 @@ class Quality:
         source = settings.quality.sources.get(proposal.recipe, path)
         return Lesson(
             path, source, self._file(proposal), self._file(proposal, "source"), tuple(good), defects, held_out,
-            len(settings.views) == 1, tuple(kept), ring, settings.max_pixels,
+            settings.quality.every_picture, tuple(kept), ring, settings.max_pixels,
         )  # fmt: skip
 
     async def _held_out(self, station: Station, taught: set[str]) -> dict[Path, str]:

@@ -87,6 +87,7 @@ class QualitySettings:
     sources: Mapping[str, Path]  # of deployed recipes: those that they were exported from, which teaching needs
     good: Path | None  # parts that taught nothing, for thresholds after teaching; None: those that people accepted
     defects: Path | None  # defective ones, a folder a type; None: those that people rejected
+    every_picture: bool  # of these shows a part of its own, however alike they are
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +219,15 @@ def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
         flag_at(section, "start", usual=True),
         int(number_at(section, "max_megapixels", 128, 0.001, 2000) * 1e6),
         _folder(_table(section, "folder"), folder, views) if "folder" in section.values else None,
-        _quality(_table(section, "quality"), folder, recipes, made=made),
+        _quality(_table(section, "quality"), folder, recipes, is_single=len(views) == 1, made=made),
     )
 
 
-def _quality(section: Fields, folder: Path, recipes: Mapping[str, Path], *, made: bool) -> QualitySettings:
-    section.only("second_person", "sources", "good", "defects")
+def _quality(
+    section: Fields, folder: Path, recipes: Mapping[str, Path], *, is_single: bool, made: bool
+) -> QualitySettings:
+    """is_single: whether a part has one view."""
+    section.only("second_person", "sources", "good", "defects", "every_picture")
     sources = _recipes(section, folder, "sources", made=made) if "sources" in section.values else {}
     if strange := sorted(set(sources) - set(recipes)):
         raise section.refused("sources", f"{', '.join(strange)} is no recipe of this station: {', '.join(recipes)}")
@@ -234,7 +238,8 @@ def _quality(section: Fields, folder: Path, recipes: Mapping[str, Path], *, made
     for name, path in (("good", good), ("defects", defects)):
         if path and not made and not path.is_dir():
             raise section.refused(name, f"{path} is no folder")
-    return QualitySettings(flag_at(section, "second_person", usual=False), sources, good, defects)
+    alone = flag_at(section, "every_picture", usual=is_single)
+    return QualitySettings(flag_at(section, "second_person", usual=False), sources, good, defects, alone)
 
 
 def _recipes(section: Fields, folder: Path, key: str, *, made: bool) -> dict[str, Path]:

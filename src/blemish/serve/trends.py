@@ -18,7 +18,7 @@ from blemish.serve.schema import judgements, parts
 
 LAST, MOST_LOTS, LEAST = 2000, 50, 20
 """Parts that are looked at, lots at most, and parts of a lot at least."""
-MOST_JUDGED = 10_000
+MOST_JUDGED = 2000
 
 
 class TrendRow(NamedTuple):
