@@ -19,7 +19,7 @@ from blemish.blocks.prompts import ensemble, type_prototypes
 from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadInput
 from blemish.evaluation.evaluate import evaluate
-from blemish.evaluation.protocol import min_max
+from blemish.evaluation.scaling import min_max
 from blemish.fitting import fit
 from blemish.images import Unreadable, read, unit
 from blemish.notices import gather

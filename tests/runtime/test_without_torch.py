@@ -223,6 +223,28 @@ def test_a_deployed_file_is_calibrated_by_good_parts_without_torch(folder: Path,
     assert "is deployed and forgets nothing" in done.stderr
 
 
+def test_a_deployed_recipe_is_measured_without_torch(folder: Path, deployed: Path) -> None:
+    good(folder / "data/train/good", 1, first=70)
+    good(folder / "data/test/good", 3, first=80)
+    spots(folder / "data/test/spot", 2)
+    words = ("evaluate", "data", "--json", "--recipe")
+    done = command(folder, *words, deployed.name, "--report", "measured.html")
+    assert done.returncode == 0, done.stderr
+    assert "spot0" in (folder / "measured.html").read_text(encoding="utf-8")
+    here = CliRunner().invoke(main, ["evaluate", str(folder / "data"), *words[2:], str(folder / "line.blemish")])
+    one, other = json.loads(done.stdout), json.loads(here.stdout)
+    assert one["verdicts"] == other["verdicts"]
+    assert one["image_auroc"] == other["image_auroc"]
+    assert one["encoder"] == other["encoder"] == "test-tiny"
+    refused = {
+        (*words, deployed.name, "--protocol", "published"): "the authors of patchcore do not scale scores",
+        (*words, deployed.name, "--device", "cpu"): "has its own --device",
+        ("classify", "new", "--recipe", deployed.name): "names no defects: use it by `blemish inspect --recipe",
+    }
+    for asked, said in refused.items():
+        assert said in command(folder, *asked).stderr
+
+
 def test_regions_are_named_without_torch(folder: Path, recipe: Recipe) -> None:
     made = name_types(recipe, defect_types("spot, hole"))
     made = replace(made, calibration=recipe.calibration)

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from blemish.metrics.verdicts import Verdicts
     from blemish.progress import ShowProgress
     from blemish.recipes.recipe import Recipe
-    from blemish.types import Detector, Sample
+    from blemish.types import ArrayDetector, Detector, Sample
 
 
 @click.command()
@@ -230,24 +230,21 @@ def _evaluate_recipe(
     protocol: Protocol,
 ) -> None:
     """what: layout, category and split."""
-    from blemish import encoders
     from blemish.data.masks import check_fit
     from blemish.evaluation.evidence import samples_to_measure
     from blemish.evaluation.validate import check_recipe
-    from blemish.recipes import detectors
     from blemish.recipes import recipe as recipes
 
     recipe = recipes.load(path)
     check_recipe(recipe, protocol)
+    if recipe.deployed:
+        refuse_frozen("encoder", "device")
     with gather() as notices, show_progress() as watch:
         samples = samples_to_measure(root, layout=what[0], category=what[1], split=what[2])
         check_fit((sample.masks, sample.image) for sample in samples if sample.label)
-        seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
-        encoder = seen_by[recipes.ENCODER]
-        note = encoders.note(encoder)
-        made = detectors.detector(recipe, seen_by)
+        made, encoder, note = _detector_of(recipe, chosen)
         found = _validate(recipe, made, samples, chosen.batch_size, watch, page, note, protocol)
-    about = {"method": recipe.method, "encoder": encoder.name, "recipe": recipe.hash, "protocol": protocol}
+    about = {"method": recipe.method, "encoder": encoder, "recipe": recipe.hash, "protocol": protocol}
     if as_json:
         say(json.dumps(found.as_json() | about | {"notes": notices.lines()}))
     else:
@@ -260,9 +257,24 @@ def _evaluate_recipe(
     leave(found.report.unreadable, found.report.whole.n_normal + found.report.whole.n_anomalous, note)
 
 
+def _detector_of(recipe: Recipe, chosen: DetectorOptions) -> tuple[Detector | ArrayDetector, str, str]:
+    """The detector, its encoder's name, and what is to be said of that; by its graph where it is deployed."""
+    from blemish.recipes.recipe import ENCODER
+
+    if recipe.deployed:
+        from blemish.runtime.running import graph_detector
+
+        return graph_detector(recipe), recipe.encoders[ENCODER].name, ""
+    from blemish import encoders
+    from blemish.recipes import detectors
+
+    seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
+    return detectors.detector(recipe, seen_by), seen_by[ENCODER].name, encoders.note(seen_by[ENCODER])
+
+
 def _validate(
     recipe: Recipe,
-    detector: Detector,
+    detector: Detector | ArrayDetector,
     samples: Sequence[Sample],
     batch_size: int,
     watch: ShowProgress,

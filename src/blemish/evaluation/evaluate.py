@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 
@@ -18,8 +18,7 @@ from blemish.data.sampling import normals, shots, shuffle
 from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evidence import examine, missing_class, samples_to_measure
 from blemish.evaluation.kept_maps import GroundTruths, KeptMaps, Map
-from blemish.evaluation.protocol import Protocol, check_protocol, scale_by_set
-from blemish.fitting import balance_scales, fit_detector
+from blemish.evaluation.protocol import Protocol, check_protocol
 from blemish.images import WHOLE, Inspected, Unreadable, View
 from blemish.inspection import follows, inspect
 from blemish.metrics import pixel
@@ -28,7 +27,7 @@ from blemish.metrics.naming import Naming, score_names
 from blemish.notices import gather, notice, silence
 from blemish.progress import ShowProgress, no_progress
 from blemish.runs.decision import Decide, Decided, Sink, decision
-from blemish.types import GOOD, Detector, Encoder, Sample
+from blemish.types import GOOD, ArrayDetector, Detector, Encoder, Sample
 
 
 class Metrics(NamedTuple):
@@ -160,6 +159,8 @@ def check_any(trials: Iterable[Trial]) -> None:
 
 def balance_trial(trial: Trial, good: Sequence[Sample], *, watch: ShowProgress) -> Trial:
     """The trial whose view is as `fitting.balance_scales` has it by these good parts."""
+    from blemish.fitting import balance_scales  # here, since it needs torch, and deployed recipes are measured without
+
     view = balance_scales(
         trial.method, trial.encoder, [sample.image for sample in good], trial.view, product=trial.part,
         arguments=trial.arguments, batch_size=trial.batch_size, watch=watch,
@@ -179,6 +180,8 @@ def fit_trial(
 
     A method that scores a set is handed, without their labels, the pictures that it is measured on if none is good.
     """
+    from blemish.fitting import fit_detector  # as above
+
     if not good and catalog.card(trial.method).scores == "set":
         notice("%s compared the pictures of the split %s with each other", trial.method, trial.split)
     return fit_detector(
@@ -221,7 +224,7 @@ def training_samples(trial: Trial) -> list[Sample]:
 
 
 def evaluate(
-    detector: Detector,
+    detector: Detector | ArrayDetector,
     samples: Sequence[Sample],
     *,
     view: View = WHOLE,
@@ -250,7 +253,9 @@ def evaluate(
     check_fit((sample.masks, sample.image) for sample in labelled)
     labelled = _in_order(labelled, detector, seed)
     if protocol == "published":
-        detector = scale_by_set(detector, labelled, view=view, batch_size=batch_size, watch=watch)
+        from blemish.evaluation.scaling import scale_by_set  # as above
+
+        detector = scale_by_set(cast(Detector, detector), labelled, view=view, batch_size=batch_size, watch=watch)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with KeptMaps(finest) as maps:
         start = time.perf_counter()
@@ -271,7 +276,7 @@ def evaluate(
     return Report(whole, seconds, bad, types=types, curves=curves, naming=naming, protocol=protocol)
 
 
-def _in_order(samples: list[Sample], detector: Detector, seed: int) -> list[Sample]:
+def _in_order(samples: list[Sample], detector: Detector | ArrayDetector, seed: int) -> list[Sample]:
     """As they come, but for a detector whose scores depend on those before."""
     if not follows(detector):
         return samples

@@ -30,15 +30,15 @@ from blemish.metrics.verdicts import (
 )
 from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
-from blemish.recipes import known_defects
-from blemish.recipes.recipe import Recipe
-from blemish.recipes.train import set_digest
+from blemish.recipes.recipe import Recipe, set_digest
 from blemish.runs.decision import Decided, Sink
-from blemish.types import GOOD, Detector, Sample
+from blemish.types import GOOD, ArrayDetector, Detector, Sample
 
 ERRORS = (0.01, 0.05, 0.1)
 """Escapes at which overkill is told, and the other way round."""
 DEFECTIVE = "defective"
+SHOWN = "shown.rows"
+"""A recipe that was shown defects has this tensor, see `recipes.known_defects`."""
 RANKS = {"accept": 1.0, "reject": 2.0}
 """Limits between the ranks of verdicts: a type may ask for another one than the score."""
 
@@ -83,7 +83,7 @@ class Validation(NamedTuple):
 
 def validate(
     recipe: Recipe,
-    detector: Detector,
+    detector: Detector | ArrayDetector,
     samples: Sequence[Sample],
     *,
     batch_size: int = 8,
@@ -125,7 +125,9 @@ def validate(
 def check_recipe(recipe: Recipe, protocol: Protocol) -> None:
     """Raise BadInput for a recipe whose like nobody published by that protocol."""
     check_protocol(protocol, recipe.method)
-    if protocol == "published" and known_defects.ROWS in recipe.tensors:
+    if protocol == "published" and recipe.deployed:
+        raise BadInput(f"{recipe.source} is deployed and scores as it is used: measure the recipe it was exported from")
+    if protocol == "published" and SHOWN in recipe.tensors:
         raise BadInput(f"{recipe.source} was shown defects, which no author did: measure one without, or as it is used")
 
 

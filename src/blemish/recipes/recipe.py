@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,7 +65,7 @@ class TrainingSet(NamedTuple):
     name: str
     good: int  # pictures
     defects: int
-    sha256: str  # see `recipes.train.set_digest`
+    sha256: str  # see `set_digest`
 
 
 class Reference(NamedTuple):
@@ -163,6 +164,11 @@ def require_finder(method: str, source: str) -> None:
     """Raise BadRecipe for a recipe without a method, which only names whole pictures."""
     if not method:
         raise BadRecipe(f"{source} names whole pictures and finds no defect: use it by `blemish classify`")
+
+
+def set_digest(pictures: Iterable[tuple[str, str]]) -> str:
+    """sha256 of a set's sorted lines "SHA256 LABEL": the sum of each picture's file, and its label."""
+    return sha256("\n".join(sorted(f"{digest} {label}" for digest, label in pictures)).encode()).hexdigest()
 
 
 def content_of(recipe: Recipe) -> Content:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from inspect import signature
@@ -20,7 +20,7 @@ from blemish.files import sha256_of, write_json
 from blemish.images import Unreadable, find
 from blemish.progress import ShowProgress
 from blemish.recipes.reading import Reading
-from blemish.recipes.recipe import Recipe, Taught, TrainingSet, stamp
+from blemish.recipes.recipe import Recipe, Taught, TrainingSet, set_digest, stamp
 from blemish.recipes.start import begin, start_arguments, trainers_of
 from blemish.recipes.update import add_good, freeze_detector
 from blemish.synth.augment import generators
@@ -33,11 +33,6 @@ from blemish.types import GOOD, Batch, Detector, Encoder, Learner, Sample
 
 NOTE = "made-of.json"
 OTHERWISE = "if these are folders of good parts, say --normal"
-
-
-def set_digest(pictures: Iterable[tuple[str, str]]) -> str:
-    """sha256 of a set's sorted lines "SHA256 LABEL": the sum of each picture's file, and its label."""
-    return sha256("\n".join(sorted(f"{digest} {label}" for digest, label in pictures)).encode()).hexdigest()
 
 
 class TrainedDetector(Detector, Trainable[Batch], Protocol):
