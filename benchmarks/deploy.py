@@ -95,13 +95,14 @@ def packages(asked: Iterable[str]) -> set[str]:
     while left:
         line = left.pop()
         name = re.match(r"[\w.-]+", line.strip())
-        if name is None or "extra ==" in line or name[0].lower() in found:
+        known = name and name[0].lower().replace("_", "-")
+        if not known or "extra ==" in line or known in found:
             continue
         try:
-            needs = distribution(name[0]).requires or []
+            needs = distribution(known).requires or []
         except PackageNotFoundError:
             continue
-        found.add(name[0].lower())
+        found.add(known)
         left += needs
     return found
 
