@@ -26,7 +26,7 @@ class Layers(nn.Module):
 
 
 def cases() -> list[object]:
-    found = [(name, at) for name in MAKE for at in range(4)]
+    found = [(name, at) for name in MAKE for at in (0, 3)]  # of the others nothing in a graph is different
     return [
         pytest.param(*each, marks=[] if each[0] in QUICKLY and each[1] == 3 else pytest.mark.slow) for each in found
     ]

@@ -101,7 +101,8 @@ def recipe(folder: Path) -> Recipe:
 @pytest.fixture(scope="module")
 def deployed(folder: Path, recipe: Recipe) -> Path:
     save(recipe, folder / "line.blemish")
-    save(export_recipe(recipe, ExportPlan()).recipe, folder / "line.deploy.blemish")
+    plan = ExportPlan(check=(folder / "new/spot0.png",))
+    save(export_recipe(recipe, plan).recipe, folder / "line.deploy.blemish")
     return folder / "line.deploy.blemish"
 
 
@@ -129,14 +130,13 @@ def test_verdicts_without_torch_are_those_with_it(folder: Path, deployed: Path) 
 
 def test_tiles_region_and_mask_are_seen_without_torch(folder: Path, recipe: Recipe) -> None:
     mask(folder / "where.png", (20, 20))
-    view = View(Region(4, 2, 58, 60), None, 32, 8)
-    for name, seen in (("tiled", view), ("masked", View(mask=None))):
+    painted = View(mask=read_region_mask(folder / "where.png"))
+    plan = ExportPlan(check=(folder / "new/spot0.png",))
+    for name, seen in (("tiled", View(Region(4, 2, 58, 60), None, 32, 8)), ("painted", painted)):
         made = replace(recipe, view=seen)
         save(made, folder / f"{name}.blemish")
-        save(export_recipe(made, ExportPlan()).recipe, folder / f"{name}.deploy.blemish")
-        inspect_both(folder, name)
-    painted = replace(recipe, view=View(mask=read_region_mask(folder / "where.png")))
-    save(export_recipe(painted, ExportPlan()).recipe, folder / "painted.deploy.blemish")
+        save(export_recipe(made, plan).recipe, folder / f"{name}.deploy.blemish")
+    inspect_both(folder, "tiled")
     program = "from blemish.runtime import load\nimport numpy as np\n"
     program += "(found,) = load('painted.deploy.blemish').inspect(['new/spot0.png'])\n"
     program += "print(int(np.isfinite(found.result.anomaly_map).sum()))"
@@ -249,7 +249,8 @@ def test_regions_are_named_without_torch(folder: Path, recipe: Recipe) -> None:
     made = name_types(recipe, defect_types("spot, hole"))
     made = replace(made, calibration=recipe.calibration)
     save(made, folder / "named.blemish")
-    save(export_recipe(made, ExportPlan()).recipe, folder / "named.deploy.blemish")
+    plan = ExportPlan(check=(folder / "new/spot0.png",))
+    save(export_recipe(made, plan).recipe, folder / "named.deploy.blemish")
     inspect_both(folder, "named")
     found = [each for line in lines(folder / "out.deploy.blemish").values() for each in line["regions"]]
     assert {each["type"] for each in found} <= {"spot", "hole", "unknown"}

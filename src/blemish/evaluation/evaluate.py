@@ -253,9 +253,7 @@ def evaluate(
     check_fit((sample.masks, sample.image) for sample in labelled)
     labelled = _in_order(labelled, detector, seed)
     if protocol == "published":
-        from blemish.evaluation.scaling import scale_by_set  # as above
-
-        detector = scale_by_set(cast(Detector, detector), labelled, view=view, batch_size=batch_size, watch=watch)
+        detector = _scale(cast(Detector, detector), labelled, view, batch_size, watch)
     advance, decided = watch("inspecting", len(labelled)), decision(calibration, detector)
     with KeptMaps(finest) as maps:
         start = time.perf_counter()
@@ -274,6 +272,12 @@ def evaluate(
         (whole, curves), types = _metrics(maps, kept, scores, aupro_limit, seed)
     bad, naming = tuple(unreadable), named.score(seed, calibrated=bool(calibration))
     return Report(whole, seconds, bad, types=types, curves=curves, naming=naming, protocol=protocol)
+
+
+def _scale(detector: Detector, samples: Sequence[Sample], view: View, batch_size: int, watch: ShowProgress) -> Detector:
+    from blemish.evaluation.scaling import scale_by_set  # here, since it needs torch
+
+    return scale_by_set(detector, samples, view=view, batch_size=batch_size, watch=watch)
 
 
 def _in_order(samples: list[Sample], detector: Detector | ArrayDetector, seed: int) -> list[Sample]:

@@ -114,6 +114,7 @@ def _by_onnxruntime(model: bytes, source: str, threads: int, opset: int) -> Sess
         raise MissingExtra(f"{source} is run by onnxruntime: pip install 'blemish[runtime]'") from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, threads
+    options.enable_mem_pattern = False  # it lays out all tensors at once, and took more memory and no less time
     try:
         found = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no class of their own
