@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -31,12 +32,12 @@ from blemish.export.deploying import (
     size_for,
 )
 from blemish.export.exporting import Exported, export_recipe
-from blemish.export.quantizing import products_by_weights
+from blemish.export.quantizing import products_by_weights, quantize
 from blemish.export.tracing import Deployable, trace
 from blemish.images import Inspected, View
 from blemish.inspection import inspect
 from blemish.recipes.calibrate import HoldoutScheme, calibrate
-from blemish.recipes.deployed import GRAPH, Deployed
+from blemish.recipes.deployed import GRAPH, Backend, Deployed
 from blemish.recipes.detectors import bare_detector, detector
 from blemish.recipes.recipe import Recipe, load, save
 from blemish.runtime.graph import GraphDetector
@@ -144,6 +145,31 @@ def test_what_is_learned_is_not_among_what_is_quantized(graphs: Graphs) -> None:
     assert {nodes[name].op_type for name in chosen} == {"Conv", "MatMul"}
     products = [node for node in nodes.values() if node.op_type in ("MatMul", "Gemm")]
     assert 0 < len(chosen) < len(products)
+
+
+class Padding(nn.Module):
+    """Two convolutions, the first of numbers below zero too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(i, 8, 3, padding=1) for i in (3, 8))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        found = self.second(self.first(images - 0.9).relu()).square().mean(1)
+        return found.flatten(1).mean(1), found
+
+
+def test_int8_is_the_same_by_both_backends_where_zeros_pad_what_is_negative() -> None:
+    torch.manual_seed(0)
+    module, images = Padding().requires_grad_(False), torch.rand(4, 3, 16, 16)
+    model = trace(module, {"images": images}, ["image_score", "anomaly_map"]).model
+    assert len(products_by_weights(model, module)) == 1
+    data, expected = quantize(model, module, [each[None].numpy() for each in images]), module(images)[1].numpy()
+    backends: tuple[Backend, ...] = get_args(Backend)
+    for backend in backends:
+        deployed = Deployed(Geometry(16), (16, 16), ("image_score", "anomaly_map"), precision="int8", backend=backend)
+        given = GraphDetector(data, deployed).predict_arrays(images.numpy()).anomaly_map
+        assert np.abs(given - expected).max() < 0.05 * expected.max()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from blemish.errors import BadInput
 from blemish.export.tracing import Model, quiet_exporter
 
 PRODUCTS = ("Conv", "MatMul", "Gemm")
+NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
 MOST_INPUTS = 64
 """Inputs, of good parts, by which ranges are found."""
 
@@ -43,7 +44,10 @@ def quantize(model: Model, module: nn.Module, inputs: Sequence[NDArray[np.float3
 
 
 def products_by_weights(model: Model, module: nn.Module) -> list[str]:
-    """Names of the nodes that multiply by a trained parameter, known by its numbers, lying or standing."""
+    """Names of the nodes that multiply by a trained parameter, known by its numbers, lying or standing.
+
+    Without padded convolutions of what may be negative, the first of a network as a rule.
+    """
     from onnx import numpy_helper
 
     trained = {_sum(each) for parameter in module.parameters() for each in _both_ways(parameter.detach().numpy())}
@@ -51,7 +55,17 @@ def products_by_weights(model: Model, module: nn.Module) -> list[str]:
     products = [node for node in model.graph.node if node.op_type in PRODUCTS]
     for number, node in enumerate(products):
         node.name = node.name or f"product_{number}"
-    return [node.name for node in products if node.input[1] in weights]
+    made_by = {name: node.op_type for node in model.graph.node for name in node.output}
+    return [
+        node.name
+        for node in products
+        if node.input[1] in weights and (not _is_padded(node) or made_by.get(node.input[0]) in NEVER_NEGATIVE)
+    ]
+
+
+def _is_padded(node: Any) -> bool:
+    """With zeros, which OpenVINO takes for the lowest value where the input has negative ones."""
+    return any(each.name == "pads" and any(each.ints) for each in node.attribute)
 
 
 def _both_ways(values: NDArray[Any]) -> list[NDArray[Any]]:
