@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias, get_args
+from typing import TypeAlias, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +54,7 @@ class Block(nn.Module):
     def roles(self, x: Tensor, swap: Swap = keep) -> Tensor:
         """Queries, keys and values side by side: (..., C) -> (..., 3C). Tokens are rounded for the products only."""
         own = self.qkv.weight
-        return F.linear(self.norm1(x).to(own.dtype), swap("qkv", own), self.qkv.bias)
+        return product(self.norm1(x).to(own.dtype), swap("qkv", own), self.qkv.bias)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None, swap: Swap = keep) -> Tensor:
         """Projected attention: (N, heads, T, c) -> (N, T, C)."""
@@ -80,13 +80,31 @@ class Block(nn.Module):
 
     def project(self, mixed: Tensor, swap: Swap = keep) -> Tensor:
         """Heads joined and projected: (N, heads, T, c) -> (N, T, C)."""
-        return F.linear(mixed.transpose(-2, -3).flatten(-2), swap("out", self.out.weight), self.out.bias)
+        return product(mixed.transpose(-2, -3).flatten(-2), swap("out", self.out.weight), self.out.bias)
 
     def mlp(self, x: Tensor) -> Tensor:
         """The normed tokens through the two-layer perceptron: (..., C) -> (..., C)."""
-        hidden = ACTIVATIONS[self.activation](self.fc1(self.norm2(x).to(self.fc1.weight.dtype)))  # (..., hidden)
-        result: Tensor = self.fc2(hidden)
-        return result
+        normed = self.norm2(x).to(self.fc1.weight.dtype)
+        hidden = product(normed, self.fc1.weight, self.fc1.bias, self.activation)  # (..., hidden)
+        return product(hidden, self.fc2.weight, self.fc2.bias)
+
+
+def product(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation | None = None) -> Tensor:
+    """act(x W^T + b): (..., I) x (O, I) -> (..., O). In bfloat16 on a processor gelu and bias are taken in one pass."""
+    learns = torch.is_grad_enabled() and any(each.requires_grad for each in (x, weight, bias))
+    if x.dtype == torch.bfloat16 and x.device.type == "cpu" and not learns and _fuses():
+        fused = activation == "gelu"
+        found = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu" if fused else "none", [], "none")
+        return cast(Tensor, ACTIVATIONS[activation](found) if activation and not fused else found)
+    found = F.linear(x, weight, bias)
+    return ACTIVATIONS[activation](found) if activation else found
+
+
+def _fuses() -> bool:
+    """Whether oneDNN multiplies bfloat16 here; a graph is made of standard operators."""
+    if torch.compiler.is_exporting() or not torch.backends.mkldnn.is_available():
+        return False
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 def quick_gelu(x: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from blemish.encoders.config import ViTConfig
 from blemish.encoders.inputs import check_images, check_layers
-from blemish.encoders.transformer import ATTENTIONS, Block, keep
+from blemish.encoders.transformer import ATTENTIONS, Block, keep, product
 from blemish.errors import BadInput
 from blemish.types import Attention, Between, Capability, Features, Matrices
 
@@ -199,7 +199,7 @@ class VisionTransformer(nn.Module):
         qkv = first.roles(tokens)[..., numbers, :]  # (..., sum W_s * L_s, 3C)
         block = first
         for following in rest:
-            x = x + block.out(_attend(qkv, sizes, block.heads))
+            x = x + product(_attend(qkv, sizes, block.heads), block.out.weight, block.out.bias)
             x = x + block.mlp(x)
             block = following
             qkv = block.roles(x)
