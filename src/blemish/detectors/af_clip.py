@@ -131,6 +131,7 @@ class AFCLIP(nn.Module):
         for number, grid in enumerate(self._sets(seen)):
             tokens = torch.cat([classes[:, number // len(self.sizes)], grid.flatten(1, 2)], 1)  # (N, 1 + h w, C)
             found.append(F.normalize(self.encoder.project(self.adapter(tokens)), dim=-1))  # (N, 1 + h w, D)
-        logits = torch.stack(found).sum(0) @ (texts[1] - texts[0]) / self.temperature  # (N, 1 + h w)
+        # In this order: OpenVINO fails at a product with a vector that is then divided.
+        logits = torch.stack(found).sum(0) @ ((texts[1] - texts[0]) / self.temperature)  # (N, 1 + h w)
         size = seen.patches[0].shape[1:3]
         return logits[:, 0], logits[:, 1:].unflatten(1, size), [each[:, 1:].unflatten(1, size) for each in found]
