@@ -131,8 +131,8 @@ class Link:
     async def drop(self, letters: Sequence[Letter]) -> None:
         """They were handed on."""
         numbers = [each.number for each in letters]
-        self.count("sent", len(numbers))
         await asyncio.wrap_future(self.front.store.change(lambda connection: drop_letters(connection, numbers)))
+        self.count("sent", len(numbers))
 
 
 class Connector:
