@@ -162,7 +162,7 @@ def _inner_of(door: OpcUa) -> Any:
     from asyncua.server.internal_session import InternalSession
     from asyncua.server.user_managers import User, UserRole
 
-    class Session(InternalSession):  # type: ignore[misc]
+    class Session(InternalSession):
         async def call(self, params: Any) -> Any:
             token = CALLER.set(self.user.name or "")
             try:
@@ -170,7 +170,7 @@ def _inner_of(door: OpcUa) -> Any:
             finally:
                 CALLER.reset(token)
 
-    class Inner(InternalServer):  # type: ignore[misc]
+    class Inner(InternalServer):
         def create_session(self, name: str, user: Any = None, external: bool = False) -> Any:
             return Session(self, self.aspace, self.subscription_service, name, user=user or User(), external=external)
 
@@ -196,7 +196,7 @@ def _rules(*, near: bool) -> Any:
     reading = {ua.NodeId(getattr(ua.ObjectIds, f"{name}Request_Encoding_DefaultBinary")) for name in _READING}
     calling = {*reading, ua.NodeId(ua.ObjectIds.CallRequest_Encoding_DefaultBinary)}
 
-    class Rules(PermissionRuleset):  # type: ignore[misc]
+    class Rules(PermissionRuleset):
         def check_validity(self, user: Any, action_type: Any, body: Any) -> bool:
             named = user.role == UserRole.User
             return action_type in (calling if named else reading if near else ())
