@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from blemish.catalog import METHODS
 from blemish.errors import require_torch
+from blemish.version import VERSION
 
 if TYPE_CHECKING:
     # tables: names
@@ -56,10 +57,11 @@ if TYPE_CHECKING:
     from blemish.recipes.update import add_defects, add_good, forget, freeze
     from blemish.runs.decision import decision
     from blemish.runs.discovery import discover
+    from blemish.tuning.search import Tuning, tune
     from blemish.types import Batch, Features, Geometry, Prediction, Sample
     # tables: end
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 _WHERE = {
     "BlemishError": "blemish.errors:BlemishError",
@@ -70,6 +72,7 @@ _WHERE = {
     "Prediction": "blemish.types:Prediction",
     "Recipe": "blemish.recipes.recipe:Recipe",
     "Sample": "blemish.types:Sample",
+    "Tuning": "blemish.tuning.search:Tuning",
     "add_defects": "blemish.recipes.update:add_defects",
     "add_good": "blemish.recipes.update:add_good",
     "calibrate": "blemish.recipes.calibrate:calibrate",
@@ -87,6 +90,7 @@ _WHERE = {
     "name_types": "blemish.recipes.types_taught:name_types",
     "recipe_detector": "blemish.recipes.detectors:detector",
     "save_recipe": "blemish.recipes.recipe:save",
+    "tune": "blemish.tuning.search:tune",
     "undo": "blemish.recipes.recipe:undo",
     "validate": "blemish.evaluation.validate:validate",
 } | {card.where.partition(":")[2]: card.where for card in METHODS.values()}
@@ -128,6 +132,7 @@ __all__ = [
     "Sample",
     "SubspaceAD",
     "SuperSimpleNet",
+    "Tuning",
     "UniADC",
     "UniADet",
     "WinCLIP",
@@ -148,6 +153,7 @@ __all__ = [
     "name_types",
     "recipe_detector",
     "save_recipe",
+    "tune",
     "undo",
     "validate",
 ]

@@ -130,7 +130,7 @@ def test_whatever_decides_an_outcome_is_measured_anew_when_it_changes(
 def test_another_version_or_encoder_is_measured_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trials = planned(data_set(tmp_path, "bolt"))
     list(run_trials(trials, tmp_path / "out", attempt=here))
-    monkeypatch.setattr(running, "__version__", "99")
+    monkeypatch.setattr(running, "VERSION", "99")
     asked, attempt = counted()
     list(run_trials(trials, tmp_path / "out", attempt=attempt))
     assert len(asked) == 2

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
@@ -9,9 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.images.test_framing import Bright
 
+from blemish.blocks.defect_regions import regions as regions_of
 from blemish.errors import BadInput
-from blemish.images import Mosaic, Region, crop, cut, tiles
+from blemish.images import Inspected, Mosaic, Region, Source, View, crop, cut, peak_of, tiles
+from blemish.inspection import inspect
+from blemish.types import Geometry
 
 LENGTH = st.integers(1, 70)
 
@@ -117,3 +122,28 @@ def test_without_types_there_is_no_map_of_types() -> None:
     mosaic = Mosaic((2, 2))
     mosaic.add(np.ones((2, 2), np.float32), Region(0, 0, 2, 2))
     assert mosaic.joined()[1] is None
+
+
+def test_memory_for_a_large_picture_is_a_few_bytes_a_pixel() -> None:
+    side = 1500
+    picture = np.zeros((side, side, 3), np.uint8)
+    picture[700:720, 300:340] = 200
+    tracemalloc.start()
+    try:
+        for found in inspect(Bright(Geometry(64)), [Source(picture, "large")], view=View(tile=300, overlap=75)):
+            assert isinstance(found, Inspected)
+            assert peak_of(found.anomaly_map)[0] in range(295, 345)
+            assert len(regions_of(found.anomaly_map, 0.5)) == 1
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 14 * side**2  # a copy of the picture, 3; its map, 4; and either the joining of tiles or regions
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 0.5])
+def test_the_peak_is_the_first_of_the_highest(value: float) -> None:
+    scores = np.random.default_rng(0).integers(0, 4, (7, 9)).astype(np.float32) / 4
+    scores[3, 4], scores[0], scores[5, 5] = 1.0, np.nan, 1.0
+    scores[2, 2] = value
+    expected = np.unravel_index(int(np.nan_to_num(scores, nan=-np.inf, posinf=np.inf).argmax()), scores.shape)
+    assert peak_of(scores) == (expected[1], expected[0])

@@ -41,7 +41,7 @@ def many(folder: Path, count: int, height: int, width: int) -> list[Path]:
 
 @pytest.mark.parametrize(
     ("size", "aspect"),
-    [((100, 100), None), ((100, 124), None), ((100, 125), 1.25), ((300, 100), 0.333), ((10, 1000), 16.0)],
+    [((100, 100), None), ((100, 174), None), ((100, 175), 1.75), ((300, 100), 0.333), ((10, 1000), 16.0)],
 )
 def test_parts_that_are_not_square_are_not_stretched_to_one(size: tuple[int, int], aspect: float | None) -> None:
     assert aspect_of(size) == aspect
@@ -62,6 +62,7 @@ def test_good_parts_decide_the_shape_unless_it_is_said(tmp_path: Path) -> None:
     assert chosen(Wish(), View(tile=32, balance=1.0)) == View(tile=32, balance=1.0)
     assert chosen(Wish(), View(region=Region(0, 0, 40, 40))).aspect is None
     assert chosen(Wish(), good=[]) == WHOLE
+    assert choose_view("aa-clip", ENCODER, good, Wish()).view == WHOLE
 
 
 def timed(monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], fixed: float = 0.0) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.structure.source import FILES, MODULES, ROOT, each_of, imported, imported_at_once, name, nodes
 
 RANKS = (
-    {"types", "errors", "notices"},
+    {"types", "errors", "notices", "version"},
     {"files", "fields", "progress"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
@@ -23,10 +23,10 @@ RANKS = (
     {"runs"},
     {"runtime"},
     {"evaluation"},
-    {"__init__"},
     {"benchmark", "report", "export"},
     {"tuning"},
     {"serve"},
+    {"__init__"},
     {"cli"},
     {"__main__"},
 )

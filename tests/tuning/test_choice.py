@@ -51,11 +51,13 @@ def test_pixels_count_where_there_are_masks() -> None:
     assert judge([outcome([0, 1], {"a": 0.2, "b": 0.4, REAL: None}, a=[2], b=[2], real=[2])]).pixel == 0.2
 
 
-def test_the_best_is_chosen_by_auroc_then_by_pixels_then_by_time() -> None:
+def test_the_best_is_chosen_by_pictures_and_pixels_together_and_then_by_time() -> None:
     assert best([judged(0.8), judged(0.9)]) == 1
-    assert best([judged(0.9, 0.2), judged(0.895, 0.6)]) == 1
+    assert best([judged(0.9, 0.2), judged(0.8, 0.4)]) == 1
+    assert best([judged(0.9, 0.3), judged(0.7, 0.4)]) == 0
     assert best([judged(0.9, 0.6, seconds=0.5), judged(0.895, 0.6, seconds=0.1)]) == 1
-    assert best([judged(0.9, 0.9), judged(0.8, 1.0, seconds=0.01)]) == 0
+    assert best([judged(0.9, 0.9), judged(0.8, 0.95, seconds=0.01)]) == 0
+    assert best([judged(0.9, None), judged(0.8, None)]) == 0
 
 
 def test_a_limit_on_time_is_hard() -> None:

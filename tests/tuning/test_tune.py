@@ -18,8 +18,8 @@ from blemish.errors import BadInput
 from blemish.progress import Advance, ShowProgress
 from blemish.recipes.recipe import load
 from blemish.tuning import search
-from blemish.tuning.bench import Size, divide, real_defects
-from blemish.tuning.search import Asked, tune
+from blemish.tuning.bench import FEW, Size, divide, real_defects
+from blemish.tuning.search import Tuning, tune
 
 QUICK = ["--encoder", "test-tiny", "--method", "padim", "--method", "winclip"]
 
@@ -78,7 +78,7 @@ def stopped_in(stage: str) -> ShowProgress:
 
 def test_a_tuning_that_was_stopped_goes_on_and_ends_alike(tmp_path: Path) -> None:
     paths = good(tmp_path / "good", 6)
-    asked, which = Asked(methods=("padim", "winclip")), ["test-tiny"]
+    asked, which = Tuning(methods=("padim", "winclip")), ["test-tiny"]
     whole = tune(paths, tmp_path / "whole", encoders=which, asked=asked)
     for stage in ("comparing", "drawing", "round 1", "round 2"):
         with pytest.raises(KeyboardInterrupt):
@@ -179,10 +179,10 @@ def test_deep_pictures_are_compared_with_flaws_of_as_many_bits(tmp_path: Path) -
 
 
 def test_no_part_is_learned_and_held_out() -> None:
-    parts = [tuple(Path(f"{number}-{view}.png") for view in range(2)) for number in range(11)]
-    for count in (4, 7, 8, 11):
+    parts = [tuple(Path(f"{number}-{view}.png") for view in range(2)) for number in range(19)]
+    for count in (4, FEW - 1, FEW, 19):
         folds = divide(parts[:count], seed=1)
-        assert len(folds) == (2 if count < 8 else 1)
+        assert len(folds) == (2 if count < FEW else 1)
         for fold in folds:
             learned, held = ({path.name.partition("-")[0] for path in each} for each in fold)
             assert not learned & held
@@ -193,7 +193,7 @@ def test_no_part_is_learned_and_held_out() -> None:
 def test_progress_says_how_many_candidates_a_round_has(tmp_path: Path) -> None:
     told = Told()
     tune(
-        good(tmp_path / "good", 4), tmp_path / "t", encoders=["test-tiny"], asked=Asked(methods=("padim",)), watch=told
+        good(tmp_path / "good", 4), tmp_path / "t", encoders=["test-tiny"], asked=Tuning(methods=("padim",)), watch=told
     )
     assert any(stage.startswith("round 1, ") for stage, _, _ in told.stages)
     assert lines(tmp_path / "t" / "results.jsonl")

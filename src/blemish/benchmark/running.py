@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
-from blemish import __version__, catalog, data, encoders
+from blemish import catalog, data, encoders
 from blemish.benchmark.plan import PlannedTrial
 from blemish.benchmark.trial import Measured, measure, peak_memory
 from blemish.data.masks import check_fit
@@ -29,6 +29,7 @@ from blemish.fitting import make_detector
 from blemish.notices import silence
 from blemish.progress import NOTHING, Advance, ShowProgress, no_progress
 from blemish.types import Encoder
+from blemish.version import VERSION
 
 GO_ON = "make room, and go on by the same command"
 
@@ -111,7 +112,7 @@ def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:
         if why := encoder.refused[_made_of(planned)]:
             yield Failure(why)
         else:
-            yield planned.asked() | encoder.said | {"pictures": pictures, "device": device, "blemish": __version__}
+            yield planned.asked() | encoder.said | {"pictures": pictures, "device": device, "blemish": VERSION}
 
 
 class _Wish(NamedTuple):

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from blemish import __version__
 from blemish.cli.console import printable, say
 from blemish.errors import BlemishError, require_torch
 from blemish.notices import gather
+from blemish.version import VERSION
 
 COMMANDS = {
     "agreement": "agreement", "audit": "serve", "benchmark": "benchmark", "calibrate": "calibrate",
@@ -47,7 +47,7 @@ class _Group(click.Group):
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__)
+@click.version_option(VERSION)
 def main() -> None:
     """Visual inspection with words and a few good parts."""
 

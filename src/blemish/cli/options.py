@@ -33,7 +33,7 @@ SOME_IN_REVIEW, SOME_REJECTED = 10, 11
 
 
 ABOVE_0 = click.FloatRange(0, min_open=True)
-SHAPES = "See each picture whole in its own shape, or as a square.  [default: in the shape that good parts have]"
+SHAPES = "See each picture whole in its own shape, or as a square.  [default: in that of the good parts]"
 BUDGET_MS = "Milliseconds that a picture may take: measures views by the good parts, and takes the finest that fits."
 WHITE = "Sample of full brightness, such as 4095 for 12 bits kept in 16."
 SAFE = " !#$&'()+,;=@[]{}"

@@ -80,14 +80,14 @@ def tune(
     """
     from blemish.encoders import DEFAULT
     from blemish.recipes import recipe as recipes
-    from blemish.tuning.search import FLAWS, TABLE, Asked
+    from blemish.tuning.search import FLAWS, TABLE, Tuning
     from blemish.tuning.search import tune as choose
     from blemish.tuning.told import HEAD
 
     hold_new(out)
     folder = work or out.with_suffix(".tuning")
     view = view_of(DetectorOptions(white=white), region, mask)
-    asked = Asked(budget, budget_ms and budget_ms / 1000, product, methods, seed, device, batch_size, view)
+    asked = Tuning(budget, budget_ms and budget_ms / 1000, product, methods, seed, device, batch_size, view)
     with show_progress() as watch:
         found = choose(good, folder, defects=defects, encoders=encoders or (DEFAULT,), asked=asked, watch=watch)
     recipes.save(found.recipe, out)

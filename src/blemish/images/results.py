@@ -45,8 +45,12 @@ class Unreadable(NamedTuple):
 
 def peak_of(anomaly_map: NDArray[Any]) -> tuple[int, int]:
     """(x, y) of the highest value of a map (H, W) that is not NaN everywhere."""
-    y, x = np.unravel_index(int(np.nan_to_num(anomaly_map, nan=-np.inf, posinf=np.inf).argmax()), anomaly_map.shape)
-    return int(x), int(y)
+    y = _highest(np.fmax.reduce(anomaly_map, axis=1))
+    return _highest(anomaly_map[y]), y
+
+
+def _highest(values: NDArray[Any]) -> int:
+    return int(np.nan_to_num(values, nan=-np.inf, posinf=np.inf).argmax())
 
 
 def keep_readable(
@@ -143,8 +147,9 @@ class Begun:
         return (self.view.region.x, self.view.region.y) if self.view.region else (0, 0)
 
     def result(self) -> Inspected:
-        """All inputs together."""
+        """All inputs together; what was kept of them meanwhile is given up, so this is asked for once."""
         anomaly_map, types = self._place()
+        self.mosaic = self.maps = None
         return Inspected(
             self.source, self.picture, self.score, anomaly_map,
             self.read_seconds, self.seconds, self.type_scores, types,

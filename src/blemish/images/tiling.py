@@ -72,9 +72,13 @@ class Mosaic:
         np.maximum(sure, surest, out=surest)
 
     def joined(self) -> tuple[NDArray[np.float32], NDArray[Any] | None]:
-        """float32 (H, W), NaN under no tile, which is not inspected; and the numbers of types, if any tile had them."""
+        """float32 (H, W), NaN under no tile, which is not inspected; and the numbers of types, if any tile had them.
+
+        What it was made of is given up, so it is asked for once.
+        """
         with np.errstate(invalid="ignore"):
             np.divide(self._total, self._weight, out=self._total)
+        self._weight = self._surest = np.zeros(0, np.float32)
         return self._total, self._kinds
 
 

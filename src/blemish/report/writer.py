@@ -15,7 +15,6 @@ from typing import Any, Self
 import numpy as np
 from PIL import Image
 
-from blemish import __version__
 from blemish.data.masks import read_ground_truth
 from blemish.files import alone_at, guard_write
 from blemish.images import Unreadable, colours, peak_of
@@ -29,6 +28,7 @@ from blemish.report.similar_parts import GoodParts
 from blemish.report.spool import Spool
 from blemish.runs.decision import Decided
 from blemish.types import GOOD, Sample
+from blemish.version import VERSION
 
 BLOCK = 100
 """Pictures that the page reads at once."""
@@ -170,7 +170,7 @@ class Writer:
         return {
             **asdict(about),
             "settings": html.readable(about.settings),
-            "version": __version__,
+            "version": VERSION,
             "written": datetime.now(UTC).isoformat(timespec="seconds"),
             "count": len(self._scores),
             "start": start(self._scores, kinds == 2, kinds == 1, about.calibration, about.suggested)._asdict(),

@@ -25,8 +25,8 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.runs.parts import frame_parts
 from blemish.types import Detector, Encoder
 
-LONG = 1.25
-"""From how many times as long as wide on parts are not stretched to a square."""
+LONG, LONGISH = 1.75, 1.25
+"""How many times as long as wide parts are that are not stretched to a square, and those of which it is worth a try."""
 LARGER = 1.4
 """How many times an encoder's own side pictures must have for a larger input to show more."""
 LEAST_TILE, MOST_TILES = 48, 30
@@ -87,6 +87,9 @@ def choose_view(
 ) -> ChosenView:
     """The view in which a method is to see parts; raises BadInput where a wish needs good parts, or more time.
 
+    Where no shape is asked for, pictures that are seen whole have that of the good parts, by words alone they are
+    squares, and a trained method sees them as it was trained.
+
     view: what is known of it; tiles that it has stay. The time allowed is held by the finest view that pictures of this
     size can use: each is measured by a detector that has learned the good parts, on the device where it computes.
     """
@@ -124,10 +127,10 @@ def part_size(good: Sequence[Path], view: View = WHOLE) -> tuple[int, int]:
     return round(height), round(width)
 
 
-def aspect_of(size: tuple[int, int]) -> float | None:
-    """Width / height, at most LONGEST or its inverse, of parts that are not about square; None of those that are."""
+def aspect_of(size: tuple[int, int], *, least: float = LONG) -> float | None:
+    """Width / height, at most LONGEST or its inverse, of parts that many times as long as wide; None of others."""
     height, width = size
-    if max(size) < LONG * min(size):
+    if max(size) < least * min(size):
         return None
     return round(min(max(width / height, 1 / LONGEST), LONGEST), 3)
 
@@ -135,7 +138,7 @@ def aspect_of(size: tuple[int, int]) -> float | None:
 def tile_sides(size: tuple[int, int], *, shares: Sequence[int] = (2, 3), most: int = MOST_TILES) -> list[int]:
     """Sides of tiles worth trying for pictures of (height, width): the shorter side of long ones, shares of it."""
     shorter, longer = sorted(size)
-    sides = [shorter] if longer >= LONG * shorter else []
+    sides = [shorter] if longer >= LONGISH * shorter else []
     sides += [-(-shorter // parts) for parts in shares]
     return [side for side in sides if side >= LEAST_TILE and count_tiles(size, side) <= most]
 

@@ -13,7 +13,6 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, Field
 
-from blemish import __version__
 from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
 from blemish.serve.api_admin import add_admin
@@ -28,6 +27,7 @@ from blemish.serve.quality import NotAlone, Quality
 from blemish.serve.queries import Wanted, list_parts
 from blemish.serve.states import OPERATIONAL, Command, WrongState
 from blemish.serve.stations import Station
+from blemish.version import VERSION
 
 PREFIX = "/api/v1"
 VIEW_PATH = re.compile(rf"{PREFIX}/stations/[^/]+/parts/[^/]+/views/[^/]+")
@@ -166,7 +166,7 @@ def _add_line(router: APIRouter, front: Front, access: Access) -> None:
     async def get_health() -> dict[str, Any]:
         """What every station does, and what is wrong."""
         stations = [each.as_json() for each in front.stations.values()]
-        return {"line": front.settings.name, "version": __version__, "stations": stations, "alarms": front.alarms}
+        return {"line": front.settings.name, "version": VERSION, "stations": stations, "alarms": front.alarms}
 
     @router.get("/connectors", dependencies=[looks])
     async def get_connectors() -> list[dict[str, Any]]:

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from blemish import __version__
 from blemish.errors import BadInput
 from blemish.serve.pace import Pace
 from blemish.serve.records import Outcome, PartRecord, worst_verdict
 from blemish.serve.ring import Kept
 from blemish.serve.settings import StationSettings
+from blemish.version import VERSION
 
 MARGIN, DURABLE_MARGIN = 0.010, 0.050
 """Seconds before its deadline at which a part is answered as late; the second where its commit comes first."""
@@ -216,7 +216,7 @@ class Desk:
             views={name: _view(each) for name, each in found.found.items()},
             seconds={**_slowest(judged), "answer": answered - found.arrived},
             recipe=next((each["recipe"] for each in found.found.values()), ""),
-            software=f"blemish {__version__}",
+            software=f"blemish {VERSION}",
             error="; ".join(filter(None, [reason, *errors])),
         )
 

@@ -34,7 +34,7 @@ GENERATORS = ("drawn", "nsa", "cutpaste", "scar", "perlin", "glass")
 """Of different kinds: flaws of surfaces, other places blended in, pieces, strips, and spots of two sorts of texture."""
 SIZES, CONTRASTS = (0.5, 0.25, 1.0), (0.6, 1.0, 0.35)
 """Of the squares that hold flaws, as shares of a picture's shorter side; of the change that a generator makes."""
-FEW = 8
+FEW = 16
 """From so many good parts on one fold is enough; of fewer each half is held out in turn."""
 MOST_LEARNED, MOST_HELD = 128, 48
 """Parts of a fold; more make no difference to a choice."""

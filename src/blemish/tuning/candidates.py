@@ -12,7 +12,7 @@ from blemish.catalog.cards import Card
 from blemish.errors import BadInput
 from blemish.fitting import default_method
 from blemish.images import WHOLE, View
-from blemish.runs.views import LARGER, Sight, aspect_of, tile_sides, usual_side, view_in_words
+from blemish.runs.views import LARGER, LONGISH, Sight, aspect_of, tile_sides, usual_side, view_in_words
 from blemish.types import Encoder
 
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {"tab": ({}, {"trust": 1.0}, {"trust": 0.0})}
@@ -107,14 +107,15 @@ def _words(card: Card, product: str | None) -> dict[str, Any]:
 
 
 def _views(candidate: Candidate, encoder: Encoder, size: tuple[int, int]) -> Iterator[Candidate]:
-    """Whole at the encoder's own side in the shape of the parts, or as a square; larger where they are; in tiles."""
+    """Whole at the encoder's own side, as a square and in the shape of the parts; larger where they are; in tiles."""
     own, view, aspect = encoder.image_size, candidate.view, aspect_of(size)
+    longish = aspect_of(size, least=LONGISH)
     whole = _at(candidate, encoder, own)._replace(view=replace(view, aspect=aspect))
     yield whole
     if min(size) >= LARGER * own:
         yield _at(candidate, encoder, 2 * own)._replace(view=whole.view)
-    if aspect:
-        yield whole._replace(view=view)
+    if longish:
+        yield whole._replace(view=replace(view, aspect=None if aspect else longish))
     for balance in (None, 1.0):
         for tile in tile_sides(size):
             yield whole._replace(view=replace(view, tile=tile, overlap=tile // 4, balance=balance))

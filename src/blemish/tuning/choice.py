@@ -18,8 +18,8 @@ REAL = "real"
 """The label of real defects; every other one but GOOD is the name of a generator of drawn flaws."""
 EVEN = 4
 """So many real defects fewer than there are weigh as much as all drawn ones: 1 weighs .6, 8 weigh .8."""
-NEAR, NEAR_PIXELS = 0.01, 0.02
-"""Within how much of the best AUROC the pixel AP decides, and within how much of the best of that the time does."""
+NEAR = 0.02
+"""Within how much of the best the time decides."""
 
 
 class Judged(NamedTuple):
@@ -95,18 +95,18 @@ def _pixel_worth(outcome: Mapping[str, Any]) -> float | None:
 
 
 def best(judged: Sequence[Judged], *, allowed: float | None = None) -> int | None:
-    """The number of the one to take: by AUROC, among those near the best by pixel AP, among those by time.
+    """The number of the one to take: by image AUROC and pixel AP together, and among those near the best by time.
+
+    Of few flaws neither is sure, so that both are asked: their sum.
 
     allowed: seconds a picture at most; None where none is so quick.
     """
     quick = [number for number, each in enumerate(judged) if allowed is None or each.seconds <= allowed]
     if not quick:
         return None
-    top = max(judged[number].image.value for number in quick)
-    near = [number for number in quick if judged[number].image.value >= top - NEAR]
-    finest = max(judged[number].pixel or 0 for number in near)
-    fine = [number for number in near if (judged[number].pixel or 0) >= finest - NEAR_PIXELS]
-    return min(fine, key=lambda number: judged[number].seconds)
+    found = {number: judged[number].image.value + (judged[number].pixel or 0) for number in quick}
+    near = [number for number in quick if found[number] >= max(found.values()) - NEAR]
+    return min(near, key=lambda number: judged[number].seconds)
 
 
 def rank(judged: Sequence[Judged], allowed: float | None = None) -> list[int]:

@@ -52,7 +52,7 @@ TABLE, FLAWS = "tried.json", "flaws.png"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Tuning:
     """What a tuning is asked for beside pictures and encoders; with the same it goes on where it stopped."""
 
     budget: float = 600.0  # seconds
@@ -80,7 +80,7 @@ def tune(
     *,
     defects: str | Path | None = None,
     encoders: Sequence[str] = (known.DEFAULT,),
-    asked: Asked | None = None,
+    asked: Tuning | None = None,
     watch: ShowProgress = no_progress,
 ) -> Tuned:
     """Choose by flaws drawn on good parts that are held out, and freeze what was chosen with all of them.
@@ -89,7 +89,7 @@ def tune(
     weigh more. encoders: names or paths; the first has the default. Raises BadInput for fewer than four parts, and
     where there is no time for two candidates.
     """
-    wish, place, bad = asked or Asked(), Path(folder), list[Unreadable]()
+    wish, place, bad = asked or Tuning(), Path(folder), list[Unreadable]()
     check_methods(wish.methods)
     with alone_in(place):
         paths = find(good)
@@ -117,7 +117,7 @@ def _loaded(encoders: Sequence[str], device: str) -> dict[str, Encoder]:
     return {name: place_model(known.load(name), where) for name in dict.fromkeys(encoders)}
 
 
-def _claim(folder: Path, bench: Bench, asked: Asked, encoders: Sequence[str]) -> None:
+def _claim(folder: Path, bench: Bench, asked: Tuning, encoders: Sequence[str]) -> None:
     """Raises BadInput where the folder holds a tuning of other parts, defects, words, encoders, seed or region."""
     shown = [[sha256_of(path) for path in (each.image, *each.masks)] for each in bench.defects]
     learned = [[sha256_of(path) for path in (*fold.learned, *fold.held)] for fold in bench.folds]
@@ -141,7 +141,7 @@ def _seen(view: View) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
-def _plain(asked: Asked) -> dict[str, Any]:
+def _plain(asked: Tuning) -> dict[str, Any]:
     return {**{each.name: getattr(asked, each.name) for each in dataclasses.fields(asked)}, "view": _seen(asked.view)}
 
 
@@ -158,7 +158,7 @@ class _Search:
 
     bench: Bench
     encoders: dict[str, Encoder]
-    asked: Asked
+    asked: Tuning
     watch: ShowProgress
     every: list[Candidate] = field(default_factory=list)
     clock: Clock = field(default_factory=Clock)
