@@ -71,7 +71,7 @@ def large_section(given: Options) -> str:
     return "\n\n".join([
         "## Memory of large pictures",
         f"Grey pictures, {SIDE} px tiles, otherwise as above: the picture itself takes 3 bytes a pixel, its map 4 and "
-        "the joining of tiles 4 more.",
+        "the joining of tiles 4 more. Of several pictures two for each core are decoded ahead, each of which is held.",
         table(("pictures", "side", "megapixels each", "memory at most, MiB", "seconds"), rows),
     ])  # fmt: skip
 

@@ -207,6 +207,11 @@ def test_a_method_that_keeps_the_shape_of_pictures_needs_pictures_of_one(recipe:
         with pytest.raises(BadInput, match=rf"keeps the shape of pictures, and a graph has one \({shapes}\)"):
             size_for(recipe, keeps, given)
     assert size_for(dataclasses.replace(recipe, view=View(tile=100)), keeps, []) == (64, 64)
+    both = View(tile=100, balance=1.0, aspect=2.0)
+    for view, size in ((View(aspect=2.0), (64, 128)), (View(tile=100, aspect=2.0), (64, 64))):
+        assert size_for(dataclasses.replace(recipe, view=view), Geometry(64, multiple=8), [square]) == size
+    with pytest.raises(BadInput, match=r"a graph has one \(128 x 64, 64 x 64\)"):  # of the whole and of its tiles
+        size_for(dataclasses.replace(recipe, view=both), Geometry(64, multiple=8), [square])
 
 
 def test_a_graph_that_scores_differently_is_not_kept_and_its_first_tensor_is_named(

@@ -146,4 +146,4 @@ def test_the_peak_is_the_first_of_the_highest(value: float) -> None:
     scores[3, 4], scores[0], scores[5, 5] = 1.0, np.nan, 1.0
     scores[2, 2] = value
     expected = np.unravel_index(int(np.nan_to_num(scores, nan=-np.inf, posinf=np.inf).argmax()), scores.shape)
-    assert peak_of(scores) == (expected[1], expected[0])
+    assert peak_of(scores) == (int(expected[1]), int(expected[0]))

@@ -78,7 +78,7 @@ class Mosaic:
         """
         with np.errstate(invalid="ignore"):
             np.divide(self._total, self._weight, out=self._total)
-        self._weight = self._surest = np.zeros(0, np.float32)
+        self._weight, self._surest = np.zeros((0, 0), np.float32), np.zeros(0, np.float32)
         return self._total, self._kinds
 
 
