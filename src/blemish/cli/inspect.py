@@ -10,7 +10,6 @@ import click
 
 from blemish.cli.console import show_progress
 from blemish.cli.options import (
-    NEW_FOLDER,
     DetectorOptions,
     add_detector_options,
     defects_option,
@@ -18,6 +17,7 @@ from blemish.cli.options import (
     page_option,
     print_page,
     region_options,
+    run_options,
     scale_option,
 )
 from blemish.cli.outcome import about_of, note_of, page_of, print_drift, print_line, print_worst
@@ -34,8 +34,7 @@ if TYPE_CHECKING:
 @click.option("--product", default="object", show_default=True, help="What the part is, in words.")
 @click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
 @defects_option
-@click.option("--out", type=NEW_FOLDER, default="blemish-out", show_default=True, help="The folder to write.")
-@click.option("--resume", is_flag=True, help="Go on with the run that --out holds.")
+@run_options
 @region_options
 @click.option("--recipe", type=click.Path(path_type=Path), metavar="FILE", help="Inspect by a frozen recipe.")
 @scale_option
@@ -52,6 +51,7 @@ def inspect(
     defects: str | None,
     out: Path,
     resume: bool,
+    shard: str | None,
     region: tuple[int, int, int, int] | None,
     mask: str | None,
     recipe: Path | None,
@@ -65,9 +65,8 @@ def inspect(
 
     IMAGES are files, folders or globs. Without --normal words rank them, or by musc the pictures each other; with it,
     good parts are learned first, and suggest a threshold, which is no calibration and changes no exit status.
-    With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict and the defect regions, and
-    an alarm when the scores are no longer those it was calibrated with. The folder --out gets a line a picture in
-    results.jsonl, its heat map, and a summary.json.
+    With --recipe everything is as it was frozen, and a calibrated recipe adds a verdict, the defect regions, and an
+    alarm when scores have drifted. The folder --out gets results.jsonl with a line a picture, heat maps, summary.json.
 
     Exit status: 0 all inspected, and by a calibrated recipe all accepted; 11 some rejected; 3 some unreadable; 10 some
     in review; 1 failure; 2 wrong usage. Of 11, 3 and 10 the first in this order that applies.
@@ -75,23 +74,24 @@ def inspect(
     from blemish.files import alone_in
     from blemish.images import find
     from blemish.runs.record import RunWriter, refuse_earlier
+    from blemish.runs.shards import only_shard, share_of
 
-    paths = find(images)
+    paths = share_of(find(images), shard)
     with alone_in(out):
         refuse_earlier(out, resume=resume)
-        plan = (
+        whole = (
             plan_by_recipe(recipe, chosen, scale, drift, defects)
             if recipe
             else plan_by_method(chosen, product, paths, normal, region, mask, scale, drift, defects)
         )
+        plan = only_shard(whole, shard)
         told, alarm = print_line if as_json else None, plan.drift(drift or 0.01)
         record = RunWriter(out, plan.settings, resume=resume, overlays=overlays, drift=alarm, told=told)
         _inspect(record, plan, paths, chosen.batch_size, page)
     if not as_json:
         print_worst(record, plan)
         print_page(page)
-    if record.drift and record.drift.alarm:
-        print_drift(record.drift)
+    print_drift(record.drift)
     leave(record.unreadable, record.tally.inspected, note_of(record, plan), record.tally.verdicts)
 
 

@@ -137,6 +137,18 @@ def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.make_pass_decorator(DetectorOptions)(command)
 
 
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds --out, --resume and --shard, which say what a run writes and which pictures it takes."""
+    shard = "Inspect the K-th of N shares of the pictures, see `blemish merge`."
+    for option in (
+        click.option("--shard", metavar="K/N", help=shard),
+        click.option("--resume", is_flag=True, help="Go on with the run that --out holds."),
+        click.option("--out", type=NEW_FOLDER, default="blemish-out", show_default=True, help="The folder to write."),
+    ):
+        command = option(command)
+    return command
+
+
 def region_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds --region and --mask, which `view_of` takes."""
     where = click.option("--mask", metavar="FILE", help="Inspect only where this picture is white.")

@@ -55,8 +55,10 @@ def _print_rows(worst: Sequence[tuple[float, str, str, str]], decided: str, titl
     print_table(head, rows)
 
 
-def print_drift(drift: Drift) -> None:
-    """The alarm, on stderr."""
+def print_drift(drift: Drift | None) -> None:
+    """The alarm if there is one, on stderr."""
+    if not drift or not drift.alarm:
+        return
     say(
         f"drift: scores are not those of the calibration, from picture {drift.since} at the latest: {drift.change}. Of "
         f"runs in which nothing has changed at most {100 * drift.false_alarm:g} % say so. Look at camera and light; "

@@ -44,8 +44,8 @@ class InspectionRun(NamedTuple):
         return decision(calibration, detector, suggested=suggested, scale=self.settings.get("scale"))
 
     def drift(self, false_alarm: float) -> Drift | None:
-        """What watches the scores; only where one detector makes them and made those of the calibration."""
-        if not self.recipe or not self.recipe.calibration or not may_drift(self.recipe):
+        """What watches the scores; only where one detector makes them all, and made those of the calibration."""
+        if "shard" in self.settings or not self.recipe or not self.recipe.calibration or not may_drift(self.recipe):
             return None
         return Drift(self.recipe.calibration.good, false_alarm=false_alarm)
 

@@ -168,6 +168,11 @@ class RunWriter:
             line["drift"] = self.drift.alarm
         self._write_results([line] if self.overlays is None else self.overlays.add(found.result, line))
 
+    def take(self, line: Mapping[str, Any]) -> None:
+        """A line that another run has made; its overlay is there already."""
+        self._count(line)
+        self._write_results([dict(line)])
+
     def finish(self) -> None:
         """Write what is still held back, and the summary."""
         self._flush()
