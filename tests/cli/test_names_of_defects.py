@@ -53,7 +53,7 @@ def test_regions_are_named_by_what_was_taught_with_how_sure_and_why(taught: Path
     for line in lines(tmp_path / "out"):
         found.setdefault(Path(line["path"]).parent.name, []).extend(line["types"][:1])
         region = line["regions"][0]
-        assert region["like"].endswith(".png") or region["type"] == "unknown"
+        assert (region["like"].endswith(".png") and "/" in region["like"]) or region["type"] == "unknown"
         assert set(region["may_be"]) <= set(TYPES[:2])
         assert set(region["likeliest"]) == set(TYPES[:2])
         assert next(iter(region["likeliest"].values())) == region["probability"]

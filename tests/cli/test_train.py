@@ -107,6 +107,25 @@ def test_labelled_defects_of_the_training_split_are_learned_from_unless_ignored(
     assert {each.kind for each in recipes["use"].taught} == {GOOD, "spot"}
 
 
+def test_examples_of_defects_teach_whatever_split_they_are_of(root: Path, tmp_path: Path) -> None:
+    good, bad = tmp_path / "plain", tmp_path / "bad"
+    for at in range(5):
+        part(good / "good" / f"{at}.png", at)
+    for at, where in enumerate((good, bad, bad)):
+        part(where / "dent" / f"{at}.png", 50 + at, spot=(20, 20))
+    words = ("train", "clip-mdc", *SMALL, "--steps", "1")
+    told = passed(*words, good, "--out", tmp_path / "none.blemish").stderr
+    assert f"nothing is learned from 1 defect of {good}, which a plain folder keeps for tests" in told
+    assert "learning from 4 good parts and 0 with defects" in told
+    told = passed(*words, good, "--examples", bad, "--examples", good, "--out", tmp_path / "some.blemish").stderr
+    assert "learning from 4 good parts and 3 with defects" in told
+    assert "nothing is learned" not in told
+    told = passed(*words, good / "good", "--normal", "--examples", bad, "--out", tmp_path / "good.blemish").stderr
+    assert "learning from 5 good parts and 2 with defects" in told
+    refused = run("train", "found-ad", *SMALL, root, "--examples", bad, "--out", tmp_path / "no.blemish")
+    assert "found-ad does not learn from labelled defects: leave out --examples" in refused.stderr
+
+
 def test_the_same_seed_gives_the_same_tensors_twice(root: Path, tmp_path: Path) -> None:
     found = []
     for name, seed in (("a", "3"), ("b", "3"), ("c", "4")):
@@ -143,6 +162,8 @@ def test_a_training_that_was_stopped_goes_on_to_the_same_recipe(
 
 def test_nothing_to_go_on_with_is_said_and_it_begins_anew(root: Path, tmp_path: Path) -> None:
     words = ("train", *QUICK, root, "--steps", "2")
+    (tmp_path / "a.blemish.training").mkdir()
+    (tmp_path / "a.blemish.training" / "made-of.json").write_text('{"seed": 7}')  # killed before its first checkpoint
     result = passed(*words, "--resume", "--out", tmp_path / "a.blemish")
     assert f"{tmp_path / 'a.blemish.training'} holds no training to go on with: it begins anew" in result.stderr
     result = passed(*words, "--out", tmp_path / "b.blemish")

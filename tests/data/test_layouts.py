@@ -132,6 +132,9 @@ def test_a_root_without_the_layout_says_what_was_looked_for(layout: str, tmp_pat
 
 
 def test_a_root_of_no_layout_lists_what_each_needs(tmp_path: Path) -> None:
+    with pytest.raises(BadData, match="holds no file: put pictures into it"):
+        data.samples(tmp_path)
+    (tmp_path / "notes.txt").touch()
     with pytest.raises(BadData, match="none of the known layouts") as error:
         data.samples(tmp_path)
     first, *lines = str(error.value).splitlines()

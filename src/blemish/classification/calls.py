@@ -24,7 +24,7 @@ class Named(NamedTuple):
     type: str  # UNKNOWN where it is of no known one
     probability: float  # of the likeliest known type
     others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated
-    like: str = ""  # the name of the example of that type that looks most like it
+    like: str = ""  # the example of that type that looks most like it, as "type/name"
     ranks: tuple[tuple[str, float], ...] = ()  # the likeliest types with their probabilities, `RANKS` at most
     words: str = ""  # those about the likeliest type that fit best, of a classifier that compares with words
 
@@ -90,7 +90,8 @@ def _named(
     order, values = np.argsort(-probability, kind="stable").tolist(), probability.tolist()
     may = tuple(types[number] for number in order if values[number] >= 1 - sureness.rest)
     known, best = highest >= sureness.least, order[0]
-    like = "" if shown is None else _most_like(shown, seen, best)
+    near = "" if shown is None else _most_like(shown, seen, best)
+    like = near and f"{types[best]}/{near}"
     ranks = tuple((types[number], values[number]) for number in order[:RANKS])
     return Named(types[best] if known else UNKNOWN, values[best], may, like, ranks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,9 +71,16 @@ def classify(
         for line in found:
             say(json.dumps(line))
     else:
-        rows = [(line["type"], f"{line['probability']:.2f}", ", ".join(line["may_be"]), line["path"]) for line in found]
+        rows = [(line["type"], _sure(line), ", ".join(line["may_be"]), line["path"]) for line in found]
         print_table(("type", "sure", "may be", f"picture ({len(found)})"), rows)
     leave(unreadable, len(found), white)
+
+
+def _sure(line: Mapping[str, Any]) -> str:
+    """How sure its type is; of one that is unknown there is no telling."""
+    from blemish.classification.names import UNKNOWN
+
+    return "" if line["type"] == UNKNOWN else f"{line['probability']:.2f}"
 
 
 def _load(path: Path) -> Recipe:

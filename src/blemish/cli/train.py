@@ -49,6 +49,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
 @click.option("--layout", metavar="NAME", help="See `blemish list layouts`; detected if left out.")
 @click.option("--category", metavar="NAME", help="One object of the data set; all if left out.")
 @click.option("--split", metavar="NAME", default="train", show_default=True, help="Or test, or all: see below.")
+@click.option("--examples", multiple=True, type=FILE, metavar="DIR", help="Defects to learn from, a folder a type.")
 @click.option(
     "--defects",
     type=click.Choice(["use", "ignore"]),
@@ -94,6 +95,7 @@ def train(
     layout: str | None,
     category: str | None,
     split: str,
+    examples: tuple[Path, ...],
     defects: str,
     augment: str | None,
     pool: int | None,
@@ -117,8 +119,9 @@ def train(
     """Train METHOD by gradients on the training split of labelled data sets, and write the recipe of its last weights.
 
     A METHOD that is trained on other products may learn from their test splits, where public data sets have defects:
-    --split test, or all. For any other, test pictures are never looked at. In a plain folder all defects are test
-    pictures; a table with a column split says otherwise. A folder beside --out keeps what is needed to go on.
+    --split test, or all. For any other, test pictures are never looked at, and in a plain folder all defects are test
+    pictures: show those that are to teach by --examples, with masks beside them where you have them, or give a table
+    with a column split. A folder beside --out keeps what is needed to go on, once a minute at the least.
     """
     from blemish.recipes.train import Training, TrainingSettings, find_examples
 
@@ -132,7 +135,7 @@ def train(
         product, arguments_of(arguments), defects == "use", augment, steps, epochs, rate, batch_size,
         precision, accumulate, _device(device, devices), devices, seed, cache, pool, start,
     )  # fmt: skip
-    sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split)
+    sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split, examples=examples)
     with show_progress() as watch:
         training = Training(method, encoder, sets, settings, watch=watch)
         _run(training, out, minutes, resume=resume)

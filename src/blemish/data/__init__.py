@@ -89,6 +89,8 @@ def detect(root: str | Path) -> str:
     for name in LAYOUTS:
         if _load(name).matches(Path(root)):
             return name
+    if not any(each.is_file() for each in Path(root).rglob("*")):
+        raise BadData(f"{root} holds no file: put pictures into it, or name another folder")
     wanted = "".join(f"\n  {name}: {looked_for}" for name, looked_for in descriptions())
     raise BadData(f"{root} has none of the known layouts. Looked for was:{wanted}")
 

@@ -18,6 +18,7 @@ from blemish.examples import BatchSettings, LabelledBatches, read_examples
 from blemish.fields import read_json
 from blemish.files import sha256_of, write_json
 from blemish.images import Unreadable, find
+from blemish.notices import amount, notice, silence
 from blemish.progress import ShowProgress
 from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet, set_digest, stamp
@@ -75,16 +76,21 @@ def find_examples(
     layout: str | None = None,
     category: str | None = None,
     split: str = "train",
+    examples: Sequence[Path] = (),
 ) -> Sets:
     """Good parts (`normal`), or a split of labelled data sets, "all" of them too; raises BadData where there is none.
 
-    Only what is trained on other products than it will inspect may see another split than the one to train on.
+    Only what is trained on other products than it will inspect may see another split than the one to train on; of
+    `examples`, folders of defects or data sets, all defects are learned from.
     """
     card = catalog.card(method)
     if split != "train" and card.trained and not card.auxiliary:
         raise BadInput(f"{method} is trained on the parts it will inspect, never on a test split: leave out --split")
+    if examples and card.labelled == "none":
+        raise BadInput(f"{method} does not learn from labelled defects: leave out --examples")
+    shown = {str(root): [each for each in _samples(root, None, None, "all") if each.is_anomalous] for root in examples}
     if normal:
-        return {str(root): [Sample(path, GOOD) for path in find([root])] for root in roots}
+        return _add({str(root): [Sample(path, GOOD) for path in find([root])] for root in roots}, shown)
     try:
         found = {str(root): _samples(root, layout, category, split) for root in roots}
     except BadData as error:
@@ -92,7 +98,28 @@ def find_examples(
     if not any(sample.label == GOOD for each in found.values() for sample in each):
         which = "the data set" if split == "all" else f"the split {split}"
         raise BadData(f"there is no good part in {which} of {', '.join(map(str, roots))}: {OTHERWISE}")
-    return found
+    if split == "train" and card.labelled != "none":
+        _tell_unused(roots, layout, category, shown)
+    return _add(found, shown)
+
+
+def _add(sets: Mapping[str, list[Sample]], more: Mapping[str, list[Sample]]) -> Sets:
+    return {name: [*sets.get(name, ()), *more.get(name, ())] for name in {**sets, **more}}
+
+
+def _tell_unused(roots: Sequence[Path], layout: str | None, category: str | None, shown: Iterable[str]) -> None:
+    """Say which plain folders have defects that teach nothing; of a published data set it is known."""
+    for root in roots:
+        if (layout or data.detect(root)) != "folder":
+            continue
+        with silence():
+            learned = {*_samples(root, layout, category, "train")}
+            unused = {each for each in _samples(root, layout, category, "all") if each.is_anomalous} - learned
+        if unused and str(root) not in shown:
+            notice(
+                "nothing is learned from %s of %s, which a plain folder keeps for tests: show defects by --examples",
+                amount(len(unused), "defect"), root,
+            )  # fmt: skip
 
 
 def _samples(root: Path, layout: str | None, category: str | None, split: str) -> list[Sample]:
@@ -202,7 +229,7 @@ class Training:
         note, stated = folder / NOTE, self._made_of()
         if (folder / checkpoint.NAME).exists() and not resume:
             raise BadInput(f"{folder} holds a training that was stopped: go on with --resume, or remove the folder")
-        if resume and note.exists():
+        if resume and (folder / checkpoint.NAME).exists() and note.exists():
             before = read_json(note, BadInput, "remove the folder to begin anew").values
             if odd := sorted(name for name in {*before, *stated} if before.get(name) != stated.get(name)):
                 raise BadInput(
