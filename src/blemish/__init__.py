@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from blemish.recipes.recipe import Recipe, undo
     from blemish.recipes.recipe import load as load_recipe
     from blemish.recipes.recipe import save as save_recipe
+    from blemish.recipes.train import Training, TrainingSettings, find_examples
     from blemish.recipes.types_taught import name_types
     from blemish.recipes.update import add_defects, add_good, forget, freeze
     from blemish.runs.decision import decision
@@ -73,6 +74,8 @@ _WHERE = {
     "Recipe": "blemish.recipes.recipe:Recipe",
     "Sample": "blemish.types:Sample",
     "Tuning": "blemish.tuning.search:Tuning",
+    "Training": "blemish.recipes.train:Training",
+    "TrainingSettings": "blemish.recipes.train:TrainingSettings",
     "add_defects": "blemish.recipes.update:add_defects",
     "add_good": "blemish.recipes.update:add_good",
     "calibrate": "blemish.recipes.calibrate:calibrate",
@@ -80,6 +83,7 @@ _WHERE = {
     "defect_types": "blemish.classification.names:defect_types",
     "discover": "blemish.runs.discovery:discover",
     "evaluate": "blemish.evaluation.evaluate:evaluate",
+    "find_examples": "blemish.recipes.train:find_examples",
     "fit": "blemish.fitting:fit",
     "forget": "blemish.recipes.update:forget",
     "freeze": "blemish.recipes.update:freeze",
@@ -132,6 +136,8 @@ __all__ = [
     "Sample",
     "SubspaceAD",
     "SuperSimpleNet",
+    "Training",
+    "TrainingSettings",
     "Tuning",
     "UniADC",
     "UniADet",
@@ -143,6 +149,7 @@ __all__ = [
     "defect_types",
     "discover",
     "evaluate",
+    "find_examples",
     "fit",
     "forget",
     "freeze",

@@ -125,10 +125,7 @@ def train(
     """
     from blemish.recipes.train import Training, TrainingSettings, find_examples
 
-    if steps and epochs:
-        raise click.UsageError("--steps and --epochs say the same thing: give one of them")
-    if normal and split != "train":
-        raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
+    _check(steps and epochs, normal and split != "train")
     if _is_first():
         hold_new(out)
     settings = TrainingSettings(
@@ -139,6 +136,13 @@ def train(
     with show_progress() as watch:
         training = Training(method, encoder, sets, settings, watch=watch)
         _run(training, out, minutes, resume=resume)
+
+
+def _check(steps_twice: object, split_of_good: object) -> None:
+    if steps_twice:
+        raise click.UsageError("--steps and --epochs say the same thing: give one of them")
+    if split_of_good:
+        raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
 
 
 def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) -> None:

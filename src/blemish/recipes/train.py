@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import sha256
 from inspect import signature
@@ -19,7 +19,7 @@ from blemish.fields import read_json
 from blemish.files import sha256_of, write_json
 from blemish.images import Unreadable, find
 from blemish.notices import amount, notice, silence
-from blemish.progress import ShowProgress
+from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Recipe, Taught, TrainingSet, set_digest, stamp
 from blemish.recipes.start import begin, start_arguments, trainers_of
@@ -138,7 +138,7 @@ class Training:
         sets: Sets,
         settings: TrainingSettings,
         *,
-        watch: ShowProgress,
+        watch: ShowProgress = no_progress,
     ) -> None:
         self.method, self.sets, self.watch, self.unreadable = method, sets, watch, list[Unreadable]()
         self.start, card = settings.start, catalog.card(method)
@@ -179,7 +179,7 @@ class Training:
             seed=settings.seed,
         )
 
-    def run(self, folder: Path, *, resume: bool, stop: Callable[[], bool] = never) -> Recipe | None:
+    def run(self, folder: Path, *, resume: bool = False, stop: Callable[[], bool] = never) -> Recipe | None:
         """The recipe of the last weights, or None where it was stopped: the checkpoint is in `folder` then.
 
         Raises BadInput for a checkpoint that is there and not asked for, or that other pictures or wishes have made.

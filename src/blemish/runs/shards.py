@@ -153,11 +153,15 @@ def _places(parts: Sequence[_Part]) -> dict[str, _Place]:
         with results.open("rb") as file:
             for line in json_lines(results, ("path", "score"), way_out=WAY_OUT):
                 key = str(line.get("file") or place_of(line["path"]))
-                if key in found:
-                    raise BadInput(f"{line['path']} is in {parts[found[key].part].folder} and in {part.folder}")
-                found[key] = _Place(number, offset, str(line["path"]))
+                place = _Place(number, offset, str(line["path"]))
+                _refuse_two(found.setdefault(key, place), place, parts)
                 offset += len(file.readline())
     return found
+
+
+def _refuse_two(one: _Place, other: _Place, parts: Sequence[_Part]) -> None:
+    if one is not other:
+        raise BadInput(f"{other.path} is in {parts[one.part].folder} and in {parts[other.part].folder}")
 
 
 def _order(places: Mapping[str, _Place], pictures: Sequence[Path] | None) -> list[str]:
