@@ -20,13 +20,13 @@ class Components(NamedTuple):
 def components(mask: NDArray[np.bool_]) -> Components:
     """Those of a mask (H, W)."""
     (height, width), labels = mask.shape, np.zeros(mask.shape, np.int32)
-    padded = np.zeros((height, width + 1), np.int8)  # a column between the rows keeps their runs apart
-    padded[:, :width] = mask
-    edges = np.flatnonzero(np.diff(padded.reshape(-1), prepend=0))
+    padded = np.zeros(height * (width + 1) + 1, bool)  # one between the rows keeps their runs apart
+    padded[:-1].reshape(height, width + 1)[:, 1:] = mask
+    edges = np.flatnonzero(padded[1:] != padded[:-1])
     starts, ends = edges[::2], edges[1::2]  # of the runs along the rows
     groups = _join(len(starts), *_touching(starts, ends, width + 1))
     first, numbers = np.unique(groups, return_inverse=True)
-    labels[mask] = np.repeat(numbers + 1, ends - starts)
+    labels[mask] = np.repeat((numbers + 1).astype(np.int32), ends - starts)
     (top, left), right = np.divmod(starts, width + 1), (ends - 1) % (width + 1)
     least, most = np.full(len(first), width), np.zeros((2, len(first)), np.int64)
     np.minimum.at(least, numbers, left)
