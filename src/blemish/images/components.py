@@ -19,13 +19,15 @@ class Components(NamedTuple):
 
 def components(mask: NDArray[np.bool_]) -> Components:
     """Those of a mask (H, W)."""
-    (height, width), labels = mask.shape, np.zeros(mask.shape, np.int32)
+    height, width = mask.shape
     padded = np.zeros(height * (width + 1) + 1, bool)  # one between the rows keeps their runs apart
     padded[:-1].reshape(height, width + 1)[:, 1:] = mask
     edges = np.flatnonzero(padded[1:] != padded[:-1])
+    del padded  # before the labels take four times its room
     starts, ends = edges[::2], edges[1::2]  # of the runs along the rows
     groups = _join(len(starts), *_touching(starts, ends, width + 1))
     first, numbers = np.unique(groups, return_inverse=True)
+    labels = np.zeros(mask.shape, np.int32)
     labels[mask] = np.repeat((numbers + 1).astype(np.int32), ends - starts)
     (top, left), right = np.divmod(starts, width + 1), (ends - 1) % (width + 1)
     least, most = np.full(len(first), width), np.zeros((2, len(first)), np.int64)
