@@ -120,7 +120,7 @@ def test_convolutions_are_of_bfloat16_where_amx_multiplies_them(
 ) -> None:
     monkeypatch.setattr(loading, "_bfloat16_units", lambda: units)
     for folder in ("timm_resnet_wide", "open_clip_rn"):
-        model = cast(torch.nn.Module, encoders.load(PARITY / folder))
+        model = cast(torch.nn.Module, encoders.load(PARITY / folder, precision="auto"))
         found = {each.weight.dtype for each in model.modules() if isinstance(each, torch.nn.Conv2d)}
         assert found == {dtype}
 

@@ -145,7 +145,7 @@ def test_a_mask_that_does_not_fit_is_refused_before_anything_is_inspected(
 ) -> None:
     misfits(root)
     monkeypatch.setattr("blemish.evaluation.evaluate.inspect", None)
-    monkeypatch.setattr("blemish.evaluation.evaluate.fit_detector", None)
+    monkeypatch.setattr("blemish.fitting.fit_detector", None)
     done = command(root)
     assert done.exit_code == 1
     assert "1_mask.png is no mask for" in done.output

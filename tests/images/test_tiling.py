@@ -108,14 +108,14 @@ def test_a_map_smaller_than_its_tile_is_refused() -> None:
 
 
 def test_where_tiles_overlap_the_one_that_names_a_type_and_has_the_pixel_most_in_its_middle_decides() -> None:
-    mosaic = Mosaic((4, 30))
-    mosaic.add(np.zeros((4, 20), np.float32), Region(0, 0, 20, 4), np.zeros((4, 20), np.int16))
-    mosaic.add(np.zeros((4, 20), np.float32), Region(10, 0, 20, 4), np.full((4, 20), 1, np.int16))
-    _, kinds = mosaic.joined()
-    assert kinds is not None
-    assert kinds[1].tolist() == [0] * 15 + [1] * 15
-    mosaic.add(np.zeros((4, 20), np.float32), Region(10, 0, 20, 4), np.full((4, 20), -1, np.int16))
-    assert kinds[1].tolist() == [0] * 15 + [1] * 15
+    for later in ((1,), (1, -1)):
+        mosaic = Mosaic((4, 30))
+        mosaic.add(np.zeros((4, 20), np.float32), Region(0, 0, 20, 4), np.zeros((4, 20), np.int16))
+        for kind in later:
+            mosaic.add(np.zeros((4, 20), np.float32), Region(10, 0, 20, 4), np.full((4, 20), kind, np.int16))
+        _, kinds = mosaic.joined()
+        assert kinds is not None
+        assert kinds[1].tolist() == [0] * 15 + [1] * 15
 
 
 def test_without_types_there_is_no_map_of_types() -> None:

@@ -92,7 +92,7 @@ def inspect(
         print_worst(record, plan)
         print_page(page)
     print_drift(record.drift)
-    leave(record.unreadable, record.tally.inspected, note_of(record, plan), record.tally.verdicts)
+    leave(record.unreadable, record.tally.inspected or bool(shard), note_of(record, plan), record.tally.verdicts)
 
 
 def _inspect(record: RunWriter, plan: InspectionRun, paths: list[Path], batch_size: int, page: Path | None) -> None:

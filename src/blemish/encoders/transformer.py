@@ -92,7 +92,8 @@ class Block(nn.Module):
 def product(x: Tensor, weight: Tensor, bias: Tensor, activation: Activation | None = None) -> Tensor:
     """act(x W^T + b): (..., I) x (O, I) -> (..., O). In bfloat16 on a processor gelu and bias are taken in one pass."""
     learns = torch.is_grad_enabled() and any(each.requires_grad for each in (x, weight, bias))
-    if x.dtype == torch.bfloat16 and x.device.type == "cpu" and not learns and _fuses():
+    coarse = x.dtype == weight.dtype == torch.bfloat16  # of float32 weights autocast makes coarse ones itself
+    if coarse and x.device.type == "cpu" and not learns and _fuses():
         fused = activation == "gelu"
         found = torch.ops.mkldnn._linear_pointwise(x, weight, bias, "gelu" if fused else "none", [], "none")
         return cast(Tensor, ACTIVATIONS[activation](found) if activation and not fused else found)
