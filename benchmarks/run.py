@@ -35,6 +35,7 @@ import words
 from harness import HERE, SOURCE, Options, options, parser, printed
 
 import report
+import serve
 
 SECTIONS: dict[str, Callable[[Options], str]] = {
     "winclip": winclip.section,
@@ -60,6 +61,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "defect_types": defect_types.section,
     "deploy": deploy.section,
     "mdc": mdc.section,
+    "serve": serve.section,
     "kept": kept.section,
 }
 RESULTS = HERE / "RESULTS.md"

@@ -25,6 +25,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from harness import Options
 
 from blemish.serve.app import serve
 from blemish.serve.judge import Content, Judgement
@@ -210,18 +211,31 @@ def main() -> None:
     if given.line:
         serve(read_line(given.line), make=make_clock, started=_say_port)
         return
+    print(measured(given.seconds))
+
+
+def section(given: Options) -> str:
+    """The section of RESULTS.md."""
+    return "\n\n".join([
+        "## On the line",
+        "What a line adds to the time of its judge, which does nothing or waits 20 ms, over loopback. Under load a "
+        "page is open and a reviewer works.",
+        measured(2 if given.small else 15),
+    ])  # fmt: skip
+
+
+def measured(seconds: float) -> str:
+    """The table."""
+    lines = ["| what | measured | bar |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as name:
-        print("| what | measured | bar |\n|---|---|---|")
         with running(Path(name)) as port:
-            for line in (
+            lines += [
                 *own_cost(port),
                 *folder_cost(port, Path(name)),
-                *load(port, Path(name), 0.7, given.seconds),
-                *load(port, Path(name), 2, given.seconds),
-            ):
-                print(line)
-        for line in store_speed(Path(name)):
-            print(line)
+                *load(port, Path(name), 0.7, seconds),
+                *load(port, Path(name), 2, seconds),
+            ]
+        return "\n".join([*lines, *store_speed(Path(name))])
 
 
 def _say_port(server: Any) -> None:
