@@ -34,7 +34,7 @@ def section(given: Options) -> str:
     differences = [(key.replace("_", "-shot "), f"{value:.1e}", "1e-4") for key, value in apart.items()]
     return "\n\n".join([
         "## WinCLIP",
-        "ViT-B-16-plus-240 with random weights, 240 px, batch 1. blemish in the precision it chooses here, then in "
+        "ViT-B-16-plus-240 with random weights, 240 px, batch 1. blemish with `--precision auto`, then in "
         "float32; anomalib in float32, which is all it has.",
         comparison(rows | exact, mine, both),
         "Greatest absolute difference from anomalib's float32 result on the same weights, given its sentences, "

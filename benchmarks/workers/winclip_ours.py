@@ -1,4 +1,4 @@
-"""blemish's WinCLIP: times in the default precision and in float32. argv: folder, product."""
+"""blemish's WinCLIP: times with `--precision auto` and in float32. argv: folder, product."""
 
 from __future__ import annotations
 
