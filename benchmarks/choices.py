@@ -33,7 +33,7 @@ from blemish.blocks.maps import fuse_mean, maximum, top_mean
 from blemish.detectors.tab import TAB
 from blemish.errors import BadInput
 from blemish.evaluation import evaluate as evaluation
-from blemish.fitting import fit
+from blemish.fitting import remember
 from blemish.images import read, resize, unit
 from blemish.metrics import image
 from blemish.pretrain.sources import flawed_photographs, on_photograph
@@ -230,7 +230,7 @@ def tried(detector: TAB, material: Material, size: int) -> Iterator[tuple[str, T
     for name, highest in HIGHEST.items():
         yield f"words alone, {size} px, {name}", fuse_mean(whole, highest(words)), detector._spread(words, test)
     for detector.views.few, learned in VIEWS.items():
-        fit(detector, [Batch(good)])
+        remember(detector, [Batch(good)])
         distance, row = (each.squeeze(-1) for each in detector.bank.nearest(patches))
         worse = (words - detector.bank.get_buffer("words")[row]).clamp_min(0)
         for trust in TRUSTS:

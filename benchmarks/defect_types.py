@@ -41,7 +41,7 @@ from blemish.classification.regions import inside_worst
 from blemish.classification.seeing import see_regions
 from blemish.classification.with_names import WithNames
 from blemish.evaluation.types_of_defects import defects_of, divide
-from blemish.fitting import fit
+from blemish.fitting import remember
 from blemish.images import Places, Region
 from blemish.inspection import predict
 from blemish.metrics import classes
@@ -179,7 +179,7 @@ def time_naming(encoder: Encoder, repeats: int = 30) -> dict[str, float]:
     plain = catalog.detector("tab", encoder, {})
     named = WithNames(catalog.detector("tab", once, {}), once, classifier, namer)
     for detector in (plain, named.detector):
-        fit(cast(Any, detector), [Batch(torch.rand(8, 3, side, side, generator=generator))])
+        remember(cast(Any, detector), [Batch(torch.rand(8, 3, side, side, generator=generator))])
     picture, times = (
         torch.rand(1, 3, side, side, generator=generator).numpy(),
         {"plain": list[float](), "named": list[float]()},

@@ -36,7 +36,8 @@ from blemish.cli.options import arguments_of
 from blemish.data.sampling import normals
 from blemish.evaluation.evaluate import evaluate
 from blemish.progress import NOTHING, Advance, no_progress
-from blemish.recipes.train import Training, TrainingSettings, find_examples
+from blemish.recipes.fit import TrainingSettings
+from blemish.recipes.train import Training, find_examples
 from blemish.training.loop import train
 from blemish.types import Sample
 

@@ -3,6 +3,11 @@
     python examples/own_method.py GOOD PICTURES
 
 learns from the folder GOOD, prints a score for each of PICTURES, and keeps what it saw and learned in own-method/.
+
+    blemish train examples/own_method.py:PatchClassifier GOOD --normal --augment cutpaste --out own.blemish
+    blemish --own examples/own_method.py inspect PICTURES --recipe own.blemish
+
+does so from the command line.
 """
 
 from __future__ import annotations
@@ -13,18 +18,14 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from blemish import Batch, Features, Prediction, Sample, inspect, load_encoder
+from blemish import Batch, Features, Prediction, TrainingSettings, fit, inspect, load_encoder
 from blemish.blocks.losses import dice, focal, masks_of
 from blemish.blocks.maps import maximum, upsample
 from blemish.encoders.capabilities import geometry
-from blemish.examples import BatchSettings, read_examples
 from blemish.images import Unreadable, find
-from blemish.progress import no_progress
-from blemish.training.features import FeatureCache
-from blemish.training.loop import train
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import GOOD
+from blemish.types import Encoder
 
 
 class PatchClassifier(nn.Module):
@@ -33,7 +34,7 @@ class PatchClassifier(nn.Module):
     image_score, anomaly_map: logits, the score the highest of the map.
     """
 
-    def __init__(self, encoder: str = "embedded", *, image_size: int | None = None) -> None:
+    def __init__(self, encoder: str | Encoder = "embedded", *, image_size: int | None = None) -> None:
         super().__init__()
         self.encoder = load_encoder(encoder)
         self.geometry = geometry(self.encoder, image_size)
@@ -74,18 +75,11 @@ class PatchClassifier(nn.Module):
 
 def learn(detector: PatchClassifier, good: list[Path], folder: Path) -> None:
     """Train in place; what is in the folder already is gone on with."""
-    schedule, unreadable = detector.schedule, list[Unreadable]()
-    examples = read_examples(
-        [Sample(path, GOOD) for path in good],
-        detector.geometry,
-        BatchSettings(schedule.batch_size, augmentation="cutpaste", pool=32),
-        watch=no_progress,
-        unreadable=unreadable,
-        features=FeatureCache(folder / "seen", detector, detector.geometry),
-    )
+    unreadable = list[Unreadable]()
+    settings = TrainingSettings(augmentation="cutpaste", pool=32, cache=folder / "seen")
+    fit(detector, good, settings, folder=folder, unreadable=unreadable)
     for each in unreadable:
         print(f"not learned from: {each.reason}")
-    train(detector, examples, schedule, folder)
 
 
 def main(good: str, pictures: str) -> None:

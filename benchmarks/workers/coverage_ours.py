@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from blemish import catalog, data, encoders
 from blemish.calibration.guarantees import false_rejects
 from blemish.calibration.thresholds import Goal, Scheme, calibrate_thresholds
-from blemish.fitting import fit, good_parts
+from blemish.fitting import good_parts, remember
 from blemish.recipes.holdout import draw_folds, parts_of
 from blemish.types import GOOD, Batch, Encoder, Features, Geometry, Learner
 
@@ -140,7 +140,7 @@ def _covered(way: Way, detector: Learner, parts: int, splits: int) -> dict[str, 
 
 
 def _fitted(detector: Learner, parts: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    fit(detector, map(Batch, _images(parts)))
+    remember(detector, map(Batch, _images(parts)))
 
     def scores(others: np.ndarray) -> np.ndarray:
         return torch.cat([detector(batch).image_score for batch in _images(others)]).double().numpy()

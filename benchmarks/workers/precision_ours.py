@@ -10,7 +10,7 @@ from pictures import defective, texture
 from scipy.stats import spearmanr
 from timing import report
 
-from blemish import AnomalyDINO, Batch, PatchCore, WinCLIP, fit
+from blemish import AnomalyDINO, Batch, PatchCore, WinCLIP, remember
 from blemish.encoders.clip import CLIP
 from blemish.encoders.config import TextConfig, ViTConfig
 from blemish.encoders.text import TextTransformer
@@ -47,9 +47,9 @@ def predictions(dtype: torch.dtype) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     model, found = encoder(dtype), {}
     detectors = {
         "WinCLIP, zero-shot": WinCLIP(model),
-        "WinCLIP, 4 references": fit(WinCLIP(model), [Batch(good)]),
-        "AnomalyDINO, 4 references": fit(AnomalyDINO(model), [Batch(good)]),
-        "PatchCore, 4 references": fit(PatchCore(model), [Batch(good)]),
+        "WinCLIP, 4 references": remember(WinCLIP(model), [Batch(good)]),
+        "AnomalyDINO, 4 references": remember(AnomalyDINO(model), [Batch(good)]),
+        "PatchCore, 4 references": remember(PatchCore(model), [Batch(good)]),
     }
     for name, detector in detectors.items():
         parts = [detector(part) for part in pictures.split(4)]

@@ -11,7 +11,7 @@ import torch
 from timing import report
 from torch.nn import functional as F
 
-from blemish import Batch, WinCLIP, fit, load_encoder
+from blemish import Batch, WinCLIP, load_encoder, remember
 
 folder, product = Path(sys.argv[1]), sys.argv[2]
 images, theirs = np.load(folder / "images.npz"), np.load(folder / "peer.npz")
@@ -31,5 +31,5 @@ with torch.inference_mode():
     # Its sentences repeat one of the paper's templates and leave one out.
     detector.texts = F.normalize(torch.stack([encoder.encode_text(group).mean(0) for group in groups]), dim=-1)
     zero = far(detector(image), "zero")
-    few = far(fit(detector, [Batch(references)])(image), "few")
+    few = far(remember(detector, [Batch(references)])(image), "few")
 report(**zero, **few)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from timing import report, seconds
 
-from blemish import Batch, WinCLIP, fit, load_encoder
+from blemish import Batch, WinCLIP, load_encoder, remember
 
 folder, product = Path(sys.argv[1]), sys.argv[2]
 images = np.load(folder / "images.npz")
@@ -21,8 +21,8 @@ def measured(precision: str) -> dict[str, list[float]]:
     words = seconds(lambda: WinCLIP(encoder, product=product))
     detector = WinCLIP(encoder, product=product)
     zero = seconds(lambda: detector(image))
-    recipe = seconds(lambda: fit(WinCLIP(encoder, product=product), [Batch(references)]), repeats=1, warm=0)
-    fit(detector, [Batch(references)])
+    recipe = seconds(lambda: remember(WinCLIP(encoder, product=product), [Batch(references)]), repeats=1, warm=0)
+    remember(detector, [Batch(references)])
     return {"words": words, "zero": zero, "recipe": recipe, "few": seconds(lambda: detector(image))}
 
 

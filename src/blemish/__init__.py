@@ -46,14 +46,15 @@ if TYPE_CHECKING:
     from blemish.errors import BlemishError
     from blemish.evaluation.evaluate import evaluate
     from blemish.evaluation.validate import validate
-    from blemish.fitting import fit, good_parts
+    from blemish.fitting import good_parts, remember
     from blemish.inspection import inspect
     from blemish.recipes.calibrate import calibrate
     from blemish.recipes.detectors import detector as recipe_detector
+    from blemish.recipes.fit import TrainingSettings, fit
     from blemish.recipes.recipe import Recipe, undo
     from blemish.recipes.recipe import load as load_recipe
     from blemish.recipes.recipe import save as save_recipe
-    from blemish.recipes.train import Training, TrainingSettings, find_examples
+    from blemish.recipes.train import Training, find_examples
     from blemish.recipes.types_taught import name_types
     from blemish.recipes.update import add_defects, add_good, forget, freeze
     from blemish.runs.decision import decision
@@ -75,7 +76,7 @@ _WHERE = {
     "Sample": "blemish.types:Sample",
     "Tuning": "blemish.tuning.search:Tuning",
     "Training": "blemish.recipes.train:Training",
-    "TrainingSettings": "blemish.recipes.train:TrainingSettings",
+    "TrainingSettings": "blemish.recipes.fit:TrainingSettings",
     "add_defects": "blemish.recipes.update:add_defects",
     "add_good": "blemish.recipes.update:add_good",
     "calibrate": "blemish.recipes.calibrate:calibrate",
@@ -84,7 +85,7 @@ _WHERE = {
     "discover": "blemish.runs.discovery:discover",
     "evaluate": "blemish.evaluation.evaluate:evaluate",
     "find_examples": "blemish.recipes.train:find_examples",
-    "fit": "blemish.fitting:fit",
+    "fit": "blemish.recipes.fit:fit",
     "forget": "blemish.recipes.update:forget",
     "freeze": "blemish.recipes.update:freeze",
     "good_parts": "blemish.fitting:good_parts",
@@ -93,6 +94,7 @@ _WHERE = {
     "load_recipe": "blemish.recipes.recipe:load",
     "name_types": "blemish.recipes.types_taught:name_types",
     "recipe_detector": "blemish.recipes.detectors:detector",
+    "remember": "blemish.fitting:remember",
     "save_recipe": "blemish.recipes.recipe:save",
     "tune": "blemish.tuning.search:tune",
     "undo": "blemish.recipes.recipe:undo",
@@ -159,6 +161,7 @@ __all__ = [
     "load_recipe",
     "name_types",
     "recipe_detector",
+    "remember",
     "save_recipe",
     "tune",
     "undo",

@@ -259,10 +259,10 @@ def read_examples(
     settings: BatchSettings,
     *,
     watch: ShowProgress,
-    unreadable: list[Unreadable],
+    unreadable: list[Unreadable] | None,
     features: FeatureCache | None = None,
 ) -> LabelledBatches:
-    """All pictures looked at once, in threads; those that cannot be read are left out and named in `unreadable`."""
+    """All pictures looked at once, in threads; those that cannot be read are named in `unreadable`, or raised."""
     found = LabelledBatches(samples, geometry, settings, features)
     numbers = {found.sample(number).image: number for number in range(len(samples))}
     advance = watch("reading pictures", len(numbers))

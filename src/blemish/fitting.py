@@ -56,7 +56,7 @@ def good_parts(
     return (Batch(as_tensor(images), names=tuple(names)) for names, images in keyed_batches(inputs, batch_size))
 
 
-def fit(detector: L, batches: Iterable[Batch]) -> L:
+def remember(detector: L, batches: Iterable[Batch]) -> L:
     """The detector, which has learned from batches of good parts and forgotten what it knew; they are read once.
 
     Memories that predict by sums take constant room meanwhile, see `blocks.rows.Absorbing`.
@@ -77,7 +77,7 @@ def fit(detector: L, batches: Iterable[Batch]) -> L:
         kept = detector.consolidate(rows[0]) if isinstance(detector, Consolidator) else slice(None)
         memory.hold(*(tensor[kept] for tensor in rows))
     if not all(memory.fitted for memory in parts):
-        raise BadInput("there is nothing to learn from: fit() received no images of good parts")
+        raise BadInput("there is nothing to learn from: no image of a good part was given")
     return detector
 
 
@@ -189,7 +189,7 @@ def fit_detector(
         batches = good_parts(
             good, detector.geometry, view=view, batch_size=batch_size, unreadable=unreadable, advance=advance
         )
-        fit(cast(Learner, detector), batches)
+        remember(cast(Learner, detector), batches)
     return detector
 
 

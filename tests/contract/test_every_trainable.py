@@ -20,7 +20,7 @@ from blemish import catalog, encoders
 from blemish.blocks.closeups import closeup_batch
 from blemish.errors import NotFitted
 from blemish.examples import BatchSettings, LabelledBatches
-from blemish.recipes.train import TrainedDetector
+from blemish.recipes.fit import TrainedDetector
 from blemish.training.features import FeatureCache, FrozenTower
 from blemish.training.loop import train
 from blemish.training.schedule import Schedule

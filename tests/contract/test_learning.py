@@ -17,7 +17,7 @@ from tests.support.quick import SIDE
 from blemish import catalog
 from blemish.blocks.rotation import views_of
 from blemish.blocks.rows import memories
-from blemish.fitting import extract_all, fit, fit_detector
+from blemish.fitting import extract_all, fit_detector, remember
 from blemish.recipes import update
 from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Recipe
@@ -101,7 +101,7 @@ def test_sums_take_constant_room_while_they_are_learned(method: str) -> None:
     detector = catalog.detector(method, "test-tiny", SMALL.get(method, {}))
     assert isinstance(detector, Learner)
     images = torch.rand(40, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    fit(detector, map(Batch, images.split(4)))
+    remember(detector, map(Batch, images.split(4)))
     (memory,) = memories(detector)
     assert len(memory.recall()[0]) < 16
 

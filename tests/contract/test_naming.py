@@ -10,7 +10,7 @@ import torch
 from tests.support.quick import SIDE, quick
 
 from blemish import catalog, encoders
-from blemish.recipes.train import TrainedDetector
+from blemish.recipes.fit import TrainedDetector
 from blemish.training.loop import train
 from blemish.types import GOOD, Batch
 

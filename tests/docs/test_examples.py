@@ -17,6 +17,7 @@ from click.testing import CliRunner
 from scripts import tables
 from tests.support.line import ROOT, furnish
 
+from blemish.catalog import own
 from blemish.cli.main import main
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,6 +78,8 @@ def test_a_page_works_with_its_slow_examples(
 
 def run_all(found: list[Example], line: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shutil.copytree(line, folder / "line"))
+    monkeypatch.setenv(own.PLACES, "")
+    monkeypatch.delitem(sys.modules, "own_method", raising=False)  # another page's
     for each in found:
         if each.language == "python":
             exec(compile(each.text, each.page.name, "exec"), {"__name__": "example"})

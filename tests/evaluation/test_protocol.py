@@ -20,7 +20,7 @@ from blemish.encoders.inputs import as_tensor
 from blemish.errors import BadInput
 from blemish.evaluation.evaluate import evaluate
 from blemish.evaluation.scaling import min_max
-from blemish.fitting import fit
+from blemish.fitting import remember
 from blemish.images import Unreadable, read, unit
 from blemish.notices import gather
 from blemish.runs.decision import Decided
@@ -59,7 +59,7 @@ def _plausible(made: Any) -> Tensor:
 
 
 def taught(detector: Any, images: Tensor) -> Any:
-    return fit(detector, [Batch(images)]) if hasattr(detector, "extract") else detector
+    return remember(detector, [Batch(images)]) if hasattr(detector, "extract") else detector
 
 
 def published(method: str, words: Any, detector: Any, images: Tensor) -> tuple[Tensor, Tensor]:

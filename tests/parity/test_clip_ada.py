@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.maps import smooth, top_mean
 from blemish.detectors.clip_ada import CLIPADA
-from blemish.recipes.train import TrainedDetector
+from blemish.recipes.fit import TrainedDetector
 from blemish.types import PromptEncoder
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.detectors.uniadet import UniADet
-from blemish.recipes.train import TrainedDetector
+from blemish.recipes.fit import TrainedDetector
 
 CLASSES = ["test-tiny", "embedded"]
 

@@ -19,8 +19,9 @@ from blemish.images import View
 from blemish.notices import gather
 from blemish.progress import no_progress
 from blemish.recipes.detectors import detector, state_of
+from blemish.recipes.fit import TrainingSettings
 from blemish.recipes.start import begin
-from blemish.recipes.train import Training, TrainingSettings
+from blemish.recipes.train import Training
 from blemish.recipes.update import add_good
 from blemish.types import GOOD, Detector, Sample
 

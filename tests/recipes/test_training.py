@@ -9,7 +9,8 @@ from tests.support.parts import good, mask, spots
 from tests.support.quick import quick
 
 from blemish.progress import no_progress
-from blemish.recipes.train import Training, TrainingSettings
+from blemish.recipes.fit import TrainingSettings
+from blemish.recipes.train import Training
 from blemish.types import GOOD, Sample
 
 

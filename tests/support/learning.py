@@ -7,7 +7,7 @@ from typing import Any, TypeVar, cast
 
 from torch import Tensor
 
-from blemish.fitting import fit
+from blemish.fitting import remember
 from blemish.types import Batch
 
 D = TypeVar("D")
@@ -15,4 +15,4 @@ D = TypeVar("D")
 
 def learn(detector: D, images: Iterable[Tensor]) -> D:
     """The same detector, after batches (N, 3, H, W) of good parts."""
-    return cast(D, fit(cast(Any, detector), map(Batch, images)))
+    return cast(D, remember(cast(Any, detector), map(Batch, images)))

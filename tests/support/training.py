@@ -13,7 +13,7 @@ from tests.support.quick import SIDE, quick
 from tests.support.told import Told
 
 from blemish import catalog, encoders
-from blemish.recipes.train import TrainedDetector
+from blemish.recipes.fit import TrainedDetector
 from blemish.training.loop import train
 from blemish.types import GOOD, Batch
 

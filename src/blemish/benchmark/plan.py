@@ -220,12 +220,13 @@ def _device(whole: Fields) -> str:
 def _method(section: Fields, encoders: tuple[str, ...]) -> Method:
     section.only("name", "arguments", "encoders", needed=("name",))
     known = catalog.CLASSIFIERS if "classifiers" in section.path else catalog.METHODS
-    name = section.one("name", "", one_of(known), f"one of {', '.join(known)}")
+    own = known is catalog.METHODS and ":" in str(section.values.get("name"))  # one's own, see `blemish --own`
+    name = section.one("name", "", is_text if own else one_of(known), f"one of {', '.join(known)}")
     if known is catalog.METHODS and catalog.card(name).trained:
         raise section.refused("name", f"{name} is trained first: see `blemish train`; a benchmark trains nothing")
     arguments = section.one("arguments", {}, _is_table, "a table of plain values, such as { neighbours = 9 }")
-    own = set(inspect.signature(catalog.class_of(catalog.card_of(name))).parameters) - {"encoder", "product", "types"}
-    section.inner("arguments", arguments).only(*own)
+    takes = set(inspect.signature(catalog.class_of(catalog.card_of(name))).parameters) - {"encoder", "product", "types"}
+    section.inner("arguments", arguments).only(*takes)
     return Method(name, arguments, section.listed("encoders", encoders, is_text, ENCODERS))
 
 

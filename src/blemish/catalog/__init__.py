@@ -10,13 +10,14 @@ from typing import Any
 from blemish.catalog.cards import COLUMNS, SITUATIONS, Card, Situation
 from blemish.catalog.classifiers import CLASSIFIERS
 from blemish.catalog.detectors import DETECTORS
+from blemish.catalog.own import describe, own_card, own_name
 from blemish.errors import BadInput, UnknownName
 from blemish.fields import annotations_of, require_kind
 from blemish.types import Classifier, Detector, Encoder
 
 __all__ = [
     "CLASSIFIERS", "COLUMNS", "METHODS", "SITUATIONS", "Card", "Situation", "card", "card_of", "class_of", "classifier",
-    "classifier_card", "detector", "method", "require_arguments",
+    "classifier_card", "detector", "identify", "method", "require_arguments",
 ]  # fmt: skip
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -26,9 +27,11 @@ METHODS = DETECTORS
 
 
 def card(name: str) -> Card:
-    """The method's row; raises UnknownName with the names there are."""
+    """The method's row, or what can be said of one's own, "module:Class"; raises UnknownName with those there are."""
+    if ":" in name:
+        return own_card(name)
     if name not in METHODS:
-        raise UnknownName(f"no method {name!r}: choose from {', '.join(METHODS)}")
+        raise UnknownName(f"no method {name!r}: choose from {', '.join(METHODS)}, or give your own, FILE.py:Class")
     return METHODS[name]
 
 
@@ -47,6 +50,13 @@ def card_of(name: str) -> Card:
 def method(name: str) -> type[Any]:
     """The method's class, imported now."""
     return class_of(card(name))
+
+
+def identify(detector: Detector) -> tuple[str, Card]:
+    """Its name and its row, or what can be said of one's own."""
+    made = type(detector)
+    known = {card.where: (name, card) for name, card in METHODS.items()}
+    return known.get(f"{made.__module__}:{made.__qualname__}") or (own_name(made), describe(made))
 
 
 def class_of(card: Card) -> type[Any]:

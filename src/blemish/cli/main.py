@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from blemish.cli.console import printable, say
+from blemish.cli.options import own_option
 from blemish.errors import BlemishError, require_torch
 from blemish.notices import gather
 from blemish.version import VERSION
@@ -48,9 +49,6 @@ class _Group(click.Group):
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(VERSION)
+@own_option
 def main() -> None:
     """Visual inspection with words and a few good parts."""
-
-
-if __name__ == "__main__":
-    main()

@@ -43,6 +43,36 @@ TOGETHER = "How many pictures the encoder is given at once."
 device_option = click.option("--device", default="auto", show_default=True, metavar="NAME", help=ON)
 
 
+class _Method(click.ParamType[str]):
+    """A method's name; of one's own "FILE.py:Class" or "module:Class", which is imported since the command names it."""
+
+    name = "method"
+
+    def convert(self, value: Any, option: click.Parameter | None, context: click.Context | None) -> Any:
+        from blemish.catalog.own import import_own
+
+        return import_own(value) if ":" in value else value
+
+
+METHOD = _Method()
+
+
+def _trust(context: click.Context, option: click.Parameter, places: tuple[str, ...]) -> None:
+    from blemish.catalog.own import trust
+
+    trust(places)
+
+
+own_option = click.option(
+    "--own",
+    multiple=True,
+    metavar="FILE.py|MODULE",
+    callback=_trust,
+    expose_value=False,
+    help="Code of yours whose methods recipes may use; repeatable.",
+)
+
+
 @dataclass
 class DetectorOptions:
     """The options that `inspect` and `evaluate` share."""
@@ -112,7 +142,9 @@ def add_detector_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Adds the options of `DetectorOptions`, which the command is handed as its first argument."""
     side = click.IntRange(16)
     options = [
-        _option("--method", metavar="NAME", help="See `blemish list methods`; by what there is if left out."),
+        _option(
+            "--method", type=METHOD, metavar="NAME", help="See `blemish list methods`; left out: by what there is."
+        ),
         _option("--encoder", metavar="NAME|PATH", help="See `blemish list encoders`; or a file of weights."),
         _option(
             "--precision",

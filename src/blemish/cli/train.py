@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 
 from blemish.cli.console import say, show_progress
-from blemish.cli.options import FILE, NEW_FOLDER, arguments_of, device_option, hold, hold_new
+from blemish.cli.options import FILE, METHOD, NEW_FOLDER, arguments_of, device_option, hold, hold_new
 from blemish.notices import amount
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
 
 
 @click.command()
-@click.argument("method")
+@click.argument("method", type=METHOD)
 @click.argument("roots", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The recipe to write.")
 @click.option("--normal", is_flag=True, help="ROOTS are pictures of good parts, or folders of them.")
@@ -118,16 +118,16 @@ def train(
 ) -> None:
     """Train METHOD by gradients on the training split of labelled data sets, and write the recipe of its last weights.
 
-    A METHOD that is trained on other products may learn from their test splits, where public data sets have defects:
-    --split test, or all. For any other, test pictures are never looked at, and in a plain folder all defects are test
-    pictures: show those that are to teach by --examples, with masks beside them where you have them, or give a table
-    with a column split. A folder beside --out keeps what is needed to go on, once a minute at the least.
+    METHOD may be your own, FILE.py:Class; other commands take its recipes after `blemish --own FILE.py`. One that is
+    trained on other products may learn from their test splits, where public data sets have defects: --split test, or
+    all. For any other, test pictures are never looked at, and in a plain folder all defects are test pictures: show
+    those that are to teach by --examples, with masks beside them where you have them, or give a table with a column
+    split. A folder beside --out keeps what is needed to go on, once a minute at the least.
     """
-    from blemish.recipes.train import Training, TrainingSettings, find_examples
+    from blemish.recipes.fit import TrainingSettings
+    from blemish.recipes.train import Training, find_examples
 
-    _check(steps and epochs, normal and split != "train")
-    if _is_first():
-        hold_new(out)
+    _check(out, steps and epochs, normal and split != "train")
     settings = TrainingSettings(
         product, arguments_of(arguments), defects == "use", augment, steps, epochs, rate, batch_size,
         precision, accumulate, _device(device, devices), devices, seed, cache, pool, start,
@@ -138,11 +138,13 @@ def train(
         _run(training, out, minutes, resume=resume)
 
 
-def _check(steps_twice: object, split_of_good: object) -> None:
+def _check(out: Path, steps_twice: object, split_of_good: object) -> None:
     if steps_twice:
         raise click.UsageError("--steps and --epochs say the same thing: give one of them")
     if split_of_good:
         raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
+    if _is_first():
+        hold_new(out)
 
 
 def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) -> None:

@@ -29,7 +29,7 @@ def scale_by_set(
     detector: Detector, samples: Sequence[Sample], *, view: View, batch_size: int, watch: ShowProgress
 ) -> Detector:
     """The detector, whose scores are scaled by these pictures of one product; raises BadInput where none is."""
-    method, ranges = method_of(detector), dict[str, tuple[float, float]]()
+    method, ranges = _method_of(detector), dict[str, tuple[float, float]]()
     check_protocol("published", method)
     if len(products := sorted({sample.category for sample in samples})) > 1:
         raise BadInput(
@@ -64,7 +64,7 @@ class ScaledDetector(nn.Module):
         return cast(Prediction, cast(Any, self.detector)(images, scale=self.scale))
 
 
-def method_of(detector: Detector) -> str:
+def _method_of(detector: Detector) -> str:
     """Its name in the catalogue; "" where it has none."""
-    where = f"{type(detector).__module__}:{type(detector).__qualname__}"
-    return next((name for name, card in catalog.METHODS.items() if card.where == where), "")
+    name, _ = catalog.identify(detector)
+    return name if name in catalog.METHODS else ""

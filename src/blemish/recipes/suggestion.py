@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from blemish.calibration.thresholds import Calibration, calibrate_thresholds
-from blemish.fitting import extract_all, fit, good_parts
+from blemish.fitting import extract_all, good_parts, remember
 from blemish.images import WHOLE, Unreadable, View
 from blemish.recipes import provenance
 from blemish.recipes.holdout import draw_folds, parts_of, score_parts
@@ -36,7 +36,7 @@ def fit_and_suggest(
     drawn = good[:: -(-len(good) // MOST)]
     found = _suggest(learner, drawn, view, once)
     if found is None or len(drawn) < len(good):
-        fit(learner, _batches(learner, good, view, once))
+        remember(learner, _batches(learner, good, view, once))
     if reading.unreadable is not None:
         reading.unreadable.extend({each.id: each for each in bad}.values())
     return found
