@@ -22,10 +22,12 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from harness import Options
+from PIL import Image
+from store import RECORDS, query_times
 
 from blemish.serve.app import serve
 from blemish.serve.judge import Content, Judgement
@@ -38,6 +40,11 @@ WORK = 0.020
 """Seconds that the judge of the tests of load takes."""
 FOR_A_PERSON, EVERY, JUDGES_SECONDS = b"?", 20, 0.5
 """One part in so many waits for the reviewer, who judges one in so many seconds."""
+SEEN = 100
+"""Pictures of a camera."""
+RUNNING = ["ContinuousExecution", "ContinuousExecution", "Ready"]
+WARM, RECONNECT, SETTLE, SOAK_EVERY, MOST_GROWN = 1000, 200, 2.0, 50, 0.05
+"""Parts after which memory is not to grow, parts until a client connects anew, seconds, one part for a person."""
 LINE = """
 [server]
 port = 0
@@ -48,6 +55,14 @@ recipes = {{ idle = "idle.recipe" }}
 path = "in"
 done = "remove"
 settle_ms = 0
+[[stations]]
+name = "seen"
+recipes = {{ idle = "idle.recipe" }}
+start = false
+[[stations.cameras]]
+kind = "opencv"
+device = "seen/%04d.png"
+interval_ms = 30
 [[stations]]
 name = "busy"
 recipes = {{ busy = "busy.recipe" }}
@@ -73,20 +88,41 @@ def make_clock(path: Path, max_pixels: int) -> Clock:
     return Clock(WORK if path.stem == "busy" else 0.0)
 
 
+class Served(NamedTuple):
+    """A line in a process of its own."""
+
+    port: int
+    pid: int
+
+
+class Usage(NamedTuple):
+    """Of a line's processes together."""
+
+    memory: float  # MiB
+    threads: int
+    files: int
+
+    def __str__(self) -> str:
+        return f"{self.memory:.1f} MiB, {self.threads} threads, {self.files} open files"
+
+
 @contextmanager
-def running(folder: Path) -> Iterator[int]:
-    """The port of a line in a process of its own."""
+def running(folder: Path) -> Iterator[Served]:
     for name in ("idle", "busy"):
         (folder / f"{name}.recipe").touch()
+    (folder / "seen").mkdir()
+    pixels = np.random.default_rng(0).integers(0, 256, (512, 683, 3), np.uint8)
+    for number in range(SEEN):
+        Image.fromarray(pixels).save(folder / "seen" / f"{number:04}.png")
     (folder / "line.toml").write_text(LINE.format(budget=10 * 1000 * WORK))
     words = [sys.executable, __file__, "--line", str(folder / "line.toml")]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout
         port = int(process.stdout.readline())
-        while any("Continuous" not in each["state"] for each in ask(port, "/health")["stations"]):
+        while sorted(each["state"].rpartition(".")[2] for each in ask(port, "/health")["stations"]) != RUNNING:
             time.sleep(0.05)
         try:
-            yield port
+            yield Served(port, process.pid)
         finally:
             process.terminate()
 
@@ -160,6 +196,19 @@ def folder_cost(port: int, folder: Path, count: int = 200) -> Iterator[str]:
     yield f"| own cost, folder, 0.01 MB: p50, p99 | {p50:.1f} ms, {p99:.1f} ms | p50 <= 3.0 ms |"
 
 
+def camera_cost(port: int) -> Iterator[str]:
+    """From the moment that a picture was grabbed."""
+    connection = http.client.HTTPConnection("127.0.0.1", port)
+    connection.request("POST", "/api/v1/stations/seen/commands/start_continuous")
+    connection.getresponse().read()
+    while len(found := ask(port, f"/stations/seen/parts?count={SEEN}")) < SEEN:
+        time.sleep(0.2)
+    p50, p99 = (
+        1000 * float(np.quantile([each["seconds"]["answer"] for each in found], share)) for share in (0.5, 0.99)
+    )
+    yield f"| own cost, camera by OpenCV, 1 MB of pixels: p50, p99 | {p50:.1f} ms, {p99:.1f} ms | p50 <= 3.0 ms |"
+
+
 def load(port: int, folder: Path, share: float, seconds: float) -> Iterator[str]:
     """Parts come at a share of what the judge can do, whatever becomes of those before."""
     pause, start, answers = WORK / share, time.monotonic(), list[tuple[int, Any, float]]()
@@ -192,6 +241,46 @@ def load(port: int, folder: Path, share: float, seconds: float) -> Iterator[str]
     yield f"{at} late and accepted; without a record; with two | {late_accepted}; {missing}; {twice} | 0; 0; 0 |"
 
 
+def usage(pid: int) -> Usage:
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    states = [dict(line.split(":", 1) for line in Path(f"/proc/{each}/status").read_text().splitlines())
+              for each in (pid, *children)]  # fmt: skip
+    files = sum(len(list(Path(f"/proc/{each}/fd").iterdir())) for each in (pid, *children))
+    memory = sum(int(each["VmRSS"].split()[0]) for each in states) / 1024
+    return Usage(memory, sum(int(each["Threads"]) for each in states), files)
+
+
+def soak(line: Served, count: int) -> tuple[list[str], bool]:
+    """Rows, and whether nothing grew: parts by four clients that now and then connect anew, people beside them."""
+    local = threading.local()
+
+    def one(number: int) -> int:
+        if number % RECONNECT < 4 or not hasattr(local, "connection"):
+            local.connection = http.client.HTTPConnection("127.0.0.1", line.port)
+        start = FOR_A_PERSON if number % SOAK_EVERY == 0 else b"x"
+        status, _, _ = send(local.connection, "idle", f"soak-{number}", start + b"x" * 9_999)
+        return status
+
+    begin = time.monotonic()
+    with onlookers(line.port), ThreadPoolExecutor(4) as pool:
+        statuses = Counter(pool.map(one, range(WARM)))
+        time.sleep(SETTLE)
+        first = usage(line.pid)
+        for at in range(WARM, count, WARM):
+            statuses.update(pool.map(one, range(at, min(at + WARM, count))))
+        time.sleep(SETTLE)
+        last = usage(line.pid)
+    grown, at = last.memory / first.memory - 1, f"| soak, {count} parts:"
+    rows = [
+        f"{at} {', '.join(f'{key} {value}' for key, value in sorted(statuses.items()))} | "
+        f"{count / (time.monotonic() - begin):.0f} a second | |",
+        f"{at} after the first {WARM} | {first} | |",
+        f"{at} at the end | {last}, {grown:+.1%} of memory | memory <= +5 %, the others not more |",
+    ]
+    is_calm = grown <= MOST_GROWN and last.threads <= first.threads and last.files <= first.files
+    return rows, is_calm and statuses[200] == count
+
+
 def store_speed(folder: Path, count: int = 5000) -> Iterator[str]:
     settings = read_line(folder / "line.toml").store
     start = time.perf_counter()
@@ -207,10 +296,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--line", type=Path)
+    parser.add_argument("--soak", type=int, metavar="PARTS", help="whether they leave anything behind")
     given = parser.parse_args()
     if given.line:
         serve(read_line(given.line), make=make_clock, started=_say_port)
         return
+    if given.soak:
+        with tempfile.TemporaryDirectory() as name, running(Path(name)) as line:
+            rows, calm = soak(line, given.soak)
+        print("\n".join(rows))
+        sys.exit(0 if calm else 1)
     print(measured(given.seconds))
 
 
@@ -220,22 +315,29 @@ def section(given: Options) -> str:
         "## On the line",
         "What a line adds to the time of its judge, which does nothing or waits 20 ms, over loopback. Under load a "
         "page is open and a reviewer works.",
-        measured(2 if given.small else 15),
+        measured(2, 10_000, 2) if given.small else measured(15),
     ])  # fmt: skip
 
 
-def measured(seconds: float) -> str:
+def measured(seconds: float, records: int = RECORDS, minute: float = 60) -> str:
     """The table."""
     lines = ["| what | measured | bar |", "|---|---|---|"]
     with tempfile.TemporaryDirectory() as name:
-        with running(Path(name)) as port:
+        with running(Path(name)) as (port, _):
             lines += [
                 *own_cost(port),
                 *folder_cost(port, Path(name)),
+                *camera_cost(port),
                 *load(port, Path(name), 0.7, seconds),
-                *load(port, Path(name), 2, seconds),
+                *load(port, Path(name), 2, minute),
             ]
-        return "\n".join([*lines, *store_speed(Path(name))])
+        return "\n".join([*lines, *store_speed(Path(name)), *slowest_queries(Path(name), records)])
+
+
+def slowest_queries(folder: Path, records: int) -> Iterator[str]:
+    found = list(query_times(folder / "million", records))
+    for name, taken in found[:3]:
+        yield f"| {len(found)} queries of pages, {records} records, slow ones: {name} | {taken:.0f} ms | <= 100 ms |"
 
 
 def _say_port(server: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.serve.test_quality import PASSWORD
+from tests.support.peers import until
 from tests.support.serving import Client, line_settings, running
 
 
@@ -50,7 +51,33 @@ def test_people_and_machines_are_let_in_and_out_and_the_audit_says_by_whom(line:
     assert len(ada.ask("GET", "/audit.csv").body.decode().splitlines()) == 6
 
 
-def test_the_page_of_administration_says_what_is_kept(line: Client, tmp_path: Path) -> None:
-    page = line.login("ada", PASSWORD).page("/admin", Accept_Language="zh").body.decode()
-    assert "审计" in page
-    assert "30</td>" in page or "90</td>" in page
+def test_what_is_kept_of_pictures_is_set_by_an_admin_and_put_back(line: Client) -> None:
+    ada = line.login("ada", PASSWORD)
+    assert "审计" in ada.page("/admin", Accept_Language="zh").body.decode()
+    assert 'value="90"' in ada.page("/admin").body.decode()
+    given = {"verdict": "reject", "days": "7", "gigabytes": "0.5"}  # as a form sends them
+    assert ada.ask("POST", "/retention", given).body["reject"] == {"days": 7, "gigabytes": 0.5}
+    page = ada.page("/admin").body.decode()
+    assert 'value="0.5"' in page
+    assert page.count("as in line.toml</button>") == 1
+    assert ada.ask("POST", "/retention", {"verdict": "late", "days": 7}).status == 422
+    refused = ada.ask("POST", "/retention", {"verdict": "accept", "days": -1})
+    assert (refused.status, "wanted is a number from 0 to 36500" in refused.body["detail"]) == (422, True)
+    assert ada.ask("POST", "/retention", {"verdict": "reject"}).body["reject"] == {"days": 90, "gigabytes": 10}
+    acts = [(row["old"], row["new"]) for row in ada.ask("GET", "/audit").body if row["what"] == "retention"]
+    assert acts == [("7 days, 0.5 GiB", "line.toml"), ("90 days, 10 GiB", "7 days, 0.5 GiB")]
+    ada.ask("POST", "/users", {"name": "otto", "role": "quality", "password": PASSWORD})
+    assert line.login("otto", PASSWORD).ask("POST", "/retention", given).status == 403
+
+
+def test_what_an_admin_set_holds_from_the_next_picture_on_and_after_a_restart(tmp_path: Path) -> None:
+    settings = line_settings(tmp_path)
+    with running(settings) as client:
+        client.wait_ready()
+        client.ask("POST", "/retention", {"verdict": "accept", "gigabytes": 0})
+        until(lambda: client.send("bare", "accept").status == 200)
+        client.send("kept", "reject")
+        client.wait_for("/stations/gears/parts/kept/pictures", lambda found: found["pictures"])
+        assert client.ask("GET", "/stations/gears/parts/bare/pictures").body["pictures"] == []
+    with running(settings) as client:
+        assert 'value="0"' in client.page("/admin").body.decode()

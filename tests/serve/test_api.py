@@ -82,7 +82,7 @@ def test_product_and_batch_are_kept(line: Client) -> None:
 
 def test_an_array_is_taken_as_npy(line: Client) -> None:
     file = io.BytesIO()
-    np.save(file, np.zeros((4, 4, 3), np.uint8))
+    np.save(file, np.full((4, 4, 3), 90, np.uint8))
     sent = {"Content_Type": "application/x-npy"}
     assert line.ask("POST", "/stations/gears/parts/array/views/front", file.getvalue(), **sent).status == 200
     status, said, _ = line.ask("POST", "/stations/gears/parts/array2/views/front", b"\x93NUMPY\1\0", **sent)

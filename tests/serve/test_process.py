@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.client
 import os
 import signal
+import subprocess
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -159,3 +161,44 @@ def test_a_station_that_is_killed_at_any_moment_loses_no_part(tmp_path: Path, se
         found = {each["part"]: each["verdict"] for each in each_part(connection, Wanted())}
     assert found == answers
     assert "review" in found.values()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 6 MiB in memory, which takes root to make."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=6m", "none", place], capture_output=True, text=True)
+    if made.returncode:
+        pytest.skip(f"no disk can be made here: {made.stderr.strip()}")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "--lazy", place], check=True)
+
+
+def test_a_line_whose_disk_is_full_goes_on_judging_and_records_all_when_there_is_room(
+    tmp_path: Path, small_disk: Path
+) -> None:
+    text = LINE.replace("keep_free = 0", f"folder = '{small_disk}/data'\nkeep_free = 1")
+    settings = line_settings(tmp_path, text)
+    with process("serve", tmp_path / "line.toml") as serving:
+        client = listening(serving)
+        assert client.send("first", "accept").status == 200
+        client.wait_for("/stations/gears/parts", bool)
+        with (small_disk / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
+            while ballast.write(bytes(4096)):
+                pass
+        for number in range(300):  # more than the pages that the database has left
+            found = client.send(f"full-{number}", f"reject {'x' * 2000}")
+            assert (found.status, found.body["verdict"]) == (200, "reject")
+        alarms = client.wait_for("/health", lambda body: "store" in body["alarms"])["alarms"]
+        assert "make room" in alarms["store"]
+        assert "pictures are not kept" in alarms["pictures"]
+        (small_disk / "ballast").unlink()
+        client.wait_for("/health", lambda body: "store" not in body["alarms"])
+        serving.send_signal(signal.SIGTERM)
+        assert serving.wait(30) == 0
+    with look_at_store(settings.store) as connection:
+        recorded = [each["part"] for each in each_part(connection, Wanted())]
+    assert sorted(recorded) == sorted(["first", *(f"full-{number}" for number in range(300))])

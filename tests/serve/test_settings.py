@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from blemish.errors import BadInput
+from blemish.serve.cameras import options
 from blemish.serve.doors.options import KINDS
 from blemish.serve.settings import LineSettings, read_line
 from blemish.serve.toml_lines import lines_of
@@ -32,7 +33,7 @@ def test_what_is_left_out_is_as_usual(tmp_path: Path) -> None:
     assert found.station("bolts") is None
 
 
-def test_the_example_shows_every_key_and_what_it_says_is_read(tmp_path: Path) -> None:
+def test_the_example_shows_every_key_and_what_it_says_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copy(EXAMPLE, tmp_path)
     for name in ("gear", "gear-worn"):
         (tmp_path / f"{name}.blemish").touch()
@@ -46,8 +47,13 @@ def test_the_example_shows_every_key_and_what_it_says_is_read(tmp_path: Path) ->
     (tmp_path / "secret").write_text("x")
     (tmp_path / "plant.py").touch()
     (tmp_path / "clients").mkdir()
+    monkeypatch.setattr(options, "find_library", lambda name: name)
     (tmp_path / "line.toml").write_text(re.sub(r"(?m)^#(?=[\[a-z])", "", EXAMPLE.read_text()))
-    assert {each.kind for each in read_line(tmp_path / "line.toml").connectors} == set(KINDS)
+    whole = read_line(tmp_path / "line.toml")
+    assert {each.kind for each in whole.connectors} == set(KINDS)
+    assert [(each.kind, each.views, each.trigger) for each in whole.stations[0].cameras] == [
+        ("opencv", ("top",), False), ("genicam", ("side",), True),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ RANKS = (
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
 OPTIONAL = {
-    "aiomqtt", "asyncua", "faiss", "google", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "openvino",
+    "aiomqtt", "asyncua", "cv2", "faiss", "google", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "openvino",
     "pyarrow", "pymodbus",
 }  # fmt: skip
 OF_ROOMS = {"serve": {"fastapi", "jinja2", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"}}

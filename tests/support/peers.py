@@ -37,11 +37,11 @@ def free_port() -> int:
         return port
 
 
-def need(program: str) -> str:
+def need(program: str, package: str = "") -> str:
     """Skips by name where it is not installed; in CI that fails."""
     found = shutil.which(program) or shutil.which(program, path="/usr/sbin:/sbin")
     if found is None and not os.environ.get("CI"):
-        pytest.skip(f"{program} is not there: apt-get install {program}")
+        pytest.skip(f"{program} is not there: apt-get install {package or program}")
     assert found, f"{program} is not there: .ci/run is to install it"
     return found
 

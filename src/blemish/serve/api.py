@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
@@ -17,14 +15,15 @@ from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
 from blemish.serve.api_admin import add_admin
 from blemish.serve.api_quality import add_quality
-from blemish.serve.api_review import PLAIN, PartId, add_review
+from blemish.serve.api_review import PLAIN, PartId, StationName, add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front
 from blemish.serve.pages_of_trends import add_exports
 from blemish.serve.proposals import OutOfDate
 from blemish.serve.quality import NotAlone, Quality
-from blemish.serve.queries import Wanted, list_parts
+from blemish.serve.queries import COUNTED, Wanted, count_verdicts, list_parts
+from blemish.serve.records import count_ids
 from blemish.serve.states import OPERATIONAL, Command, WrongState
 from blemish.serve.stations import Station
 from blemish.version import VERSION
@@ -74,17 +73,17 @@ def refusal(error: BlemishError) -> JSONResponse:
 
 def _add_views(router: APIRouter, front: Front, access: Access) -> None:
     sends = Depends(require(access, "operator", station="station"))
-    ids = _part_ids()
+    ids = count_ids()
 
     @router.post("/stations/{station}/parts", status_code=201, dependencies=[sends])
-    async def count_part(station: str) -> dict[str, str]:
+    async def count_part(station: StationName) -> dict[str, str]:
         """The next id, for who has none."""
         front.station(station)
         return {"part": next(ids)}
 
     @router.post("/stations/{station}/parts/{part}/views/{view}", dependencies=[sends])
     async def send_view(
-        station: str, part: PartId, view: str, request: Request,
+        station: StationName, part: PartId, view: StationName, request: Request,
         product: Product = "", batch: Batch = "",
     ) -> Response:  # fmt: skip
         """Inspect a picture (its bytes) or an array (.npy): the part's record with its last view, 202 before."""
@@ -106,7 +105,7 @@ def _add_parts(router: APIRouter, front: Front, access: Access) -> None:
     looks = Depends(require(access, "viewer", station="station"))
 
     @router.get("/stations/{station}/parts/{part}", dependencies=[looks])
-    async def get_part(station: str, part: PartId) -> Response:
+    async def get_part(station: StationName, part: PartId) -> Response:
         """A part's record; 202 while it is inspected."""
         found = front.station(station)
         if record := await front.recorded(found, part):
@@ -116,8 +115,15 @@ def _add_parts(router: APIRouter, front: Front, access: Access) -> None:
         missing = [view for view in found.settings.views if view not in found.desk.open[part].begun]
         return JSONResponse({"part": part, "missing": missing}, 202)
 
+    @router.get("/stations/{station}/counts", dependencies=[looks])
+    async def get_counts(station: StationName) -> dict[str, int]:
+        """Of the latest 1,000 parts: how many had each verdict, and how many were late."""
+        front.station(station)
+        found: dict[str, int] = await front.look_up(lambda connection: count_verdicts(connection, station, COUNTED))
+        return found
+
     @router.get("/stations/{station}/parts", dependencies=[looks])
-    async def get_parts(station: str, wanted: Annotated[PartsQuery, Query()]) -> list[dict[str, Any]]:
+    async def get_parts(station: StationName, wanted: Annotated[PartsQuery, Query()]) -> list[dict[str, Any]]:
         """The latest first; `before` is the number `n` of the last one, for the next page."""
         front.station(station)
         chosen = Wanted(station, wanted.verdict, wanted.product, wanted.batch, wanted.recipe, wanted.before)
@@ -143,7 +149,7 @@ def _add_commands(router: APIRouter, front: Front, access: Access) -> None:
 
     @router.post("/stations/{station}/commands/{command}", dependencies=[commands])
     async def give_command(
-        station: str, command: Command, request: Request, body: CommandBody | None = None
+        station: StationName, command: Command, request: Request, body: CommandBody | None = None
     ) -> dict[str, Any]:
         """prepare, unprepare, start_single, start_continuous, stop, abort, halt or reset; 409 in the wrong state."""
         found = front.station(station)
@@ -242,9 +248,3 @@ def _is_array(request: Request) -> bool:
     if kind != ARRAY and kind not in PICTURES:
         raise HTTPException(415, f"{kind[:80]} is not taken: send a picture's bytes, as image/png, or .npy as {ARRAY}")
     return kind == ARRAY
-
-
-def _part_ids() -> Iterator[str]:
-    """Ids that no other start of the line gives."""
-    start = datetime.now(tz=UTC).strftime("%Y%m%d-%H%M%S")
-    return (f"{start}-{number:06}" for number in itertools.count(1))

@@ -40,6 +40,14 @@ class TokenBody(BaseModel):
     station: Name
 
 
+class RetentionBody(BaseModel):
+    """Limits of pictures of a verdict; without them those of `line.toml`."""
+
+    verdict: str = Field(max_length=8)
+    days: float | None = Field(None, allow_inf_nan=False)
+    gigabytes: float | None = Field(None, allow_inf_nan=False)
+
+
 class NameBody(BaseModel):
     """Of a person or a machine."""
 
@@ -94,6 +102,13 @@ def add_admin(router: APIRouter, front: Front, access: Access) -> None:
         await change(remove)
         access.forget_name(body.name)
         return {"name": body.name}
+
+    @router.post("/retention", dependencies=[rules])
+    async def set_retention(body: RetentionBody, request: Request) -> dict[str, dict[str, float]]:
+        """Keep more or fewer pictures of a verdict, from now on; what waits for review always stays."""
+        given = body.model_dump(exclude={"verdict"}, exclude_none=True)
+        await front.keep(request.state.person.name, body.verdict, given or None)
+        return {name: {"days": each.days, "gigabytes": each.size / 2**30} for name, each in front.retention.items()}
 
     _add_audit(router, front, rules)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query, Request
 from pydantic import BaseModel, Field
 
 from blemish.serve.access import Access, require
-from blemish.serve.api_review import PLAIN
+from blemish.serve.api_review import PLAIN, StationName
 from blemish.serve.changes import count_flips
 from blemish.serve.front import Front
 from blemish.serve.proposals import Proposal
@@ -39,7 +39,7 @@ def add_quality(router: APIRouter, front: Front, access: Access, quality: Qualit
 
     @router.get("/stations/{station}/preview", dependencies=[looks])
     async def get_preview(
-        station: str, request: Request, accept: Annotated[float, Query()], reject: Annotated[float, Query()]
+        station: StationName, request: Request, accept: Annotated[float, Query()], reject: Annotated[float, Query()]
     ) -> dict[str, Any]:
         """What these thresholds promise, and what they would have changed in the last parts."""
         found, language = await quality.preview(front.station(station), accept, reject), language_of(request)
@@ -49,25 +49,25 @@ def add_quality(router: APIRouter, front: Front, access: Access, quality: Qualit
         }  # fmt: skip
 
     @router.get("/stations/{station}/proposals", dependencies=[looks])
-    async def get_proposals(station: str) -> list[dict[str, Any]]:
+    async def get_proposals(station: StationName) -> list[dict[str, Any]]:
         """The latest first; `progress` of one that is in work."""
         found = await quality.latest(front.station(station))
         return [each._asdict() | {"progress": quality.progress.get(each.n)} for each in found]
 
     @router.post("/stations/{station}/thresholds", status_code=202, dependencies=[changes])
-    async def propose_thresholds(station: str, body: ThresholdsBody, request: Request) -> dict[str, int]:
+    async def propose_thresholds(station: StationName, body: ThresholdsBody, request: Request) -> dict[str, int]:
         """Propose other thresholds."""
         who = request.state.person.name
         return {"proposal": await quality.propose_thresholds(front.station(station), body.accept, body.reject, who)}
 
     @router.post("/stations/{station}/lessons", status_code=202, dependencies=[changes])
-    async def propose_lesson(station: str, body: LessonBody, request: Request) -> dict[str, int]:
+    async def propose_lesson(station: StationName, body: LessonBody, request: Request) -> dict[str, int]:
         """Propose a recipe that was taught parts which people judged; it is made and tried meanwhile."""
         who = request.state.person.name
         return {"proposal": await quality.propose_lesson(front.station(station), body.parts, who)}
 
     @router.post("/stations/{station}/lessons/folder", status_code=201, dependencies=[changes])
-    async def hand_over(station: str, body: LessonBody, request: Request) -> dict[str, str]:
+    async def hand_over(station: StationName, body: LessonBody, request: Request) -> dict[str, str]:
         """Copy the pictures of parts that people judged into a folder on this machine, for teaching elsewhere."""
         return {"folder": str(await quality.hand_over(front.station(station), body.parts, request.state.person.name))}
 
@@ -76,17 +76,17 @@ def add_quality(router: APIRouter, front: Front, access: Access, quality: Qualit
 
 def _add_settling(router: APIRouter, front: Front, quality: Quality, changes: Any) -> None:
     @router.post("/stations/{station}/proposals/{number}/live", dependencies=[changes])
-    async def put_live(station: str, number: Number, request: Request) -> dict[str, Any]:
+    async def put_live(station: StationName, number: Number, request: Request) -> dict[str, Any]:
         """Use it from the next part on; 403 for whoever proposed it, where the line asks for a second person."""
         return _plain(await quality.put_live(front.station(station), number, request.state.person.name))
 
     @router.post("/stations/{station}/proposals/{number}/withdraw", dependencies=[changes])
-    async def withdraw(station: str, number: Number, request: Request) -> dict[str, Any]:
+    async def withdraw(station: StationName, number: Number, request: Request) -> dict[str, Any]:
         """Give it up."""
         return _plain(await quality.withdraw(front.station(station), number, request.state.person.name))
 
     @router.post("/stations/{station}/undo", dependencies=[changes])
-    async def undo_change(station: str, request: Request) -> dict[str, Any]:
+    async def undo_change(station: StationName, request: Request) -> dict[str, Any]:
         """Put back the recipe that was used before the last change, exactly."""
         return _plain(await quality.undo(front.station(station), request.state.person.name))
 

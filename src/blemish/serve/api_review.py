@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from blemish.errors import UnknownName
 from blemish.serve.access import Access, require
 from blemish.serve.front import Front
+from blemish.serve.keys import NAME
 from blemish.serve.review import (
     Judged,
     count_for_review,
@@ -29,6 +30,7 @@ from blemish.serve.similar import Similar
 mimetypes.add_type("image/webp", ".webp")
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 """Without control characters, which databases and consoles mishandle."""
+StationName = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
 PartId = Annotated[str, Path(max_length=128, pattern=r"^[^\x00-\x1f\x7f/]+$")]
 
 
@@ -51,7 +53,7 @@ def add_review(router: APIRouter, front: Front, access: Access) -> None:
         return found
 
     @router.get("/stations/{station}/parts/{part}/pictures", dependencies=[looks])
-    async def get_pictures(station: str, part: PartId) -> dict[str, Any]:
+    async def get_pictures(station: StationName, part: PartId) -> dict[str, Any]:
         """What is kept of a part, and what a person said of it."""
         found: dict[str, Any] = await front.look_up(lambda connection: _kept(connection, station, part))
         return found
@@ -68,7 +70,7 @@ def add_review(router: APIRouter, front: Front, access: Access) -> None:
         return FileResponse(path, media_type=mimetypes.guess_type(name)[0] or "application/octet-stream")
 
     @router.post("/stations/{station}/parts/{part}/judgement", dependencies=[judges])
-    async def judge(station: str, part: PartId, body: JudgementBody, request: Request) -> dict[str, Any]:
+    async def judge(station: StationName, part: PartId, body: JudgementBody, request: Request) -> dict[str, Any]:
         """Accept or reject, for the person who asks."""
         who = request.state.person.name
         front.station(station)
@@ -90,7 +92,7 @@ def _add_similar(router: APIRouter, front: Front, looks: Any) -> None:
 
     @router.get("/stations/{station}/parts/{part}/similar", dependencies=[looks])
     async def get_similar(
-        station: str, part: PartId, view: Annotated[str, Query(max_length=64, pattern=PLAIN)]
+        station: StationName, part: PartId, view: Annotated[str, Query(max_length=64, pattern=PLAIN)]
     ) -> dict[str, Any]:
         """Of the last good parts the one that looks most like it in this view; `picture` is its number, or null."""
         found = await similar.find(station, part, view)

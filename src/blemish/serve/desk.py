@@ -88,9 +88,14 @@ class Desk:
             said = f"{before} views wait, and this part would be late, after {1000 * expected:.0f} ms"
             raise Busy(f"{self.settings.name}: {said}: try again")
 
-    def add(self, part: str, view: str, *, product: str = "", batch: str = "", file: str = "") -> OpenPart:
-        """A view that was admitted, or that the station took from its folder; raises Conflict for one that is there."""
-        found = self.open.get(part) or self._opened(part, product or self.settings.product, batch)
+    def add(
+        self, part: str, view: str, *, product: str = "", batch: str = "", file: str = "", at: float = 0.0
+    ) -> OpenPart:
+        """A view that was admitted, or that the station took itself; raises Conflict for one that is there.
+
+        at: when a camera took it, seconds since 1970.
+        """
+        found = self.open.get(part) or self._opened(part, product or self.settings.product, batch, at or time.time())
         if view in found.begun or found.is_closed:
             raise Conflict(f"part {part}, view {view} is being inspected already: ask for the part's record")
         now = time.monotonic()
@@ -114,6 +119,11 @@ class Desk:
         self._measure(time.monotonic() - found.begun[values["view"]], values.get("seconds"))
         if found.is_closed and len(found.found) == len(found.begun):
             self._finish(found, self._outcome(found))
+
+    def miss(self, values: Mapping[str, Any]) -> None:
+        """The station had no room for a view of a part."""
+        if found := self.open.get(values["part"]):
+            self._finish(found, "not inspected", values["reason"])
 
     def _measure(self, taken: float, seconds: Mapping[str, float] | None) -> None:
         if seconds:
@@ -143,9 +153,9 @@ class Desk:
         for timer in found.timers.values():
             timer.cancel()
 
-    def _opened(self, part: str, product: str, batch: str) -> OpenPart:
+    def _opened(self, part: str, product: str, batch: str, at: float) -> OpenPart:
         loop = asyncio.get_running_loop()
-        found = OpenPart(part, product, batch, time.time(), loop.create_future())
+        found = OpenPart(part, product, batch, at, loop.create_future())
         self.open[part] = found
         if len(self.settings.views) > 1:
             found.timers["views"] = loop.call_later(self.settings.views_ms / 1000, self._close, found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, cast
@@ -24,6 +24,7 @@ from blemish.serve.judge import MakeJudge
 from blemish.serve.metrics import LineMetrics
 from blemish.serve.queries import find_part
 from blemish.serve.records import PartRecord
+from blemish.serve.retention import keeping_of, kept_verdicts, put_retention, read_retention
 from blemish.serve.ring import find_excess, forget_pictures, kept_bytes, sweep
 from blemish.serve.settings import LineSettings
 from blemish.serve.states import Command
@@ -50,8 +51,10 @@ class Front:
 
     def __init__(self, settings: LineSettings, store: Store, make: MakeJudge) -> None:
         self.settings, self.store, self.make = settings, store, make
-        kept = {verdict for verdict, each in settings.store.retention.items() if each.days and each.size}
-        self.ring = Ring(settings.store.folder.absolute() / "pictures", settings.store.keep_free, kept)
+        with store.read() as connection:
+            self.retention = read_retention(connection, settings.store.retention)
+        folder = settings.store.folder.absolute() / "pictures"
+        self.ring = Ring(folder, settings.store.keep_free, kept_verdicts(self.retention))
         self.metrics, self.broker = LineMetrics(), Broker()
         self.alarms: dict[str, str] = {}
         self.stations = {each.name: Station(each, self) for each in settings.stations}
@@ -173,8 +176,7 @@ class Front:
 
     async def evict(self) -> None:
         """Remove pictures that are too many or too old."""
-        retention = self.settings.store.retention
-        numbers = await self.look_up(lambda connection: find_excess(connection, retention, time.time()))
+        numbers = await self.look_up(lambda connection: find_excess(connection, self.retention, time.time()))
         if numbers:
             with suppress(CannotWrite):
                 forget = self.store.change(lambda connection: forget_pictures(connection, numbers))
@@ -183,6 +185,20 @@ class Front:
         for verdict, size in (await self.look_up(kept_bytes)).items():
             self.metrics.kept.labels(verdict).set(size)
         self.metrics.free.set(shutil.disk_usage(self.settings.store.folder).free)
+
+    async def keep(self, who: str, verdict: str, values: Mapping[str, Any] | None) -> None:
+        """Pictures of a verdict, by other `days` and `gigabytes`, or, by None, as `line.toml` says; raises BadInput."""
+        usual = self.settings.store.retention
+        chosen = keeping_of(verdict, values or {}, usual)
+        before, after = self.retention[verdict], None if values is None else chosen
+        work = self.store.change(lambda connection: put_retention(connection, verdict, after, who, before))
+        await asyncio.wrap_future(work)
+        self.retention = {**self.retention, verdict: chosen}
+        self.ring = self.ring._replace(verdicts=kept_verdicts(self.retention))
+        for station in self.stations.values():
+            if station.process:
+                station.process.send("keep", {"verdicts": sorted(self.ring.verdicts)})
+        await self.evict()
 
     def count_waiting(self) -> None:
         """For whoever asks now."""

@@ -109,10 +109,22 @@ def _heat(anomaly_map: NDArray[Any], scale: tuple[float, float] | None) -> bytes
 
 
 def _as_file(content: Content) -> tuple[bytes, str]:
-    """And the ending of its name."""
+    """And the ending of its name; an array becomes a TIFF, so that it can be taught."""
     if not isinstance(content, bytes):
-        return _as_npy(content), ".npy"
+        return _as_tiff(content) if _fits_tiff(content) else (_as_npy(content), ".npy")
     return content, next((end for start, end in _SUFFIXES.items() if content.startswith(start)), ".bin")
+
+
+def _fits_tiff(array: NDArray[Any]) -> bool:
+    """Of Pillow, which writes every sample as it is."""
+    is_grey = array.ndim == 2
+    return (array.dtype == np.uint8 and (is_grey or array.shape[2:] == (3,))) or (is_grey and array.dtype == np.uint16)
+
+
+def _as_tiff(array: NDArray[Any]) -> tuple[bytes, str]:
+    file = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(array)).save(file, "TIFF")
+    return file.getvalue(), ".tif"
 
 
 def _as_npy(array: NDArray[Any]) -> bytes:

@@ -36,7 +36,8 @@ def add_admin_page(pages: Pages) -> None:
         disk = await asyncio.to_thread(shutil.disk_usage, front.settings.store.folder)
         return {
             **await front.look_up(look), "roles": ROLES, "shortest": SHORTEST_PASSWORD, "free": disk.free,
-            "retention": front.settings.store.retention, "connectors": front.connectors.as_json(),
+            "retention": front.retention, "usual": front.settings.store.retention,
+            "connectors": front.connectors.as_json(),
         }  # fmt: skip
 
     pages.add("/admin", "admin.html", "admin", values, role="admin")

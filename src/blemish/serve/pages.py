@@ -14,7 +14,7 @@ from blemish.errors import UnknownName
 from blemish.report.html import join_scripts
 from blemish.serve.access import Access, Person
 from blemish.serve.front import Front
-from blemish.serve.queries import Wanted, count_verdicts, list_parts
+from blemish.serve.queries import COUNTED, Wanted, count_verdicts, list_parts
 from blemish.serve.states import spell_state
 from blemish.serve.stations import Station
 from blemish.serve.words import LANGUAGE_COOKIE, LANGUAGES, catalogue, language_of, resource
@@ -22,7 +22,7 @@ from blemish.serve.words import LANGUAGE_COOKIE, LANGUAGES, catalogue, language_
 REPORT = ("numbers", "data", "thresholds", "histogram")
 """Scripts of the report that the page of thresholds is made of."""
 SCRIPTS = ("shared", "login", "station", "review", "proposals", "quality", "teach", "recipes", "trends", "admin")
-SHOWN, COUNTED = 24, 1000
+SHOWN = 24
 Values = Callable[[Request, Person], Awaitable[Mapping[str, Any]]]
 
 

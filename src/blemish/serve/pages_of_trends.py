@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from blemish.calibration.thresholds import Calibration
 from blemish.errors import BlemishError
 from blemish.serve.access import Access, Person, require
+from blemish.serve.api_review import StationName
 from blemish.serve.charts import Curve, Mark, draw_chart
 from blemish.serve.front import Front
 from blemish.serve.pages import Pages
@@ -60,7 +61,7 @@ def add_exports(router: APIRouter, front: Front, access: Access, quality: Qualit
     looks = Depends(require(access, "viewer"))
 
     @router.get("/stations/{station}/parts.csv", dependencies=[looks])
-    async def get_parts_table(station: str, request: Request) -> StreamingResponse:
+    async def get_parts_table(station: StationName, request: Request) -> StreamingResponse:
         """All records, by `product`, `batch` and `recipe`."""
         front.station(station)
         chosen = _wanted(request)
@@ -72,7 +73,7 @@ def add_exports(router: APIRouter, front: Front, access: Access, quality: Qualit
         return _table(rows(), f"{station}-parts")
 
     @router.get("/stations/{station}/trends.csv", dependencies=[looks])
-    async def get_trends_table(station: str, request: Request) -> StreamingResponse:
+    async def get_trends_table(station: StationName, request: Request) -> StreamingResponse:
         """The charts: a row a lot."""
         trend, _, __ = await _look(front, quality, front.station(station), _wanted(request))
         rows = list(each_lot(trend))

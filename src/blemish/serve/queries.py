@@ -14,6 +14,8 @@ from blemish.serve.schema import parts
 
 FIELDS = tuple(each.name for each in dataclasses.fields(PartRecord))
 CHUNK = 1000
+COUNTED = 1000
+"""Parts, the latest ones, whose verdicts are counted."""
 
 
 class Wanted(NamedTuple):

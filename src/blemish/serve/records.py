@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 _PART = re.compile(r"[^\x00-\x1f\x7f/]{1,128}")
@@ -51,6 +53,12 @@ class PartRecord:
 def is_part_id(text: str) -> bool:
     """1 to 128 characters of any writing, none of them a control character or a slash."""
     return _PART.fullmatch(text) is not None and text.encode(errors="replace").decode() == text
+
+
+def count_ids() -> Iterator[str]:
+    """Ids of parts that no other start gives."""
+    start = datetime.now(tz=UTC).strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    return (f"{start}-{number:06}" for number in itertools.count(1))
 
 
 def worst_verdict(verdicts: Sequence[str]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, select
 
-from blemish.serve.schema import parts, pictures
+from blemish.serve.schema import kept, parts, pictures
 from blemish.serve.settings import Keeping
 
 Kept = tuple[str, str, str, int]  # view, kind, file, bytes
@@ -20,8 +20,11 @@ MOST_AT_ONCE = 2000
 def put_pictures(connection: Connection, station: str, part: str, verdict: str, files: Iterable[Kept]) -> None:
     """Note what was kept of a part."""
     row = {"station": station, "part": part, "verdict": verdict, "taken": time.time()}
+    total = 0
     for view, kind, file, size in files:
         connection.execute(pictures.insert().values(**row, view=view, kind=kind, file=file, size=size))
+        total += size
+    _add_bytes(connection, verdict, total)
 
 
 def find_excess(connection: Connection, retention: Mapping[str, Keeping], now: float) -> list[int]:
@@ -35,9 +38,11 @@ def find_excess(connection: Connection, retention: Mapping[str, Keeping], now: f
 
 def forget_pictures(connection: Connection, numbers: Sequence[int]) -> list[str]:
     """Returns their files, to be removed after the commit; what waits for review by now stays."""
-    chosen = select(pictures.c.n, pictures.c.file).where(pictures.c.n.in_(numbers), ~_waits())
-    gone = connection.execute(chosen).all()
+    columns = (pictures.c.n, pictures.c.file, pictures.c.verdict, pictures.c.size)
+    gone = connection.execute(select(*columns).where(pictures.c.n.in_(numbers), ~_waits())).all()
     connection.execute(delete(pictures).where(pictures.c.n.in_([row.n for row in gone])))
+    for row in gone:
+        _add_bytes(connection, row.verdict, -row.size)
     return [row.file for row in gone]
 
 
@@ -60,12 +65,23 @@ def _waits() -> Any:
 
 def kept_bytes(connection: Connection) -> dict[str, int]:
     """By verdict."""
-    chosen = select(pictures.c.verdict, func.sum(pictures.c.size)).group_by(pictures.c.verdict)
-    return {verdict: int(size) for verdict, size in connection.execute(chosen)}
+    return {row.verdict: row.size for row in connection.execute(select(kept).where(kept.c.size > 0))}
+
+
+def _add_bytes(connection: Connection, verdict: str, size: int) -> None:
+    more = kept.update().where(kept.c.verdict == verdict).values(size=kept.c.size + size)
+    if not connection.execute(more).rowcount:
+        connection.execute(kept.insert().values(verdict=verdict, size=size))
 
 
 def sweep(connection: Connection, folder: Path) -> int:
-    """Remove files that nothing knows of, as a process that was killed leaves them; returns how many."""
+    """Remove files that nothing knows of, as a process that was killed leaves them, and add up the others.
+
+    Returns how many were removed.
+    """
+    connection.execute(delete(kept))
+    sizes = select(pictures.c.verdict, func.sum(pictures.c.size)).group_by(pictures.c.verdict)
+    connection.execute(kept.insert().from_select(["verdict", "size"], sizes))
     known = set(connection.execute(select(pictures.c.file)).scalars())
     strange = [path for path in folder.iterdir() if path.name not in known] if folder.exists() else []
     for path in strange:

@@ -144,6 +144,21 @@ proposals = Table(
     sqlite_autoincrement=True,
 )
 
+retention = Table(
+    "retention",
+    TABLES,
+    Column("verdict", String(8), primary_key=True),
+    Column("days", Float, nullable=False),
+    Column("size", BigInteger, nullable=False),  # bytes
+)
+
+kept = Table(  # bytes of `pictures`, added up
+    "kept",
+    TABLES,
+    Column("verdict", String(8), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+)
+
 outbox = Table(
     "outbox",
     TABLES,
@@ -161,7 +176,7 @@ APPEND_ONLY = (
 )
 
 Step = Callable[[Connection], None]
-STEPS: tuple[Step, ...] = (proposals.create, outbox.create)
+STEPS: tuple[Step, ...] = (proposals.create, outbox.create, retention.create, kept.create)
 """What makes a store of version 1 one of version 2, and so on."""
 
 

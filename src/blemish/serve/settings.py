@@ -11,6 +11,7 @@ from typing import Literal, get_args
 
 from blemish.errors import BadInput
 from blemish.fields import Fields, is_text, one_of, table_of
+from blemish.serve.cameras.options import CameraSettings, read_cameras
 from blemish.serve.doors.options import ConnectorSettings, is_near, read_connectors
 from blemish.serve.keys import NAMES, file_at, flag_at, is_name, number_at
 from blemish.serve.toml_lines import lines_of
@@ -107,6 +108,7 @@ class StationSettings:
     start: bool  # inspect as soon as it is ready
     max_pixels: int
     folder: FolderSettings | None
+    cameras: tuple[CameraSettings, ...]
     quality: QualitySettings
 
 
@@ -184,14 +186,15 @@ def _store(whole: Fields, folder: Path) -> StoreSettings:
         section.one("url", "", is_text, "a database, such as postgresql+psycopg://user@host/name"),
         flag_at(section, "durable", usual=False),
         int(number_at(section, "keep_free", 500, 0, 10**7) * 2**20),
-        {verdict: _keeping(_table(limits, verdict), usual) for verdict, usual in _USUAL.items()},
+        {verdict: read_keeping(_table(limits, verdict), usual) for verdict, usual in _USUAL.items()},
     )
 
 
 _USUAL = {"accept": (3, 2), "review": (90, 10), "reject": (90, 10)}  # days, GiB
 
 
-def _keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
+def read_keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
+    """usual: days, and GiB; raises BadInput."""
     section.only("days", "gigabytes")
     days, gigabytes = usual
     size = number_at(section, "gigabytes", gigabytes, 0, 10**6) * 2**30
@@ -201,7 +204,7 @@ def _keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
 def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
     section.only(
         "name", "recipes", "recipe", "views", "product", "types", "budget_ms", "views_ms", "queue", "unjudged", "start",
-        "max_megapixels", "folder", "quality", needed=("name", "recipes"),
+        "max_megapixels", "folder", "cameras", "quality", needed=("name", "recipes"),
     )  # fmt: skip
     recipes = _recipes(section, folder, "recipes", made=made)
     views = section.listed("views", (DEFAULT_VIEW,), is_name, NAMES)
@@ -219,6 +222,7 @@ def _station(section: Fields, folder: Path, *, made: bool) -> StationSettings:
         flag_at(section, "start", usual=True),
         int(number_at(section, "max_megapixels", 128, 0.001, 2000) * 1e6),
         _folder(_table(section, "folder"), folder, views) if "folder" in section.values else None,
+        read_cameras(section.tables("cameras") if "cameras" in section.values else (), views, folder),
         _quality(_table(section, "quality"), folder, recipes, is_single=len(views) == 1, made=made),
     )
 

@@ -25,6 +25,8 @@ import numpy as np
 
 from blemish.errors import BadImage, BlemishError
 from blemish.metrics.drift import Drift
+from blemish.serve.cameras.camera import Camera
+from blemish.serve.cameras.watch import CameraWatch, Intake, Place
 from blemish.serve.folder import NewFile, Watch
 from blemish.serve.judge import Content, Judge, MakeJudge, array_of
 from blemish.serve.keeper import Keeper
@@ -34,7 +36,7 @@ from blemish.serve.wire import Message, Wire
 
 LOOK_SECONDS = 0.02
 AHEAD = 2
-"""Views of a folder that may wait here; the others wait where they are."""
+"""Views of a folder, or of a video, that may wait here; the others wait where they are."""
 REMEMBERED = 256
 """Parts of which it is known which recipe judges their other views."""
 
@@ -50,8 +52,8 @@ class Ring(NamedTuple):
 class _View(NamedTuple):
     part: str
     view: str
-    content: bytes
-    is_array: bool
+    content: Content | BadImage  # a frame of a camera that has holes is none
+    is_array: bool  # bytes of one
     arrived: float  # monotonic
     is_file: bool = False
 
@@ -73,14 +75,20 @@ class _Station:
         self.runs = threading.Event()
         self.only: set[str] | None = None  # of a single job, the part that it took once it has
         self.watch = Watch(settings.folder, settings.views) if settings.folder else None
+        views = {view for each in settings.cameras for view in each.views}
+        self.intake = Intake(views, settings.views_ms / 1000) if views else None
 
     def run(self) -> None:
         _begin("judge", self._judge_each)
         if self.watch:
             _begin("folder", partial(self._look, self.watch))
+        for each in self.settings.cameras:
+            assert self.intake
+            told = partial(self._tell_camera, each.shown)
+            _begin("camera", CameraWatch(each, self.intake, self._take_frame, self._has_room, told).run)
         self.wire.send("up", {})
         handlers: Mapping[str, Callable[[Message], None]] = {
-            "view": self._take, "prepare": self._prepare, "run": self._run,
+            "view": self._take, "prepare": self._prepare, "run": self._run, "keep": self._keep,
         }  # fmt: skip
         with suppress(EOFError, OSError):
             while True:
@@ -96,6 +104,11 @@ class _Station:
         part = message.values["part"]
         self.only = ({part} if part else set()) if message.values["is_single"] else None
         (self.runs.set if message.values["on"] else self.runs.clear)()
+        if self.intake:
+            self.intake.run(on=message.values["on"], single=part if message.values["is_single"] else None)
+
+    def _keep(self, message: Message) -> None:
+        self.keeper.verdicts = set(message.values["verdicts"])
 
     def _prepare(self, message: Message) -> None:
         """Beside the recipe that is used meanwhile."""
@@ -143,6 +156,27 @@ class _Station:
         while self.queue.qsize() >= AHEAD:
             time.sleep(LOOK_SECONDS / 4)
 
+    def _take_frame(self, place: Place, camera: Camera) -> None:
+        """Of what is one too many it is told at once, so that it has its record too."""
+        name = {"part": place.part, "view": place.view}
+        self.wire.send("arrived", {**name, "file": "", "at": time.time()})
+        waiting = self.queue.qsize()
+        if waiting >= self.settings.queue:
+            self.wire.send("missed", {**name, "reason": f"{waiting} views waited when it came, and no more may"})
+            return
+        content: Content | BadImage
+        try:
+            content = camera.frame()
+        except BadImage as error:
+            content = error
+        self.queue.put(_View(*place, content, is_array=False, arrived=time.monotonic()))
+
+    def _has_room(self) -> bool:
+        return self.queue.qsize() < AHEAD
+
+    def _tell_camera(self, camera: str, reason: str) -> None:
+        self.wire.send("camera", {"camera": camera, "reason": reason})
+
     def _judge_each(self) -> None:
         while True:
             self._judge(self.queue.get())
@@ -154,7 +188,7 @@ class _Station:
         if view.is_file:
             self.wire.send("begun", {"part": view.part})
         try:
-            content: Content = array_of(view.content, name, self.settings.max_pixels) if view.is_array else view.content
+            content = self._content_of(view, name)
             found = judge.judge(content, name)
         except BadImage as error:
             self.wire.send("unreadable", {**said, "error": str(error)})
@@ -166,6 +200,14 @@ class _Station:
         self.wire.send("judged", said | told)
         self._watch_scores(judge, score)
         self.keeper.add(view.part, view.view, content, found)
+
+    def _content_of(self, view: _View, name: str) -> Content:
+        """Raises BadImage."""
+        if isinstance(view.content, BadImage):
+            raise BadImage(f"{name}: {view.content}")
+        if view.is_array and isinstance(view.content, bytes):
+            return array_of(view.content, name, self.settings.max_pixels)
+        return view.content
 
     def _watch_scores(self, judge: Judge, score: float | None) -> None:
         """Tell when they are no longer those of the calibration."""
@@ -198,6 +240,6 @@ def _begin(name: str, target: Callable[[], None]) -> None:
     threading.Thread(target=guarded, name=f"blemish-{name}", daemon=True).start()
 
 
-def digest_of(content: bytes) -> str:
-    """Of a view's bytes: by it the same view is known again."""
-    return sha256(content).hexdigest()
+def digest_of(content: object) -> str:
+    """Of a view's bytes: by it the same view is known again; "" of a camera's, which sends none twice."""
+    return sha256(content).hexdigest() if isinstance(content, bytes) else ""

@@ -137,13 +137,14 @@ class Station:
             "up": self._up, "prepared": self._prepared, "refused": self._refused, "ended": self._ended,
             "begun": self.desk.begin, "judged": self.desk.judge, "unreadable": self.desk.judge,
             "kept": self._kept, "unkept": self._unkept, "drifted": self._drifted,
+            "missed": self.desk.miss, "camera": self._camera,
         }  # fmt: skip
         while True:
             process, (kind, values, _) = await self._messages.get()
             if process is not self.process:
                 continue  # it was stopped
             if kind == "arrived":
-                await self._take_file(values["part"], values["view"], values["file"])
+                await self._take_in(values["part"], values["view"], values["file"], values.get("at", 0.0))
             else:
                 handlers[kind](values)
 
@@ -188,15 +189,15 @@ class Station:
             self._enter(next_state(self.state, "reset"))
             self.start()
 
-    async def _take_file(self, part: str, view: str, file: str) -> None:
-        """A file that the station took; one whose part has a record already is only put away."""
+    async def _take_in(self, part: str, view: str, file: str, at: float) -> None:
+        """What the station took from its folder or a camera; a file whose part has a record is only put away."""
         try:
             if await self.front.recorded(self, part) is None:
-                self.desk.add(part, view, product=self.single.product, file=file)
+                self.desk.add(part, view, product=self.single.product, file=file, at=at)
                 return
         except Conflict as error:
-            self.front.alarm(f"{self.settings.name} folder", f"{file}: {error}")
-        self._put_away([file])
+            self.front.alarm(f"{self.settings.name} folder", f"{file or part}: {error}")
+        self._put_away([file] if file else [])
 
     def _put_away(self, files: list[str]) -> None:
         if files and self.settings.folder:
@@ -216,6 +217,10 @@ class Station:
 
     def _unkept(self, values: Mapping[str, Any]) -> None:
         self.front.alarm("pictures", values["reason"])
+
+    def _camera(self, values: Mapping[str, Any]) -> None:
+        reason = values["reason"] and f"{self.settings.name}: {values['reason']}"
+        self.front.alarm(f"{self.settings.name} {values['camera']}", reason)
 
     def _drifted(self, values: Mapping[str, Any]) -> None:
         said = f"scores are {values['change']} than those of the calibration, after {values['after']} views"

@@ -1,20 +1,36 @@
 import { ask, byId, listen, partPath, put, say, showPictures, showVerdict, showWaiting, toggleHeat } from "./shared.js";
 
 const station = byId("station").dataset.station;
-const shown = 24;
-let latest = byId("part").textContent, answered = new Set();
+const shown = 24, remembered = 1000;
+const pause = 250, tries = 8;
+let latest = byId("part").textContent, answered = new Set(), isLoading = false, isCounting = false;
+const wait = () => new Promise((done) => setTimeout(done, pause));
 
-async function loadPictures(part, tries = 8) {
-    const { pictures } = await ask(`${partPath(station, part)}/pictures`);
-    if (part !== latest) return;
-    if (pictures.length) showPictures(pictures);
-    else if (tries) setTimeout(() => loadPictures(part, tries - 1), 250);
-    else showPictures([]);
+// Those of the latest part, however fast parts come; a part's pictures may be there a little later than its record.
+async function loadPictures() {
+    if (isLoading || !latest) return;
+    isLoading = true;
+    let part = "", left = 0;
+    try {
+        while (part !== latest || left > 0) {
+            if (part !== latest) [part, left] = [latest, tries];
+            const { pictures } = await ask(`${partPath(station, part)}/pictures`);
+            left = pictures.length ? 0 : left - 1;
+            if (part === latest && (pictures.length || !left)) showPictures(pictures);
+            await wait();
+        }
+    } finally {
+        isLoading = false;
+    }
 }
 
-function count(record) {
-    for (const name of [record.verdict, ...(record.late ? ["late"] : [])]) {
-        put(`count-${name}`, Number(byId(`count-${name}`).textContent) + 1);
+async function count() {
+    if (isCounting) return;
+    isCounting = true;
+    await wait();
+    isCounting = false;
+    for (const [name, number] of Object.entries(await ask(`/api/v1/stations/${encodeURIComponent(station)}/counts`))) {
+        put(`count-${name}`, number);
     }
 }
 
@@ -33,11 +49,12 @@ function show(record) {
     const isNew = !answered.has(record.part);
     if (isNew) {
         answered.add(record.part);
+        if (answered.size > remembered) answered.delete(answered.values().next().value);
         latest = record.part;
-        count(record);
         byId("parts").prepend(line(record));
         while (byId("parts").children.length > shown) byId("parts").lastElementChild.remove();
     }
+    count();
     if (record.part !== latest) return;
     showVerdict(record.verdict);
     byId("late").hidden = !record.late;
@@ -45,7 +62,7 @@ function show(record) {
     put("score", record.score === null ? "" : Number(record.score.toPrecision(4)));
     put("types", record.types.join(", "));
     put("error", record.error);
-    loadPictures(record.part);
+    loadPictures();
 }
 
 async function refreshWaiting() {
@@ -70,4 +87,4 @@ listen({
     waits: refreshWaiting, judgement: refreshWaiting, undo: refreshWaiting,
 });
 refreshWaiting();
-if (latest) loadPictures(latest, 0);
+loadPictures();
