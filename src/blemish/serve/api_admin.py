@@ -77,6 +77,12 @@ def add_admin(router: APIRouter, front: Front, access: Access) -> None:
         access.forget_name(body.name)
         return {"name": body.name}
 
+    _add_tokens(router, front, access, rules)
+    _add_retention(router, front, rules)
+    _add_audit(router, front, rules)
+
+
+def _add_tokens(router: APIRouter, front: Front, access: Access, rules: Any) -> None:
     @router.post("/tokens", status_code=201, dependencies=[rules])
     async def save_token(body: TokenBody, request: Request) -> dict[str, str]:
         """A token, which is shown this once."""
@@ -88,7 +94,7 @@ def add_admin(router: APIRouter, front: Front, access: Access) -> None:
             note_act(connection, who=who, what="token", subject=body.name, new=body.station)
             return token
 
-        return {"name": body.name, "token": await change(make)}
+        return {"name": body.name, "token": await asyncio.wrap_future(front.store.change(make))}
 
     @router.post("/tokens/remove", dependencies=[rules])
     async def forget_token(body: NameBody, request: Request) -> dict[str, str]:
@@ -99,18 +105,18 @@ def add_admin(router: APIRouter, front: Front, access: Access) -> None:
             remove_token(connection, body.name)
             note_act(connection, who=who, what="remove", subject=body.name)
 
-        await change(remove)
+        await asyncio.wrap_future(front.store.change(remove))
         access.forget_name(body.name)
         return {"name": body.name}
 
+
+def _add_retention(router: APIRouter, front: Front, rules: Any) -> None:
     @router.post("/retention", dependencies=[rules])
     async def set_retention(body: RetentionBody, request: Request) -> dict[str, dict[str, float]]:
         """Keep more or fewer pictures of a verdict, from now on; what waits for review always stays."""
         given = body.model_dump(exclude={"verdict"}, exclude_none=True)
         await front.keep(request.state.person.name, body.verdict, given or None)
         return {name: {"days": each.days, "gigabytes": each.size / 2**30} for name, each in front.retention.items()}
-
-    _add_audit(router, front, rules)
 
 
 def _add_audit(router: APIRouter, front: Front, rules: Any) -> None:

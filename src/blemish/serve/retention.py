@@ -11,14 +11,14 @@ from blemish.errors import BadInput
 from blemish.fields import Fields
 from blemish.serve.audit import note_act
 from blemish.serve.schema import retention
-from blemish.serve.settings import Keeping, read_keeping
+from blemish.serve.settings import Keeping, keeping_at
 
 
 def keeping_of(verdict: str, values: Mapping[str, Any], usual: Mapping[str, Keeping]) -> Keeping:
     """Of a verdict, by `days` and `gigabytes`; raises BadInput as it does for `line.toml`."""
     if verdict not in usual:
         raise BadInput(f"{verdict!r} is no verdict: {', '.join(usual)}")
-    return read_keeping(Fields("retention", verdict, values), (usual[verdict].days, usual[verdict].size / 2**30))
+    return keeping_at(Fields("retention", verdict, values), (usual[verdict].days, usual[verdict].size / 2**30))
 
 
 def read_retention(connection: Connection, usual: Mapping[str, Keeping]) -> dict[str, Keeping]:

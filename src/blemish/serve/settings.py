@@ -186,14 +186,14 @@ def _store(whole: Fields, folder: Path) -> StoreSettings:
         section.one("url", "", is_text, "a database, such as postgresql+psycopg://user@host/name"),
         flag_at(section, "durable", usual=False),
         int(number_at(section, "keep_free", 500, 0, 10**7) * 2**20),
-        {verdict: read_keeping(_table(limits, verdict), usual) for verdict, usual in _USUAL.items()},
+        {verdict: keeping_at(_table(limits, verdict), usual) for verdict, usual in _USUAL.items()},
     )
 
 
 _USUAL = {"accept": (3, 2), "review": (90, 10), "reject": (90, 10)}  # days, GiB
 
 
-def read_keeping(section: Fields, usual: tuple[float, float]) -> Keeping:
+def keeping_at(section: Fields, usual: tuple[float, float]) -> Keeping:
     """usual: days, and GiB; raises BadInput."""
     section.only("days", "gigabytes")
     days, gigabytes = usual

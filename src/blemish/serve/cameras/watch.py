@@ -69,16 +69,15 @@ class Intake:
                 return None
             if not self._single:
                 self._begun = deque(each for each in self._begun if each.left and now <= each.until)
-            for each in self._begun:
-                for view in views:
-                    if view in each.left:
-                        each.left.discard(view)
-                        return Place(each.part, view)
-            if self._single and self._begun:
-                return None
-            found = _Begun(self._name or next(self._ids), self._views - {views[0]}, now + self._seconds)
-            self._begun.append(found)
-            return Place(found.part, views[0])
+            lacks = ((each, view) for each in self._begun for view in views if view in each.left)
+            found, view = next(lacks, (None, views[0]))
+            if found is None:
+                if self._single and self._begun:
+                    return None
+                found = _Begun(self._name or next(self._ids), set(self._views), now + self._seconds)
+                self._begun.append(found)
+            found.left.discard(view)
+            return Place(found.part, view)
 
 
 class CameraWatch:
@@ -99,22 +98,26 @@ class CameraWatch:
         """Until a file has ended; what is lost is opened again. `told` hears why there are no pictures, or ""."""
         wait = FIRST_WAIT
         while True:
+            start = time.monotonic()
             try:
-                with closing(open_camera(self.settings)) as camera:
-                    self._told("")
-                    while True:
-                        if self._look(camera):
-                            wait = FIRST_WAIT
+                self._follow()
             except CameraEnd as end:
                 self._told(str(end))
                 return
             except CameraLost as lost:
                 self._told(str(lost))
+            wait = FIRST_WAIT if time.monotonic() - start > LONGEST_WAIT else wait
             time.sleep(wait)
             wait = min(LONGEST_WAIT, 2 * wait)
 
-    def _look(self, camera: Camera) -> bool:
-        """Whether a picture came."""
+    def _follow(self) -> None:
+        """Until it is lost, or ends."""
+        with closing(open_camera(self.settings)) as camera:
+            self._told("")
+            while True:
+                self._look(camera)
+
+    def _look(self, camera: Camera) -> None:
         asks = self.settings.trigger or not self.settings.is_live  # the others come whether they are wanted or not
         if asks:
             self.intake.wait()
@@ -124,10 +127,9 @@ class CameraWatch:
         if self.settings.trigger:
             camera.trigger()
         if not camera.grab():
-            return False
+            return
         now = time.monotonic()
         if now >= self._due and (place := self.intake.place(self.settings.views, now)):
             pause = self.settings.interval_ms / 1000
             self._due = self._due + pause if self._due + pause > now else now + pause
             self._take(place, camera)
-        return True
