@@ -17,6 +17,7 @@ from tests.support.parts import frozen, good, part, spots
 from torch import Tensor, nn
 
 from blemish import catalog
+from blemish.blocks.memory import ROWS_IN_GRAPH
 from blemish.calibration.thresholds import Goal
 from blemish.cli.main import main
 from blemish.errors import BadInput, BadRecipe
@@ -32,6 +33,7 @@ from blemish.export.deploying import (
     size_for,
 )
 from blemish.export.exporting import Exported, export_recipe
+from blemish.export.lessons import learned_of, renew_graph
 from blemish.export.quantizing import products_by_weights, quantize
 from blemish.export.tracing import Deployable, trace
 from blemish.images import Inspected, View
@@ -40,6 +42,7 @@ from blemish.recipes.calibrate import HoldoutScheme, calibrate
 from blemish.recipes.deployed import GRAPH, Backend, Deployed
 from blemish.recipes.detectors import bare_detector, detector
 from blemish.recipes.recipe import Recipe, load, save
+from blemish.recipes.update import add_good
 from blemish.runtime.graph import GraphDetector
 from blemish.types import Geometry
 
@@ -69,6 +72,39 @@ def graphs(recipe: Recipe) -> Graphs:
 def run(recipe: Recipe) -> GraphDetector:
     assert recipe.deployed is not None
     return GraphDetector(graph_bytes(recipe), recipe.deployed)
+
+
+def test_a_recipe_that_was_taught_more_takes_the_graph_of_before(
+    recipe: Recipe, exported: Exported, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Anew(Exception):
+        """A new graph is made."""
+
+    def made_anew(*_: object) -> None:
+        raise Anew
+
+    taught = add_good(recipe, good(folder / "more", 4, first=60))
+    assert learned_of(taught)["bank.rows"].shape != learned_of(recipe)["bank.rows"].shape
+    monkeypatch.setattr(exporting, "graphs_of", made_anew)
+    found = export_recipe(taught, ExportPlan(), before=exported.recipe)
+    assert found.parity.holds
+    assert found.recipe.deployed
+    assert found.recipe.deployed.check != exported.recipe.deployed.check if exported.recipe.deployed else False
+    monkeypatch.setattr(exporting, "renew_graph", lambda model, _: model)  # as if nothing had been learned
+    with pytest.raises(Anew):
+        export_recipe(taught, ExportPlan(), before=exported.recipe)
+    with pytest.raises(Anew):
+        export_recipe(taught, ExportPlan(backend="openvino"), before=exported.recipe)
+
+
+def test_a_graph_is_renewed_by_all_that_was_learned_or_not_at_all(recipe: Recipe, exported: Exported) -> None:
+    graph, learned = graph_bytes(exported.recipe), learned_of(recipe)
+    wide = learned["bank.rows"].repeat(1, 2)
+    assert renew_graph(graph, learned) is not None
+    assert renew_graph(graph, {**learned, "bank.rows": wide}) is None
+    assert renew_graph(graph, {**learned, "bank.rows": torch.zeros(ROWS_IN_GRAPH + 1, wide.shape[1] // 2)}) is None
+    assert renew_graph(graph, {**learned, "bank.more": torch.zeros(20)}) is None
+    assert renew_graph(graph, {"bank.rows": learned["bank.rows"]}) is None
 
 
 def test_a_deployed_recipe_scores_alike_and_says_what_was_compared(

@@ -1,8 +1,9 @@
-"""pymodbus's client in a process of its own: the handshake, and what is refused."""
+"""pymodbus's client in a process of its own, and mbpoll: the handshake, and what is refused."""
 
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.support.peers import free_port, until
+from tests.support.peers import free_port, need, until
 from tests.support.serving import LINE, Client, line_settings, running
 
 MODBUS = '\n[[connectors]]\nkind = "modbus"\nport = {port}\ncommands = true\n'
@@ -58,9 +59,9 @@ def plc(port: int) -> Iterator[Plc]:
         yield Plc(process)
 
 
-def words(text: str) -> list[int]:
-    data = text.encode().ljust(64, b"\0")
-    return [data[at] << 8 | data[at + 1] for at in range(0, 64, 2)]
+def words(text: str, count: int = 32) -> list[int]:
+    data = text.encode().ljust(2 * count, b"\0")
+    return [data[at] << 8 | data[at + 1] for at in range(0, 2 * count, 2)]
 
 
 def test_a_plc_triggers_parts_one_by_one_and_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
@@ -80,7 +81,7 @@ def test_a_plc_triggers_parts_one_by_one_and_what_cannot_be_done_changes_nothing
             sent = client.send("gear%207", "reject").body
             until(lambda: peer.status() == "valid")
             assert peer.read(43, 5) == [3, 0, 0x3F40, 0, 1]  # reject, no fault, score 0.75, recipe 1
-            assert peer.read(50, 32) == words("gear 7")
+            assert peer.read(50, 48) == words("gear 7") + words("hash of gear", 16)
             assert peer.ask(0, [0]) == 0
             assert peer.ask(0, [1]) == 4  # Trigger, and the result was not acknowledged
             assert peer.ask(0, [2]) == 0
@@ -91,6 +92,38 @@ def test_a_plc_triggers_parts_one_by_one_and_what_cannot_be_done_changes_nothing
             _run_on(peer, client)
             assert peer.read(41)[0] != until(lambda: _other(peer, peer.read(41)[0]))
     assert sent["part"] == "gear 7"
+
+
+def test_mbpoll_reads_and_commands_and_each_result_stays_until_the_next(tmp_path: Path) -> None:
+    port = free_port()
+    with running(line_settings(tmp_path, LINE + MODBUS.format(port=port) + "ack = false\n")) as client:
+        client.wait_for("/health", lambda said: "Continuous" in said["stations"][0]["state"])
+        until(lambda: client.ask("GET", "/connectors").body[0]["state"] == "connected")
+        client.send("a", "accept")
+        assert poll(port, 40, 10)[3::6] == [1, 1]  # accepted; the first that was shown
+        client.send("b", "reject")
+        found = poll(port, 40, 58)
+        assert (found[0] & 4, found[3], found[8:10], found[10]) == (4, 3, [0, 2], words("b")[0])
+        assert poll(port, 1, 5) == []  # stop
+        assert poll(port, 42, 1) == [4]
+        assert poll(port, 0, 2) == []  # whoever acknowledges may: nothing is Valid
+        assert poll(port, 40, 1) == [0]
+        assert poll(port, 0, 0) == []
+        assert poll(port, 40, 1) == [1]
+        assert poll(port, 0, 1) == []  # Trigger
+        assert client.send("c", "review").status == 200
+        assert poll(port, 40, 10)[3::6] == [2, 3]
+        assert poll(port, 0, 0) == []
+        assert poll(port, 0, 1) == []  # again, without Ack
+        assert poll(port, 40, 4)[::3] == [2, 0]  # Busy, and no verdict
+
+
+def poll(port: int, register: int, count: int) -> list[int]:
+    """What mbpoll reads at registers from 40 on; below, `count` is written."""
+    words = [need("mbpoll"), "-m", "tcp", "-p", str(port), "-0", "-1", "-r", str(register)]
+    words += ["127.0.0.1", str(count)] if register < 40 else ["-c", str(count), "127.0.0.1"]
+    said = subprocess.run(words, capture_output=True, text=True, check=True).stdout
+    return [int(each) for each in re.findall(r"(?m)^\[\d+\]:\s+(\d+)", said)]
 
 
 def _other(peer: Plc, beat: int) -> int:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
 import pytest
 from asyncua import Client as Peer
@@ -12,11 +14,18 @@ from asyncua import Node, ua
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from asyncua.crypto.uacrypto import CertProperties
 from tests.support.certificates import Pair, certify
+from tests.support.parts import frozen, good
 from tests.support.peers import free_port, until
 from tests.support.serving import LINE, Client, line_settings, process
 
+from blemish.recipes import recipe as recipes
+from blemish.recipes.calibrate import HoldoutScheme, calibrate
+from blemish.recipes.file import hash_of
 from blemish.serve.audit import verify_audit
+from blemish.serve.doors.opcua import MOST_CONNECTIONS, MOST_SUBSCRIPTIONS
+from blemish.serve.records import hash_bytes
 from blemish.serve.schema import audit
+from blemish.serve.settings import LineSettings
 from blemish.serve.store import edit_store, look_at_store
 from blemish.serve.users import make_token, put_user
 
@@ -67,34 +76,197 @@ class Station:
             await asyncio.sleep(0.02)
         raise AssertionError(state)
 
+    async def generate(self, way: str, recipe: str, digest: bytes = b"") -> Any:
+        await self.peer.load_data_type_definitions()
+        made = cast(Any, ua)
+        asked = made.RecipeTransferOptions(InternalId=made.RecipeIdInternalDataType(Id=recipe, Hash=digest))
+        node = await self.node("RecipeManagement/RecipeTransfer")
+        return await node.call_method(f"0:GenerateFileFor{way}", asked)
+
+    async def read_file(self, recipe: str, digest: bytes) -> bytes:
+        found, handle, _ = await self.generate("Read", recipe, digest)
+        file, pieces = self.peer.get_node(found), [b""]
+        while piece := await file.call_method("0:Read", handle_of(handle), ua.Variant(1 << 14, ua.VariantType.Int32)):
+            pieces.append(piece)
+        await file.call_method("0:Close", handle_of(handle))
+        return b"".join(pieces)
+
+    async def write_file(self, recipe: str, content: bytes, digest: bytes = b"") -> None:
+        found, handle = await self.generate("Write", recipe, digest)
+        file = self.peer.get_node(found)
+        for at in range(0, len(content), 1 << 14):
+            piece = ua.Variant(content[at : at + (1 << 14)], ua.VariantType.ByteString)
+            await file.call_method("0:Write", handle_of(handle), piece)
+        node = await self.node("RecipeManagement/RecipeTransfer")
+        await node.call_method("0:CloseAndCommit", handle_of(handle))
+
+    async def results(self, state: int, *, part: str = "", job: str = "", most: int = 0, start: int = 0) -> Any:
+        made, number = cast(Any, ua), ua.VariantType.UInt32
+        configuration = made.ConfigurationIdDataType(Id="")
+        return await self.call(
+            "ResultManagement/GetResultListFiltered", ua.Variant(state, ua.VariantType.Int32), made.MeasIdDataType(),
+            made.PartIdDataType(Id=part), made.RecipeIdExternalDataType(Id=""), made.RecipeIdInternalDataType(Id=""),
+            configuration, configuration, made.ProductIdDataType(), made.JobIdDataType(Id=job),
+            ua.Variant(most, number), ua.Variant(start, number), ua.Variant(0, ua.VariantType.Int32),
+        )  # fmt: skip
+
+
+def handle_of(number: int) -> ua.Variant:
+    return ua.Variant(number, ua.VariantType.UInt32)
+
 
 AUTO = "VisionStateMachine/AutomaticModeStateMachine"
 
 
-def test_a_client_commands_and_hears_results_and_nobody_reads_only(tmp_path: Path) -> None:
-    port = free_port()
-    certify(tmp_path, "line", uri="urn:blemish:test")
-    (tmp_path / "known").mkdir()
-    pair = certify(tmp_path, "client", uri="urn:client:test")
-    stranger = certify(tmp_path, "stranger", uri="urn:client:test")
-    (tmp_path / "known" / "client.pem").write_bytes(pair.certificate.read_bytes())
-    settings = line_settings(tmp_path, LINE + OPCUA.format(port=port))
+class Served(NamedTuple):
+    """A line, and who knows it."""
+
+    url: str
+    client: Client
+    settings: LineSettings
+    pair: Pair
+    stranger: Pair
+    other: Path  # a recipe that it does not have yet
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    folder, port = tmp_path_factory.mktemp("line"), free_port()
+    certify(folder, "line", uri="urn:blemish:test")
+    (folder / "known").mkdir()
+    pair = certify(folder, "client", uri="urn:client:test")
+    stranger = certify(folder, "stranger", uri="urn:client:test")
+    (folder / "known" / "client.pem").write_bytes(pair.certificate.read_bytes())
+    settings = line_settings(folder, LINE + OPCUA.format(port=port))
+    way = HoldoutScheme("split", every_picture=True)
+    for name, first in (("gear", 0), ("other", 40)):
+        made, file = frozen("patchcore", good(folder / "good", 3, first)), folder / f"{name}.blemish"
+        file.unlink(missing_ok=True)
+        recipes.save(calibrate(made, good(folder / "held", 6, 20), way=way), file)
     with edit_store(settings.store) as connection:
-        put_user(connection, "ada", "operator", PASSWORD)
-        put_user(connection, "eve", "viewer", PASSWORD)
+        for name, role in (("ada", "operator"), ("eve", "viewer"), ("mia", "quality"), ("root", "admin")):
+            put_user(connection, name, role, PASSWORD)
         token = make_token(connection, "camera", "gears")
-    with process("serve", tmp_path / "line.toml") as serving:
+    with process("serve", folder / "line.toml") as serving:
         assert serving.stdout
         client = Client(int(serving.stdout.readline()), token=token)
         until(lambda: "Continuous" in client.ask("GET", "/health").body["stations"][0]["state"])
         until(lambda: client.ask("GET", "/connectors").body[0]["state"] == "connected")
-        asyncio.run(_command(f"opc.tcp://127.0.0.1:{port}/", client, pair, stranger))
-        found = client.ask("GET", "/connectors").body[0]
-        assert (found["counters"]["commands"], found["counters"]["refused"]) == (6, 3)
-    with look_at_store(settings.store) as connection:
+        yield Served(f"opc.tcp://127.0.0.1:{port}/", client, settings, pair, stranger, folder / "other.blemish")
+
+
+def test_a_recipe_is_read_written_proposed_and_put_live(served: Served) -> None:
+    asyncio.run(_transfer(served))
+    person = served.client.login("root", PASSWORD)
+    path = "/stations/gears/proposals"
+    found = person.wait_for(path, lambda all: all[0]["standing"] == "failed")[0]
+    assert "was altered after it was written" in found["said"]["error"]
+    asyncio.run(_send(served, served.other.read_bytes()))
+    found = person.wait_for(path, lambda all: all[0]["standing"] == "proposed")[0]
+    assert (found["kind"], found["who"], found["new"]) == ("transfer", "mia", hash_of(served.other))
+    assert person.ask("POST", f"{path}/{found['n']}/live").status == 200
+    gear = served.settings.stations[0].recipes["gear"]
+    assert hash_of(gear) == found["new"]
+    assert person.ask("POST", "/stations/gears/undo").status == 200
+    assert hash_of(gear) == found["old"]
+    assert [each for each in (served.settings.store.folder / "transfers").rglob("*") if each.is_file()] == []
+
+
+async def _transfer(served: Served) -> None:
+    gear = served.settings.stations[0].recipes["gear"]
+    operator = await _connect(served.url, "ada", PASSWORD, served.pair)
+    with pytest.raises(ua.UaStatusCodeError) as caught:
+        await (await _station(operator)).generate("Read", "gear")
+    assert caught.value.code == ua.StatusCodes.BadUserAccessDenied
+    await operator.disconnect()
+    peer = await _connect(served.url, "mia", PASSWORD, served.pair)
+    station = await _station(peer)
+    assert await station.read_file("gear", hash_bytes(hash_of(gear))) == gear.read_bytes()
+    for name, digest in (("none", b""), ("gear", b"another")):
+        with pytest.raises(ua.UaStatusCodeError) as caught:
+            await station.generate("Read", name, digest)
+        assert caught.value.code == ua.StatusCodes.BadNotFound
+    opened = [await station.generate("Write", "gear") for _ in range(4)]
+    with pytest.raises(ua.UaStatusCodeError) as caught:
+        await station.generate("Write", "gear")
+    assert caught.value.code == ua.StatusCodes.BadResourceUnavailable
+    for node, handle, *_ in opened:
+        await station.peer.get_node(node).call_method("0:Close", handle_of(handle))
+    with pytest.raises(ua.UaStatusCodeError) as caught:
+        await station.write_file("gear", served.other.read_bytes(), b"another")
+    assert caught.value.code == ua.StatusCodes.BadInvalidArgument
+    altered = bytearray(served.other.read_bytes())
+    altered[-1] ^= 1
+    await station.write_file("gear", bytes(altered), hash_bytes(hash_of(served.other)))
+    await peer.disconnect()
+
+
+async def _send(served: Served, content: bytes) -> None:
+    peer = await _connect(served.url, "mia", PASSWORD, served.pair)
+    await (await _station(peer)).write_file("gear", content)
+    await peer.disconnect()
+
+
+def test_results_are_found_by_id_and_by_what_they_are(served: Served) -> None:
+    for name, says in (("r1", "accept"), ("r2", "reject"), ("r3", "unreadable")):
+        served.client.send(name, says)
+    asyncio.run(_find(served))
+
+
+async def _find(served: Served) -> None:
+    async with Peer(served.url) as nobody:
+        await nobody.load_data_type_definitions()
+        with pytest.raises(ua.UaStatusCodeError, match="permission"):
+            await (await _station(nobody)).results(0)
+    peer = await _connect(served.url, "eve", PASSWORD, served.pair)
+    await peer.load_data_type_definitions()
+    station, made = await _station(peer), cast(Any, ua)
+    complete, number, _, found, _ = await station.results(0, most=2)
+    assert (complete, number, [each.ResultId.Id for each in found]) == (False, 2, ["r3", "r2"])
+    complete, _, _, found, _ = await station.results(0, most=2, start=2)
+    assert found[0].ResultId.Id == "r1"
+    assert [each.ResultId.Id for each in (await station.results(4))[3]] == ["r3"]
+    assert [each.ResultContent[0].Value for each in (await station.results(0, part="r2"))[3]] == ["reject"]
+    with pytest.raises(ua.UaStatusCodeError) as caught:
+        await station.results(0, job="j")
+    assert caught.value.code == ua.StatusCodes.BadInvalidArgument
+    fields = await station.call(
+        "ResultManagement/GetResultComponentsById", made.ResultIdDataType(Id="r2"), ua.Variant(0, ua.VariantType.Int32)
+    )
+    assert (fields[4], fields[6].Id, fields[15][0].Value, fields[16]) == (1, "r2", "reject", 0)
+    await peer.disconnect()
+
+
+def test_connections_and_subscriptions_are_bounded(served: Served) -> None:
+    asyncio.run(_crowd(served.url))
+
+
+async def _crowd(url: str) -> None:
+    port = urlsplit(url).port
+    crowd = [await asyncio.open_connection("127.0.0.1", port) for _ in range(MOST_CONNECTIONS + 1)]
+    assert await crowd[-1][0].read() == b""  # one too many is closed at once
+    for _, writer in crowd:
+        writer.close()
+    async with Peer(url) as greedy:  # whoever left made room
+        for _ in range(MOST_SUBSCRIPTIONS):
+            await greedy.create_subscription(1000, Heard())
+        with pytest.raises(ua.UaStatusCodeError) as caught:
+            await greedy.create_subscription(1000, Heard())
+    assert caught.value.code == ua.StatusCodes.BadTooManySubscriptions
+    async with Peer(url) as peer:
+        await peer.create_subscription(1000, Heard())
+
+
+def test_a_client_commands_and_hears_results_and_nobody_reads_only(served: Served) -> None:
+    asyncio.run(_command(served.url, served.client, served.pair, served.stranger))
+    found = served.client.ask("GET", "/connectors").body[0]
+    assert found["counters"]["commands"] == 6
+    with look_at_store(served.settings.store) as connection:
         verify_audit(connection)
         acts = [(row.who, row.what) for row in connection.execute(audit.select().order_by(audit.c.n))]
-    assert acts == [("ada", "stop"), ("ada", "prepare"), ("ada", "start_single"), ("ada", "halt")]
+    assert [each for each in acts if each[0] == "ada"] == [
+        ("ada", "stop"), ("ada", "prepare"), ("ada", "start_single"), ("ada", "halt"),
+    ]  # fmt: skip
 
 
 async def _command(url: str, client: Client, pair: Pair, stranger: Pair) -> None:

@@ -51,7 +51,7 @@ def test_a_deployed_recipe_is_taught_by_its_source_exported_again_and_put_in_pla
     pairs = [(lesson.out, lesson.recipe), (lesson.out_source, lesson.source)]
     replace_recipes(pairs, watch=no_progress)
     assert recipes.load(lesson.recipe).hash == new.hash
-    restore_recipes([lesson.recipe, lesson.source], watch=no_progress)
+    restore_recipes([(lesson.recipe, live.hash), (lesson.source, "")], watch=no_progress)
     assert [recipes.load(path).hash for path in (lesson.recipe, lesson.source)] == [live.hash, source.hash]
 
 

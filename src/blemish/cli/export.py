@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 )
 @click.option("--check", multiple=True, metavar="PATH", help="Pictures to compare by; drawn ones if left out.")
 @click.option("--good", multiple=True, metavar="DIR", help="Good parts that taught nothing, for reduced precision.")
+@click.option("--before", type=FILE, metavar="OLD", help="Deployed before it was taught more; its graph is taken.")
 @click.option("--onnx", type=FILE, metavar="FILE", help="Write the bare ONNX model too, for programs of your own.")
 @click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
 def export(
@@ -44,6 +45,7 @@ def export(
     backend: str,
     check: tuple[str, ...],
     good: tuple[str, ...],
+    before: Path | None,
     onnx: Path | None,
     encoder: str | None,
 ) -> None:
@@ -52,6 +54,9 @@ def export(
     The graph is compared with the recipe before anything is written: scores, maps, regions and verdicts, of pictures
     from file to verdict. In float32 a difference is an error. bfloat16 needs --backend openvino, int8 needs --good.
     Both move scores, so thresholds are set again by --good; without, the file gives no verdicts until it is calibrated.
+
+    A recipe that was taught more good parts takes the graph of --before, with what it learned since, and is compared as
+    ever; where that does not do a new graph is made.
 
     Thresholds, region, tiles and words stay outside the graph: calibrate, recipe show, diff and undo work as ever.
     """
@@ -66,8 +71,9 @@ def export(
     plan = ExportPlan(
         cast(Any, precision), cast(Any, backend), tuple(find(good) if good else ()), tuple(find(check) if check else ())
     )
+    old = None if before is None else recipes.load(before)
     with show_progress() as watch:
-        found = export_recipe(recipes.load(recipe), plan, encoder=encoder, watch=watch)
+        found = export_recipe(recipes.load(recipe), plan, encoder=encoder, before=old, watch=watch)
     recipes.save(found.recipe, out)
     if onnx is not None:
         _write_plain(found.recipe, onnx)

@@ -45,13 +45,23 @@ def serve(line: Path, check: bool, demo: bool) -> None:
         _check(settings, demo=demo)
         return
     from blemish.serve.app import serve as serve_line
-    from blemish.serve.demo import demo_line, draw_parts
+    from blemish.serve.demo import draw_parts
 
-    if demo:
-        say(f"drawing parts and making a recipe in {DEMO}, the first time in a minute or so")
-        settings = demo_line(settings, DEMO)
+    settings = _demonstration(settings) if demo else settings
     with draw_parts(settings) if demo else nullcontext():
         serve_line(settings, started=_say_where)
+
+
+def _demonstration(settings: LineSettings) -> LineSettings:
+    """On drawn parts; says which doors are open."""
+    from blemish.serve.demo import demo_line
+    from blemish.serve.demo_doors import spell_doors
+
+    say(f"drawing parts and making a recipe in {DEMO}, the first time in a minute or so")
+    found = demo_line(settings, DEMO)
+    for each in spell_doors(settings, found):
+        say(each)
+    return found
 
 
 def _check(settings: LineSettings, *, demo: bool) -> None:

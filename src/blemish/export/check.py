@@ -167,6 +167,14 @@ def require_parity(found: Parity, traced: Traced, deployed: Deployed, images: Se
     )
 
 
+def require_as_near(found: Parity, deployed: Deployed, before: Mapping[str, float | None]) -> None:
+    """Raise BadInput where a graph whose numbers were renewed agrees less than it must, or than the former one did."""
+    if deployed.precision == "float32" and not found.holds:
+        raise BadInput(f"the renewed graph scores differently: scores by {found.score:.1e}, maps by {found.map:.1e}")
+    if deployed.precision != "float32" and found.score > 2 * (before.get("score") or 0.0) + SCORE:
+        raise BadInput(f"the renewed graph's scores differ by {found.score:.1e}, more than the former one's did")
+
+
 def first_difference(traced: Traced, deployed: Deployed, image: NDArray[np.float32]) -> Difference | None:
     """The first tensor, in the order of the graph, that differs for one image (1, 3, h, w)."""
     expected = dict(_values(traced.program, torch.from_numpy(image)))

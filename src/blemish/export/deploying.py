@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from blemish import catalog
 from blemish.errors import BadInput, BadRecipe
+from blemish.export.lessons import is_plain, learned_of, name_lessons
 from blemish.export.tracing import Model, Traced, trace, trace_detector
 from blemish.images import Unreadable, View, input_size
 from blemish.inspection import shape_in_view, stream
@@ -73,6 +74,8 @@ def graphs_of(recipe: Recipe, encoder: Place, size: tuple[int, int], watch: Show
     advance()
     try:
         traced = trace_detector(detector, size)
+        if is_plain(recipe):
+            traced = name_lessons(traced, detector, learned_of(recipe), size)
         advance()
         namer = getattr(detector, "namer", None)
         named = None if namer is None else trace_namer(namer.classifier, detector, size)

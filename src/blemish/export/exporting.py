@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +16,7 @@ from blemish.export.check import (
     cases_of,
     compare,
     draw_pictures,
+    require_as_near,
     require_parity,
 )
 from blemish.export.deploying import (
@@ -23,12 +24,14 @@ from blemish.export.deploying import (
     Graphs,
     arrays_of_inputs,
     deployed_recipe,
+    graph_bytes,
     graphs_of,
     require_graph,
     size_for,
 )
+from blemish.export.lessons import learned_of, may_renew, renew_graph
 from blemish.export.quantizing import MOST_INPUTS, quantize
-from blemish.export.tracing import Deployable
+from blemish.export.tracing import Deployable, Traced
 from blemish.files import sha256_of
 from blemish.images import input_size
 from blemish.inspection import shape_in_view
@@ -39,7 +42,7 @@ from blemish.recipes.deployed import Deployed
 from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Place, Recipe
 from blemish.runtime.running import graph_detector
-from blemish.types import GOOD, ArrayDetector
+from blemish.types import GOOD, ArrayDetector, Encoder
 
 MOST_TILES = 8
 """Of the worst picture, whose tensors are compared one by one where something differs."""
@@ -54,9 +57,17 @@ class Exported(NamedTuple):
 
 
 def export_recipe(
-    recipe: Recipe, plan: ExportPlan, *, encoder: Place = None, watch: ShowProgress = no_progress
+    recipe: Recipe,
+    plan: ExportPlan,
+    *,
+    encoder: Place = None,
+    before: Recipe | None = None,
+    watch: ShowProgress = no_progress,
 ) -> Exported:
-    """The recipe as a graph; raises BadInput, and nothing is kept, where it cannot be one or scores differently."""
+    """The recipe as a graph; raises BadInput, and nothing is kept, where it cannot be one or scores differently.
+
+    before: the recipe deployed before it was taught more; its graph is taken, with what was learned since, if it does.
+    """
     require_graph(recipe)
     if plan.precision == "bfloat16" and plan.backend != "openvino":
         raise BadInput("onnxruntime computes no bfloat16 on a processor: add --backend openvino")
@@ -65,19 +76,61 @@ def export_recipe(
     found = detectors.encoders_of(dataclasses.replace(recipe, precision="float32"), encoder)
     geometry = detectors.bare_detector(dataclasses.replace(recipe, precision="float32"), found).geometry
     size = size_for(recipe, geometry, plan.check or plan.good)
+    if before and (renewed := _renewed(recipe, before, plan, found, size, watch)):
+        return renewed
     graphs = graphs_of(recipe, found, size, watch)
-    made = deployed_recipe(recipe, graphs, plan, _reduced(recipe, graphs, plan, watch))
-    deployed = _deployed_of(made)
+    return _compared(recipe, graphs, plan, _reduced(recipe, graphs, plan, watch), watch)
+
+
+def _renewed(
+    recipe: Recipe,
+    before: Recipe,
+    plan: ExportPlan,
+    found: Mapping[str, Encoder],
+    size: tuple[int, int],
+    watch: ShowProgress,
+) -> Exported | None:
+    """By the graph of before; None where that is another one, has not all that was learned by name, or differs."""
+    deployed = before.deployed
+    if deployed is None or not may_renew(recipe, before, plan) or deployed.size != size:
+        return None
+    model = renew_graph(graph_bytes(before), learned_of(recipe))
+    if model is None:
+        return None
+    advance = watch("renewing the graph", 1)
+    detector = detectors.detector(dataclasses.replace(recipe, precision="float32"), found)
+    graphs = Graphs(detector, Traced(None, None, deployed.outputs), size)
+    advance()
+    try:
+        return _compared(recipe, graphs, plan, model, watch, deployed.check)
+    except BadInput:  # a new one may agree
+        return None
+
+
+def _compared(
+    recipe: Recipe,
+    graphs: Graphs,
+    plan: ExportPlan,
+    model: bytes | None,
+    watch: ShowProgress,
+    before: Mapping[str, float | None] | None = None,
+) -> Exported:
+    """Raises BadInput where it differs. model: instead of the traced one; before: what the check of its graph found."""
+    made = deployed_recipe(recipe, graphs, plan, model)
+    deployed, geometry = _deployed_of(made), graphs.detector.geometry
     graph = graph_detector(dataclasses.replace(made, source=recipe.source))
     made, note = _calibrated(recipe, made, graph, plan, watch)
     with _pictures(recipe, plan, graphs) as shown:
-        cases = cases_of(recipe.view, shown, size, drawn=not plan.check)
+        cases = cases_of(recipe.view, shown, graphs.size, drawn=not plan.check)
         advance = watch("comparing", sum(len(each) for _, each in cases))
         parity = compare(
             graphs.detector, graph, cases, calibration=recipe.calibration, labelled=bool(plan.check), advance=advance
         )
-        worst = [parity.worst] if parity.worst else shown[:1]
-        require_parity(parity, graphs.traced, deployed, arrays_of_inputs(worst, geometry, recipe.view, MOST_TILES))
+        if before is None:
+            worst = [parity.worst] if parity.worst else shown[:1]
+            require_parity(parity, graphs.traced, deployed, arrays_of_inputs(worst, geometry, recipe.view, MOST_TILES))
+        else:
+            require_as_near(parity, deployed, before)
     return Exported(dataclasses.replace(made, deployed=with_check(deployed, parity)), parity, note)
 
 

@@ -143,17 +143,21 @@ def load(path: str | Path) -> Recipe:
     return _recipe(recipe_file.read(Path(path)), Path(path))
 
 
-def undo(path: str | Path) -> Recipe:
-    """Put the exact file back that this one was made from; what is undone is kept as well, under its hash."""
+def undo(path: str | Path, *, before: str = "") -> Recipe:
+    """Put the exact file back that this one was made from; what is undone is kept as well, under its hash.
+
+    before: the hash of the one that this one replaced, where it was not made from it.
+    """
     path = Path(path)
     recipe = load(path)
-    if not recipe.parent:
+    wanted = before or recipe.parent
+    if not wanted:
         raise BadInput(f"{path} was not made from another recipe: there is nothing to undo")
-    former = recipe_file.history(path) / f"{recipe.parent}.blemish"
+    former = recipe_file.history(path) / f"{wanted}.blemish"
     if not former.exists():
-        raise BadInput(f"{path} was made from {recipe.parent[:12]}, and {former} is gone: look for it in a backup")
+        raise BadInput(f"{path} was made from {wanted[:12]}, and {former} is gone: look for it in a backup")
     found = load(former)
-    if found.hash != recipe.parent:
+    if found.hash != wanted:
         raise BadInput(f"{former} is not the recipe that {path} was made from: look for it in a backup")
     recipe_file.keep(path, recipe.hash, recipe_file.history(path))
     write(path, former.read_bytes())

@@ -1,10 +1,12 @@
 """A line without cameras: gears are drawn, a recipe is made of them, and new ones come to every station's folder.
 
-The front process draws and computes nothing: both are done in processes of their own.
+The front process draws and computes nothing: both are done in processes of their own. Every door whose packages are
+installed is open to this machine, and to no other.
 """
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import re
 import signal
@@ -16,6 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from blemish.errors import BadInput
+from blemish.serve.demo_doors import open_doors
+from blemish.serve.doors.options import letters_of
 from blemish.serve.settings import FolderSettings, LineSettings, StationSettings
 
 if TYPE_CHECKING:
@@ -29,6 +33,7 @@ EVERY = 4
 PAUSE = 1.0
 """Seconds from one part to the next."""
 PATTERN = re.compile(r"(?P<part>.+)_(?P<view>[^_]+)")
+ABOUT = "# Written by `blemish serve --demo`, for the commands that read its records, its users and its audit."
 
 
 def demo_line(settings: LineSettings, folder: Path) -> LineSettings:
@@ -37,7 +42,26 @@ def demo_line(settings: LineSettings, folder: Path) -> LineSettings:
     if not recipe.is_file():
         _in_process(_make_recipe, folder)
     stations = tuple(_station(each, recipe, folder) for each in settings.stations)
-    return replace(settings, store=replace(settings.store, folder=folder / "data", url=""), stations=stations)
+    names = [each.name for each in stations]
+    doors = open_doors(settings)
+    store = replace(settings.store, folder=folder / "data", url="", letters=letters_of(doors, names))
+    (folder / "line.toml").write_text(_file_of(settings), encoding="utf-8")
+    return replace(settings, store=store, stations=stations, connectors=doors)
+
+
+def _file_of(settings: LineSettings) -> str:
+    """A line.toml of the demonstration."""
+    lines = [ABOUT, "", f"name = {_text(settings.name)}", "", "[store]", 'folder = "data"']
+    for each in settings.stations:
+        recipes = ", ".join(f"{name} = {_text('gear.blemish')}" for name in each.recipes)
+        views = ", ".join(map(_text, each.views))
+        lines += ["", "[[stations]]", f"name = {_text(each.name)}", f"recipes = {{ {recipes} }}", f"views = [{views}]"]
+    return "\n".join(lines) + "\n"
+
+
+def _text(value: str) -> str:
+    """As TOML writes it, and JSON."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 @contextmanager
@@ -99,7 +123,8 @@ def _feed(stations: tuple[StationSettings, ...]) -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     rng, number, start = np.random.default_rng(), 0, time.strftime("%H%M%S")
-    while True:
+    line = multiprocessing.parent_process()
+    while line and line.is_alive():
         number += 1
         flaw = FLAWS[number // EVERY % len(FLAWS)] if number % EVERY == 0 else ""
         for station in stations:

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 from sqlalchemy import Connection
@@ -37,6 +38,10 @@ PATIENCE = 5.0
 """Seconds after its budget at which a part without an answer is one whose record cannot be written."""
 
 
+ProposeFile = Callable[[Station, str, Path, str], Coroutine[Any, Any, int]]
+"""A station, the name of one of its recipes, a file that is to take its place and is taken, and who says so."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What is said of a view that was sent."""
@@ -59,6 +64,7 @@ class Front:
         self.alarms: dict[str, str] = {}
         self.stations = {each.name: Station(each, self) for each in settings.stations}
         self.connectors = Connectors(settings.connectors, self)
+        self.propose_file: ProposeFile | None = None  # a recipe that came through a door
         self._tasks: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:

@@ -15,7 +15,7 @@ from blemish.errors import BadInput, UnknownName
 from blemish.serve.audit import note_act
 from blemish.serve.schema import proposals
 
-Kind = Literal["thresholds", "teaching"]
+Kind = Literal["thresholds", "teaching", "transfer"]
 Standing = Literal["working", "failed", "proposed", "withdrawn", "live", "undone"]
 FOLLOWS: Mapping[Standing, tuple[Standing, ...]] = {
     "working": ("proposed", "failed"), "proposed": ("live", "withdrawn"), "live": ("undone",),

@@ -42,7 +42,14 @@ from blemish.serve.proposals import (
     move_proposal,
     put_proposal,
 )
-from blemish.serve.recipe_jobs import Lesson, replace_recipes, restore_recipes, set_thresholds, teach_recipe
+from blemish.serve.recipe_jobs import (
+    Lesson,
+    replace_recipes,
+    restore_recipes,
+    set_thresholds,
+    take_recipe,
+    teach_recipe,
+)
 from blemish.serve.review import list_judgements
 from blemish.serve.states import next_state, spell_state
 from blemish.serve.stations import Station
@@ -74,6 +81,7 @@ class Quality:
 
     def __init__(self, front: Front) -> None:
         self.front = front
+        front.propose_file = self.propose_file
         self.slow, self.quick = Workshop(), Workshop()  # for teaching; for what takes a second
         self.folder = front.settings.store.folder.absolute() / "proposals"
         self.progress: dict[int, Mapping[str, Any]] = {}  # of proposals in work
@@ -140,6 +148,17 @@ class Quality:
         self.front.run(self._make(self.slow, proposal, teach_recipe, lesson))
         return proposal.n
 
+    async def propose_file(self, station: Station, recipe: str, file: Path, who: str) -> int:
+        """A whole recipe that came from elsewhere, whose file is taken; the proposal's number, which is in work."""
+        if recipe in station.settings.quality.sources:
+            raise Conflict(f"{recipe} is taught by a source, which would no longer be what it was exported from")
+        proposal = await self._begin(station, "transfer", who, {}, recipe)
+        lesson = (await self._lesson(station, proposal, []))._replace(source=file)
+        is_used = recipe == station.recipe and station.hash  # else the last parts were judged by another
+        lesson = lesson if is_used else lesson._replace(parts=())
+        self.front.run(self._make(self.slow, proposal, take_recipe, lesson))
+        return proposal.n
+
     async def hand_over(self, station: Station, names: Sequence[str], who: str) -> Path:
         """Copy the pictures of parts that people judged into a folder of their own, for teaching elsewhere."""
         chosen = await self._chosen(station, names)
@@ -181,16 +200,16 @@ class Quality:
             proposal: Proposal = await self.front.look_up(
                 lambda connection: live_proposal(connection, name, station.recipe, current)
             )
-            paths = [path]
+            pairs = [(path, proposal.old)]
             if source := self._source(station, proposal):
                 if hash_of(source) != proposal.said["source_new"]:
                     raise OutOfDate(f"{source} was changed beside the line: undo that first")
-                paths.append(source)
+                pairs.append((source, ""))
             former = history(path) / f"{proposal.old}.blemish"
             if not former.exists():
                 raise OutOfDate(f"{former} is gone: look for it in a backup")
             await self._swap(path, former)
-            await self.quick.run(restore_recipes, paths)
+            await self.quick.run(restore_recipes, pairs)
             return await self._move(proposal, "undone", who)
 
     async def latest(self, station: Station) -> list[Proposal]:
@@ -199,9 +218,11 @@ class Quality:
         found: list[Proposal] = await self.front.look_up(lambda connection: list_proposals(connection, name))
         return found
 
-    async def _begin(self, station: Station, kind: Any, who: str, said: Mapping[str, Any]) -> Proposal:
-        """Raises Conflict where one is in work."""
-        name, recipe = station.settings.name, station.recipe
+    async def _begin(
+        self, station: Station, kind: Any, who: str, said: Mapping[str, Any], recipe: str = ""
+    ) -> Proposal:
+        """Of the recipe that is used, if no other is named; raises Conflict where one is in work."""
+        name, recipe = station.settings.name, recipe or station.recipe
         old = hash_of(station.settings.recipes[recipe])
 
         def begin(connection: Connection) -> Proposal:

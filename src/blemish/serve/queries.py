@@ -27,6 +27,8 @@ class Wanted(NamedTuple):
     batch: str = ""
     recipe: str = ""
     before: int | None = None  # the number of a part, for the next page
+    part: str = ""
+    outcomes: tuple[str, ...] = ()
 
 
 def find_part(connection: Connection, station: str, part: str) -> PartRecord | None:
@@ -69,7 +71,9 @@ def each_part(connection: Connection, wanted: Wanted) -> Iterator[dict[str, Any]
 def choose_parts(wanted: Wanted, *columns: Any) -> Any:
     """A statement that looks up these columns, or all, of the parts that are wanted."""
     chosen = select(*columns) if columns else select(parts)
-    for name in ("station", "verdict", "product", "batch", "recipe"):
+    for name in ("station", "verdict", "product", "batch", "recipe", "part"):
         if value := getattr(wanted, name):
             chosen = chosen.where(parts.c[name] == value)
+    if wanted.outcomes:
+        chosen = chosen.where(parts.c.outcome.in_(wanted.outcomes))
     return chosen if wanted.before is None else chosen.where(parts.c.n < wanted.before)

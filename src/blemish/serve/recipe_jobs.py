@@ -75,9 +75,21 @@ def teach_recipe(lesson: Lesson, *, watch: ShowProgress) -> dict[str, Any]:
         taught = recipes.stamp(taught, source.hash)
         recipes.save(taught, lesson.out_source)
         said = {"source_new": taught.hash}
-    assert new.calibration is not None
-    thresholds = {name: str(getattr(new.calibration, name)) for name in ("accept", "reject")}
-    return {"new": new.hash, **said, **thresholds, **_judge_anew(lesson, watch), **_promise(new)}
+    return {"new": new.hash, **said, **_judge_anew(lesson, watch), **_promise(new)}
+
+
+def take_recipe(lesson: Lesson, *, watch: ShowProgress) -> dict[str, Any]:
+    """A file that came from elsewhere, the lesson's source, as it is; and the last parts judged by it."""
+    from blemish.recipes import recipe as recipes
+
+    try:
+        new = recipes.load(lesson.source)
+        if new.calibration is None:
+            raise BadInput("the recipe that came decides nothing: calibrate it first, by `blemish calibrate`")
+        recipes.save(new, lesson.out)
+    finally:
+        lesson.source.unlink(missing_ok=True)
+    return {"new": new.hash, **_judge_anew(lesson, watch), **_promise(new)}
 
 
 def _learn(source: Recipe, found: Mapping[str, Encoder], lesson: Lesson, watch: ShowProgress) -> Recipe:
@@ -106,7 +118,7 @@ def _export(taught: Recipe, live: Recipe, lesson: Lesson, watch: ShowProgress) -
     plan = ExportPlan(
         live.deployed.precision, live.deployed.backend, fine, (*shown[:MOST_CHECKED], *fine[:MOST_CHECKED])
     )
-    made = dataclasses.replace(export_recipe(taught, plan, watch=watch).recipe, source=live.source)
+    made = dataclasses.replace(export_recipe(taught, plan, before=live, watch=watch).recipe, source=live.source)
     return made, graph_detector(made)
 
 
@@ -130,10 +142,12 @@ def _calibrate(
 
 
 def _promise(recipe: Recipe) -> dict[str, Any]:
+    """What a proposal says of its recipe: the thresholds and their promise."""
     from blemish.calibration.guarantees import sentences
 
     assert recipe.calibration is not None
-    return {"promise": [[each.key, dict(each.values)] for each in sentences(recipe.calibration)]}
+    thresholds = {name: str(getattr(recipe.calibration, name)) for name in ("accept", "reject")}
+    return {**thresholds, "promise": [[each.key, dict(each.values)] for each in sentences(recipe.calibration)]}
 
 
 def _judge_anew(lesson: Lesson, watch: ShowProgress) -> dict[str, Any]:
@@ -174,13 +188,13 @@ def replace_recipes(pairs: Sequence[tuple[Path, Path]], *, watch: ShowProgress) 
         advance()
 
 
-def restore_recipes(paths: Sequence[Path], *, watch: ShowProgress) -> None:
-    """Put back the exact files that these were made from."""
+def restore_recipes(pairs: Sequence[tuple[Path, str]], *, watch: ShowProgress) -> None:
+    """Put back the exact files of those hashes, or, of "", that these were made from."""
     from blemish.recipes import recipe as recipes
 
-    advance = watch("putting back", len(paths))
-    for path in paths:
-        recipes.undo(path)
+    advance = watch("putting back", len(pairs))
+    for path, before in pairs:
+        recipes.undo(path, before=before)
         advance()
 
 

@@ -61,6 +61,14 @@ def count_ids() -> Iterator[str]:
     return (f"{start}-{number:06}" for number in itertools.count(1))
 
 
+def hash_bytes(digest: str) -> bytes:
+    """Those of a recipe's hash, which a record has in hex."""
+    try:
+        return bytes.fromhex(digest)
+    except ValueError:
+        return digest.encode()
+
+
 def worst_verdict(verdicts: Sequence[str]) -> str:
     """Of the views of a part; "" of none."""
     return max(verdicts, key=SEVERITY.index, default="")

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from blemish.errors import BadInput
 from blemish.fields import Fields, is_text, one_of, table_of
 from blemish.serve.cameras.options import CameraSettings, read_cameras
-from blemish.serve.doors.options import ConnectorSettings, is_near, read_connectors
+from blemish.serve.doors.options import ConnectorSettings, is_near, letters_of, read_connectors
 from blemish.serve.keys import NAMES, file_at, flag_at, is_name, number_at
 from blemish.serve.toml_lines import lines_of
 
@@ -137,11 +137,10 @@ def read_line(path: Path, *, made: bool = False) -> LineSettings:
             raise whole.refused(f"stations[{number}].name", f"{each.name} is there twice: name stations differently")
     names = [each.name for each in stations]
     connectors = read_connectors(whole.tables("connectors") if "connectors" in whole.values else [], names, folder)
-    letters = {name: [each.name for each in connectors if each.keeps and name in each.stations] for name in names}
     return LineSettings(
         whole.one("name", path.stem, is_text, "words for this line"),
         _server(_table(whole, "server"), folder),
-        replace(_store(whole, folder), letters=letters),
+        replace(_store(whole, folder), letters=letters_of(connectors, names)),
         stations,
         connectors,
     )

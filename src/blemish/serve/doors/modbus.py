@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from blemish.errors import BlemishError
 from blemish.serve.doors.connector import Link, LostConnection
 from blemish.serve.doors.options import ModbusOptions
-from blemish.serve.records import SEVERITY
+from blemish.serve.records import SEVERITY, hash_bytes
 from blemish.serve.states import COMMANDS, EXECUTION, STATES, Command, WrongState
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 _CONTROL, _COMMAND, _RECIPE, _ASKED_PART = 0, 1, 2, 3
 _TRIGGER, _ACK = 1, 2
-_STATUS, _REGISTERS, _ID_REGISTERS = 40, 82, 32
+_STATUS, _REGISTERS, _ID_REGISTERS, _HASH_REGISTERS = 40, 98, 32, 16
 _MOST_RESULTS = 64
 _PATIENCE_SECONDS = 0.3
 """After which a command that is still being done, as a recipe is loaded, is answered."""
@@ -37,10 +37,10 @@ class Modbus:
 
     def __init__(self, options: ModbusOptions, link: Link) -> None:
         self.options, self.link = options, link
-        self.units = {name: _Unit(name, link) for name in link.stations}
+        self.units = {name: _Unit(name, link, waits=options.ack) for name in link.stations}
 
     def publish(self, kind: str, values: Mapping[str, Any]) -> None:
-        """Results wait until they are acknowledged; the true results of late parts are not shown."""
+        """What was answered; the true results of late parts are not shown."""
         if kind == "part" and not (values["late"] and values["judged"]):
             self.units[values["station"]].add(values)
 
@@ -70,10 +70,10 @@ class Modbus:
 
 
 class _Unit:
-    """A station's registers."""
+    """A station's registers; waits: whether a result stays until it is acknowledged, and the others behind it."""
 
-    def __init__(self, name: str, link: Link) -> None:
-        self.name, self.link = name, link
+    def __init__(self, name: str, link: Link, *, waits: bool) -> None:
+        self.name, self.link, self.waits = name, link, waits
         self.written = [0] * _STATUS
         self.results: deque[Mapping[str, Any]] = deque()
         self.shown: Mapping[str, Any] | None = None
@@ -82,7 +82,9 @@ class _Unit:
 
     def add(self, values: Mapping[str, Any]) -> None:
         """A part was answered."""
-        if len(self.results) >= _MOST_RESULTS:
+        if not self.waits:
+            self.shown = None
+        elif len(self.results) >= _MOST_RESULTS:
             self.results.popleft()
             self.lost += 1
         self.results.append(values)
@@ -107,12 +109,12 @@ class _Unit:
         return None
 
     async def _write(self, address: int, values: list[int]) -> None:
-        before, after = self.written, list(self.written)
+        before, after, shown = self.written, list(self.written), self.shown
         after[address : address + len(values)] = values
         rises = after[_CONTROL] & ~before[_CONTROL]
         if rises & _ACK and self.shown is None:
             self._refuse("Ack is not possible where nothing is Valid")
-        if rises & _TRIGGER and (self.shown is not None or after[_CONTROL] & _ACK):
+        if rises & _TRIGGER and ((self.waits and self.shown is not None) or after[_CONTROL] & _ACK):
             self._refuse("Trigger is not possible before the last result was acknowledged, and Ack has fallen")
         if rises & _TRIGGER:
             await self._command("start_single", part=_text(after[_ASKED_PART : _ASKED_PART + _ID_REGISTERS]))
@@ -120,7 +122,7 @@ class _Unit:
             await self._command(self._command_of(number), self._recipe_of(after[_RECIPE]))
         after[_COMMAND] = 0
         self.written = after
-        if rises & _ACK:
+        if rises & (_ACK if self.waits else _ACK | _TRIGGER) and self.shown is shown:
             self.shown = None
         self._show()
 
@@ -154,14 +156,14 @@ class _Unit:
         return names[number - 1] if number else ""
 
     def _show(self) -> None:
-        """The next result, when the last one was acknowledged and Ack has fallen."""
-        if self.shown is None and self.results and not self.written[_CONTROL] & _ACK:
+        """The next result, when the last one was acknowledged and Ack has fallen, if that is waited for."""
+        if self.shown is None and self.results and not (self.waits and self.written[_CONTROL] & _ACK):
             self.shown = self.results.popleft()
             self.seen += 1
 
     def _registers(self) -> list[int]:
         station, shown = self.link.stations[self.name], self.shown or {}
-        is_idle = self.shown is None and not self.written[_CONTROL]
+        is_idle = not self.written[_CONTROL] and not (self.waits and self.shown)
         part, score = str(shown.get("part", "")), shown.get("score")
         fault = _FAULTS.index("late" if shown.get("late") else shown.get("outcome", _FAULTS[0]))
         flags = (
@@ -179,13 +181,14 @@ class _Unit:
             self.lost % 2**16,
             self.seen % 2**16,
         ]
-        return [*self.written, *found, *_words(part)]
+        name = part.encode()[: 2 * _ID_REGISTERS].decode(errors="ignore").encode()
+        recipe = hash_bytes(str(shown.get("recipe", "")))
+        return [*self.written, *found, *_words(name, _ID_REGISTERS), *_words(recipe, _HASH_REGISTERS)]
 
 
-def _words(text: str) -> list[int]:
-    """UTF-8, two bytes a register, zeros behind."""
-    data = text.encode()[: 2 * _ID_REGISTERS].decode(errors="ignore").encode()
-    return list(struct.unpack(f">{_ID_REGISTERS}H", data.ljust(2 * _ID_REGISTERS, b"\0")))
+def _words(data: bytes, count: int) -> list[int]:
+    """Two bytes a register, zeros behind."""
+    return list(struct.unpack(f">{count}H", data[: 2 * count].ljust(2 * count, b"\0")))
 
 
 def _text(registers: list[int]) -> str:

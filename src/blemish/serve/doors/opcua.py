@@ -10,7 +10,7 @@ import asyncio
 import gzip
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import ContextVar
@@ -35,7 +35,8 @@ _BASE_ID, _IDS = (
     "BinaryIdBaseDataType",
     ("RecipeIdExternalDataType", "RecipeIdInternalDataType", "ConfigurationIdDataType"),
 )
-_MOST_CONNECTIONS, _MOST_SUBSCRIPTIONS, _SWEEP_SECONDS = 32, 64, 2.0
+MOST_CONNECTIONS, MOST_SUBSCRIPTIONS = 32, 64
+_SWEEP_SECONDS = 2.0
 _READING = (
     "CreateSession", "CloseSession", "ActivateSession", "Read", "Browse", "GetEndpoints", "FindServers",
     "TranslateBrowsePathsToNodeIds", "CreateSubscription", "ModifySubscription", "DeleteSubscriptions",
@@ -91,7 +92,7 @@ class OpcUa:
             await each.build()
         try:
             async with server:
-                sweep = asyncio.create_task(_sweep(server))
+                sweep = asyncio.create_task(_sweep(server, systems.values()))
                 home.call_soon_threadsafe(self.link.greet)
                 while not self._ends.is_set() and (event := await self._events.get()):
                     kind, values = event
@@ -115,10 +116,10 @@ class OpcUa:
             self.roles[name] = found
         return found
 
-    def may_command(self, name: str) -> bool:
-        """Whether someone who has logged in is at least an operator, and this connector may command."""
+    def may(self, name: str, least: str) -> bool:
+        """Whether someone who has logged in has at least that role, and this connector may command."""
         role = self.roles.get(name, "")
-        return self.link.settings.commands and role in ROLES and ROLES.index(role) >= ROLES.index("operator")
+        return self.link.settings.commands and role in ROLES and ROLES.index(role) >= ROLES.index(least)
 
 
 async def _server_of(door: OpcUa) -> Server:
@@ -184,7 +185,7 @@ def _inner_of(door: OpcUa) -> Any:
 
     inner = Inner(user_manager=Users())
     inner.allow_remote_admin = False
-    inner.max_connections, inner.max_subscriptions = _MOST_CONNECTIONS, _MOST_SUBSCRIPTIONS
+    inner.max_connections, inner.max_subscriptions = MOST_CONNECTIONS, MOST_SUBSCRIPTIONS
     return inner
 
 
@@ -235,11 +236,13 @@ def _validator(options: OpcuaOptions) -> Any:
     return validate
 
 
-async def _sweep(server: Server) -> None:
-    """Subscriptions that outlive their sessions would stay as long as their client once wished."""
+async def _sweep(server: Server, systems: Iterable[VisionSystem]) -> None:
+    """Subscriptions that outlive their sessions would stay as long as their client once wished; so would files."""
     inner = server.iserver
     while True:
         await asyncio.sleep(_SWEEP_SECONDS)
+        for each in systems:
+            await each.transfer.sweep()
         living = {each.session_id for each in [*inner._external_sessions.values(), inner.isession]}
         service = inner.subscription_service
         await service.delete_subscriptions(

@@ -38,6 +38,7 @@ class ModbusOptions:
 
     host: str
     port: int
+    ack: bool  # whether each result stays until it is acknowledged; else until the next one
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +97,10 @@ class DoorKind(NamedTuple):
     keeps: bool = False
     may_command: bool = True
 
+    def missing(self) -> list[str]:
+        """Packages that it needs and that are not installed."""
+        return [each for each in self.packages if not (find_spec(each.partition(".")[0]) and find_spec(each))]
+
 
 def read_connectors(tables: Sequence[Fields], stations: Sequence[str], folder: Path) -> tuple[ConnectorSettings, ...]:
     """Raises BadInput with the line of what does not fit, and MissingExtra."""
@@ -104,6 +109,11 @@ def read_connectors(tables: Sequence[Fields], stations: Sequence[str], folder: P
         if each.name in {other.name for other in found[:number]}:
             raise section.refused("name", f"{each.name} is there twice: name connectors differently")
     return tuple(found)
+
+
+def letters_of(connectors: Sequence[ConnectorSettings], stations: Sequence[str]) -> dict[str, list[str]]:
+    """By station: the connectors for which each of its records waits in the store."""
+    return {name: [each.name for each in connectors if each.keeps and name in each.stations] for name in stations}
 
 
 def _connector(section: Fields, stations: Sequence[str], folder: Path) -> ConnectorSettings:
@@ -115,7 +125,7 @@ def _connector(section: Fields, stations: Sequence[str], folder: Path) -> Connec
     may = ("commands",) if kind.may_command else ()
     section.only("kind", "name", "stations", *may, *kind.keys)
     chosen = section.listed("stations", tuple(stations), one_of(stations), f"stations: {', '.join(stations)}")
-    if missing := [each for each in kind.packages if find_spec(each) is None]:
+    if missing := kind.missing():
         where = section.refused("kind", f"{name} needs {', '.join(missing)}")
         raise MissingExtra(f"{where}: pip install 'blemish[{kind.extra}]'")
     return ConnectorSettings(
@@ -189,7 +199,8 @@ def _modbus(section: Fields, _: Path) -> ModbusOptions:
     if not is_near(host) and not flag_at(section, "trust_network", usual=False):
         said = "whoever reaches it commands the line, for Modbus knows no passwords: set trust_network = true"
         raise section.refused("host", f"{said} where only the PLC can")
-    return ModbusOptions(host, int(number_at(section, "port", 502, 0, 65535, whole=True)))
+    port = int(number_at(section, "port", 502, 0, 65535, whole=True))
+    return ModbusOptions(host, port, flag_at(section, "ack", usual=True))
 
 
 def _opcua(section: Fields, folder: Path) -> OpcuaOptions:
@@ -242,7 +253,9 @@ KINDS: Mapping[str, DoorKind] = {
         ("aiomqtt", "google.protobuf"),
         keeps=True,
     ),
-    "modbus": DoorKind(f"{_DOORS}.modbus:Modbus", _modbus, ("host", "port", "trust_network"), "modbus", ("pymodbus",)),
+    "modbus": DoorKind(
+        f"{_DOORS}.modbus:Modbus", _modbus, ("host", "port", "ack", "trust_network"), "modbus", ("pymodbus",)
+    ),
     "opcua": DoorKind(
         f"{_DOORS}.opcua:OpcUa", _opcua, ("host", "port", "certificate", "key", "clients"), "opcua", ("asyncua",)
     ),

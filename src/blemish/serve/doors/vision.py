@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime
 from itertools import count
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, cast, get_args
 
-from blemish.errors import BlemishError, UnknownName
+from blemish.errors import BadInput, BlemishError, UnknownName
+from blemish.serve.doors.transfer import RecipeTransfer, TooMuch
+from blemish.serve.queries import Wanted, list_parts
+from blemish.serve.records import Outcome, hash_bytes
 from blemish.serve.states import OPERATIONAL, STATES, Command, State, WrongState
 
 if TYPE_CHECKING:
@@ -28,15 +31,21 @@ _WITHOUT = {
         "AddRecipe", "PrepareProduct", "Products", "RecipeTransfer", "ReleaseRecipeHandle", "RemoveRecipe",
         "UnlinkProduct", "UnprepareProduct",
     ),
-    "ResultManagement": ("GetResultComponentsById", "GetResultListFiltered", "ReleaseResultHandle", "ResultTransfer"),
+    "ResultManagement": ("ReleaseResultHandle", "ResultTransfer"),
 }  # fmt: skip
-"""Optional parts of the standard that are not there, by where they would be."""
+"""Optional parts of the standard that are not there, by where they would be; `RecipeTransfer` is made anew."""
 _STATE_NODES = {
     "Preoperational": 5028, "Halted": 5029, "Error": 5030, "Operational": 5031, "Initialized": 5056, "Ready": 5057,
     "SingleExecution": 5058, "ContinuousExecution": 5059,
 }  # fmt: skip
 _SYSTEM_TYPE, _RESULT_DATA, _RESULT_READY, _STATE_CHANGED, _RECIPE_PREPARED = 1003, 3006, 1024, 1018, 1022
 _RESULT_STATES = {"inspected": 1, "not inspected": 3}  # Completed, Aborted; else 4, Failed
+_STATUSES: Mapping[type[Exception], str] = {
+    WrongState: "BadInvalidState", UnknownName: "BadNotFound", PermissionError: "BadUserAccessDenied",
+    TooMuch: "BadResourceUnavailable",
+}  # fmt: skip
+MOST_RESULTS = 100
+"""That are listed at once."""
 _TOLD = {
     **dict.fromkeys(
         ("ResultId", "PartId", "MeasId", "JobId", "ProductId", "InternalRecipeId", "InternalConfigurationId"),
@@ -65,6 +74,7 @@ class VisionSystem:
         self.job, self.measurement = "", ""
         self.nodes: dict[str, Node] = {}
         self.events: dict[int, Any] = {}
+        self.transfer = RecipeTransfer(self)
 
     async def build(self) -> None:
         """Make the nodes."""
@@ -79,15 +89,21 @@ class VisionSystem:
         )
         await self._find(self.root, "")
         await self._cut()
+        await self.transfer.build()
         for name, (place, command) in _METHODS.items():
-            self._link(f"{place}/{name}", self._commanding(command))
-        self._link(f"{_MACHINE}/StartSingleJob", self._start_single)
-        self._link(f"{_MACHINE}/StartContinuous", self._start_continuous)
-        self._link("VisionStateMachine/SelectModeAutomatic", self._select_mode)
-        self._link("RecipeManagement/PrepareRecipe", self._prepare)
-        self._link("RecipeManagement/UnprepareRecipe", self._unprepare)
-        self._link("RecipeManagement/GetRecipeListFiltered", self._list_recipes)
-        self._link("ResultManagement/GetResultById", self._get_result)
+            self.link(self.nodes[f"{place}/{name}"], self._commanding(command))
+        for path, method in {
+            f"{_MACHINE}/StartSingleJob": self._start_single,
+            f"{_MACHINE}/StartContinuous": self._start_continuous,
+            "VisionStateMachine/SelectModeAutomatic": self._select_mode,
+            "RecipeManagement/PrepareRecipe": self._prepare,
+            "RecipeManagement/UnprepareRecipe": self._unprepare,
+            "RecipeManagement/GetRecipeListFiltered": self._list_recipes,
+            "ResultManagement/GetResultById": self._get_result,
+            "ResultManagement/GetResultComponentsById": self._get_components,
+            "ResultManagement/GetResultListFiltered": self._list_results,
+        }.items():
+            self.link(self.nodes[path], method)
         self.last = await self.nodes["ResultManagement/Results"].add_variable(
             ua.NodeId(f"{self.name}.Results.Last", self.own), ua.QualifiedName("Last", self.own), None,
             varianttype=ua.VariantType.ExtensionObject, datatype=ua.NodeId(_RESULT_DATA, self.standard),
@@ -108,35 +124,41 @@ class VisionSystem:
         gone += [f"{place}/{name}" for place, names in _WITHOUT.items() for name in names]
         await self.server.delete_nodes([self.nodes[path] for path in gone], recursive=True)
 
-    def _link(self, path: str, method: Callable[..., Awaitable[Any]]) -> None:
+    def link(self, node: Node, method: Callable[..., Awaitable[Any]]) -> None:
         """A method of a node; what is refused is said by the standard's status codes."""
         from asyncua import ua
 
         async def called(_: Any, *given: ua.Variant) -> Any:
             try:
                 found = await method(*(each.Value for each in given))
-            except WrongState:
-                return ua.StatusCode(ua.StatusCodes.BadInvalidState)
-            except UnknownName:
-                return ua.StatusCode(ua.StatusCodes.BadNotFound)
-            except PermissionError:
-                return ua.StatusCode(ua.StatusCodes.BadUserAccessDenied)
-            except BlemishError:
-                return ua.StatusCode(ua.StatusCodes.BadInvalidArgument)
+            except (BlemishError, PermissionError) as error:
+                return ua.StatusCode(getattr(ua.StatusCodes, _status_of(error)))
             return [each if isinstance(each, ua.Variant) else ua.Variant(each) for each in found]
 
-        self.server.link_method(self.nodes[path], called)
+        self.server.link_method(node, called)
 
-    async def _command(self, command: Command, recipe: str = "", *, part: str = "", product: str = "") -> None:
-        """In the line's own thread."""
+    @property
+    def caller(self) -> str:
+        """Who calls the method that is being answered; "" for nobody that was named."""
         from blemish.serve.doors.opcua import CALLER
 
-        who = CALLER.get()
-        if not self.door.may_command(who):
-            self.home.call_soon_threadsafe(self.door.link.refuse, f"{who or 'somebody'} may not {command} {self.name}")
-            raise PermissionError
-        work = self.door.link.command(self.name, command, recipe, part=part, product=product, person=who)
-        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
+        return CALLER.get()
+
+    def require(self, role: str, what: str) -> None:
+        """Raises PermissionError, which is counted and logged, where whoever calls may not do that here."""
+        if not self.door.may(self.caller, role):
+            said = f"{self.caller or 'somebody'} may not {what} {self.name}"
+            self.home.call_soon_threadsafe(self.door.link.refuse, said)
+            raise PermissionError(said)
+
+    async def at_home(self, work: Coroutine[Any, Any, Any]) -> Any:
+        """Do it in the line's own thread."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
+
+    async def _command(self, command: Command, recipe: str = "", *, part: str = "", product: str = "") -> None:
+        self.require("operator", command)
+        who = self.caller
+        await self.at_home(self.door.link.command(self.name, command, recipe, part=part, product=product, person=who))
 
     def _commanding(self, command: Command) -> Callable[..., Awaitable[list[Any]]]:
         async def commanded(*_: object) -> list[Any]:
@@ -193,18 +215,48 @@ class VisionSystem:
         shown = found[start : start + most] if most else found[start:]
         listed = ua.Variant([self._recipe_id(each) for each in shown], ua.VariantType.ExtensionObject, is_array=True)
         complete = start + len(shown) >= len(found)
-        number, handle = (ua.Variant(each, ua.VariantType.UInt32) for each in (len(shown), 0))
-        return [complete, number, handle, listed, _no_error()]
+        return [complete, _number(len(shown)), _number(0), listed, _no_error()]
 
     async def _get_result(self, result: Any, *_: object) -> list[Any]:
+        return [_number(0), await self._known(_id(result)), _no_error()]
+
+    async def _known(self, part: str) -> Any:
         """A result's id is its part's."""
+        record = await self.at_home(self.door.link.front.recorded(self.station, part))
+        if record is None:
+            raise UnknownName(f"{self.name} knows no part {part}")
+        return self._result(record.as_json())
+
+    async def _get_components(self, result: Any, *_: object) -> list[Any]:
+        """The same, field by field; none has a file."""
         from asyncua import ua
 
-        work = self.door.link.front.recorded(self.station, _id(result))
-        record = await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.home))
-        if record is None:
-            raise UnknownName(f"{self.name} knows no part {_id(result)}")
-        return [ua.Variant(0, ua.VariantType.UInt32), self._result(record.as_json()), _no_error()]
+        found, made = await self._known(_id(result)), cast(Any, ua)
+        return [
+            False, _number(0), found.IsPartial, False, ua.Variant(int(found.ResultState), ua.VariantType.Int32),
+            found.MeasId, found.PartId, made.RecipeIdExternalDataType(Id=""), found.InternalRecipeId, found.ProductId,
+            found.InternalConfigurationId, found.InternalConfigurationId, found.JobId, found.CreationTime,
+            made.ProcessingTimesDataType(StartTime=found.CreationTime, EndTime=found.CreationTime),
+            ua.Variant(found.ResultContent, ua.VariantType.Variant, is_array=True), _no_error(),
+        ]  # fmt: skip
+
+    async def _list_results(self, state: int, meas: Any, part: Any, outer: Any, inner: Any, *rest: Any) -> list[Any]:
+        """The latest first, at most MOST_RESULTS; jobs, measurements and configurations are not stored."""
+        from asyncua import ua
+
+        _, _, product, job, most, start, *_ = rest
+        if _id(meas) or _id(job):
+            raise BadInput("results are not found by measurement or job: ask for the part")
+        name, digest = _id(inner) or _id(outer), (getattr(inner, "Hash", None) or b"").hex()
+        if not digest and name not in ("", self.station.recipe):
+            raise UnknownName(f"{name} is not in use: name its hash")
+        digest = digest or (self.station.hash if name else "")
+        wanted = Wanted(self.name, product=_id(product), recipe=digest, part=_id(part), outcomes=_outcomes_of(state))
+        count = min(most or MOST_RESULTS, MOST_RESULTS)
+        look = self.door.link.front.look_up(lambda connection: list_parts(connection, wanted, start + count + 1))
+        rows = (await self.at_home(look))[start:]
+        shown = ua.Variant([self._result(each) for each in rows[:count]], ua.VariantType.ExtensionObject, is_array=True)
+        return [len(rows) <= count, _number(min(len(rows), count)), _number(0), shown, _no_error()]
 
     def _recipe_id(self, name: str, digest: str = "") -> Any:
         """With its hash, where it is the one in use."""
@@ -213,7 +265,7 @@ class VisionSystem:
         known = digest or (self.station.hash if name == self.station.recipe else "")
         made = cast(Any, ua).RecipeIdInternalDataType(Id=name)
         if known:
-            made.Hash, made.HashAlgorithm = _bytes_of(known), "SHA-256"
+            made.Hash, made.HashAlgorithm = hash_bytes(known), "SHA-256"
         return made
 
     def _result(self, values: Mapping[str, Any]) -> Any:
@@ -284,8 +336,18 @@ def _no_error() -> Any:
     return ua.Variant(0, ua.VariantType.Int32)
 
 
-def _bytes_of(digest: str) -> bytes:
-    try:
-        return bytes.fromhex(digest)
-    except ValueError:
-        return digest.encode()
+def _number(value: int) -> Any:
+    from asyncua import ua
+
+    return ua.Variant(value, ua.VariantType.UInt32)
+
+
+def _status_of(error: Exception) -> str:
+    """The name of the standard's status code."""
+    found = (name for kind, name in _STATUSES.items() if isinstance(error, kind))
+    return next(found, "BadInvalidArgument")
+
+
+def _outcomes_of(state: int) -> tuple[str, ...]:
+    """Of a `ResultState`; () for 0, which is any."""
+    return tuple(each for each in get_args(Outcome) if _RESULT_STATES.get(each, 4) == state)
