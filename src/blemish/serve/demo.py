@@ -82,7 +82,7 @@ def _station(settings: StationSettings, recipe: Path, folder: Path) -> StationSe
     shown = folder / "parts"
     quality = replace(settings.quality, sources={}, good=shown / "held_out", defects=shown / "flawed")
     quality = replace(quality, every_picture=True)  # of one design
-    return replace(settings, recipes=recipes, folder=source, start=True, quality=quality)
+    return replace(settings, recipes=recipes, folder=source, cameras=(), start=True, quality=quality)
 
 
 def _in_process(target: Any, *given: Any) -> None:
