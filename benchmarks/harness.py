@@ -65,9 +65,9 @@ def options(arguments: argparse.Namespace) -> Options:
     )
 
 
-def ours(worker: str, *arguments: str | Path, given: Options) -> Numbers:
-    """What workers/`worker`.py reports, run by this Python with the package in `src`."""
-    return _run(sys.executable, worker, arguments, given, path=str(SOURCE))
+def ours(worker: str, *arguments: str | Path, given: Options, surroundings: Mapping[str, str] | None = None) -> Numbers:
+    """What workers/`worker`.py reports, run by this Python with the package in `src`; more of its environment."""
+    return _run(sys.executable, worker, arguments, given, path=str(SOURCE), surroundings=surroundings)
 
 
 def peers(worker: str, *arguments: str | Path, given: Options) -> Numbers:
@@ -76,9 +76,18 @@ def peers(worker: str, *arguments: str | Path, given: Options) -> Numbers:
     return _run(given.peer, worker, arguments, given, path=given.peer_path)
 
 
-def _run(python: str, worker: str, arguments: Iterable[str | Path], given: Options, *, path: str) -> Numbers:
+def _run(
+    python: str,
+    worker: str,
+    arguments: Iterable[str | Path],
+    given: Options,
+    *,
+    path: str,
+    surroundings: Mapping[str, str] | None = None,
+) -> Numbers:
     command = [python, str(HERE / "workers" / f"{worker}.py"), *map(str, arguments)]
-    done = subprocess.run(command, env=environment(given, path), capture_output=True, text=True, check=False)
+    around = environment(given, path) | dict(surroundings or {})
+    done = subprocess.run(command, env=around, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"{worker} failed:\n{done.stderr[-4000:]}")
     # Libraries may print; the report is the last line.

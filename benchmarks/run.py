@@ -24,6 +24,7 @@ import mdc
 import memory
 import patchcore
 import precision
+import scale
 import shipped
 import startup
 import teaching
@@ -62,6 +63,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "deploy": deploy.section,
     "mdc": mdc.section,
     "serve": serve.section,
+    "scale": scale.section,
     "kept": kept.section,
 }
 RESULTS = HERE / "RESULTS.md"

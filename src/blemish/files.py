@@ -57,13 +57,19 @@ def write(path: Path, data: bytes | memoryview | str, way_out: str = ELSEWHERE, 
 
     lasting: also after a power cut, which takes time for each file.
     """
+    with put_in_place(path, way_out) as beside, beside.open("xb") as file:
+        _fill(file, data, lasting=lasting)
+
+
+@contextmanager
+def put_in_place(path: Path, way_out: str = ELSEWHERE) -> Iterator[Path]:
+    """A place beside the file for what is to be in its place at once, when the block ends well."""
     path = Path(place_of(path))
     beside = path.with_name(f".{uuid4().hex}")
     with guard_write(path, way_out):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with beside.open("xb") as file:
-                _fill(file, data, lasting=lasting)
+            yield beside
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from tests.structure.source import FILES, MODULES, ROOT, each_of, imported, impo
 
 RANKS = (
     {"types", "errors", "notices", "version"},
-    {"files", "fields", "progress"},
+    {"files", "fields", "progress", "cluster"},
     {"images"},
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"training", "devices"},
@@ -23,7 +23,7 @@ RANKS = (
     {"runs"},
     {"runtime"},
     {"evaluation"},
-    {"benchmark", "report", "export"},
+    {"benchmark", "report", "export", "batch"},
     {"tuning"},
     {"serve"},
     {"__init__"},
@@ -33,8 +33,8 @@ RANKS = (
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
 OPTIONAL = {
-    "aiomqtt", "asyncua", "cv2", "faiss", "google", "lightning_fabric", "onnx", "onnxruntime", "onnxscript", "openvino",
-    "pyarrow", "pymodbus",
+    "aiomqtt", "asyncua", "cv2", "faiss", "fsspec", "google", "lightning_fabric", "onnx", "onnxruntime", "onnxscript",
+    "openvino", "pyarrow", "pymodbus", "ray",
 }  # fmt: skip
 OF_ROOMS = {"serve": {"fastapi", "jinja2", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"}}
 """Optional packages that one room is made of: it may import them at once, and nobody else may."""

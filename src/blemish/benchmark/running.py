@@ -7,8 +7,9 @@ import multiprocessing
 import signal
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
+from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -57,17 +58,24 @@ class Failed(NamedTuple):
 
 
 Attempt = Callable[[PlannedTrial, ShowProgress], Measured | Failure]
+AttemptAll = Callable[[Sequence[PlannedTrial]], Iterator[tuple[int, Measured | Failure]]]
+"""attempt_all(trials) -> the number of each and what came of it, in any order."""
 
 
 def run_trials(
-    trials: Sequence[PlannedTrial], folder: Path, *, watch: ShowProgress = no_progress, attempt: Attempt | None = None
+    trials: Sequence[PlannedTrial],
+    folder: Path,
+    *,
+    watch: ShowProgress = no_progress,
+    attempt: Attempt | None = None,
+    attempt_all: AttemptAll | None = None,
 ) -> Iterator[Finished | Failed]:
     """One result a trial: those that `folder` holds from an earlier run first, then those of which it is known before
     any is tried that they cannot be, then the others as they finish.
 
     `results.jsonl` gets a line for each trial that is measured, `scores/` its scores, `failed.jsonl` the others, which
     the next run tries again. A run may be interrupted at any time: the same call goes on. By default each trial runs in
-    a process of its own, so that one that crashes or runs out of memory fails alone.
+    a process of its own, so that one that crashes or runs out of memory fails alone; `attempt_all` has several at once.
     """
     folder.mkdir(parents=True, exist_ok=True)
     results = Results(folder / "results.jsonl")
@@ -78,15 +86,23 @@ def run_trials(
             todo.append((planned, key))
         elif not isinstance(key, Failure):
             yield Finished(planned, key, before, kept=True)
+    able = [(planned, key) for planned, key in todo if not isinstance(key, Failure)]
+    unable = ((planned, None, key) for planned, key in todo if isinstance(key, Failure))
+    tried = (attempt_all or partial(_one_by_one, attempt or measure_in_process, watch))([each for each, _ in able])
     with JsonLines(folder / "failed.jsonl", fresh=True, way_out=GO_ON) as failures:
-        for planned, key in sorted(todo, key=lambda each: not isinstance(each[1], Failure)):
-            found = key if isinstance(key, Failure) else (attempt or measure_in_process)(planned, watch)
-            if isinstance(found, Measured) and not isinstance(key, Failure):
-                results.add(key, found)
-                yield Finished(planned, key, found.outcome, kept=False)
+        for planned, known, found in chain(unable, ((*able[number], found) for number, found in tried)):
+            if isinstance(found, Measured) and known:
+                results.add(known, found)
+                yield Finished(planned, known, found.outcome, kept=False)
             elif isinstance(found, Failure):
                 failures.add(planned.asked() | {"error": found.error})
                 yield Failed(planned, found.error)
+
+
+def _one_by_one(
+    attempt: Attempt, watch: ShowProgress, trials: Sequence[PlannedTrial]
+) -> Iterator[tuple[int, Measured | Failure]]:
+    return ((number, attempt(planned, watch)) for number, planned in enumerate(trials))
 
 
 def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:

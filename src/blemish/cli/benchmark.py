@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.benchmark.plan import PlannedTrial
-    from blemish.benchmark.running import Failed, Finished
+    from blemish.benchmark.running import AttemptAll, Failed, Finished
     from blemish.benchmark.table import Table
 
 INCOMPLETE = 3
@@ -38,7 +39,9 @@ INCOMPLETE = 3
     show_default=True,
     help="How the table is printed.",
 )
-def benchmark(plan: Path, out: Path, form: str) -> None:
+@click.option("--ray", metavar="ADDRESS", help="Spread trials over a Ray cluster: auto, ray://HOST:10001, or local.")
+@click.option("--workers", type=click.IntRange(1), metavar="N", help="With --ray, trials at once.  [default: 1 a core]")
+def benchmark(plan: Path, out: Path, form: str, ray: str | None, workers: int | None) -> None:
     """Measure methods on labelled data sets and print one table.
 
     PLAN is TOML; examples/benchmark.toml shows every key. Whatever is measured is kept in --out: stop at any time, and
@@ -56,10 +59,13 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
     click.get_current_context().with_resource(alone_in(out))
     for said in omissions(asked):
         say(f"left out: {said}", err=True)
+    if workers and not ray:
+        raise click.UsageError("--workers goes with --ray: without it trials are measured one by one")
+    spread = _on_ray(ray, workers) if ray else None
     results: list[Finished | Failed] = []
     with show_progress() as watch:
         advance = watch("trials", len(planned))
-        for each in run_trials(planned, out, watch=watch):
+        for each in run_trials(planned, out, watch=watch, attempt_all=spread):
             results.append(each)
             if isinstance(each, Finished) and each.kept:
                 advance = watch("trials", len(planned), len(results))
@@ -76,6 +82,14 @@ def benchmark(plan: Path, out: Path, form: str) -> None:
         raise BadInput(f"no trial could be measured; of the first it was said: {errors[0]}")
     if errors or any(each.outcome["unreadable"] for each in results if isinstance(each, Finished)):
         raise SystemExit(INCOMPLETE)
+
+
+def _on_ray(address: str, workers: int | None) -> AttemptAll:
+    from blemish.benchmark.on_ray import attempt_on_ray
+    from blemish.cluster import Crew
+    from blemish.images.streams import cores
+
+    return partial(attempt_on_ray, crew=Crew(workers, max(1, cores() // (workers or cores())), address))
 
 
 def _leave(planned: Sequence[PlannedTrial], results: Sequence[Finished | Failed], out: Path) -> Table:

@@ -14,7 +14,7 @@ from blemish.notices import gather
 from blemish.version import VERSION
 
 COMMANDS = {
-    "agreement": "agreement", "audit": "serve", "benchmark": "benchmark", "calibrate": "calibrate",
+    "agreement": "agreement", "audit": "serve", "batch": "batch", "benchmark": "benchmark", "calibrate": "calibrate",
     "classify": "classify", "discover": "discover", "evaluate": "evaluate", "export": "export", "guide": "train",
     "inspect": "inspect", "list": "list", "merge": "merge", "pretrain": "train", "recipe": "recipe", "records": "serve",
     "report": "report", "serve": "serve", "synth": "synth", "teach": "recipe", "train": "train", "tune": "tune",

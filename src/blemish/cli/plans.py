@@ -61,6 +61,7 @@ def plan_by_recipe(
     recipe: Path, chosen: DetectorOptions, scale: float | None, drift: float | None, defects: str | None = None
 ) -> InspectionRun:
     """Everything as it was frozen, and these defects named."""
+    from blemish.batch.work import plan_of_recipe
     from blemish.classification.names import defect_types
     from blemish.recipes.recipe import load
     from blemish.runs.plan import may_drift
@@ -74,12 +75,4 @@ def plan_by_recipe(
     if drift is not None and not may_drift(found):
         raise BadInput(f"{recipe} does not say which scores are to be expected: calibrate it with --scheme split")
     types = () if defects is None else defect_types(defects, product=found.product)
-    if found.deployed:
-        from blemish.runtime.running import by_graph
-
-        return by_graph(found, scale=scale, defects=types)
-    from blemish.devices import device_of_name
-    from blemish.runs.methods import by_recipe
-
-    device = device_of_name(chosen.device)
-    return by_recipe(found, encoder=chosen.encoder, device=device, scale=scale, defects=types)
+    return plan_of_recipe(found, encoder=chosen.encoder, device=chosen.device, scale=scale, defects=types)

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def rgb(array: NDArray[Any] | Tensor, name: str, white: float | None = None) -> NDArray[Any]:
+def rgb(array: NDArray[Any] | Tensor | BadImage, name: str, white: float | None = None) -> NDArray[Any]:
     """(H, W, C) or (H, W) of numpy, (C, H, W) of torch -> as `read`; samples are 8 or 16 bits, or floats up to `white`.
 
-    That is 1 for floats if it is left out.
+    That is 1 for floats if it is left out. Raises the BadImage that stands for a picture that could not be had.
     """
+    if isinstance(array, BadImage):
+        raise array
     samples = (
         np.moveaxis(_with_channels(array), -1, 0) if isinstance(array, np.ndarray) else array.detach().cpu().numpy()
     )

@@ -28,7 +28,7 @@ K = TypeVar("K")
 class Source(NamedTuple):
     """A picture and what it is called in results."""
 
-    content: Path | bytes | NDArray[Any] | Tensor  # a file, its bytes, or an array as `blemish.images.rgb` takes it
+    content: Path | bytes | NDArray[Any] | Tensor | BadImage  # a file, its bytes, an array as of `rgb`, or why not
     id: str
 
 
@@ -59,7 +59,7 @@ def decode(
     this process may use, and two results ahead for each; one item alone is computed without any. Items are taken one by
     one, so they may be endless; closing the iterator waits for what is being computed and starts nothing more.
     """
-    workers = threads if threads is not None else _cores()
+    workers = threads if threads is not None else cores()
     waiting = ahead if ahead is not None else 2 * workers
     if workers < 1 or waiting < 1:
         raise BadInput(f"threads={workers} and ahead={waiting}: both must be at least 1")
@@ -92,7 +92,8 @@ def _caught(function: Callable[[S], T], item: S) -> T | BadImage:
         return error
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Those that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -21,9 +21,13 @@ class RunNote(NamedTuple):
     folder: str  # where it was begun
     suggested: Calibration | None  # the threshold that good parts suggested
 
+    def as_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return self._asdict() | {"suggested": self.suggested and self.suggested.as_json()}
+
     def write(self, home: Path) -> None:
         """Into the run's folder."""
-        write_json(home / NAME, self._asdict() | {"suggested": self.suggested and self.suggested.as_json()})
+        write_json(home / NAME, self.as_json())
 
 
 def read_note(home: Path, way_out: str) -> RunNote:

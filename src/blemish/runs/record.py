@@ -64,6 +64,16 @@ class Tally:
         """Of the seconds that pictures took."""
         return percentiles(self.seconds)
 
+    def as_json(self, unreadable: int, notes: Sequence[str]) -> dict[str, Any]:
+        """The run as plain values; a percentile without an upper limit has null there."""
+        return {
+            "inspected": self.inspected,
+            "unreadable": unreadable,
+            "verdicts": dict(self.verdicts),
+            "seconds_percentiles": {f"{share:g}": found.as_json() for share, found in self.percentiles().items()},
+            "notes": list(notes),
+        }
+
 
 class _Held(NamedTuple):
     line: dict[str, Any]
@@ -160,9 +170,9 @@ class RunWriter:
         """Take one result."""
         if isinstance(found, Unreadable):
             self.unreadable.append(found)
-            self._write(self._failures, {"path": found.id, "error": found.reason})
+            self._write(self._failures, unreadable_line(found))
             return
-        line = self._line(found)
+        line = line_of(found, self.settings)
         self._count(line)
         if self.drift:
             line["drift"] = self.drift.alarm
@@ -180,40 +190,16 @@ class RunWriter:
             write_json(self.folder / "summary.json", self.summary())
 
     def summary(self) -> dict[str, Any]:
-        """The run in a few numbers, as plain values; a percentile without an upper limit has null there."""
+        """The run in a few numbers, see `Tally.as_json`, with the threshold that was suggested and the drift."""
         drift = self.drift and {
             "alarm": self.drift.alarm,
             "since": self.drift.since,
             "change": self.drift.change if self.drift.alarm else None,
             "false_alarm": self.drift.false_alarm,
         }
-        times = {f"{share:g}": found.as_json() for share, found in self.tally.percentiles().items()}
-        return {
-            "inspected": self.tally.inspected,
-            "unreadable": len(self.unreadable),
-            "verdicts": dict(self.tally.verdicts),
+        return self.tally.as_json(len(self.unreadable), self.notices.lines()) | {
             "suggested": self.suggested and as_summary(self.suggested, self.tally.suggested),
-            "seconds_percentiles": times,
-            "notes": self.notices.lines(),
             "drift": drift,
-        }
-
-    def _line(self, found: Decided) -> dict[str, Any]:
-        result, decided = found.result, found.as_json()
-        recipe = {"recipe": self.settings["recipe"]} if decided and self.settings.get("recipe") else {}
-        content = result.source.content
-        height, width = result.anomaly_map.shape
-        x, y = peak_of(result.anomaly_map)
-        return {
-            "path": result.source.id,
-            "score": result.score,
-            "size": {"width": width, "height": height},
-            "peak": {"x": x, "y": y},
-            "method": self.settings["method"],
-            "seconds": {"read": round(result.read_seconds, 6), "detect": round(result.seconds, 6)},
-            **({"file": place_of(content)} if isinstance(content, Path) else {}),
-            **recipe,
-            **decided,
         }
 
     def _write(self, file: JsonLines, line: dict[str, Any]) -> None:
@@ -268,6 +254,31 @@ class RunWriter:
                 self._done |= {line["file"]} if "file" in line else {line["path"], place_of(line["path"])}
             except (ValueError, KeyError, TypeError, AttributeError) as error:
                 raise BadData(f"{results}, line {number} is damaged: {way_out}") from error
+
+
+def line_of(found: Decided, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """What a line of results says of a picture, in a run of these settings."""
+    result, decided = found.result, found.as_json()
+    recipe = {"recipe": settings["recipe"]} if decided and settings.get("recipe") else {}
+    content = result.source.content
+    height, width = result.anomaly_map.shape
+    x, y = peak_of(result.anomaly_map)
+    return {
+        "path": result.source.id,
+        "score": result.score,
+        "size": {"width": width, "height": height},
+        "peak": {"x": x, "y": y},
+        "method": settings["method"],
+        "seconds": {"read": round(result.read_seconds, 6), "detect": round(result.seconds, 6)},
+        **({"file": place_of(content)} if isinstance(content, Path) else {}),
+        **recipe,
+        **decided,
+    }
+
+
+def unreadable_line(bad: Unreadable) -> dict[str, str]:
+    """What is said of a picture that could not be inspected."""
+    return {"path": bad.id, "error": bad.reason}
 
 
 def _key(picture: Path | Source) -> str:

@@ -9,11 +9,12 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
+from io import BytesIO
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple, Self
 
 from blemish import catalog
-from blemish.errors import BadInput
+from blemish.errors import BadData, BadInput
 from blemish.files import guard_write, json_lines, place_of
 from blemish.images import Unreadable
 from blemish.notices import amount
@@ -81,6 +82,7 @@ class _Part(NamedTuple):
     folder: Path
     note: RunNote
     shard: Shard
+    results: tuple[Path, ...]  # of `blemish batch` several, in which unreadable pictures have lines too
 
     def settings(self) -> dict[str, Any]:
         """Those that all shards share."""
@@ -110,13 +112,22 @@ def merge(folders: Sequence[Path], out: Path, pictures: Sequence[Path] | None = 
 
 
 def _part(folder: Path) -> _Part:
-    note = read_note(folder, "name the folders that `blemish inspect --shard` left")
+    note = read_note(folder, "name the folders that `blemish inspect --shard` or `blemish batch` left")
     shard = note.settings.get(SETTING)
     if not isinstance(shard, str):
-        raise BadInput(f"{folder} is no shard of a run: merge what `blemish inspect --shard` left")
+        raise BadInput(f"{folder} is no shard of a run: merge what `blemish inspect --shard` or `blemish batch` left")
     if not (folder / "summary.json").exists():
         raise BadInput(f"{folder}, shard {shard}, is not finished: go on with it by --resume")
-    return _Part(folder, note, read_shard(shard))
+    return _Part(folder, note, read_shard(shard), _results(folder))
+
+
+def _results(folder: Path) -> tuple[Path, ...]:
+    """The files with its lines."""
+    if (folder / "results.jsonl").exists():
+        return (folder / "results.jsonl",)
+    if any((folder / "results").glob("*.parquet")):
+        raise BadInput(f"{folder} has results as Parquet, which other tools read as they are: merge JSON lines")
+    return tuple(sorted((folder / "results").glob("*.jsonl")))
 
 
 def _fitting(parts: Sequence[_Part]) -> list[_Part]:
@@ -141,6 +152,7 @@ class _Place(NamedTuple):
     """Where the line of a picture begins."""
 
     part: int
+    file: int  # of its results
     offset: int
     path: str
 
@@ -148,15 +160,25 @@ class _Place(NamedTuple):
 def _places(parts: Sequence[_Part]) -> dict[str, _Place]:
     """Of every picture by where its file lies: lines themselves are not held, since there may be millions."""
     found = dict[str, _Place]()
-    for number, part in enumerate(parts):
-        offset, results = 0, part.folder / "results.jsonl"
-        with results.open("rb") as file:
-            for line in json_lines(results, ("path", "score"), way_out=WAY_OUT):
-                key = str(line.get("file") or place_of(line["path"]))
-                place = _Place(number, offset, str(line["path"]))
-                _refuse_two(found.setdefault(key, place), place, parts)
-                offset += len(file.readline())
+    files = ((number, each, results) for number, part in enumerate(parts) for each, results in enumerate(part.results))
+    for number, each, results in files:
+        for offset, line in _begun(results):
+            key = str(line.get("file") or place_of(line["path"]))
+            place = _Place(number, each, offset, str(line["path"]))
+            _refuse_two(found.setdefault(key, place), place, parts)
     return found
+
+
+def _begun(results: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Lines of pictures that were inspected, each with where it begins."""
+    offset = 0
+    with results.open("rb") as file:
+        for line in json_lines(results, ("path",), way_out=WAY_OUT):
+            if "error" not in line and "score" not in line:
+                raise BadData(f"{results} has a line without a score: {WAY_OUT}")
+            if "error" not in line:
+                yield offset, line
+            offset += len(file.readline())
 
 
 def _refuse_two(one: _Place, other: _Place, parts: Sequence[_Part]) -> None:
@@ -176,11 +198,32 @@ def _order(places: Mapping[str, _Place], pictures: Sequence[Path] | None) -> lis
 def _lines(parts: Sequence[_Part], places: Sequence[_Place]) -> Iterator[dict[str, Any]]:
     """Each with where its overlay lies now."""
     with ExitStack() as stack:
-        files = [stack.enter_context((part.folder / "results.jsonl").open("rb")) for part in parts]
+        files = [stack.enter_context(_OneOpen(part.results)) for part in parts]
         for place in places:
-            files[place.part].seek(place.offset)
-            line = json.loads(files[place.part].readline())
+            line = files[place.part].line(place)
             yield line | ({"overlay": str(parts[place.part].folder / line["overlay"])} if "overlay" in line else {})
+
+
+class _OneOpen:
+    """The result files of a part, of which the last one that was read stays open."""
+
+    def __init__(self, results: Sequence[Path]) -> None:
+        self._results, self._number = results, -1
+        self._file: IO[bytes] = BytesIO()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def line(self, place: _Place) -> dict[str, Any]:
+        if place.file != self._number:
+            self._file.close()
+            self._number, self._file = place.file, self._results[place.file].open("rb")
+        self._file.seek(place.offset)
+        found: dict[str, Any] = json.loads(self._file.readline())
+        return found
 
 
 def _keep_overlay(line: dict[str, Any], out: Path) -> None:

@@ -74,7 +74,9 @@ def graph_detector(recipe: Recipe, *, threads: int = 0) -> DeployedDetector:
     return DeployedDetector(graph, _namer(recipe, deployed, threads))
 
 
-def by_graph(recipe: Recipe, *, scale: float | None = None, defects: Sequence[DefectType] = ()) -> InspectionRun:
+def by_graph(
+    recipe: Recipe, *, scale: float | None = None, defects: Sequence[DefectType] = (), threads: int = 0
+) -> InspectionRun:
     """The run of `blemish inspect` by a deployed recipe; raises BadInput for defects that its graph does not name."""
     if defects:
         raise BadInput(f"{recipe.source} is deployed: name defects in the recipe that it was exported from")
@@ -83,7 +85,7 @@ def by_graph(recipe: Recipe, *, scale: float | None = None, defects: Sequence[De
     settings |= {"normal": [], "set": [], "mask": None, "recipe": recipe.hash, "scale": scale}
 
     def make(watch: ShowProgress, unreadable: list[Unreadable], *, suggest: bool) -> ReadyDetector:
-        return ReadyDetector(graph_detector(recipe), view=recipe.view)
+        return ReadyDetector(graph_detector(recipe, threads=threads), view=recipe.view)
 
     return InspectionRun(settings, recipe.view, None, make, recipe)
 
