@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import pytest
 import torch
@@ -253,11 +254,30 @@ def test_patch_alignment_compares_the_mean_cosines_of_unlike_and_alike_pairs() -
     assert patch_alignment(patches, torch.zeros(2, 3, 4)) == 0
 
 
-def test_losses_of_several_maps_are_sums() -> None:
-    one, other, truth = uniform(2, 4, 5), uniform(2, 4, 5, seed=1), (uniform(2, 4, 5, seed=2) > 0.5).float()
-    found = map_losses([one, other], truth)
-    torch.testing.assert_close(found["focal"], focal_probability(one, truth) + focal_probability(other, truth))
-    torch.testing.assert_close(found["dice"], dice(one, truth) + dice(other, truth))
+def test_losses_of_several_maps_are_sums_and_so_are_their_gradients() -> None:
+    maps, truth = [uniform(2, 4, 5), uniform(2, 4, 5, seed=1)], (uniform(2, 4, 5, seed=2) > 0.5).float()
+    for each in maps:
+        each.requires_grad_()
+    found = map_losses(maps, truth)
+    expected = {
+        "focal": sum(focal_probability(each, truth) for each in maps),
+        "dice": sum(dice(each, truth) for each in maps),
+    }
+    for name, loss in found.items():
+        torch.testing.assert_close(loss, cast(Tensor, expected[name]))
+        gradients = (
+            torch.autograd.grad(total, maps, retain_graph=True) for total in (loss, cast(Tensor, expected[name]))
+        )
+        for one, other in zip(*gradients, strict=True):
+            torch.testing.assert_close(one, other)
+
+
+def test_losses_of_maps_are_finite_where_a_map_is_sure_and_wrong() -> None:
+    sure = torch.tensor([[[0.0, 1.0]]], requires_grad=True)
+    found = map_losses([sure], torch.tensor([[[1.0, 0.0]]]))
+    (gradient,) = torch.autograd.grad(found["focal"] + found["dice"], sure)
+    assert gradient.isfinite().all()
+    assert (gradient[0, 0] * torch.tensor([-1.0, 1.0]) > 1).all()
 
 
 def test_patches_are_to_be_like_their_picture() -> None:

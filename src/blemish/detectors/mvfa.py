@@ -16,7 +16,7 @@ from blemish import encoders
 from blemish.blocks.heads import quarters
 from blemish.blocks.implants import Implants
 from blemish.blocks.learned import Updates
-from blemish.blocks.losses import dice, focal_probability, masks_of
+from blemish.blocks.losses import map_losses, masks_of
 from blemish.blocks.maps import fuse_mean, keep_scale, maximum, upsample
 from blemish.blocks.memory import MemoryBank, sum_distances
 from blemish.blocks.prompts import ProductTexts, ensemble, prototypes
@@ -89,8 +89,7 @@ class MVFA(nn.Module):
         means = [text_margin(each, texts, self.temperature).sigmoid().mean((1, 2)) for each in wholes]  # (N,)
         return {
             "image": torch.stack([F.binary_cross_entropy_with_logits(each, labels) for each in means]).sum(),
-            "focal": torch.stack([focal_probability(each, truth) for each in maps]).sum(),
-            "dice": torch.stack([dice(each, truth) for each in maps]).sum(),
+            **map_losses(maps, truth),
         }
 
     def extract(self, batch: Batch) -> tuple[tuple[Tensor, ...], ...]:
