@@ -68,7 +68,7 @@ def situations() -> str:
 
 def _situation(each: catalog.Situation) -> str:
     found = each.methods(catalog.METHODS)
-    rows = [(f"`{name}`", card.learns_from, card.encoders, card.essence) for name, card in found.items()]
+    rows = [(f"`{name}`", card.learns_from, card.encoders, card.summary) for name, card in found.items()]
     return f"### {each.title}\n\n{each.advice}\n\n{table(('method', 'learns from', 'encoders', 'essence'), rows)}"
 
 

@@ -21,26 +21,42 @@ if TYPE_CHECKING:
     from blemish.detectors.anomaly_dino import AnomalyDINO
     from blemish.detectors.anomaly_vfm import AnomalyVFM
     from blemish.detectors.april_gan import APRILGAN
+    from blemish.detectors.attribute_clip import AttributeCLIP
     from blemish.detectors.clip_ada import CLIPADA
     from blemish.detectors.clip_mdc import CLIPMDC
+    from blemish.detectors.code_clip import CoDeCLIP
+    from blemish.detectors.dcs import DCS
     from blemish.detectors.dinomaly import Dinomaly
+    from blemish.detectors.dma_sap import DMASAP
+    from blemish.detectors.dyc_clip import DyCCLIP
+    from blemish.detectors.fe_clip import FECLIP
     from blemish.detectors.found_ad import FoundAD
+    from blemish.detectors.fp_clip import FPCLIP
+    from blemish.detectors.g_anomaly import GAnomaly
+    from blemish.detectors.genclip import GenCLIP
     from blemish.detectors.glass import GLASS
+    from blemish.detectors.hieclip import HieCLIP
+    from blemish.detectors.ia_clip import IACLIP
+    from blemish.detectors.iad_clip import IADCLIP
     from blemish.detectors.leclip import LECLIP
     from blemish.detectors.multi_ads import MultiADS
     from blemish.detectors.musc import MuSc
     from blemish.detectors.mvfa import MVFA
+    from blemish.detectors.normal_variation import NormalVariation
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
     from blemish.detectors.prompt_ad import PromptAD
     from blemish.detectors.rad import RAD
     from blemish.detectors.rare_clip import RareCLIP
+    from blemish.detectors.scale_clip import ScaleCLIP
     from blemish.detectors.scf_ad import SCFAD
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
+    from blemish.detectors.text_adapted_medical import TextAdaptedMedical
     from blemish.detectors.uniadc import UniADC
     from blemish.detectors.uniadet import UniADet
+    from blemish.detectors.uniclip_ad import UniCLIPAD
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
@@ -109,7 +125,13 @@ __all__ = [
     "APRILGAN",
     "CLIPADA",
     "CLIPMDC",
+    "DCS",
+    "DMASAP",
+    "FECLIP",
+    "FPCLIP",
     "GLASS",
+    "IACLIP",
+    "IADCLIP",
     "LECLIP",
     "MVFA",
     "RAD",
@@ -120,15 +142,22 @@ __all__ = [
     "AnomalyCLIP",
     "AnomalyDINO",
     "AnomalyVFM",
+    "AttributeCLIP",
     "Batch",
     "BlemishError",
+    "CoDeCLIP",
     "Dinomaly",
+    "DyCCLIP",
     "Features",
     "FoundAD",
+    "GAnomaly",
+    "GenCLIP",
     "Geometry",
     "Goal",
+    "HieCLIP",
     "MuSc",
     "MultiADS",
+    "NormalVariation",
     "PaDiM",
     "PatchCore",
     "Prediction",
@@ -136,13 +165,16 @@ __all__ = [
     "RareCLIP",
     "Recipe",
     "Sample",
+    "ScaleCLIP",
     "SubspaceAD",
     "SuperSimpleNet",
+    "TextAdaptedMedical",
     "Training",
     "TrainingSettings",
     "Tuning",
     "UniADC",
     "UniADet",
+    "UniCLIPAD",
     "WinCLIP",
     "add_defects",
     "add_good",

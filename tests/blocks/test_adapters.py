@@ -14,7 +14,9 @@ from blemish.blocks.adapters import (
     BottleneckAdapter,
     ResidualAdapter,
     ScaledAdapter,
+    TextBridge,
     adapt_block,
+    adapt_patches,
     draw_linear,
 )
 from blemish.errors import BadInput
@@ -110,3 +112,20 @@ def test_a_scaled_adapter_is_a_linear_map_and_a_weighed_bottleneck() -> None:
 def test_a_scaled_adapter_of_one_width_begins_as_nothing_but_direction() -> None:
     tokens = torch.randn(2, 3, 8, generator=generator(1))
     assert_close(ScaledAdapter(8, 8, generator=generator())(tokens), F.normalize(tokens, dim=-1))
+
+
+def test_only_patches_of_blocks_with_an_adapter_of_grids_are_changed() -> None:
+    tokens = torch.randn(2, 1 + 6, 4, generator=generator())
+    flip = nn.Module()
+    flip.forward = lambda grid: grid.flip(1)
+    assert adapt_patches({2: flip}, (2, 3), tokens, 1) is tokens
+    found = adapt_patches({2: flip}, (2, 3), tokens, 2)
+    assert torch.equal(found, tokens[:, [0, 4, 5, 6, 1, 2, 3]])
+
+
+def test_a_bridge_moves_texts_a_little_and_keeps_their_length() -> None:
+    texts = F.normalize(torch.randn(3, 16, generator=generator()), dim=-1)
+    found = TextBridge(16, seed=1)(texts)
+    assert_close(found.norm(dim=-1), torch.ones(3))
+    assert ((found * texts).sum(-1) > 0.9).all()
+    assert not torch.allclose(found, texts)

@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.clusters import kmeans, pool_clusters
+from blemish.blocks.clusters import kmeans, pool_clusters, subtract_group_means
 
 
 def drawn(*shape: int, seed: int = 0) -> Tensor:
@@ -54,3 +54,12 @@ def test_groups_without_places_say_nothing_and_gradients_pass() -> None:
     assert_close(found, torch.full((1, 3), 3**-0.5))
     (gradient,) = torch.autograd.grad(found[0, 0], layers)
     assert gradient.abs().sum() > 0
+
+
+def test_of_each_place_a_share_of_the_mean_of_its_group_is_taken() -> None:
+    places = torch.zeros(1, 2, 4, 2)
+    places[..., :2, 0], places[..., 2:, 1] = 1, 1
+    logits = torch.arange(8.0).view(1, 2, 4)
+    found = subtract_group_means(logits, places, 2, share=0.5)
+    left, right = logits[..., :2], logits[..., 2:]
+    torch.testing.assert_close(found, torch.cat([left - left.mean() / 2, right - right.mean() / 2], -1))

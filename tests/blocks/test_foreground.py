@@ -6,7 +6,7 @@ from scipy import ndimage
 from sklearn.decomposition import PCA
 from torch import Tensor
 
-from blemish.blocks.foreground import foreground
+from blemish.blocks.foreground import foreground, foreground_probability
 
 
 def part(height: int = 16, width: int = 20, *, sign: float = 1.0, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -59,3 +59,18 @@ def test_a_hole_that_dilation_leaves_open_is_closed() -> None:
     grid, _ = part()
     grid[6:10, 8:12] = grid[:4, :4]
     assert foreground(grid[None])[0, 6:10, 8:12].all()
+
+
+def test_the_middle_is_likelier_the_part_than_the_border() -> None:
+    grid = 0.1 * torch.randn(2, 8, 8, 6, generator=torch.Generator().manual_seed(0))
+    grid[:, 2:6, 2:6, 0] += 3.0
+    grid[1] *= -1  # whatever the sign of a component
+    found = foreground_probability(grid)
+    assert found[:, 2:6, 2:6].min() > 0.9
+    assert found[:, 0].max() < 0.4
+    rows = grid[0].flatten(0, 1) - grid[0].flatten(0, 1).mean(0)
+    component = (rows @ torch.linalg.eigh(rows.T @ rows).eigenvectors[:, -1]).view(8, 8)
+    component = component * component[4, 4].sign()
+    torch.testing.assert_close(
+        found[0], (2 * component / component.square().mean().sqrt()).sigmoid(), rtol=1e-4, atol=1e-5
+    )

@@ -10,7 +10,7 @@ from scipy.optimize import linear_sum_assignment, minimize
 from torch.testing import assert_close
 
 from blemish.blocks import graphs
-from blemish.blocks.graphs import assign, diffuse
+from blemish.blocks.graphs import assign, diffuse, patch_graph, propagate
 
 
 def unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -75,3 +75,31 @@ def test_sharp_logits_and_even_columns_are_an_assignment() -> None:
     rows, columns = linear_sum_assignment(-costs)
     shares = assign(torch.from_numpy(50 * costs), torch.ones(5).double(), strength=1.0, rounds=2000)
     assert shares.argmax(1).tolist() == columns[rows].tolist()
+
+
+def test_a_graph_of_patches_joins_the_nearest_and_those_whose_nearest_they_are() -> None:
+    places = torch.nn.functional.normalize(torch.randn(2, 9, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
+    found = patch_graph(places, 2)
+    edges = torch.zeros(9, 9)
+    likeness = places[1] @ places[1].T
+    for at in range(9):
+        others = [other for other in likeness[at].argsort(descending=True).tolist() if other != at]
+        for other in others[:2]:
+            edges[at, other] = edges[other, at] = 1
+    edges += torch.eye(9)
+    expected = edges / (edges.sum(1)[:, None] * edges.sum(1)).sqrt()
+    assert_close(found[1], expected)
+
+
+def test_an_initial_residual_keeps_places_apart_however_deep_the_graph_is() -> None:
+    first = torch.nn.functional.normalize(torch.randn(1, 12, 4, generator=torch.Generator().manual_seed(0)), dim=-1)
+    graph = patch_graph(first, 4)
+    spreads = []
+    for residual in (0.0, 0.2):
+        found = first
+        for _ in range(50):
+            found = propagate(graph, found, first, residual)
+        unit = torch.nn.functional.normalize(found, dim=-1)
+        spreads.append(float((unit @ unit.mT).mean()))
+    assert spreads[0] > 0.99
+    assert spreads[1] < 0.9

@@ -17,8 +17,10 @@ from blemish.blocks.losses import (
     choose_class,
     contrast,
     dice,
+    even_contrast,
     focal,
     focal_certainty,
+    focal_contrast,
     focal_of_peaks,
     focal_probability,
     grid_losses,
@@ -327,3 +329,18 @@ def test_unlikeness_is_one_less_the_cosine_of_the_chosen_rows() -> None:
     expected = [1 - float(a @ b) / float(a.norm() * b.norm()) for a, b in zip(one[:2], other[:2], strict=True)]
     assert float(unlikeness(one, other, torch.tensor([True, True, False]))) == pytest.approx(sum(expected) / 2)
     assert float(unlikeness(one, other, torch.tensor([False] * 3))) == 0
+
+
+def test_a_contrast_of_both_sides_counts_them_alike_however_many_there_are() -> None:
+    logits = torch.tensor([[2.0, 0.0], [0.0, 0.0], [1.0, 3.0]])
+    members = torch.tensor([False, False, True])
+    costs = -logits.log_softmax(-1)
+    torch.testing.assert_close(even_contrast(logits, members), costs[:2, 0].mean() + costs[2, 1])
+    assert even_contrast(logits[:0], members[:0]) == 0
+
+
+def test_a_contrast_with_all_others_counts_hard_members_most() -> None:
+    members, others = torch.tensor([0.9, 0.1]), torch.tensor([0.0, 0.3, -0.2])
+    share = torch.stack([torch.cat([each[None], others]).div(0.5).softmax(0)[0] for each in members])
+    expected = (-((1 - share) ** 2) * share.log()).mean().abs()
+    torch.testing.assert_close(focal_contrast(members, others, 0.5), expected)

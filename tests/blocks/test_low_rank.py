@@ -161,3 +161,13 @@ def test_layer_scales_of_their_files_are_part_of_the_matrix() -> None:
     found.load_state_dict(gather_updates(theirs))
     assert_close(found(2, "out", scale[:, None] * own), scale[:, None] * update(2, "out", own), rtol=1e-4, atol=1e-5)
     assert_close(found(2, "qkv", weight(2, "qkv")), update(2, "qkv", weight(2, "qkv")))
+
+
+def test_blocks_before_the_first_one_stay_as_they_are() -> None:
+    whole, late = (LowRank(tower(), pictures()[:1], rank=RANK, first=first, seed=1) for first in (1, 3))
+    assert late.factors.shape[0] == whole.factors.shape[0] - 2
+    with torch.no_grad():
+        late.factors.add_(0.1)
+    weight = torch.randn(3 * 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(late(2, "qkv", weight), weight)
+    assert not torch.equal(late(3, "qkv", weight), weight)

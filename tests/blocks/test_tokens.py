@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from blemish.blocks.tokens import SelfAttention, blur_neighbours, read_tokens
+from blemish.blocks.tokens import CrossAttention, SelfAttention, blur_neighbours, read_tokens
 from blemish.encoders.clip import CLIP
 from blemish.encoders.vit import VisionTransformer
 
@@ -69,3 +69,16 @@ def test_blurred_neighbourhoods_are_weighted_by_distance_and_count_what_is_outsi
             if 0 <= y + dy < 4 and 0 <= x + dx < 6:
                 expected += weight / sum(weights.values()) * patches[:, y + dy, x + dx]
         assert_close(found[:, y, x], expected)
+
+
+def test_tokens_get_what_they_attend_to_among_others_of_another_width() -> None:
+    module = CrossAttention(6, 10, heads=2, head_width=3, generator=torch.Generator().manual_seed(0))
+    draw = torch.Generator().manual_seed(1)
+    tokens, others = torch.randn(1, 4, 6, generator=draw), torch.randn(1, 5, 10, generator=draw)
+    query = module.query(F.layer_norm(tokens, (6,)))[0].view(4, 2, 3)
+    both = module.key_value(F.layer_norm(others, (10,)))[0].view(5, 2, 2, 3)
+    heads = []
+    for head in range(2):
+        weights = (query[:, head] @ both[:, 0, head].T / 3**0.5).softmax(-1)
+        heads.append(weights @ both[:, 1, head])
+    assert_close(module(tokens, others)[0], tokens[0] + module.out(torch.cat(heads, -1)))

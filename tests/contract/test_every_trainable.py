@@ -13,7 +13,7 @@ import pytest
 import torch
 from tests.support.parts import good, mask, part
 from tests.support.told import Told
-from tests.support.training import TRAINED, batch, begun, ready, trained
+from tests.support.training import TRAINED, batch, begun, ready, ready_and_told, trained
 from torch import nn
 
 from blemish import catalog, encoders
@@ -73,10 +73,8 @@ FALL = {"uniadc": 0.95}
 
 
 @every
-def test_the_loss_falls(name: str, tmp_path: Path) -> None:
-    told = Told()
-    trained(begun(name), tmp_path, steps=40, told=told)
-    totals = [losses["total"] for losses in told.losses]
+def test_the_loss_falls(name: str) -> None:
+    totals = [losses["total"] for losses in ready_and_told(name)[1].losses]
     assert sum(totals[-8:]) < FALL.get(name, 0.8) * sum(totals[:8])
 
 

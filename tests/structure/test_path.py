@@ -29,6 +29,11 @@ from blemish.recipes import update
 from blemish.recipes.recipe import save
 
 MOST_FILES, MOST_LINES = 14, 1100
+MORE_FILES, SHARED = 2, "training/sentences.py"
+"""A reconstruction is short: it passes a file that all of them share, and one of the block that it is for."""
+READS_WORDS = {"dyc-clip", "genclip"}
+"""Each picture changes their words, so that it passes the text tower too."""
+MOST_FILES_OF_TOWERS, MOST_LINES_OF_TOWERS = 20, 1400
 
 
 def test_lines_of_code_are_counted_as_said(tmp_path: Path) -> None:
@@ -110,9 +115,13 @@ def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> No
     assert result.exit_code == 0, result.output
     files = {file: {line for each, line in seen if each == file} for file, _ in sorted(seen)}
     passed = {
-        name(file): code_lines(file, passed=begun if "blocks" in file.parts else None) for file, begun in files.items()
+        name(file): code_lines(file, passed=begun if "blocks" in file.parts or name(file) == SHARED else None)
+        for file, begun in files.items()
     }
     report = f"{len(passed)} files, {sum(passed.values())} lines: {passed}"
-    assert len(passed) <= MOST_FILES, report
-    assert sum(passed.values()) <= MOST_LINES, report
+    limits = (MOST_FILES + MORE_FILES * bool(card.grade), MOST_LINES)
+    if method in READS_WORDS:
+        limits = (MOST_FILES_OF_TOWERS, MOST_LINES_OF_TOWERS)
+    assert len(passed) <= limits[0], report
+    assert sum(passed.values()) <= limits[1], report
     assert {"cli/main.py", "inspection.py", f"detectors/{method.replace('-', '_')}.py"} <= set(passed)

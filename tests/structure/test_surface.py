@@ -21,6 +21,7 @@ from tests.support.quick import QUICK
 import blemish
 from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
+from blemish.catalog.cards import GRADES
 from blemish.cli.main import main as program
 from blemish.errors import BadInput
 from blemish.types import Capability
@@ -46,6 +47,18 @@ def test_a_row_of_the_catalogue_says_what_the_class_is(method: str) -> None:
     assert set(card.words) == {"product", "defects"} & set(inspect.signature(made).parameters)
     text = sys.modules[made.__module__].__doc__ or ""
     assert card.paper in text
+
+
+@pytest.mark.parametrize("method", [name for name, card in catalog.METHODS.items() if card.grade])
+def test_what_was_known_by_less_than_its_paper_says_so_and_what_was_chosen(method: str) -> None:
+    card = catalog.card(method)
+    text = sys.modules[catalog.method(method).__module__].__doc__ or ""
+    said = GRADES[card.grade]
+    assert said.removeprefix("reconstructed ") in text.replace("\n", " ")
+    assert "econstructed" in text
+    assert said in card.summary
+    assert card.reconstructed
+    assert any(each in "; ".join(card.explanation) for each in card.reconstructed)
 
 
 def test_the_catalogue_is_sorted() -> None:

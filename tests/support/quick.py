@@ -47,7 +47,24 @@ QUICK: dict[str, dict[str, Any]] = {
     "uniadc": {"image_size": SIDE, "layers": (2, 4), "defects": ("hole", "scratch")},
     "uniadet": {"image_size": SIDE, "layers": (2, 4), "sigma": 2.0},
     "winclip": {"image_size": SIDE, "scales": (2, 3)},
+    "dyc-clip": {"image_size": SIDE, "context": 1, "tokens": 2},
+    "fe-clip": {"image_size": SIDE, "rank": 4, "tokens": 3},
+    "fp-clip": {"image_size": SIDE, "tokens": 3},
+    "genclip": {"image_size": SIDE, "tokens": 3},
+    "hieclip": {"image_size": SIDE, "tokens": 3},
+    "ia-clip": {"image_size": SIDE, "tokens": 2},
+    "attribute-clip": {"image_size": SIDE, "tokens": 3, "components": 3},
+    "code-clip": {"image_size": SIDE, "tokens": 3},
+    "dcs": {"image_size": SIDE, "tokens": 3},
+    "dma-sap": {"image_size": SIDE, "tokens": 3},
+    "g-anomaly": {"image_size": SIDE, "tokens": 3, "neighbours": 4},
+    "iad-clip": {"image_size": SIDE, "adapt_steps": 2},
+    "normal-variation": {"image_size": SIDE, "tokens": 3},
+    "scale-clip": {"image_size": SIDE, "tokens": 3},
+    "text-adapted-medical": {"image_size": SIDE, "tokens": 3},
+    "uniclip-ad": {"image_size": SIDE, "rank": 4, "tokens": 3},
 }
+QUICK = dict(sorted(QUICK.items()))
 
 
 def quick(method: str, product: str = "metal cap") -> dict[str, Any]:

@@ -56,7 +56,13 @@ def trained(detector: TrainedDetector, folder: Path, *, steps: int, told: Told |
 
 
 @cache
-def ready(name: str) -> TrainedDetector:
-    """Shared between tests, none of which may change it."""
+def ready_and_told(name: str) -> tuple[TrainedDetector, Told]:
+    """After 40 steps, and what was told of them; shared between tests, none of which may change it."""
+    told = Told()
     with TemporaryDirectory() as folder:
-        return trained(begun(name), Path(folder), steps=40)
+        return trained(begun(name), Path(folder), steps=40, told=told), told
+
+
+def ready(name: str) -> TrainedDetector:
+    """The detector of these."""
+    return ready_and_told(name)[0]

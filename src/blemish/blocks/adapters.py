@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -15,6 +15,7 @@ from blemish.errors import BadInput
 from blemish.types import Encoder, SeamEncoder
 
 LEAST_NORM = 1e-12
+SMALL = 0.1  # of what a bottleneck's last map is multiplied with at first
 
 
 class ResidualAdapter(nn.Module):
@@ -126,3 +127,40 @@ def draw_linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Lin
     linear = cast(nn.Linear, nn.utils.skip_init(nn.Linear, inputs, outputs, bias=False))
     nn.init.xavier_uniform_(linear.weight, generator=generator)
     return linear
+
+
+class Bottleneck(nn.Module):
+    """W2 gelu(W1 x), little at first."""
+
+    def __init__(self, inputs: int, outputs: int, rank: int, generator: torch.Generator) -> None:
+        super().__init__()
+        self.narrow, self.widen = draw_affine(inputs, rank, generator), draw_affine(rank, outputs, generator)
+        with torch.no_grad():
+            self.widen.weight.mul_(SMALL)
+            self.widen.bias.zero_()
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """(..., inputs) -> (..., outputs)."""
+        made: Tensor = self.widen(F.gelu(self.narrow(tokens)))
+        return made
+
+
+class TextBridge(nn.Module):
+    """Unit texts moved by a bottleneck, a quarter as wide; little at first."""
+
+    def __init__(self, width: int, *, seed: int = 0) -> None:
+        super().__init__()
+        self.moved = Bottleneck(width, width, max(1, width // 4), torch.Generator().manual_seed(seed))
+
+    def forward(self, texts: Tensor) -> Tensor:
+        """(..., D) -> (..., D)."""
+        return F.normalize(texts + self.moved(texts), dim=-1)
+
+
+def adapt_patches(adapters: Mapping[int, nn.Module], size: Sequence[int], tokens: Tensor, depth: int) -> Tensor:
+    """A `between`, see `types.SeamEncoder`: the last tokens, which are patches, pass the adapter of their block."""
+    if depth not in adapters:
+        return tokens
+    count = size[0] * size[1]
+    grid = adapters[depth](tokens[:, -count:].unflatten(1, list(size)))
+    return torch.cat([tokens[:, :-count], grid.flatten(1, 2)], 1)

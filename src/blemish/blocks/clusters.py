@@ -39,3 +39,12 @@ def pool_clusters(layers: Tensor, scores: Tensor, count: int, *, members: int = 
         centres = group.T @ picture.mean(1) / size.clamp_min(1)  # (K, D), 0 where nothing belongs to it
         means.append(centres.sum(0) / (size > 0).sum())
     return F.normalize(torch.stack(means), dim=-1)
+
+
+def subtract_group_means(logits: Tensor, places: Tensor, count: int, *, share: float) -> Tensor:
+    """Logits (N, h, w) less a share of the mean logit of the group of each place, by k-means of (N, h, w, D)."""
+    found = []
+    for own, rows in zip(logits.flatten(1), places.flatten(1, 2), strict=True):
+        members = F.one_hot(kmeans(rows, count), count).to(own)  # (P, K)
+        found.append(own - share * members @ (members.T @ own / members.sum(0).clamp_min(1)))
+    return torch.stack(found).view_as(logits)

@@ -1,4 +1,4 @@
-"""Rows that speak for their neighbours, and rows that are assigned together."""
+"""Rows and places that speak for their neighbours, and rows that are assigned together."""
 
 from __future__ import annotations
 
@@ -28,6 +28,28 @@ def diffuse(rows: Tensor, *, neighbours: int, alpha: float, hops: int, temperatu
         told = torch.cat([torch.einsum("mk,mkd->md", weight, found[number]) for weight, number in parts])
         found = F.normalize((1 - alpha) * first + alpha * told, dim=-1)
     return found
+
+
+def patch_graph(places: Tensor, neighbours: int) -> Tensor:
+    """D^-1/2 (A + I) D^-1/2 of the graph of each picture's places, unit vectors (N, P, D): (N, P, P).
+
+    A place is joined with its nearest ones, and with those whose nearest it is (Kipf & Welling, arXiv:1609.02907).
+    """
+    count = places.shape[1]
+    itself = torch.eye(count, device=places.device, dtype=places.dtype)
+    near = (places @ places.mT - 2 * itself).topk(min(neighbours, count - 1), -1).indices  # (N, P, k)
+    joined = torch.zeros_like(itself).expand(places.shape[0], -1, -1).scatter(2, near, 1.0)
+    edges = torch.maximum(joined, joined.mT) + itself
+    lengths = edges.sum(-1).rsqrt()
+    return lengths[:, :, None] * edges * lengths[:, None]
+
+
+def propagate(graph: Tensor, places: Tensor, first: Tensor, residual: float) -> Tensor:
+    """1 - `residual` of what neighbours have and `residual` of what a place had first: (N, P, P), (N, P, D) each.
+
+    The initial residual keeps deep graphs from making all places alike (GCNII, arXiv:2007.02133).
+    """
+    return (1 - residual) * graph @ places + residual * first
 
 
 def _nearest(rows: Tensor, part: Tensor, count: int) -> tuple[Tensor, Tensor]:

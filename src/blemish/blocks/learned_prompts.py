@@ -48,8 +48,11 @@ class LearnedPrompts(nn.Module):
         """The same, not normalised."""
         contexts = self.context.expand(len(self.suffixes), -1, -1)
         prompts = [self._prompt(*each) for each in zip(contexts, self.suffixes, strict=True)]
-        deep = dict(zip(self.blocks, self.deep, strict=True))
-        return encoder.encode_prompts(prompts, deep=deep)
+        return self.encode(encoder, prompts)
+
+    def encode(self, encoder: PromptEncoder, prompts: Sequence[Prompt]) -> Tensor:
+        """Any sentences with the shared tokens in its blocks, not normalised: (len(prompts), D)."""
+        return encoder.encode_prompts(prompts, deep=dict(zip(self.blocks, self.deep, strict=True)))
 
     def _prompt(self, context: Tensor, suffix: str) -> Prompt:
         if not self.middle:

@@ -242,6 +242,26 @@ def attraction(cosines: Tensor, members: Tensor, *, temperature: float = 0.07) -
     return logits.logsumexp(0) - logits[chosen].logsumexp(0)
 
 
+def focal_contrast(members: Tensor, others: Tensor, temperature: float) -> Tensor:
+    """Mean of (1 - p)^2 -log p, where p is a member's share of a softmax over its cosine and those of all others.
+
+    Cosines (M,) and (K,) with one prompt: a scalar (InfoNCE, in which hard members count most).
+    """
+    logits = members / temperature
+    share = logits - torch.logaddexp(logits, (others / temperature).logsumexp(0))
+    return -((1 - share.exp()).square() * share).mean()
+
+
+def even_contrast(logits: Tensor, members: Tensor) -> Tensor:
+    """Mean cross entropy of (..., 2) of members, bool (...), choosing the second, plus that of others, the first.
+
+    A scalar (InfoNCE with both sides alike heavy); a side without any place costs nothing.
+    """
+    choices = -logits.log_softmax(-1)
+    good, bad = choices[..., 0][~members], choices[..., 1][members]
+    return good.sum() / max(1, len(good)) + bad.sum() / max(1, len(bad))
+
+
 def round_masks(covered: Tensor) -> Tensor:
     """The covered share of each place as 0 or 1; exactly one half stays undecided, as in AF-CLIP's code."""
     return torch.where(covered == 0.5, covered, (covered > 0.5).to(covered))

@@ -30,6 +30,7 @@ class LowRank(nn.Module):
 
     It is a `matrices`, see `types.SeamEncoder`, and begins as the encoder is: B as 0, m as the lengths of W's rows.
     Layer scales that an encoder keeps apart are part of W here. picture: (1, 3, h, w), any that the encoder takes.
+    first: the first block that is updated, all that follow are too.
     """
 
     def __init__(
@@ -40,30 +41,37 @@ class LowRank(nn.Module):
         rank: int,
         alpha: float = 1.0,
         form: LowRankForm = "lora",
+        first: int = 1,
         seed: int = 0,
     ) -> None:
         super().__init__()
         if rank < 1 or form not in get_args(LowRankForm):
             raise BadInput(f"rank={rank}, form={form!r}: give a rank of at least 1, and lora or dora")
-        self.scale = alpha / rank
+        self.scale, self.first = alpha / rank, first
         generator = torch.Generator().manual_seed(seed)
-        inner = 0.01 * torch.randn(encoder.depth, 3, rank, encoder.widths[0], generator=generator)
+        inner = 0.01 * torch.randn(encoder.depth + 1 - first, 3, rank, encoder.widths[0], generator=generator)
         self.factors = nn.Parameter(torch.stack([inner, torch.zeros_like(inner)], 2))  # A, B^T: (depth, 3, 2, rank, C)
-        self.lengths = nn.Parameter(row_lengths(encoder, picture)) if form == "dora" else None  # (depth, 3, C)
+        self.lengths = (
+            nn.Parameter(row_lengths(encoder, picture)[first - 1 :]) if form == "dora" else None
+        )  # (depth, 3, C)
 
     def forward(self, depth: int, name: str, weight: Tensor) -> Tensor:
-        """The matrix "qkv" (3C, C) or "out" (C, C) of a block, updated."""
+        """The matrix "qkv" (3C, C) or "out" (C, C) of a block, updated if it is one of those."""
+        if depth < self.first:
+            return weight
         if name == "out":
             return self._update(depth, 2, weight.float()).to(weight.dtype)
         queries, keys, values = weight.float().chunk(3)
         return torch.cat([self._update(depth, 0, queries), keys, self._update(depth, 1, values)]).to(weight.dtype)
 
     def _update(self, depth: int, part: int, weight: Tensor) -> Tensor:
-        inner, outer = self.factors[depth - 1, part]  # (rank, C) each
+        inner, outer = self.factors[depth - self.first, part]  # (rank, C) each
         moved: Tensor = weight + self.scale * outer.T @ inner
         if self.lengths is None:
             return moved
-        resized: Tensor = self.lengths[depth - 1, part][:, None] * moved / (moved.norm(dim=1, keepdim=True) + 1e-8)
+        resized: Tensor = (
+            self.lengths[depth - self.first, part][:, None] * moved / (moved.norm(dim=1, keepdim=True) + 1e-8)
+        )
         return resized
 
 

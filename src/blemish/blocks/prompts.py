@@ -131,6 +131,14 @@ UNIADC = Wording(
 )
 """UniADC's ten templates (arXiv:2511.06644); its sentences are of a defect alone."""
 
+_DOMAINS = ("industrial photo", "industrial image", "manufacturing image")
+ANOVL = Wording(
+    ("normal {}", "flawless {}", "perfect {}", "unblemished {}", *NORMAL_STATES[4:]),
+    ("damaged {}", "abnormal {}", "imperfect {}", "blemished {}", *WINCLIP.anomalous[1:]),
+    tuple(template.replace("photo", domain) for template in WINCLIP.templates for domain in _DOMAINS),
+)
+"""AnoVL's ensemble for objects, 7 + 7 states x 22 templates in 3 domains (Deng et al., arXiv:2308.15939)."""
+
 DEFECTS = (
     "abrasion", "bend", "blowhole", "break", "bubble", "burn", "burr", "chip", "color spot", "contamination",
     "corrosion", "crack", "crazing", "cut", "damaged piece", "dent", "discoloration", "extra", "faded", "fibre",
@@ -140,7 +148,7 @@ DEFECTS = (
 )  # fmt: skip
 """What goes wrong with manufactured parts, by one name each: what a defect that is asked for is told apart from."""
 
-WORDINGS = {"aa-clip": AA_CLIP, "ada-clip": ADA_CLIP, "april-gan": APRIL_GAN, "winclip": WINCLIP}
+WORDINGS = {"aa-clip": AA_CLIP, "ada-clip": ADA_CLIP, "anovl": ANOVL, "april-gan": APRIL_GAN, "winclip": WINCLIP}
 
 
 def ensemble(name: str) -> Wording:
@@ -191,6 +199,13 @@ def prototypes(
         embedded = F.normalize(embedded, dim=-1)
     means = torch.stack([group.mean(0) for group in torch.split(embedded, [len(group) for group in groups])])
     return F.normalize(means, dim=-1)
+
+
+def state_sentences(encoder: Reader, product: str, words: Wording) -> Tensor:
+    """Unit embeddings of every state of the product, the normal ones first, each the mean over templates: (S, D)."""
+    states = [*words.normal, *words.anomalous]
+    said = [template.format(state.format(product)) for state in states for template in words.templates]
+    return F.normalize(F.normalize(encoder.encode_text(said), dim=-1).unflatten(0, (len(states), -1)).mean(1), dim=-1)
 
 
 class ProductTexts:

@@ -69,3 +69,24 @@ class SelfAttention(nn.Module):
         q, k, v = self.roles(self.norm(tokens)).unflatten(-1, (3, self.heads, -1)).movedim(-3, 0).transpose(-2, -3)
         mixed: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return mixed
+
+
+class CrossAttention(nn.Module):
+    """To each token is added what it attends to among others, little at first; widths may differ (DMA)."""
+
+    def __init__(
+        self, width: int, other: int, *, heads: int = 8, head_width: int = 8, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        inner = heads * head_width
+        self.heads, self.query = heads, draw_affine(width, inner, generator, bias=False)
+        self.key_value = draw_affine(other, 2 * inner, generator, bias=False)
+        self.out = draw_affine(inner, width, generator, bias=False)
+
+    def forward(self, tokens: Tensor, others: Tensor) -> Tensor:
+        """(N, T, C), (N, S, E) -> (N, T, C)."""
+        q = self.query(F.layer_norm(tokens, tokens.shape[-1:])).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        both = self.key_value(F.layer_norm(others, others.shape[-1:])).unflatten(-1, (2, self.heads, -1))
+        k, v = both.movedim(-3, 0).transpose(-2, -3)
+        added: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return tokens + added

@@ -11,6 +11,7 @@ from blemish.catalog.cards import COLUMNS, SITUATIONS, Card, Situation
 from blemish.catalog.classifiers import CLASSIFIERS
 from blemish.catalog.detectors import DETECTORS
 from blemish.catalog.own import describe, own_card, own_name
+from blemish.catalog.reconstructions import RECONSTRUCTIONS
 from blemish.errors import BadInput, UnknownName
 from blemish.fields import annotations_of, require_kind
 from blemish.types import Classifier, Detector, Encoder
@@ -22,7 +23,7 @@ __all__ = [
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
 
-METHODS = DETECTORS
+METHODS = dict(sorted((DETECTORS | RECONSTRUCTIONS).items()))
 """Detectors, each by its name, in the order of these."""
 
 

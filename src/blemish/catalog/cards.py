@@ -10,6 +10,14 @@ from blemish.encoders.checkpoints.names import examples
 from blemish.types import Capability
 
 Need = Literal["none", "optional", "required"]
+Grade = Literal["", "abstract", "fragment", "title"]
+GRADES: dict[Grade, str] = {
+    "": "",
+    "abstract": "reconstructed from the abstract",
+    "fragment": "reconstructed from a fragment of the abstract",
+    "title": "reconstructed from the title",
+}
+"""How much of a paper was known to whoever wrote its method here; "": the paper or its code."""
 
 
 class Card(NamedTuple):
@@ -36,6 +44,9 @@ class Card(NamedTuple):
     no_graph: str = ""  # why it cannot be exported
     graph_with: tuple[str, ...] = ()  # arguments, as "name=value", with one of which it can be all the same
     reconstructed: tuple[str, ...] = ()  # what the paper does not say and we chose
+    grade: Grade = ""  # what was known of the paper
+    worth: str = ""  # what measuring its own block showed, where that is to be known before choosing
+    second: str = ""  # argument that names a second encoder, whose part the first one plays otherwise
 
     @property
     def learns_from(self) -> str:
@@ -48,12 +59,24 @@ class Card(NamedTuple):
     def encoders(self) -> str:
         """Which ones it runs on: "any", or what they must do and some that can."""
         wanted = ", ".join(sorted(self.needs))
-        return f"{wanted}: {', '.join(found for found in examples(self.needs) if found != TINY)}" if wanted else "any"
+        found = f"{wanted}: {', '.join(each for each in examples(self.needs) if each != TINY)}" if wanted else "any"
+        return f"{found}, and perhaps a second one by `{self.second}`" if self.second else found
+
+    @property
+    def summary(self) -> str:
+        """The essence, and how much of the paper was known if not all."""
+        return f"{self.essence} ({GRADES[self.grade]})" if self.grade else self.essence
+
+    @property
+    def explanation(self) -> tuple[str, ...]:
+        """Lines about what is not the paper's, and about what it was found to be worth."""
+        chosen = (f"chosen here: {', '.join(self.reconstructed)}",) if self.reconstructed else ()
+        return chosen + ((self.worth,) if self.worth else ())
 
     def row(self) -> tuple[str, ...]:
         """The cells of a table of methods, see COLUMNS."""
         together = {"one": "one picture", "set": "a set together", "online": "a stream"}[self.scores]
-        return self.learns_from, together, ", ".join(sorted(self.needs)) or "nothing", self.paper, self.essence
+        return self.learns_from, together, ", ".join(sorted(self.needs)) or "nothing", self.paper, self.summary
 
     def _sources(self) -> list[tuple[str, Need]]:
         trained: Need = "required" if self.auxiliary else "none"

@@ -95,6 +95,7 @@ DETECTORS = {
         augmentation="draem+perlin+nsa",
         trained=True,
         needs=frozenset({"text", "prompts"}),
+        grade="abstract",
         reconstructed=("layers and heads", "offsets and temperatures", "losses", "refinement of regions", "schedule"),
         no_graph="it looks again where its own map says, which is somewhere else in every picture",
         graph_with=("refine=decoder", "refine=none"),
@@ -111,6 +112,7 @@ DETECTORS = {
         trained=True,
         needs=frozenset({"text"}),
         words=("product", "defects"),
+        grade="abstract",
         reconstructed=("backbone and layers", "heads", "losses and their weights", "regions", "teacher", "schedule"),
     ),
     "dinomaly": Card(

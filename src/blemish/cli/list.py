@@ -18,7 +18,8 @@ WIDTH = 100
 
 @click.command()
 @click.argument("what", type=click.Choice(["methods", "classifiers", "encoders", "layouts"]), default="methods")
-def list(what: str) -> None:
+@click.option("--explain", is_flag=True, help="Of methods also what was chosen where their papers say nothing.")
+def list(what: str, explain: bool) -> None:
     """Show the methods, classifiers, encoders or layouts there are; methods stand under what they need at the least."""
     from blemish import catalog, data
     from blemish.encoders.checkpoints.names import rows
@@ -26,10 +27,10 @@ def list(what: str) -> None:
 
     if what == "methods":
         for each in catalog.SITUATIONS:
-            _show(each, each.methods(catalog.METHODS))
+            _show(each, each.methods(catalog.METHODS), explain)
     elif what == "classifiers":
         for name, card in catalog.CLASSIFIERS.items():
-            _say_card(name, card)
+            _say_card(name, card, explain)
     elif what == "layouts":
         print_table(("layout", "looked for"), data.descriptions())
     else:
@@ -38,15 +39,17 @@ def list(what: str) -> None:
         say(f"{summary.strip()}\n\nHow it was trained and measured: {CARD}")
 
 
-def _show(situation: Situation, found: dict[str, Card]) -> None:
+def _show(situation: Situation, found: dict[str, Card], explain: bool) -> None:
     """One group of methods and whom it suits."""
     if found:
         say(fill(f"{situation.title}. {situation.advice}", WIDTH) + "\n")
         for name, card in found.items():
-            _say_card(name, card)
+            _say_card(name, card, explain)
         say("")
 
 
-def _say_card(name: str, card: Card) -> None:
-    about = f"{name}: {card.essence}; learns from {card.learns_from}; encoders: {card.encoders}"
+def _say_card(name: str, card: Card, explain: bool) -> None:
+    about = f"{name}: {card.summary}; learns from {card.learns_from}; encoders: {card.encoders}"
     say(fill(about, WIDTH, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False))
+    for line in card.explanation if explain else ():
+        say(fill(line, WIDTH, initial_indent="      ", subsequent_indent="        ", break_on_hyphens=False))
