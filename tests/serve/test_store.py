@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from concurrent.futures import wait
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy
@@ -12,7 +14,10 @@ from tests.support.serving import process, record, store_settings
 
 from blemish.errors import BadData, CannotWrite
 from blemish.serve import schema
+from blemish.serve.queries import Wanted, list_parts
+from blemish.serve.review import count_for_review, oldest_for_review
 from blemish.serve.store import Store
+from blemish.serve.trends import mistakes_of, recent_rows
 
 FIRST_VERSION = Path(__file__).parent / "store_1.sql"
 
@@ -166,6 +171,34 @@ def _tables(store: Store) -> dict[str, str]:
     with store.read() as connection:
         found = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL")
         return {row.name: " ".join(row.sql.split()) for row in found}
+
+
+@pytest.mark.parametrize(
+    ("ask", "index"),
+    [
+        (oldest_for_review, "parts_that_wait"),
+        (lambda c: oldest_for_review(c, "gears"), "parts_that_wait_at"),
+        (lambda c: count_for_review(c, "gears"), "parts_that_wait_at"),
+        (lambda c: mistakes_of(c, Wanted("gears")), "judgements_of_station"),
+        (lambda c: list_parts(c, Wanted("gears", "reject", "cog", "7", "hash"), 9), "parts_of_batch"),
+        (lambda c: list_parts(c, Wanted("gears", "reject"), 9), "parts_of_verdict"),
+        (lambda c: recent_rows(c, Wanted("gears")), "parts_of_station"),
+    ],
+)
+def test_what_pages_ask_is_found_by_an_index(tmp_path: Path, ask: Callable[[Connection], Any], index: str) -> None:
+    with Store(store_settings(tmp_path)) as store:
+        asked: list[tuple[str, Any]] = []
+        event.listen(
+            store.engine, "before_cursor_execute", lambda _, __, said, given, *___: asked.append((said, given))
+        )
+        with store.read() as connection:
+            ask(connection)
+            said, given = next(each for each in asked if each[0].startswith("SELECT"))
+            plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {said}", given)]
+        assert any(f"INDEX {index} " in f"{step} " for step in plan), plan
+        assert not any(step.startswith(("SCAN parts", "SCAN judgements")) and "INDEX" not in step for step in plan), (
+            plan
+        )
 
 
 def test_a_store_is_brought_up_to_date_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -47,10 +47,13 @@ def forget_pictures(connection: Connection, numbers: Sequence[int]) -> list[str]
 
 
 def _too_many(connection: Connection, verdict: str, keeping: Keeping, total: int, now: float) -> list[int]:
-    found = []
-    chosen = select(pictures).where(pictures.c.verdict == verdict, ~_waits()).order_by(pictures.c.n)
-    for row in connection.execute(chosen.limit(MOST_AT_ONCE)):
-        if total <= keeping.size and row.taken >= now - 86400 * keeping.days:
+    found, since = list[int](), now - 86400 * keeping.days
+    chosen = select(pictures).where(pictures.c.verdict == verdict).order_by(pictures.c.n)
+    first = connection.execute(chosen.limit(1)).first()
+    if first is None or (total <= keeping.size and first.taken >= since):
+        return found  # as a rule, and quickly
+    for row in connection.execute(chosen.where(~_waits()).limit(MOST_AT_ONCE)):
+        if total <= keeping.size and row.taken >= since:
             break
         total -= row.size
         found.append(row.n)

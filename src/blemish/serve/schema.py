@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import (
     JSON,
@@ -59,9 +60,16 @@ parts = Table(
     Index("parts_of_product", "station", "product", "n"),
     Index("parts_of_batch", "station", "batch", "n"),
     Index("parts_of_recipe", "station", "recipe", "n"),
-    Index("parts_waiting", "waits", "n"),
     sqlite_autoincrement=True,
 )
+
+
+def _waiting(name: str, *columns: Column[Any]) -> Index:
+    """Of parts that wait alone."""
+    return Index(name, *columns, sqlite_where=text("waits = 1"), postgresql_where=text("waits"))
+
+
+WAITING = (_waiting("parts_that_wait", parts.c.n), _waiting("parts_that_wait_at", parts.c.station, parts.c.n))
 
 pictures = Table(
     "pictures",
@@ -92,6 +100,7 @@ judgements = Table(
     Column("type", Text, nullable=False),  # of the defect; "" where none is named
     Column("undone", Boolean, nullable=False),
     Index("judgements_of_part", "station", "part"),
+    Index("judgements_of_station", "station", "n"),
     sqlite_autoincrement=True,
 )
 
@@ -176,7 +185,16 @@ APPEND_ONLY = (
 )
 
 Step = Callable[[Connection], None]
-STEPS: tuple[Step, ...] = (proposals.create, outbox.create, retention.create, kept.create)
+
+
+def _add_indexes(connection: Connection) -> None:
+    """By which pages find what waits, and what was judged, among a million records."""
+    connection.execute(text("DROP INDEX parts_waiting"))
+    for index in (*WAITING, *(each for each in judgements.indexes if each.name == "judgements_of_station")):
+        index.create(connection)
+
+
+STEPS: tuple[Step, ...] = (proposals.create, outbox.create, retention.create, kept.create, _add_indexes)
 """What makes a store of version 1 one of version 2, and so on."""
 
 

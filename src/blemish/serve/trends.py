@@ -103,11 +103,12 @@ class Mistakes(NamedTuple):
 
 
 def mistakes_of(connection: Connection, wanted: Wanted) -> Mistakes:
-    """Of several judgements of a part the last one that was not taken back counts."""
-    own = (parts.c.station == judgements.c.station) & (parts.c.part == judgements.c.part)
-    chosen = choose_parts(wanted, parts.c.n, parts.c.verdict, judgements.c.verdict.label("said"))
-    chosen = chosen.join(judgements, own).where(~judgements.c.undone, judgements.c.station == wanted.station)
-    rows = connection.execute(chosen.order_by(judgements.c.n.desc()).limit(MOST_JUDGED)).all()
+    """Of the parts that were judged last; of several judgements the last one that was not taken back counts."""
+    columns = (judgements.c.n.label("order"), judgements.c.part.label("judged"), judgements.c.verdict.label("said"))
+    latest = select(*columns).where(~judgements.c.undone, judgements.c.station == wanted.station)
+    said = latest.order_by(judgements.c.n.desc()).limit(MOST_JUDGED).subquery()
+    chosen = choose_parts(wanted, parts.c.n, parts.c.verdict, said.c.said).join(said, parts.c.part == said.c.judged)
+    rows = connection.execute(chosen.order_by(said.c.order.desc())).all()
     last: dict[int, tuple[str, str]] = {}
     for row in rows:
         last.setdefault(row.n, (row.verdict, row.said))
