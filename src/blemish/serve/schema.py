@@ -69,7 +69,7 @@ def _waiting(name: str, *columns: Column[Any]) -> Index:
     return Index(name, *columns, sqlite_where=text("waits = 1"), postgresql_where=text("waits"))
 
 
-WAITING = (_waiting("parts_that_wait", parts.c.n), _waiting("parts_that_wait_at", parts.c.station, parts.c.n))
+WAITING_INDEXES = (_waiting("parts_that_wait", parts.c.n), _waiting("parts_that_wait_at", parts.c.station, parts.c.n))
 
 pictures = Table(
     "pictures",
@@ -190,7 +190,7 @@ Step = Callable[[Connection], None]
 def _add_indexes(connection: Connection) -> None:
     """By which pages find what waits, and what was judged, among a million records."""
     connection.execute(text("DROP INDEX parts_waiting"))
-    for index in (*WAITING, *(each for each in judgements.indexes if each.name == "judgements_of_station")):
+    for index in (*WAITING_INDEXES, *(each for each in judgements.indexes if each.name == "judgements_of_station")):
         index.create(connection)
 
 
