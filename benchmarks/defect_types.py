@@ -40,7 +40,8 @@ from blemish.classification.namer import logits_of
 from blemish.classification.regions import inside_worst
 from blemish.classification.seeing import see_regions
 from blemish.classification.with_names import WithNames
-from blemish.evaluation.types_of_defects import defects_of, divide
+from blemish.evaluation.labelled_types import defects_of
+from blemish.evaluation.types_of_defects import divide
 from blemish.fitting import remember
 from blemish.images import Places, Region
 from blemish.inspection import predict

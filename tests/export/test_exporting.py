@@ -12,7 +12,9 @@ import onnx
 import pytest
 import torch
 from click.testing import CliRunner
+from numpy.typing import NDArray
 from onnx import numpy_helper
+from PIL import Image
 from tests.support.parts import frozen, good, part, spots
 from torch import Tensor, nn
 
@@ -22,13 +24,12 @@ from blemish.calibration.thresholds import Goal
 from blemish.cli.main import main
 from blemish.errors import BadInput, BadRecipe
 from blemish.export import exporting
-from blemish.export.check import Parity, first_difference, require_parity
+from blemish.export.check import Parity, compare, first_difference, require_parity
 from blemish.export.deploying import (
     ExportPlan,
     Graphs,
     deployed_recipe,
     graph_bytes,
-    graphs_of,
     require_graph,
     size_for,
 )
@@ -44,7 +45,7 @@ from blemish.recipes.detectors import bare_detector, detector
 from blemish.recipes.recipe import Recipe, load, save
 from blemish.recipes.update import add_good
 from blemish.runtime.graph import GraphDetector
-from blemish.types import Geometry
+from blemish.types import ArrayPrediction, Geometry, Prediction
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def exported(recipe: Recipe) -> Exported:
 
 @pytest.fixture(scope="module")
 def graphs(recipe: Recipe) -> Graphs:
-    return graphs_of(recipe, None, (64, 64))
+    return exporting.graphs_of(recipe, None, (64, 64))
 
 
 def run(recipe: Recipe) -> GraphDetector:
@@ -235,8 +236,6 @@ def test_a_method_that_keeps_the_shape_of_pictures_needs_pictures_of_one(recipe:
     assert size_for(recipe, Geometry(64, multiple=8), []) == (64, 64)
     assert size_for(recipe, keeps, [square]) == (64, 64)
     pixels = np.zeros((64, 128, 3), np.uint8)
-    from PIL import Image
-
     Image.fromarray(pixels).save(wide)
     assert size_for(recipe, keeps, [wide]) == (64, 128)
     for given, shapes in ([], "none are known"), ([square, wide], "128 x 64, 64 x 64"):
@@ -275,6 +274,30 @@ def test_no_tensor_differs_where_none_does(graphs: Graphs) -> None:
 def test_what_parity_is(change: dict[str, float], holds: bool) -> None:
     found = dataclasses.replace(Parity(3, 1e-6, 1e-6, 0), **change)  # type: ignore[arg-type]
     assert found.holds == holds
+
+
+class Darkness(nn.Module):
+    """Pictures are anomalous by their brightness; what is added is what rounding may leave."""
+
+    geometry = Geometry(8)
+
+    def __init__(self, off: float = 0.0) -> None:
+        super().__init__()
+        self.off = off
+
+    def forward(self, images: Tensor) -> Prediction:
+        found = images.mean(1) + self.off
+        return Prediction(found.flatten(1).amax(1), found)
+
+    def predict_arrays(self, images: NDArray[np.float32]) -> ArrayPrediction:
+        return ArrayPrediction(*(each.numpy() for each in self(torch.from_numpy(images))[:2]))
+
+
+def test_parts_of_which_nothing_but_rounding_is_left_are_compared_by_what_there_could_be(tmp_path: Path) -> None:
+    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(tmp_path / "taught.png")
+    cases = [(View(), [tmp_path / "taught.png"])]
+    for off, holds in ((4e-8, True), (1e-4, False)):
+        assert compare(Darkness(), Darkness(off), cases, size=(8, 8)).holds == holds
 
 
 class Choosing(nn.Module):

@@ -257,6 +257,28 @@ def test_regions_are_named_without_torch(folder: Path, recipe: Recipe) -> None:
     assert all("probability" in each and each["words"] in ("spot", "hole") for each in found)
     done = command(folder, "inspect", "new", "--recipe", "named.deploy.blemish", "--defects", "dent", "--out", "x")
     assert "name defects in the recipe that it was exported from" in done.stderr
+    measure_names(folder, "named")
+
+
+def measure_names(folder: Path, name: str) -> None:
+    """By the recipe with torch, and by the deployed one without."""
+    spots(folder / "types/spot", 3)
+    for number in range(2):
+        part(folder / f"types/hole/{number}.png", 40 + number, spot=(20, 9 + 20 * number))
+    words = ("evaluate", "types", "--task", "types", "--json", "--recipe")
+    done = command(folder, *words, f"{name}.deploy.blemish")
+    assert done.returncode == 0, done.stderr
+    here = [words[0], str(folder / "types"), *words[2:], str(folder / f"{name}.blemish")]
+    one, other = json.loads(done.stdout), json.loads(CliRunner().invoke(main, here).stdout)
+    assert one["accuracy"] == other["accuracy"]
+    assert one["defects"] == other["defects"] == 5
+    assert one["encoder"] == other["encoder"]
+    refused = {
+        (*words, f"{name}.deploy.blemish", "--report", "types.html"): "does not say what in a picture spoke for a type",
+        ("discover", "new", "--recipe", f"{name}.deploy.blemish"): "is deployed and cannot be taught what is found",
+    }
+    for asked, said in refused.items():
+        assert said in command(folder, *asked).stderr
 
 
 def test_what_needs_torch_says_how_to_install_it(folder: Path, deployed: Path) -> None:

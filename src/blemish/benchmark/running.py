@@ -24,7 +24,7 @@ from blemish.devices import device_of_name
 from blemish.encoders import Precision
 from blemish.errors import BlemishError
 from blemish.evaluation.evaluate import Trial, training_samples
-from blemish.evaluation.types_of_defects import defects_of
+from blemish.evaluation.labelled_types import defects_of
 from blemish.files import JsonLines, json_lines, write
 from blemish.fitting import make_detector
 from blemish.notices import silence

@@ -103,7 +103,7 @@ def _learn(
     unreadable: list[Unreadable],
 ) -> Recipe:
     """how: the classifier, and the product in words."""
-    from blemish.evaluation.types_of_defects import count_good, defects_of, refuse_several
+    from blemish.evaluation.labelled_types import count_good, defects_of, refuse_several
     from blemish.recipes.types_of_pictures import freeze_types
 
     assert root

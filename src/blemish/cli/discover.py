@@ -51,9 +51,14 @@ def discover(
     from blemish.files import alone_in
     from blemish.images import find
     from blemish.recipes.recipe import load
-    from blemish.runs import discovery
 
     paths, unreadable, found = find(images), list["Unreadable"](), load(recipe)
+    if found.deployed:
+        raise BadInput(
+            f"{recipe} is deployed and cannot be taught what is found: discover by the recipe it was exported from"
+        )
+    from blemish.runs import discovery
+
     with alone_in(out), show_progress() as watch:
         if out.exists() and any(out.glob("group-*")):
             raise BadInput(f"{out} holds earlier groups: name another --out")

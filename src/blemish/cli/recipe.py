@@ -285,7 +285,7 @@ def _more_defects(
 
 def _more_types(old: Recipe, root: Path, place: tuple[str | None, str], reading: Reading) -> Recipe:
     """Each type of a data set or of folders, with its masks."""
-    from blemish.evaluation.types_of_defects import labelled_defects, refuse_several
+    from blemish.evaluation.labelled_types import labelled_defects, refuse_several
     from blemish.files import sha256_of
     from blemish.recipes import update
 

@@ -24,11 +24,14 @@ from blemish.cli.options import (
     recipe_encoders,
     refuse_frozen,
 )
+from blemish.errors import BadInput
 
 if TYPE_CHECKING:
+    from blemish.evaluation.types_by_recipe import RecipeTypes
     from blemish.evaluation.types_of_defects import TypesTrial
     from blemish.evaluation.types_report import TypesReport
     from blemish.progress import ShowProgress
+    from blemish.types import Encoder
 
 SHOWN = 10
 """Mistakes that are listed at most."""
@@ -122,18 +125,19 @@ def evaluate_types(
 ) -> None:
     """about: layout, category and product; drawn: shots and seed; page: where there is to be one."""
     from blemish import catalog, encoders
-    from blemish.evaluation import types_of_defects as evaluation
+    from blemish.evaluation.labelled_types import defects_of, every_type
+    from blemish.evaluation.types_of_defects import TypesTrial
 
     (layout, category, product), (shots, seed) = about, drawn
     catalog.classifier_card(named.classifier)
     arguments = arguments_of(chosen.arguments)
-    samples = evaluation.defects_of(root, layout=layout, category=category)  # refused before an encoder is loaded
-    trial = evaluation.TypesTrial(
+    samples = defects_of(root, layout=layout, category=category)  # refused before an encoder is loaded
+    trial = TypesTrial(
         root, named.classifier, chosen.load_encoder(), layout, category, shots, seed, named.hold_out,
         cast(Any, named.of), arguments, product, named.coverage, chosen.batch_size,
     )  # fmt: skip
     note = encoders.note(cast(Any, trial.encoder))
-    held_out = evaluation.every_type(samples) if named.hold_out == "each" else [named.hold_out or ""]
+    held_out = every_type(samples) if named.hold_out == "each" else [named.hold_out or ""]
     pages = {name: page and page_for(page, name if len(held_out) > 1 else "") for name in held_out}
     with show_progress() as watch:
         found = {
@@ -169,33 +173,62 @@ def evaluate_types_by_recipe(
     as_json: bool,
 ) -> None:
     """what: layout and category; page: where there is to be one."""
-    from blemish import encoders
     from blemish.evaluation.types_by_recipe import RecipeTypes, measure_recipe_names, require_names
     from blemish.recipes.recipe import ENCODER, load
-    from blemish.report.types_page import about_types_of_recipe, write_types
-    from blemish.report.writer import Writer
 
     refuse_frozen("shots", "seed", "classifier", "hold_out", "coverage")
     recipe, of = load(path), cast(Any, named.of)
     classifier = require_names(recipe, of).classifier  # refused before an encoder is loaded
-    seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
-    encoder, note = seen_by[ENCODER], encoders.note(seen_by[ENCODER])
     trial = RecipeTypes(recipe, root, *what, of, chosen.batch_size)
+    said = {"classifier": classifier, "encoder": recipe.encoders[ENCODER].name, "recipe": recipe.hash}
+    if recipe.deployed:
+        _refuse_page(path, page)
+        with show_progress() as watch:
+            report, note = measure_recipe_names(trial, {}, watch=watch), ""
+    else:
+        seen_by = recipe_encoders(recipe, chosen.encoder, chosen.device)
+        said["encoder"], note = seen_by[ENCODER].name, _note(seen_by[ENCODER])
+        report = _measure(trial, seen_by, page, (classifier, note))
+    _tell({"": report}, said, [page], as_json=as_json)
+    leave(report.unreadable, report.naming.defects, note)
+
+
+def _refuse_page(path: Path, page: Path | None) -> None:
+    refuse_frozen("encoder", "device")
+    if page:
+        raise BadInput(
+            f"{path} is deployed, and its graph does not say what in a picture spoke for a type: write the page by the "
+            "recipe that it was exported from, or leave out --report"
+        )
+
+
+def _measure(
+    trial: RecipeTypes, seen_by: Mapping[str, Encoder], page: Path | None, about: tuple[str, str]
+) -> TypesReport:
+    """about: the classifier, and what is to be said of its encoder."""
+    from blemish.evaluation.types_by_recipe import measure_recipe_names
+    from blemish.report.types_page import about_types_of_recipe, write_types
+    from blemish.report.writer import Writer
+
     with ExitStack() as stack:
         watch = stack.enter_context(show_progress())
-        writer = page and stack.enter_context(Writer(page, about_types_of_recipe(trial, classifier, note)))
+        writer = page and stack.enter_context(Writer(page, about_types_of_recipe(trial, *about)))
         report = measure_recipe_names(trial, seen_by, watch=watch)
         if writer:
             write_types(writer, report, watch=watch)
-    said = {"classifier": classifier, "encoder": encoder.name, "recipe": recipe.hash}
-    _tell({"": report}, said, [page], as_json=as_json)
-    leave(report.unreadable, report.naming.defects, note)
+    return report
+
+
+def _note(encoder: Encoder) -> str:
+    from blemish import encoders
+
+    return encoders.note(encoder)
 
 
 def _tell(
     found: Mapping[str, TypesReport], said: Mapping[str, Any], pages: Sequence[Path | None], *, as_json: bool
 ) -> None:
-    from blemish.evaluation.types_of_defects import mean_unknown_auroc
+    from blemish.evaluation.types_report import mean_unknown_auroc
 
     several = len(found) > 1
     if as_json:

@@ -6,29 +6,29 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from blemish.blocks.defect_regions import regions
-from blemish.classification.describe import Description, Of, describe
-from blemish.classification.namer import Namer
 from blemish.classification.names import Names
 from blemish.classification.regions import Inside, inside_region, inside_worst, marked_regions
-from blemish.classification.seeing import see_regions
 from blemish.data.several_types import types_of
 from blemish.errors import BadData, BadInput
-from blemish.evaluation.types_of_defects import check_names, every_type, labelled_defects, refuse_several
-from blemish.evaluation.types_report import TypesReport, measure_names
+from blemish.evaluation.labelled_types import check_names, every_type, labelled_defects, refuse_several
+from blemish.evaluation.types_report import NamedDefect, Terms, TypesReport, measure_named, measure_names
 from blemish.files import sha256_of
 from blemish.images import Inspected, Unreadable
 from blemish.inspection import inspect
 from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
-from blemish.recipes.detectors import detector, misfits
 from blemish.recipes.examples_kept import NUMBERS, SEEN, may_name
-from blemish.recipes.naming import namer_of
 from blemish.recipes.recipe import ENCODER, Recipe
+from blemish.recipes.tensors import arrays_of
 from blemish.runs.decision import decision
-from blemish.types import Detector, Encoder, Sample
+from blemish.types import ArrayDetector, Detector, Encoder, Sample
+
+if TYPE_CHECKING:
+    from blemish.classification.describe import Description, Of
+    from blemish.classification.namer import Namer
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +63,82 @@ def measure_recipe_names(
 ) -> TypesReport:
     """Name what is labelled by what the recipe has learned; pictures that taught it are left out.
 
-    Labels of types that it does not know are those of unknown defects. Raises BadData where nothing is left.
+    encoders: those of the recipe; none of one that is deployed, which needs no torch either. Labels of types that it
+    does not know are those of unknown defects. Raises BadData where nothing is left.
     """
     recipe, names = trial.recipe, require_names(trial.recipe, trial.of)
+    measure = _measure_regions_by_graph if recipe.deployed else _measure_pictures
+    measure = measure if recipe.deployed or names.of == "pictures" else _measure_regions
     with gather() as notices:
-        samples, unreadable = _samples(trial, names), list[Unreadable]()
-        several = bool(names.arguments.get("several"))
-        if not several:
+        samples, reading = _samples(trial, names), _Reading(watch, [])
+        if not _several(names):
             refuse_several(samples)
-        if names.of == "pictures":
-            with misfits(recipe):
-                namer, judged = namer_of(names, recipe.tensors, encoders[ENCODER]), None
-            found = list(_describe_pictures(trial, namer, samples, watch, unreadable))
-        else:
-            made = detector(recipe, encoders)
-            namer, judged = cast(Namer, getattr(made, "namer", None)), list[bool]()
-            found = list(_describe_regions(trial, made, namer, samples, watch, unreadable, judged))
-        flags = judged if recipe.calibration and trial.of == "pictures" else None
-        measured = measure_names(namer, found, trial.root, several=several, found=flags)
-    learned = Counter(names.known[number] for number in recipe.tensors[NUMBERS].tolist()) if _shown(recipe) else {}
-    return measured._replace(learned=dict(learned), unreadable=tuple(unreadable), notes=tuple(notices.lines()))
+        measured = measure(trial, names, encoders, samples, reading)
+    learned = Counter(names.known[number] for number in _numbers(recipe))
+    return measured._replace(learned=dict(learned), unreadable=tuple(reading.unreadable), notes=tuple(notices.lines()))
 
 
-def _shown(recipe: Recipe) -> bool:
-    return SEEN in recipe.tensors
+class _Reading(NamedTuple):
+    watch: ShowProgress
+    unreadable: list[Unreadable]
+
+
+def _several(names: Names) -> bool:
+    return bool(names.arguments.get("several"))
+
+
+def _numbers(recipe: Recipe) -> list[int]:
+    """Of the type of each example that taught it."""
+    arrays = arrays_of(recipe.tensors)
+    return [int(number) for number in arrays[NUMBERS]] if SEEN in arrays else []
+
+
+def _measure_pictures(
+    trial: RecipeTypes, names: Names, encoders: Mapping[str, Encoder], samples: Sequence[Sample], reading: _Reading
+) -> TypesReport:
+    from blemish.recipes.detectors import misfits
+    from blemish.recipes.naming import namer_of
+
+    with misfits(trial.recipe):
+        namer = namer_of(names, trial.recipe.tensors, encoders[ENCODER])
+    found = list(_describe_pictures(trial, namer, samples, reading))
+    return measure_names(namer, found, trial.root, several=_several(names))
+
+
+def _measure_regions(
+    trial: RecipeTypes, names: Names, encoders: Mapping[str, Encoder], samples: Sequence[Sample], reading: _Reading
+) -> TypesReport:
+    from blemish.classification.describe import Description
+    from blemish.classification.seeing import see_regions
+    from blemish.recipes.detectors import detector
+
+    made = detector(trial.recipe, encoders)
+    namer, found, refused = cast("Namer", getattr(made, "namer", None)), list[Description](), list[bool]()
+    for sample, result, inside, is_refused in _regions(trial, made, samples, reading):
+        seen = see_regions(namer.classifier, result.picture, result.places, [inside])[0]
+        found.append(Description(sample, seen, inside.box))
+        refused.append(is_refused)
+    return measure_names(namer, found, trial.root, several=_several(names), found=_flags(trial, refused))
+
+
+def _measure_regions_by_graph(
+    trial: RecipeTypes, names: Names, encoders: Mapping[str, Encoder], samples: Sequence[Sample], reading: _Reading
+) -> TypesReport:
+    from blemish.runtime.running import graph_detector
+
+    made = graph_detector(trial.recipe)
+    assert made.namer, "what names has its graph"
+    named, refused, order = list[NamedDefect](), list[bool](), names.arguments.get("order", ())
+    for sample, result, inside, is_refused in _regions(trial, made, samples, reading):
+        named.append(NamedDefect(sample, inside.box, *made.namer.name(result.places, inside)))
+        refused.append(is_refused)
+    terms = Terms(names.known, names.sureness, tuple(each for each in order if each in names.known))
+    return measure_named(terms, named, trial.root, several=_several(names), found=_flags(trial, refused))
+
+
+def _flags(trial: RecipeTypes, refused: Sequence[bool]) -> Sequence[bool] | None:
+    """Whether a calibrated recipe did not accept the picture of each."""
+    return refused if trial.recipe.calibration and trial.of == "pictures" else None
 
 
 def _samples(trial: RecipeTypes, names: Names) -> list[Sample]:
@@ -110,40 +162,36 @@ def _samples(trial: RecipeTypes, names: Names) -> list[Sample]:
 
 
 def _describe_pictures(
-    trial: RecipeTypes, namer: Namer, samples: Sequence[Sample], watch: ShowProgress, unreadable: list[Unreadable]
+    trial: RecipeTypes, namer: Namer, samples: Sequence[Sample], reading: _Reading
 ) -> Iterator[Description]:
-    mirrored = _shown(trial.recipe) and trial.recipe.tensors[SEEN].shape[1] > 1
-    advance = watch("naming", len(samples))
+    from blemish.classification.describe import describe
+
+    shown = arrays_of(trial.recipe.tensors).get(SEEN)
+    mirrored = shown is not None and shown.shape[1] > 1
+    advance = reading.watch("naming", len(samples))
     return describe(
-        namer.classifier, samples, mirrored=mirrored, batch_size=trial.batch_size, unreadable=unreadable,
+        namer.classifier, samples, mirrored=mirrored, batch_size=trial.batch_size, unreadable=reading.unreadable,
         advance=advance,
     )  # fmt: skip
 
 
-def _describe_regions(
-    trial: RecipeTypes,
-    made: Detector,
-    namer: Namer,
-    samples: Sequence[Sample],
-    watch: ShowProgress,
-    unreadable: list[Unreadable],
-    judged: list[bool],
-) -> Iterator[Description]:
-    """Regions of each picture, as the recipe sees them when it inspects; `judged`: whether it accepted none."""
-    advance, decide = watch("naming", len(samples)), decision(trial.recipe.calibration, made)
+def _regions(
+    trial: RecipeTypes, made: Detector | ArrayDetector, samples: Sequence[Sample], reading: _Reading
+) -> Iterator[tuple[Sample, Inspected, Inside, bool]]:
+    """Regions of each picture, as the recipe sees them when it inspects, and whether it did not accept that."""
+    advance, decide = reading.watch("naming", len(samples)), decision(trial.recipe.calibration, made)
     results = inspect(made, (each.image for each in samples), view=trial.recipe.view, batch_size=trial.batch_size)
     for sample, result in zip(samples, results, strict=True):
         advance()
         if isinstance(result, Unreadable):
-            unreadable.append(result)
+            reading.unreadable.append(result)
             continue
-        for inside in _regions(trial, result, sample):
-            judged.append(decide(result).verdict != "accept")
-            seen = see_regions(namer.classifier, result.picture, result.places, [inside])[0]
-            yield Description(sample, seen, inside.box)
+        is_refused = decide(result).verdict != "accept"
+        for inside in _regions_of(trial, result, sample):
+            yield sample, result, inside, is_refused
 
 
-def _regions(trial: RecipeTypes, result: Inspected, sample: Sample) -> Iterator[Inside]:
+def _regions_of(trial: RecipeTypes, result: Inspected, sample: Sample) -> Iterator[Inside]:
     height, width = result.anomaly_map.shape
     if trial.of == "defects":
         return marked_regions(sample, (height, width))

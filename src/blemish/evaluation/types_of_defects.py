@@ -10,20 +10,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from blemish import catalog, data
+from blemish import catalog
 from blemish.classification.describe import Of, describe
 from blemish.classification.learn import is_few, learn, typed_examples
 from blemish.classification.namer import Namer
 from blemish.data.sampling import shuffle
-from blemish.data.several_types import join_types, types_of
-from blemish.errors import BadData, BadInput
+from blemish.data.several_types import types_of
+from blemish.errors import BadInput
+from blemish.evaluation.labelled_types import defects_of, every_type
 from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.images import Unreadable
-from blemish.notices import amount, gather, notice, silence
+from blemish.notices import amount, gather, notice
 from blemish.progress import ShowProgress, no_progress
-from blemish.types import GOOD, Classifier, Cropper, Encoder, Sample
+from blemish.types import Classifier, Cropper, Encoder, Sample
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,63 +52,6 @@ class TypesTrial:
     def encoder_name(self) -> str:
         """Of the encoder, loaded or not."""
         return self.encoder if isinstance(self.encoder, str) else self.encoder.name
-
-
-def labelled_defects(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
-    """Every picture of a defect of a data set, whatever split it is in; raises BadData for a name in two spellings.
-
-    A picture that stands under several types is there once, with all of them.
-    """
-    found = {}
-    for split in data.splits(root, layout=layout):
-        for sample in data.samples(root, layout=layout, category=category, split=split):
-            if sample.is_anomalous:
-                found[sample.image] = sample
-    samples = join_types(list(found.values()))
-    check_names(every_type(samples))
-    return samples
-
-
-def refuse_several(samples: Iterable[Sample]) -> None:
-    """Raise BadData for the first picture that has several types, for what learns one of each."""
-    for sample in samples:
-        if len(types_of(sample)) > 1:
-            said = " and ".join(types_of(sample))
-            raise BadData(f"{sample.image} stands for {said}: leave it in the folder of one type")
-
-
-def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
-    """As `labelled_defects`; raises BadData for fewer than two types."""
-    samples = labelled_defects(root, layout=layout, category=category)
-    types = every_type(samples)
-    if len(types) < 2:
-        raise BadData(
-            f"{root} has pictures of {'one type' if types else 'no type'} of defect: to tell types apart give a "
-            "folder of pictures for each"
-        )
-    return samples
-
-
-def count_good(root: Path) -> int:
-    """Pictures of good parts of a data set, which no type can be learned from."""
-    with silence():
-        found = [sample for split in data.splits(root) for sample in data.samples(root, split=split)]
-    return len({sample.image for sample in found if sample.label == GOOD})
-
-
-def every_type(samples: Iterable[Sample]) -> list[str]:
-    """The types that there are, sorted."""
-    return sorted({name for sample in samples for name in types_of(sample)})
-
-
-def check_names(types: Iterable[str]) -> None:
-    """Raise BadData for a type in two spellings."""
-    names = dict[str, str]()
-    for label in types:
-        plain = "".join(each for each in label.casefold() if each.isalnum())
-        if other := names.get(plain):
-            raise BadData(f"{other!r} and {label!r} are one type in two spellings: give both folders one name")
-        names[plain] = label
 
 
 class Divided(NamedTuple):
@@ -178,11 +120,6 @@ def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
     if alone := [name for name in types if name not in there]:
         each = "its only picture" if len(alone) == 1 else "the only picture of each"
         notice("%s: %s may teach, so nothing of it is tested: give two at least", ", ".join(alone), each)
-
-
-def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
-    """Over the types that were held out, of equal weight."""
-    return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))
 
 
 def _of_several(trial: TypesTrial, several: Sequence[Sample]) -> TypesTrial:

@@ -1,19 +1,17 @@
-"""What was named, beside what it is -> how well a classifier names defects."""
+"""What was named, beside what it is -> how well a classifier names defects; torch only where it is a module."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
+from blemish.calibration.prediction_sets import Sureness
 from blemish.classification.calls import Named
-from blemish.classification.describe import Description
-from blemish.classification.namer import Namer, logits_of
 from blemish.classification.names import UNKNOWN
 from blemish.data.several_types import JOINED, types_of
 from blemish.errors import BadData
@@ -21,10 +19,31 @@ from blemish.images import Region, Unreadable
 from blemish.metrics import classes
 from blemish.metrics.intervals import Estimate, estimate
 from blemish.metrics.naming import Naming, SeveralNaming, score_names, score_several
-from blemish.types import Sample
+from blemish.types import Classifier, Sample
+
+if TYPE_CHECKING:
+    from blemish.classification.describe import Description
+    from blemish.classification.namer import Namer
 
 AT_ONCE = 256
 """Defects that are named together, unless a classifier names a set."""
+
+
+class NamedDefect(NamedTuple):
+    """What a classifier said of one defect."""
+
+    sample: Sample
+    box: Region | None  # of the region that was named; None: the whole picture
+    named: Named
+    logits: NDArray[np.float32]  # (K,)
+
+
+class Terms(NamedTuple):
+    """What defects are named by."""
+
+    types: Sequence[str]
+    sureness: Sureness
+    grades: Sequence[str] = ()  # the types from the least to the worst, where they have an order
 
 
 class Outcome(NamedTuple):
@@ -45,7 +64,7 @@ class TypesReport(NamedTuple):
     coverage: Estimate | None  # share of defects of known types whose set of types holds theirs, all of them
     set_size: Estimate | None  # types in a set
     calibration_error: float | None  # of the probability of the likeliest type
-    namer: Namer  # what named them
+    classifier: Classifier | None  # what named them; None: a graph
     outcomes: tuple[Outcome, ...]  # of each defect
     seconds_per_defect: float  # of naming what was seen
     learned: Mapping[str, int]  # examples of each type
@@ -56,7 +75,7 @@ class TypesReport(NamedTuple):
     def as_json(self) -> dict[str, Any]:
         """Plain values, without what each defect was called; an estimate is {"value", "low", "high"}."""
         found = self.naming.as_json() | self._asdict()
-        for name in ("naming", "namer", "outcomes"):
+        for name in ("naming", "classifier", "outcomes"):
             del found[name]
         return found | {
             "coverage": self.coverage and self.coverage.as_json(),
@@ -82,64 +101,90 @@ def measure_names(
     several: whether pictures may have several types. together: the classifier names a set. found: which of them a
     calibrated recipe did not accept. seed: of bootstraps.
     """
+    import torch
+
+    from blemish.classification.namer import logits_of
+
     if not described:
-        raise BadData(f"no picture of {root} is left to measure on: give two of each type at least")
+        raise nothing_left(root)
     begun = time.perf_counter()
     seen = torch.stack([each.seen for each in described])
     logits = torch.cat([logits_of(namer.classifier, part) for part in seen.split(len(seen) if together else AT_ONCE)])
-    seconds = (time.perf_counter() - begun) / len(described)
-    outcomes = _outcomes(namer, described, namer.call(logits, seen), logits.numpy(), several=several)
-    values, samples = logits.numpy().astype(np.float64), [each.sample for each in described]
-    if several:
-        scored = _score_several(namer, samples, values, seed)
-    else:
-        scored = _score_one(namer, samples, values, found, seed)
+    seconds, rows = (time.perf_counter() - begun) / len(described), logits.numpy()
+    named = [
+        NamedDefect(each.sample, each.box, name, row)
+        for each, name, row in zip(described, namer.call(logits, seen), rows, strict=True)
+    ]
+    terms = Terms(namer.classifier.types, namer.sureness, getattr(namer.classifier, "grades", ()))
+    measured = measure_named(terms, named, root, several=several, found=found, seed=seed)
+    return measured._replace(classifier=namer.classifier, seconds_per_defect=seconds)
+
+
+def measure_named(
+    terms: Terms,
+    named: Sequence[NamedDefect],
+    root: Path,
+    *,
+    several: bool = False,
+    found: Sequence[bool] | None = None,
+    seed: int = 0,
+) -> TypesReport:
+    """As `measure_names`, of what was named already."""
+    if not named:
+        raise nothing_left(root)
+    scored = _score_several(terms, named, seed) if several else _score_one(terms, named, found, seed)
     if scored is None:
         raise BadData(f"no picture of a type that was learned is left to measure on in {root}")
-    return TypesReport(*scored, namer, outcomes, seconds, {})
+    return TypesReport(*scored, None, _outcomes(terms, named, several=several), 0.0, {})
 
 
-def _outcomes(
-    namer: Namer,
-    described: Sequence[Description],
-    named: Sequence[Named],
-    logits: NDArray[np.float32],
-    *,
-    several: bool,
-) -> tuple[Outcome, ...]:
-    found, known = list[Outcome](), namer.classifier.types
-    for each, name, row in zip(described, named, namer.sureness.probabilities(logits), strict=True):
+def nothing_left(root: Path) -> BadData:
+    """The error of a data set in which nothing is left to measure on."""
+    return BadData(f"no picture of {root} is left to measure on: give two of each type at least")
+
+
+def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
+    """Over the types that were held out, of equal weight."""
+    return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))
+
+
+def _outcomes(terms: Terms, named: Sequence[NamedDefect], *, several: bool) -> tuple[Outcome, ...]:
+    found, known = list[Outcome](), list(terms.types)
+    for each, row in zip(named, terms.sureness.probabilities(_logits(named)), strict=True):
         own = [known.index(type_) for type_ in types_of(each.sample) if type_ in known]
         right = float(row[own].min()) if own else 1 - float(row.max())
-        every = [type_ for type_, chance in zip(known, row, strict=True) if chance >= 0.5] if several else [name.type]
+        says = [type_ for type_, chance in zip(known, row, strict=True) if chance >= 0.5]
+        every = says if several else [each.named.type]
         is_wrong = {*every} != ({*types_of(each.sample)} if own else {UNKNOWN})
-        found.append(Outcome(each.sample, each.box, name, JOINED.join(every) or UNKNOWN, right, is_wrong))
+        found.append(Outcome(each.sample, each.box, each.named, JOINED.join(every) or UNKNOWN, right, is_wrong))
     return tuple(found)
+
+
+def _logits(named: Sequence[NamedDefect]) -> NDArray[np.float32]:
+    return np.stack([each.logits for each in named])
 
 
 _Scored = tuple[Naming | SeveralNaming, Estimate | None, Estimate | None, float | None]
 
 
-def _score_one(
-    namer: Namer, samples: Sequence[Sample], logits: NDArray[np.float64], found: Sequence[bool] | None, seed: int
-) -> _Scored | None:
-    labels, types = [each.label for each in samples], namer.classifier.types
-    grades = getattr(namer.classifier, "grades", ())
-    naming = score_names(labels, logits, types, found, grades=grades, seed=seed)
+def _score_one(terms: Terms, named: Sequence[NamedDefect], found: Sequence[bool] | None, seed: int) -> _Scored | None:
+    labels, types, logits = [each.sample.label for each in named], terms.types, _logits(named).astype(np.float64)
+    naming = score_names(labels, logits, types, found, grades=terms.grades, seed=seed)
     if naming is None:
         return None
     known = np.array([label in types for label in labels])
     truth = np.array([types.index(label) for label in labels if label in types])
-    probability = namer.sureness.probabilities(logits[known])
-    error = classes.calibration_error(truth, probability) if namer.sureness.coverage else None
-    return naming, *_sets(namer, probability, truth[:, None] == np.arange(len(types)), seed), error
+    probability = terms.sureness.probabilities(logits[known])
+    error = classes.calibration_error(truth, probability) if terms.sureness.coverage else None
+    return naming, *_sets(terms.sureness, probability, truth[:, None] == np.arange(len(types)), seed), error
 
 
-def _score_several(namer: Namer, samples: Sequence[Sample], logits: NDArray[np.float64], seed: int) -> _Scored | None:
-    types = namer.classifier.types
-    truth = np.array([[name in types_of(each) for name in types] for each in samples])
-    unknown = np.array([not {*types_of(each)} <= {*types} for each in samples])
-    sure = namer.sureness if namer.sureness.coverage else namer.sureness._replace(middle=0.0)
+def _score_several(terms: Terms, named: Sequence[NamedDefect], seed: int) -> _Scored | None:
+    types, logits = terms.types, _logits(named).astype(np.float64)
+    said = [types_of(each.sample) for each in named]
+    truth = np.array([[name in own for name in types] for own in said])
+    unknown = np.array([not {*own} <= {*types} for own in said])
+    sure = terms.sureness if terms.sureness.coverage else terms.sureness._replace(middle=0.0)
     probability = sure.probabilities(logits)
     naming = score_several(truth, logits, probability >= 0.5, types, unknown, seed=seed)
     if naming is None:
@@ -147,16 +192,16 @@ def _score_several(namer: Namer, samples: Sequence[Sample], logits: NDArray[np.f
     own, chances = truth[~unknown], probability[~unknown]
     odds = np.stack([1 - chances, chances], -1).reshape(-1, 2)  # of each decision
     error = classes.calibration_error(own.ravel().astype(np.int64), odds) if sure.coverage else None
-    return naming, *_sets(namer, chances, own, seed), error
+    return naming, *_sets(terms.sureness, chances, own, seed), error
 
 
 def _sets(
-    namer: Namer, probability: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
+    sureness: Sureness, probability: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
 ) -> tuple[Estimate | None, Estimate | None]:
     """How often sets hold all that a defect is, (N, K), and their size."""
-    if not namer.sureness.coverage:
+    if not sureness.coverage:
         return None, None
-    sets = probability >= 1 - namer.sureness.rest
+    sets = probability >= 1 - sureness.rest
     held = (sets | ~truth).all(1)
     return (
         estimate(lambda each: float(each.mean()), held, seed=seed),

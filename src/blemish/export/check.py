@@ -15,6 +15,7 @@ from torch import Tensor
 
 from blemish.blocks.defect_regions import regions
 from blemish.calibration.thresholds import Calibration
+from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput
 from blemish.export.tracing import Traced
 from blemish.images import Inspected, View
@@ -34,8 +35,9 @@ DRAWN = 5
 """Specimens that are drawn to compare by, each with its flaw and without."""
 ODD = ((243, 317), (317, 243), (251, 251))
 """Heights and widths of drawn pictures."""
-LEAST = 1e-3
-"""Scores and maps that are smaller everywhere are compared by this much."""
+LEAST = 0.1
+"""The share of what a picture of noise has, by which scores and maps are compared that are smaller everywhere: of parts
+that taught the recipe nothing is left but how differences of equal numbers were rounded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +83,15 @@ def compare(
     graph: ArrayDetector,
     cases: Sequence[tuple[View, Sequence[Path]]],
     *,
+    size: tuple[int, int],
     calibration: Calibration | None = None,
     labelled: bool = True,
     advance: Callable[[], None] = lambda: None,
 ) -> Parity:
-    """By pictures in a view of each; `labelled`: those whose folder is called good are, if others are not."""
+    """By pictures in a view of each; `labelled`: those whose folder is called good are, if others are not.
+
+    size: (height, width) of the graph's inputs.
+    """
     pairs, labels = list[tuple[Inspected, Inspected]](), list[bool]()
     known = labelled and {path.parent.name == GOOD for _, pictures in cases for path in pictures} == {True, False}
     for view, pictures in cases:
@@ -97,17 +103,18 @@ def compare(
                 labels.append(path.parent.name != GOOD)
     if not pairs:
         raise BadInput("no picture could be read to compare by: give others by --check")
-    scores = np.array([[each.score for each in pair] for pair in pairs])
-    apart = map_differences(pairs)
+    scores, least = np.array([[each.score for each in pair] for pair in pairs]), smallest_scale(detector, size)
+    largest = max(least.map, *(float(np.nanmax(np.abs(values_of(before)))) for before, _ in pairs))
+    apart = map_differences(pairs, largest)
     beyond, inspected = (sum(int((each >= least).sum()) for each in apart) for least in (MAP, 0.0))
     peaks = [float(np.nanmax(each)) for each in apart]
     return Parity(
         pictures=len(pairs),
-        score=float(np.abs(scores[:, 0] - scores[:, 1]).max() / max(np.abs(scores[:, 0]).max(), LEAST)),
+        score=float(np.abs(scores[:, 0] - scores[:, 1]).max() / max(np.abs(scores[:, 0]).max(), least.score)),
         map=max(peaks),
         apart=beyond / inspected,
         worst=Path(pairs[int(np.argmax(peaks))][0].source.id),
-        regions=sum(boxes_of(one, pairs) != boxes_of(two, pairs) for one, two in pairs),
+        regions=sum(boxes_of(one, largest) != boxes_of(two, largest) for one, two in pairs),
         verdicts=None if calibration is None else _flips(pairs, calibration),
         types=_retyped(pairs, (detector, graph), calibration) if getattr(detector, "types", ()) else None,
         auroc=auroc(scores[:, 1], labels) if known else None,
@@ -115,9 +122,23 @@ def compare(
     )
 
 
-def map_differences(pairs: Sequence[tuple[Inspected, Inspected]]) -> list[NDArray[np.float32]]:
-    """Of each pixel of every picture, in shares of the largest value of all maps; NaN where nothing was inspected."""
-    largest = max(LEAST, *(float(np.nanmax(np.abs(values_of(before)))) for before, _ in pairs))
+class Scale(NamedTuple):
+    """Of what a recipe gives."""
+
+    score: float
+    map: float
+
+
+def smallest_scale(detector: Detector, size: tuple[int, int]) -> Scale:
+    """By which pictures are compared at least, whatever was shown: `LEAST` of what noise of (height, width) has."""
+    noise = torch.rand(1, 3, *size, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        found = detector(noise.to(device_of(detector)))
+    return Scale(*(LEAST * float(each.abs().max()) for each in (found.image_score, found.anomaly_map)))
+
+
+def map_differences(pairs: Sequence[tuple[Inspected, Inspected]], largest: float) -> list[NDArray[np.float32]]:
+    """Of each pixel of every picture, in shares of the largest value that there is; NaN where nothing was inspected."""
     found = [np.abs(values_of(one) - values_of(other)) / largest for one, other in pairs]
     for apart, (one, other) in zip(found, pairs, strict=True):
         apart[np.isnan(values_of(one)) != np.isnan(values_of(other))] = np.inf
@@ -129,10 +150,9 @@ def values_of(result: Inspected) -> NDArray[np.float32]:
     return np.asarray(result.anomaly_map)
 
 
-def boxes_of(result: Inspected, pairs: Sequence[tuple[Inspected, Inspected]]) -> list[Any]:
-    """Boxes of the regions from half of the largest value on that the detector's own maps have."""
-    level = 0.5 * max(float(np.nanmax(values_of(before))) for before, _ in pairs)
-    return [each.box for each in regions(result.anomaly_map, level)]
+def boxes_of(result: Inspected, largest: float) -> list[Any]:
+    """Boxes of the regions from half of the largest value on."""
+    return [each.box for each in regions(result.anomaly_map, largest / 2)]
 
 
 def _flips(pairs: Sequence[tuple[Inspected, Inspected]], by: Calibration) -> int:

@@ -124,8 +124,9 @@ def _compared(
         cases = cases_of(recipe.view, shown, graphs.size, drawn=not plan.check)
         advance = watch("comparing", sum(len(each) for _, each in cases))
         parity = compare(
-            graphs.detector, graph, cases, calibration=recipe.calibration, labelled=bool(plan.check), advance=advance
-        )
+            graphs.detector, graph, cases, size=graphs.size, calibration=recipe.calibration, labelled=bool(plan.check),
+            advance=advance,
+        )  # fmt: skip
         if before is None:
             worst = [parity.worst] if parity.worst else shown[:1]
             require_parity(parity, graphs.traced, deployed, arrays_of_inputs(worst, geometry, recipe.view, MOST_TILES))

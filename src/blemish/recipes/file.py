@@ -14,8 +14,9 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from hashlib import sha256
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,8 +118,8 @@ def read(path: Path) -> Content:
         header = _header(entries.pop("__metadata__", None), path)
         places = {name: _place(entry, name, path) for name, entry in entries.items()}
         _refuse_gaps(list(places.values()), os.fstat(file.fileno()).st_size - file.tell(), path)
-        body = file.read()
-    tensors = {name: _tensor(place, body) for name, place in sorted(places.items())}
+        order = sorted(places, key=lambda name: (places[name].start, places[name].end))
+        tensors = dict(sorted((name, _tensor(file, places[name], path)) for name in order))
     content = Content({name: value for name, value in header.items() if name not in ("format", "hash")}, tensors)
     try:
         found = digest(content)
@@ -130,7 +131,7 @@ def read(path: Path) -> Content:
 
 
 @contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
+def _open(path: Path) -> Iterator[BufferedReader]:
     try:
         if not path.is_file():
             raise BadRecipe(f"{path} is no file: {FREEZE}")
@@ -140,7 +141,7 @@ def _open(path: Path) -> Iterator[BinaryIO]:
         raise BadRecipe(f"{path} cannot be read ({error.strerror}): check the path and its permissions") from error
 
 
-def _entries(file: BinaryIO, path: Path) -> dict[str, Any]:
+def _entries(file: BufferedReader, path: Path) -> dict[str, Any]:
     """What safetensors' header says; the file is left behind it."""
     size = os.fstat(file.fileno()).st_size
     start = file.read(9)
@@ -236,9 +237,11 @@ def _refuse_gaps(places: list[_Place], size: int, path: Path) -> None:
         raise BadRecipe(f"{path} goes on behind its last tensor: {COPY}")
 
 
-def _tensor(place: _Place, body: bytes) -> NDArray[Any]:
-    found = np.empty(place.shape, TYPES[place.kind])  # a copy, since what lies in the file may lie at any byte
-    found.reshape(-1).view(np.uint8)[:] = np.frombuffer(body, np.uint8, place.end - place.start, place.start)
+def _tensor(file: BufferedReader, place: _Place, path: Path) -> NDArray[Any]:
+    """The next one, in memory of its own: what lies in the file may lie at any byte."""
+    found = np.empty(place.shape, TYPES[place.kind])
+    if file.readinto(found.reshape(-1).view(np.uint8).data) != found.nbytes:
+        raise BadRecipe(f"{path} was cut while it was read: {COPY}")
     return found
 
 

@@ -7,7 +7,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from blemish.classification.explain import explain_picture
-from blemish.classification.namer import Namer
 from blemish.data.masks import read_ground_truth
 from blemish.data.several_types import types_of
 from blemish.evaluation.types_by_recipe import RecipeTypes
@@ -20,17 +19,19 @@ from blemish.report import pictures
 from blemish.report.items import About, Encoded, Item
 from blemish.report.runs import identity
 from blemish.report.writer import Writer
+from blemish.types import Classifier
 
 
 def write_types(writer: Writer, report: TypesReport, *, watch: ShowProgress = no_progress) -> None:
     """Put every defect that was named on a page of `about_types`, and write it; pictures are read again."""
-    advance = watch("explaining", len(report.outcomes))
+    advance, classifier = watch("explaining", len(report.outcomes)), report.classifier
+    assert classifier, "what a graph named has no page"
     originals = read_each((each.sample.image for each in report.outcomes), read_source, advance=advance)
     for outcome, (_, picture) in zip(report.outcomes, originals, strict=True):
         if isinstance(picture, Unreadable):
             writer.add(picture)
         else:
-            writer.put(_item(writer, report.namer, outcome, picture))
+            writer.put(_item(writer, classifier, outcome, picture))
     for bad in report.unreadable:
         writer.add(bad)
     writer.finish(measures=_measures(report))
@@ -45,9 +46,9 @@ def _measures(report: TypesReport) -> dict[str, Any]:
     }
 
 
-def _item(writer: Writer, namer: Namer, outcome: Outcome, picture: NDArray[Any]) -> Item:
+def _item(writer: Writer, classifier: Classifier, outcome: Outcome, picture: NDArray[Any]) -> Item:
     named, image, size = outcome.named, pictures.shrink(picture), (picture.shape[-2], picture.shape[-1])
-    maps = explain_picture(namer.classifier, picture, outcome.box)
+    maps = explain_picture(classifier, picture, outcome.box)
     likeliest = [name for name, _ in named.ranks]
     wanted = {*likeliest, *types_of(outcome.sample)} if len(maps) > 1 else {*maps}
     shown = {name: each for name, each in maps.items() if name in wanted}

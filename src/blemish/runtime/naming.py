@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from blemish.calibration.prediction_sets import Sureness
@@ -33,9 +34,11 @@ class DeployedNamer:
 
     def name_regions(self, picture: NDArray[Any], places: Sequence[Places], regions: Sequence[Inside]) -> list[Named]:
         """Each by what is seen of its places."""
-        named = list[Named]()
-        for grid, core in (find_places(places, each) for each in regions):
-            seen, logits, chosen = self._graph(grid[None, ..., :-1], core[None])
-            called = call_defects(logits, seen[:, None], self._names.known, self.sureness, self._shown)
-            named += say_words(called, self._graph.words, chosen) if chosen else called
-        return named
+        return [self.name(places, each)[0] for each in regions]
+
+    def name(self, places: Sequence[Places], region: Inside) -> tuple[Named, NDArray[np.float32]]:
+        """What one region is called, and its logits (K,)."""
+        grid, core = find_places(places, region)
+        seen, logits, chosen = self._graph(grid[None, ..., :-1], core[None])
+        called = call_defects(logits, seen[:, None], self._names.known, self.sureness, self._shown)
+        return (say_words(called, self._graph.words, chosen) if chosen else called)[0], logits[0]

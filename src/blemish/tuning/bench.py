@@ -95,7 +95,7 @@ def _pictures(parts: Sequence[PartImages], chosen: Sequence[int]) -> list[Path]:
 def real_defects(root: Path) -> list[Sample]:
     """Pictures of defects with their masks, if there are any: in the root, in folders a type, or of a data set."""
     from blemish import data
-    from blemish.evaluation.types_of_defects import labelled_defects
+    from blemish.evaluation.labelled_types import labelled_defects
 
     if found := labelled_defects(root):
         return found

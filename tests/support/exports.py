@@ -1,0 +1,36 @@
+"""Graphs that tests share: tracing takes seconds, and what has learned the same has one graph."""
+
+from __future__ import annotations
+
+import json
+from hashlib import sha256
+
+import pytest
+
+from blemish.export import exporting
+from blemish.export.deploying import Graphs, graphs_of
+from blemish.progress import ShowProgress, no_progress
+from blemish.recipes.recipe import Place, Recipe
+from blemish.recipes.tensors import arrays_of
+
+
+def share_graphs() -> None:
+    """What `export_recipe` traces is kept, by all that decides it, for as long as tests run."""
+    made = dict[str, Graphs]()
+
+    def shared(recipe: Recipe, encoder: Place, size: tuple[int, int], watch: ShowProgress = no_progress) -> Graphs:
+        key = key_of(recipe, size)
+        if key not in made:
+            made[key] = graphs_of(recipe, encoder, size, watch)
+        return made[key]
+
+    pytest.MonkeyPatch().setattr(exporting, "graphs_of", shared)
+
+
+def key_of(recipe: Recipe, size: tuple[int, int]) -> str:
+    """Of what a recipe's graph is made of, for pictures of that size."""
+    said = (recipe.method, recipe.arguments, recipe.names and recipe.names.as_json(), recipe.encoders, size)
+    found = sha256(json.dumps(said, sort_keys=True).encode())
+    for name, array in sorted(arrays_of(recipe.tensors).items()):
+        found.update(f"\0{name}\0".encode() + array.tobytes())
+    return found.hexdigest()
