@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
+from tests.support.exports import shared_graphs
 from tests.support.parts import frozen, good, part, spots
 from torch import Tensor, nn
 
@@ -67,7 +68,7 @@ def exported(recipe: Recipe) -> Exported:
 
 @pytest.fixture(scope="module")
 def graphs(recipe: Recipe) -> Graphs:
-    return exporting.graphs_of(recipe, None, (64, 64))
+    return shared_graphs(recipe, None, (64, 64))
 
 
 def run(recipe: Recipe) -> GraphDetector:

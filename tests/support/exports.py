@@ -13,22 +13,24 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Place, Recipe
 from blemish.recipes.tensors import arrays_of
 
+_MADE: dict[str, Graphs] = {}
+
 
 def share_graphs() -> None:
     """What `export_recipe` traces is kept, by all that decides it, for as long as tests run."""
-    made = dict[str, Graphs]()
-
-    def shared(recipe: Recipe, encoder: Place, size: tuple[int, int], watch: ShowProgress = no_progress) -> Graphs:
-        key = key_of(recipe, size)
-        if key not in made:
-            made[key] = graphs_of(recipe, encoder, size, watch)
-        return made[key]
-
-    pytest.MonkeyPatch().setattr(exporting, "graphs_of", shared)
+    pytest.MonkeyPatch().setattr(exporting, "graphs_of", shared_graphs)
 
 
-def key_of(recipe: Recipe, size: tuple[int, int]) -> str:
-    """Of what a recipe's graph is made of, for pictures of that size."""
+def shared_graphs(recipe: Recipe, encoder: Place, size: tuple[int, int], watch: ShowProgress = no_progress) -> Graphs:
+    """As `graphs_of`."""
+    key = _key(recipe, size)
+    if key not in _MADE:
+        _MADE[key] = graphs_of(recipe, encoder, size, watch)
+    return _MADE[key]
+
+
+def _key(recipe: Recipe, size: tuple[int, int]) -> str:
+    """Of what a recipe's graph is made of, for pictures of that size: neither its view nor its thresholds."""
     said = (recipe.method, recipe.arguments, recipe.names and recipe.names.as_json(), recipe.encoders, size)
     found = sha256(json.dumps(said, sort_keys=True).encode())
     for name, array in sorted(arrays_of(recipe.tensors).items()):
