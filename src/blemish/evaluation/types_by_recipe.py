@@ -14,7 +14,7 @@ from blemish.classification.regions import Inside, inside_region, inside_worst, 
 from blemish.data.several_types import types_of
 from blemish.errors import BadData, BadInput
 from blemish.evaluation.labelled_types import check_names, every_type, labelled_defects, refuse_several
-from blemish.evaluation.types_report import NamedDefect, Terms, TypesReport, measure_named, measure_names
+from blemish.evaluation.types_report import NamedDefect, Terms, TypesReport, measure_defects, measure_names
 from blemish.files import sha256_of
 from blemish.images import Inspected, Unreadable
 from blemish.inspection import inspect
@@ -133,7 +133,7 @@ def _measure_regions_by_graph(
         named.append(NamedDefect(sample, inside.box, *made.namer.name(result.places, inside)))
         refused.append(is_refused)
     terms = Terms(names.known, names.sureness, tuple(each for each in order if each in names.known))
-    return measure_named(terms, named, trial.root, several=_several(names), found=_flags(trial, refused))
+    return measure_defects(terms, named, trial.root, several=_several(names), found=_flags(trial, refused))
 
 
 def _flags(trial: RecipeTypes, refused: Sequence[bool]) -> Sequence[bool] | None:

@@ -106,7 +106,7 @@ def measure_names(
     from blemish.classification.namer import logits_of
 
     if not described:
-        raise nothing_left(root)
+        raise _nothing_left(root)
     begun = time.perf_counter()
     seen = torch.stack([each.seen for each in described])
     logits = torch.cat([logits_of(namer.classifier, part) for part in seen.split(len(seen) if together else AT_ONCE)])
@@ -116,11 +116,11 @@ def measure_names(
         for each, name, row in zip(described, namer.call(logits, seen), rows, strict=True)
     ]
     terms = Terms(namer.classifier.types, namer.sureness, getattr(namer.classifier, "grades", ()))
-    measured = measure_named(terms, named, root, several=several, found=found, seed=seed)
+    measured = measure_defects(terms, named, root, several=several, found=found, seed=seed)
     return measured._replace(classifier=namer.classifier, seconds_per_defect=seconds)
 
 
-def measure_named(
+def measure_defects(
     terms: Terms,
     named: Sequence[NamedDefect],
     root: Path,
@@ -131,14 +131,14 @@ def measure_named(
 ) -> TypesReport:
     """As `measure_names`, of what was named already."""
     if not named:
-        raise nothing_left(root)
+        raise _nothing_left(root)
     scored = _score_several(terms, named, seed) if several else _score_one(terms, named, found, seed)
     if scored is None:
         raise BadData(f"no picture of a type that was learned is left to measure on in {root}")
     return TypesReport(*scored, None, _outcomes(terms, named, several=several), 0.0, {})
 
 
-def nothing_left(root: Path) -> BadData:
+def _nothing_left(root: Path) -> BadData:
     """The error of a data set in which nothing is left to measure on."""
     return BadData(f"no picture of {root} is left to measure on: give two of each type at least")
 
