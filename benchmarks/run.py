@@ -13,6 +13,7 @@ from pathlib import Path
 
 import ablation
 import accuracy
+import again
 import aupro
 import backbones
 import choices
@@ -61,6 +62,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "tune": tune.section,
     "defect_types": defect_types.section,
     "deploy": deploy.section,
+    "again": again.section,
     "mdc": mdc.section,
     "serve": serve.section,
     "scale": scale.section,

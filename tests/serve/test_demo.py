@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import dataclasses
 import importlib.util
@@ -19,8 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from asyncua import Client as OpcuaClient
-from asyncua import ua
 from click.testing import CliRunner
 from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
@@ -40,6 +37,7 @@ from blemish.serve.store import look_at_store
 
 Seen = dict[str, tuple[str, str]]
 """By part: verdict, and the hash of the recipe that judged."""
+EXAMPLES = ROOT.parents[1] / "examples"
 VERDICTS = ("", "accept", "review", "reject")
 
 
@@ -49,7 +47,7 @@ class Doors:
     def __init__(self, folder: Path, broker: int) -> None:
         self.folder, self.http, self.modbus, self.opcua = folder, free_port(), free_port(), free_port()
         tables = {"mqtt": broker, "sparkplug": broker, "modbus": self.modbus, "opcua": self.opcua}
-        text = (ROOT.parents[1] / "examples" / "line.toml").read_text(encoding="utf-8")
+        text = (EXAMPLES / "line.toml").read_text(encoding="utf-8")
         text = text.replace("port = 8420", f"port = {self.http}")
         for kind, port in tables.items():
             text += f'\n[[connectors]]\nkind = "{kind}"\nport = {port}\n' + "ack = false\n" * (kind == "modbus")
@@ -85,24 +83,16 @@ class Doors:
         client.close()
 
     def hear_opcua(self, ends: threading.Event) -> None:
-        asyncio.run(self._hear_opcua(ends))
-
-    async def _hear_opcua(self, ends: threading.Event) -> None:
-        peer = OpcuaClient(f"opc.tcp://127.0.0.1:{self.opcua}/", timeout=30)
-        with suppress(OSError, ConnectionError, asyncio.TimeoutError):
-            async with peer:
-                await peer.load_data_type_definitions()
-                own = await peer.get_namespace_index("urn:blemish:line")
-                standard = await peer.get_namespace_index("http://opcfoundation.org/UA/MachineVision")
-                subscription = await peer.create_subscription(50, self)
-                await subscription.subscribe_events(peer.get_node(ua.NodeId("gears", own)), ua.NodeId(1024, standard))
-                while not ends.is_set():
-                    await peer.check_connection()
-                    await asyncio.sleep(0.1)
-
-    def event_notification(self, event: Any) -> None:
-        verdict = event.ResultContent[0].Value
-        self.seen["opcua"][event.PartId.Id] = verdict, event.InternalRecipeId.Hash.hex()
+        """By the example of the documentation."""
+        words = [sys.executable, str(EXAMPLES / "opcua_results.py"), f"opc.tcp://127.0.0.1:{self.opcua}/", "gears"]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as client:
+            assert client.stdout
+            for line in client.stdout:
+                part, verdict, recipe = line.split()
+                self.seen["opcua"][part] = verdict, recipe
+                if ends.is_set():
+                    break
+            client.kill()
 
     def hear_mqtt(self, heard: Any) -> None:
         for line in heard:

@@ -46,6 +46,16 @@ def need(program: str, package: str = "") -> str:
     return found
 
 
+def need_module(name: str) -> str:
+    """The folder where node finds it; skips by name where npm has not installed it, which in CI fails."""
+    folder = Path(__file__).parents[2] / "build" / "node"
+    found = (folder / "node_modules" / name).is_dir()
+    if not found and not os.environ.get("CI"):
+        pytest.skip(f"{name} is not there: npm install --prefix build/node {name}")
+    assert found, f"{name} is not there: .ci/run is to install it"
+    return str(folder / "node_modules")
+
+
 class Mosquitto:
     """A broker that can be stopped and started; it keeps what it has acknowledged."""
 

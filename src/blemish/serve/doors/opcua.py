@@ -130,6 +130,7 @@ async def _server_of(door: OpcUa) -> Server:
     logging.getLogger("asyncua").setLevel(logging.ERROR)  # what it warns of is ordinary here
     server = Server(iserver=_inner_of(door))
     await server.init()
+    await server.set_application_uri(_OWN)
     server.set_server_name(f"blemish: {door.link.front.settings.name}")
     server.set_endpoint(f"opc.tcp://{options.host}:{options.port}/")
     policies = [ua.SecurityPolicyType.NoSecurity] if near else []
