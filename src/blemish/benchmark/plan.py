@@ -11,7 +11,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from blemish import catalog, data
 from blemish.benchmark.references import known_data
@@ -22,6 +22,7 @@ from blemish.encoders.checkpoints.names import is_published
 from blemish.errors import BadData, BadInput, BlemishError
 from blemish.evaluation.evaluate import Trial
 from blemish.fields import Fields, is_count, is_plain, is_share, is_text, list_of, one_of, table_of
+from blemish.recipes.recipe import ENCODER, Recipe, load, require_finder
 
 ALL = "all"
 """How plans and tables write the shots that are the whole training split."""
@@ -36,6 +37,15 @@ class Method:
     name: str
     arguments: Mapping[str, Any]
     encoders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Frozen:
+    """A recipe, which is measured as it is."""
+
+    file: str  # as the plan writes it
+    recipe: Recipe
+    encoder: str  # where its encoder lies
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +72,7 @@ class Plan:
     alpha: float  # share of good parts that a threshold may reject
     device: str
     folder: Path  # where paths in the plan start
+    recipes: tuple[Frozen, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +86,7 @@ class PlannedTrial:
     alpha: float
     trial: Trial
     device: str = AUTO
+    recipe: Path | None = None  # what is measured instead of a method that learns first
 
     def asked(self) -> dict[str, Any]:
         """What the plan says of this trial, in plain values; words only where the method reads them."""
@@ -99,9 +111,10 @@ class PlannedTrial:
 
 def read(path: Path) -> Plan:
     """The plan in a file; raises BadInput."""
-    keys = ("methods", "classifiers", "data", "encoders", "shots", "seeds", "precision", "alpha", "device")
+    keys = ("methods", "classifiers", "recipes", "data", "encoders", "shots", "seeds", "precision", "alpha", "device")
     whole = _read_toml(path).only(*keys)
-    whole.only(*keys, needed=("data",) if "classifiers" in whole.values else ("methods", "data"))
+    others = {"classifiers", "recipes"} & {*whole.values}
+    whole.only(*keys, needed=("data",) if others else ("methods", "data"))
     encoders = whole.listed("encoders", (DEFAULT,), is_text, ENCODERS)
     shots = whole.listed("shots", (ALL,), lambda k: k == ALL or is_count(k), f'numbers and "{ALL}": [0, 4, "{ALL}"]')
     plan = Plan(
@@ -113,8 +126,10 @@ def read(path: Path) -> Plan:
         whole.one("alpha", 0.05, is_share, "a share of good parts between 0 and 1, such as 0.05"),
         _device(whole),
         path.parent,
+        tuple(_frozen(each, path.parent) for each in (whole.tables("recipes") if "recipes" in whole.values else ())),
     )
     _refuse_twins(whole, "data", [{each.name} for each in plan.data])
+    _refuse_twins(whole, "recipes", [{each.recipe.hash} for each in plan.recipes])
     for key in _kinds(whole):
         own = [each for each in plan.methods if (each.name in catalog.CLASSIFIERS) == (key == "classifiers")]
         _refuse_twins(whole, key, [{(m.name, json.dumps(m.arguments), e) for e in m.encoders} for m in own])
@@ -136,9 +151,15 @@ def trials(plan: Plan) -> list[PlannedTrial]:
 
     A method that learns from good parts, or a classifier from examples, is left out where there are 0 shots. Where no
     draw decides what is learned, of methods with 0 shots and with all, the first seed stands for the others; of
-    classifiers a seed also decides which pictures test.
+    classifiers a seed also decides which pictures test. A recipe learns nothing, whatever the shots.
     """
-    return [
+    frozen = [
+        _frozen_trial(plan, each, category, found)
+        for each in plan.data
+        for category in each.categories
+        for found in plan.recipes
+    ]
+    return frozen + [
         _planned(plan, each, category, k, method, encoder, seed)
         for each in plan.data
         for category in each.categories
@@ -176,6 +197,16 @@ def _planned(
         arguments=method.arguments,
     )
     return PlannedTrial(each.name, each.published, encoder, plan.precision, plan.alpha, trial, plan.device)
+
+
+def _frozen_trial(plan: Plan, each: DataSet, category: str | None, found: Frozen) -> PlannedTrial:
+    recipe, path = found.recipe, Path(found.recipe.source)
+    trial = Trial(
+        each.root, each.layout, category, recipe.method, found.encoder, shots=0, seed=plan.seeds[0],
+        product=recipe.product, arguments={"recipe": found.file}, view=recipe.view,
+    )  # fmt: skip
+    precision = cast(Precision, recipe.precision)
+    return PlannedTrial(each.name, each.published, found.encoder, precision, plan.alpha, trial, plan.device, path)
 
 
 def _located(encoder: str, folder: Path) -> str:
@@ -223,11 +254,27 @@ def _method(section: Fields, encoders: tuple[str, ...]) -> Method:
     own = known is catalog.METHODS and ":" in str(section.values.get("name"))  # one's own, see `blemish --own`
     name = section.one("name", "", is_text if own else one_of(known), f"one of {', '.join(known)}")
     if known is catalog.METHODS and catalog.card(name).trained:
-        raise section.refused("name", f"{name} is trained first: see `blemish train`; a benchmark trains nothing")
+        way = "see `blemish train`, and give its recipe under [[recipes]]"
+        raise section.refused("name", f"{name} is trained first: {way}; a benchmark trains nothing")
     arguments = section.one("arguments", {}, _is_table, "a table of plain values, such as { neighbours = 9 }")
     takes = set(inspect.signature(catalog.class_of(catalog.card_of(name))).parameters) - {"encoder", "product", "types"}
     section.inner("arguments", arguments).only(*takes)
     return Method(name, arguments, section.listed("encoders", encoders, is_text, ENCODERS))
+
+
+def _frozen(section: Fields, folder: Path) -> Frozen:
+    """A recipe of the plan; raises BadInput for one that is not there, or that finds no defect."""
+    section.only("file", "encoder", needed=("file",))
+    file = section.one("file", "", is_text, "a recipe, from the plan on")
+    try:
+        recipe = load((folder / Path(file).expanduser()).resolve())
+        require_finder(recipe.method, file)
+    except BlemishError as error:
+        raise section.refused("file", str(error)) from error
+    if recipe.deployed:
+        raise section.refused("file", "it is deployed: give the recipe it was exported from")
+    encoder = section.one("encoder", recipe.encoders[ENCODER].name, is_text, "where the recipe's encoder lies")
+    return Frozen(file, recipe, _located(encoder, folder))
 
 
 def _data(section: Fields, folder: Path) -> DataSet:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from itertools import chain
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -29,6 +29,8 @@ from blemish.files import JsonLines, json_lines, write
 from blemish.fitting import make_detector
 from blemish.notices import silence
 from blemish.progress import NOTHING, Advance, ShowProgress, no_progress
+from blemish.recipes.detectors import detector, encoders_of
+from blemish.recipes.recipe import ENCODER, load
 from blemish.types import Encoder
 from blemish.version import VERSION
 
@@ -113,9 +115,13 @@ def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:
     seen, listed, learned = cache(_seen), cache(_listed), cache(_learned)
     wishes: dict[Any, dict[_Wish, None]] = defaultdict(dict)
     for planned in trials:
-        wishes[planned.trial.encoder, planned.precision][_made_of(planned)] = None
+        if planned.recipe is None:
+            wishes[planned.trial.encoder, planned.precision][_made_of(planned)] = None
     for planned in trials:
         trial = planned.trial
+        if planned.recipe:
+            yield _key_of_recipe(planned, planned.recipe, listed)
+            continue
         try:
             assert isinstance(trial.encoder, str)
             device = str(device_of_name(planned.device))
@@ -129,6 +135,20 @@ def keys(trials: Sequence[PlannedTrial]) -> Iterator[dict[str, Any] | Failure]:
             yield Failure(why)
         else:
             yield planned.asked() | encoder.said | {"pictures": pictures, "device": device, "blemish": VERSION}
+
+
+def _key_of_recipe(
+    planned: PlannedTrial, path: Path, listed: Callable[[Path, str | None, str | None], str]
+) -> dict[str, Any] | Failure:
+    trial = planned.trial
+    try:
+        recipe, device = load(path), str(device_of_name(planned.device))
+        said = {"recipe": recipe.hash, "encoder_sha256": recipe.encoders[ENCODER].sha256}
+        pictures = listed(trial.root, trial.layout, trial.category)
+        detector(recipe, encoders_of(recipe, cast(str, trial.encoder)))
+    except BlemishError as error:
+        return Failure(str(error))
+    return planned.asked() | said | {"pictures": pictures, "device": device, "blemish": VERSION}
 
 
 class _Wish(NamedTuple):

@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import torch
 
@@ -24,13 +24,17 @@ from blemish.devices import device_of_name, place_model
 from blemish.evaluation import evaluate as evaluation
 from blemish.evaluation.evidence import examine
 from blemish.evaluation.types_of_defects import TypesTrial, run_types_trial
+from blemish.files import sha256_of
 from blemish.images import Unreadable
 from blemish.notices import gather
 from blemish.progress import ShowProgress, no_progress
+from blemish.recipes.detectors import detector as recipe_detector
+from blemish.recipes.detectors import encoders_of
 from blemish.recipes.holdout import score_parts
 from blemish.recipes.reading import Reading
+from blemish.recipes.recipe import ENCODER, Recipe, load
 from blemish.runs.decision import Decided
-from blemish.types import GOOD, Detector, Sample
+from blemish.types import GOOD, Detector, Encoder, Sample
 
 NAMING = {"named_right": "accuracy", "named_balanced": "balanced_accuracy", "named_f1": "macro_f1"}
 """Columns of classifiers, and what they are called in a report of types."""
@@ -61,6 +65,8 @@ def measure(planned: PlannedTrial, watch: ShowProgress = no_progress) -> Measure
 
 
 def _measure(planned: PlannedTrial, watch: ShowProgress) -> Measured:
+    if planned.recipe:
+        return _measure_recipe(planned, load(planned.recipe), watch)
     loaded = encoders.load(planned.trial.encoder, precision=planned.precision)
     encoder = place_model(loaded, device_of_name(planned.device))
     trial = replace(planned.trial, encoder=encoder)
@@ -73,6 +79,36 @@ def _measure(planned: PlannedTrial, watch: ShowProgress) -> Measured:
     seconds = time.perf_counter() - start
     split = parts.fitted != parts.learned
     judge = evaluation.fit_trial(trial, parts.fitted, test, watch=watch, unreadable=bad) if split else detector
+    return _measure_detectors(planned, trial, (detector, judge), parts, test, seconds, watch, bad)
+
+
+def _measure_recipe(planned: PlannedTrial, recipe: Recipe, watch: ShowProgress) -> Measured:
+    """As it is: pictures that taught it are neither tested nor decide the threshold."""
+    place, taught = cast(str, planned.trial.encoder), {each.sha256 for each in recipe.taught}
+
+    def unknown(samples: Sequence[Sample]) -> list[Sample]:
+        return [each for each in samples if not (taught and sha256_of(each.image) in taught)]
+
+    found = encoders_of(recipe, place, device_of_name(planned.device))
+    trial = replace(planned.trial, encoder=found[ENCODER])
+    parts = Parts([], [], unknown(split_parts(trial).held))
+    test = unknown(evaluation.test_samples(trial))
+    examine(test, [sample.image for sample in parts.held])
+    made = recipe_detector(recipe, found)
+    return _measure_detectors(planned, trial, (made, made), parts, test, 0.0, watch, [])
+
+
+def _measure_detectors(
+    planned: PlannedTrial,
+    trial: evaluation.Trial,
+    detectors: tuple[Detector, Detector],  # the one that is tested, and the one that scores parts held out
+    parts: Parts,
+    test: Sequence[Sample],
+    seconds: float,  # of learning
+    watch: ShowProgress,
+    bad: list[Unreadable],
+) -> Measured:
+    detector, judge = detectors
     held = _scored(judge, parts.held, trial, watch, bad)
     decided = calibrate_on_average([line["score"] for line in held], planned.alpha) if held else None
     tested = _Lines()
@@ -82,10 +118,10 @@ def _measure(planned: PlannedTrial, watch: ShowProgress) -> Measured:
     unreadable = tuple(dict.fromkeys((*bad, *report.unreadable)))
     outcome = replace(report, shots=len(parts.learned), unreadable=unreadable).as_json() | {
         "held_out": len(held),
-        "scheme": "split" if split else "rest",
+        "scheme": "split" if parts.fitted != parts.learned else "rest",
         "threshold": decided and decided.reject,
         "learning_seconds": seconds,
-        "note": encoders.note(encoder),
+        "note": encoders.note(cast(Encoder, trial.encoder)),
         "torch": torch.__version__,
         "threads": torch.get_num_threads(),
     }
