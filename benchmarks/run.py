@@ -25,6 +25,7 @@ import mdc
 import memory
 import patchcore
 import precision
+import region_sizes
 import scale
 import shipped
 import startup
@@ -61,6 +62,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "trained": trained.section,
     "tune": tune.section,
     "defect_types": defect_types.section,
+    "region_sizes": region_sizes.section,
     "deploy": deploy.section,
     "again": again.section,
     "mdc": mdc.section,

@@ -28,10 +28,10 @@ def enclosed(polygon: NDArray[np.int64]) -> float:
 
 
 def scene() -> NDArray[Any]:
-    """Two blocks that touch at a corner with a high spot, and a lower single pixel."""
+    """Two blocks that touch at a corner with a high spot, something low about them, and a lower single pixel."""
     anomaly_map = np.zeros((8, 10), np.float32)
-    anomaly_map[1:3, 1:4] = 2
-    anomaly_map[3:5, 4:6] = 3
+    anomaly_map[1:5, 1:6] = 1
+    anomaly_map[1:3, 1:4] = anomaly_map[3:5, 4:6] = 3
     anomaly_map[4, 5] = 5
     anomaly_map[6, 8] = 4
     return anomaly_map
@@ -43,13 +43,29 @@ def test_regions_are_described_worst_first() -> None:
     assert (worst.area, worst.area_mm2, worst.score) == (10, 2.5, 5)
     farthest = pdist(worst.contour).max()
     assert (worst.length, worst.length_mm) == pytest.approx((farthest, farthest / 2), rel=4e-5)
-    assert worst.mean == pytest.approx((6 * 2 + 3 * 3 + 5) / 10)
+    assert worst.mean == pytest.approx((9 * 3 + 5) / 10)
     assert worst.centroid == pytest.approx(
         ((1 + 2 + 3) * 2 / 10 + (4 + 5) * 2 / 10, (3 * 1 + 3 * 2 + 2 * 3 + 2 * 4) / 10)
     )
     assert worst.contour.tolist() == [[4, 1], [4, 3], [6, 3], [6, 5], [4, 5], [4, 3], [1, 3], [1, 1]]
     assert (other.box, other.score, other.area) == (Region(8, 6, 1, 1), 4, 1)
     assert other.contour.tolist() == [[9, 6], [9, 7], [8, 7], [8, 6]]
+
+
+def cone(x: int, height: float) -> NDArray[np.float32]:
+    """Of a slope of 1, in a map of 100 x 60."""
+    rows, columns = np.mgrid[:60, :100]
+    return np.asarray(np.maximum(height - np.hypot(rows - 30, columns - x), 0), np.float32)
+
+
+def test_a_region_ends_half_way_down_to_the_median_or_at_the_threshold() -> None:
+    (found,) = regions(10 + cone(50, 24), 11)
+    assert (found.score, found.level) == (34, 22)
+    assert found.box == Region(38, 18, 25, 25)
+    (same,) = regions(10 + cone(50, 24), 28)
+    assert (same.level, same.box) == (28, Region(44, 24, 13, 13))
+    both = regions(10 + np.maximum(cone(40, 24), cone(70, 20)), 12)
+    assert [(each.score, each.box.x) for each in both] == [(34, 28), (30, 62)]
 
 
 def test_least_and_most_choose_regions() -> None:
@@ -127,5 +143,5 @@ def test_what_cannot_be_described_is_refused(shape: tuple[int, ...], scale: floa
 def test_large_maps_are_described() -> None:
     noise = np.random.default_rng(0).normal(size=(4096, 4096)).astype(np.float32)
     anomaly_map = ndimage.gaussian_filter(noise, 8)
-    found = regions(anomaly_map, float(anomaly_map.flatten().kthvalue(int(0.99 * 4096**2)).values))
+    found = regions(anomaly_map, float(np.quantile(anomaly_map, 0.99)))
     assert len(found) == 1000

@@ -92,7 +92,7 @@ def test_an_unreadable_picture_is_listed_and_the_rest_inspected(parts: Path) -> 
     failures = lines(parts / "out" / "unreadable.jsonl")
     assert [Path(line["path"]).name for line in failures] == ["broken.png", "empty.jpg"]
     assert all(line["path"] in line["error"] for line in failures)
-    assert result.stderr.count("not inspected: ") == 2
+    assert result.stderr.count("left out: ") == 2
 
 
 def test_an_unreadable_good_part_is_listed_too(parts: Path) -> None:

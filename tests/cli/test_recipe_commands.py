@@ -213,10 +213,10 @@ def test_what_a_recipe_has_decided_cannot_be_said_again(parts: Path, options: li
     assert f"has its own {named}" in result.stderr
 
 
-def test_a_scale_needs_a_recipe(parts: Path) -> None:
+def test_a_scale_needs_regions_which_words_alone_do_not_mark(parts: Path) -> None:
     result = run("inspect", parts / "new", "--scale", 0.1, "--encoder", "test-tiny")
     assert result.exit_code == 2
-    assert "--scale goes with --recipe" in result.stderr
+    assert "words alone mark none: show good parts by --normal" in result.stderr
 
 
 def test_another_encoder_and_a_damaged_recipe_are_refused_in_one_line(parts: Path) -> None:

@@ -28,7 +28,7 @@ def loaded(path: Path) -> dict[str, Any]:
 
 
 def test_good_parts_suggest_a_threshold_that_decides_nothing(parts: Path) -> None:
-    result = inspect(parts, "--report", parts / "page.html")
+    result = inspect(parts, "--report", parts / "page.html", "--scale", 0.5)
     assert result.exit_code == 0, result.output
     found = lines(parts / "out" / "results.jsonl")
     (threshold,) = {line["suggested"]["threshold"] for line in found}
@@ -36,7 +36,7 @@ def test_good_parts_suggest_a_threshold_that_decides_nothing(parts: Path) -> Non
         assert line["suggested"]["verdict"] == ("reject" if line["score"] >= threshold else "accept")
         assert "verdict" not in line
         pixel, places = line["suggested"]["pixel"], line["suggested"]["regions"]
-        assert all(each["score"] >= pixel for each in places)
+        assert all(each["score"] >= pixel and each["area_mm2"] == each["area"] / 4 for each in places)
     assert found[-1]["suggested"]["verdict"] == "reject"
     assert found[-1]["suggested"]["regions"]
     assert "suggested" in result.stdout

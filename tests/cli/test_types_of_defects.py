@@ -41,7 +41,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(*arguments: str) -> tuple[int, str]:
     found = CliRunner().invoke(main, ["evaluate", *arguments, "--task", "types", "--encoder", TINY])
-    return found.exit_code, found.output if found.exit_code else found.stdout
+    return found.exit_code, found.stdout if "--json" in arguments and not found.exit_code else found.output
 
 
 @pytest.mark.parametrize("classifier", ["ridge", "mvrec"])
@@ -205,6 +205,17 @@ def test_a_picture_in_the_folders_of_two_types_has_both(several: Path) -> None:
     assert {"accuracy", "balanced_accuracy", "macro_f1", "micro_f1", "coverage", "calibration_error"} <= set(found)
 
 
+def test_examples_of_several_types_teach_each_of_them(several: Path, tmp_path: Path) -> None:
+    words = ["classify", str(several / "dark spot"), "--examples", str(several), "--save", str(tmp_path / "a.blemish")]
+    found = CliRunner().invoke(main, [*words, "--encoder", TINY, "--json"])
+    assert found.exit_code == 0, found.output
+    said = {Path(line["path"]).stem[2:]: line["type"] for line in map(json.loads, found.stdout.splitlines())}
+    assert said == {"dark spot": "dark spot", "dark spot red tint": "dark spot+red tint"}
+    assert found.stderr.count("each type is decided by itself") == 1
+    again = CliRunner().invoke(main, [*words[:2], "--recipe", words[-1], "--json"])
+    assert again.stdout == found.stdout
+
+
 def test_a_table_may_name_several_types_and_one_may_be_held_out(several: Path, tmp_path: Path) -> None:
     rows = {path: ";".join(kind for kind in KINDS if kind in path.stem) for path in sorted(several.glob("*/*.png"))}
     once = {path.name: (path, label) for path, label in rows.items()}
@@ -229,4 +240,4 @@ def test_a_table_may_name_several_types_and_one_may_be_held_out(several: Path, t
 def test_a_type_with_one_picture_is_said_to_be_untested(root: Path, tmp_path: Path) -> None:
     status, said = run(str(copied(root, tmp_path, {"dark spot": 1, "red tint": 8})))
     assert status == 0
-    assert "note: dark spot: its only picture may teach, so nothing of it is tested: give two at least" in said
+    assert said.count("note: dark spot: its only picture may teach, so nothing of it is tested: give two at least") == 1

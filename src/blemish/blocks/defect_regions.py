@@ -1,4 +1,4 @@
-"""Anomaly maps -> the regions where they reach a threshold, with their outlines."""
+"""Anomaly maps -> the defects that a threshold finds in them, how far each reaches, and their outlines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,12 @@ from numpy.typing import NDArray
 from blemish.errors import BadInput
 from blemish.images import Region, components, crop
 
+SAMPLED = 1 << 8
+"""Rows, and columns, of a map that its median is taken of, at even distances."""
+
 
 class DefectRegion(NamedTuple):
-    """Pixels that touch each other, by a side or a corner, and all reach the threshold."""
+    """Pixels that touch each other, by a side or a corner, and all reach its level."""
 
     box: Region
     area: int  # pixels
@@ -20,6 +23,7 @@ class DefectRegion(NamedTuple):
     length: float  # pixels between the two points of its outline that are farthest apart
     length_mm: float | None  # None without a scale
     score: float  # the highest of the map
+    level: float  # of the map: the threshold, or what `half_way` says of the highest where that is more
     mean: float
     centroid: tuple[float, float]  # (x, y), the centre of the top left pixel being (0, 0)
     contour: NDArray[np.int64]  # (V, 2): the outline, see `outline`; holes are not drawn
@@ -42,9 +46,12 @@ class DefectRegion(NamedTuple):
 def regions(
     anomaly_map: NDArray[Any], threshold: float, *, scale: float | None = None, least: int = 1, most: int = 1000
 ) -> list[DefectRegion]:
-    """The `most` worst regions of at least `least` pixels where the map (H, W) is >= threshold, worst first.
+    """The `most` worst regions of at least `least` pixels that a threshold finds in a map (H, W), worst first.
 
-    NaN, not inspected, belongs to no region. `scale` is millimetres a pixel.
+    What is found are pixels >= threshold that touch each other. A region reaches from the highest of them `half_way`
+    down, or to the threshold where that is more: by very even good parts a threshold is so low that it finds much of
+    what is only near a defect. Where this cuts what was found in pieces each is a region. NaN, not inspected, belongs
+    to none. `scale` is millimetres a pixel.
     """
     if anomaly_map.ndim != 2:
         raise BadInput(f"the map is {tuple(anomaly_map.shape)}: regions are found in one map (H, W) at a time")
@@ -56,29 +63,49 @@ def regions(
     members, values, count = labels[reached], scores[reached], len(boxes)
     highest = np.full(count + 1, -np.inf, scores.dtype)
     np.maximum.at(highest, members, values)
-    large = np.arange(1, count + 1)
-    if least > 1:
-        large = large[np.bincount(members, minlength=count + 1)[1:] >= least]
-    worst = large[np.argsort(-highest[large], kind="stable")][:most]
-    return [_described(scores, labels, number, boxes[number - 1], scale) for number in worst.tolist()]
+    worst = (1 + np.argsort(-highest[1:], kind="stable"))[:most]
+    median, found = median_of(scores) if len(worst) else np.nan, list[DefectRegion]()
+    for number in worst.tolist():
+        box, level = boxes[number - 1], max(threshold, half_way(float(highest[number]), median))
+        values = crop(scores, box)
+        pieces, places = components((crop(labels, box) == number) & (values >= level))
+        each = zip((crop(pieces, place) == piece for piece, place in enumerate(places, 1)), places, strict=True)
+        found += [_described(crop(values, place), inside, _within(place, box), level, scale) for inside, place in each]
+    return sorted((each for each in found if each.area >= least), key=lambda each: -each.score)[:most]
+
+
+def half_way(highest: float, median: float) -> float:
+    """Where a defect with that highest pixel ends, in a map with that median: at half of its height above it."""
+    return (highest + median) / 2
+
+
+def median_of(anomaly_map: NDArray[Any]) -> float:
+    """What most of a map (H, W) is like, of what was inspected: the median of pixels at even distances."""
+    down, across = (-(-side // SAMPLED) for side in anomaly_map.shape)
+    return float(np.nanmedian(anomaly_map[::down, ::across]))
+
+
+def _within(place: Region, box: Region) -> Region:
+    return place._replace(x=box.x + place.x, y=box.y + place.y)
 
 
 def _described(
-    scores: NDArray[Any], labels: NDArray[Any], number: int, box: Region, scale: float | None
+    values: NDArray[Any], inside: NDArray[np.bool_], box: Region, level: float, scale: float | None
 ) -> DefectRegion:
-    inside = crop(labels, box) == number
-    values = crop(scores, box)[inside]
+    """The pixels inside of a box, of the map's values there, both (height, width)."""
+    own = values[inside]
     rows, columns = np.count_nonzero(inside, axis=1), np.count_nonzero(inside, axis=0)  # pixels of each
     (x, y, *_), contour = box, outline(inside)
     length = _length(contour)
     return DefectRegion(
         box=box,
-        area=len(values),
-        area_mm2=None if scale is None else len(values) * scale**2,
+        area=len(own),
+        area_mm2=None if scale is None else len(own) * scale**2,
         length=length,
         length_mm=None if scale is None else length * scale,
-        score=float(values.max()),
-        mean=float(values.mean(dtype=np.float64)),
+        score=float(own.max()),
+        level=level,
+        mean=float(own.mean(dtype=np.float64)),
         centroid=(x + _centre(columns), y + _centre(rows)),
         contour=contour + np.array([x, y]),
     )

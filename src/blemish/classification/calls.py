@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from blemish.calibration.prediction_sets import Sureness
 from blemish.classification.names import UNKNOWN, Severity
 from blemish.classification.regions import Inside
+from blemish.data.several_types import JOINED
 from blemish.images import Places
 
 RANKS = 3
@@ -21,9 +22,10 @@ RANKS = 3
 class Named(NamedTuple):
     """What a defect is called."""
 
-    type: str  # UNKNOWN where it is of no known one
+    type: str  # UNKNOWN where it is of no known one; of what may be several, all, joined as labels are: "crack+stain"
     probability: float  # of the likeliest known type
-    others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated
+    others: tuple[str, ...]  # the types that it may be, the likeliest first; holds the right one as often as stated.
+    # Empty: none fits it as well as that share of examples fitted theirs
     like: str = ""  # the example of that type that looks most like it, as "type/name"
     ranks: tuple[tuple[str, float], ...] = ()  # the likeliest types with their probabilities, `RANKS` at most
     words: str = ""  # those about the likeliest type that fit best, of a classifier that compares with words
@@ -89,11 +91,12 @@ def _named(
 ) -> Named:
     order, values = np.argsort(-probability, kind="stable").tolist(), probability.tolist()
     may = tuple(types[number] for number in order if values[number] >= 1 - sureness.rest)
-    known, best = highest >= sureness.least, order[0]
+    best, several = order[0], sureness.middle is not None
+    known = [number for number in order if values[number] >= 0.5] if several else order[: highest >= sureness.least]
     near = "" if shown is None else _most_like(shown, seen, best)
     like = near and f"{types[best]}/{near}"
     ranks = tuple((types[number], values[number]) for number in order[:RANKS])
-    return Named(types[best] if known else UNKNOWN, values[best], may, like, ranks)
+    return Named(JOINED.join(sorted(types[each] for each in known)) or UNKNOWN, values[best], may, like, ranks)
 
 
 def _most_like(shown: Shown, seen: NDArray[Any], number: int) -> str:

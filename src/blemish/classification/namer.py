@@ -48,6 +48,11 @@ class Namer:
         return say_words(named, self.classifier.sayings, chosen.tolist())
 
 
+def untaught(classifier: Classifier) -> Namer:
+    """By words alone: no example says how sure it is."""
+    return Namer(classifier, Sureness(middle=0.0 if classifier.several else None))
+
+
 def logits_of(classifier: Classifier, seen: Tensor) -> Tensor:
     """(N, K), on the processor."""
     with torch.no_grad():

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.blocks.defect_regions import DefectRegion
+from blemish.blocks.defect_regions import DefectRegion, half_way, median_of
 from blemish.data.masks import read_ground_truth
 from blemish.images import Places, Region, area, components, crop, scale
 from blemish.notices import notice
@@ -31,11 +31,10 @@ class Inside:
         return whole
 
 
-def inside_region(anomaly_map: NDArray[Any], region: DefectRegion, threshold: float) -> Inside:
-    """Of a region that was found in the map from that threshold on."""
-    x, y, width, height = region.box
-    values = anomaly_map[y : y + height, x : x + width]
-    labels, _ = components(values >= threshold)
+def inside_region(anomaly_map: NDArray[Any], region: DefectRegion) -> Inside:
+    """Of a region that was found in the map."""
+    values = crop(anomaly_map, region.box)
+    labels, _ = components(values >= region.level)
     at = np.unravel_index(int(np.argmax(values == region.score)), values.shape)
     return Inside(region.box, labels == labels[at])
 
@@ -43,7 +42,7 @@ def inside_region(anomaly_map: NDArray[Any], region: DefectRegion, threshold: fl
 def inside_worst(anomaly_map: NDArray[Any]) -> Inside:
     """Round the highest value of a map (H, W), down to half way to its median: where nobody says what a defect is."""
     values = np.nan_to_num(anomaly_map, nan=-np.inf)
-    level = (values.max() + np.median(values[np.isfinite(values)])) / 2
+    level = half_way(float(values.max()), median_of(anomaly_map))
     labels, _ = components(values >= level)
     return inside_mask(labels == labels[np.unravel_index(int(values.argmax()), values.shape)])
 

@@ -210,7 +210,7 @@ def _judged(
         else:
             found = held_out_scores(old, recipe_encoders(old, *place), kinds, masks=masks, way=way, reading=reading)
     if found.unused:
-        names = ", ".join(path.name for path in found.unused)
+        names = ", ".join(map(str, found.unused))
         why = "of parts that taught the recipe" if found.scheme == "split" else "that the recipe could not forget"
         say(f"note: left out: {amount(len(found.unused), 'picture')} {why} ({names})", err=True)
     return found

@@ -45,8 +45,11 @@ def classify(
     """Name the kind of defect that whole pictures show, by examples of each.
 
     A picture that is like none of the types is called unknown; where several types are possible all are listed, so that
-    the right one is among them as often as stated. To find defects first, and name each, see `blemish inspect` and
-    `blemish teach --examples`. Exit status: 0, or 3 when some pictures are unreadable; 1 failure; 2 wrong usage.
+    the right one is among them as often as stated, and "none of them" where none fits so well. Examples that lie in the
+    folders of several types have all of these: then each type is decided by itself, and a picture may be "crack+stain".
+
+    To find defects first, and name each, see `blemish inspect` and `blemish teach --examples`. Exit status: 0, or 3
+    when some pictures are unreadable; 1 failure; 2 wrong usage.
     """
     from blemish.images import find
     from blemish.recipes.examples_kept import SEEN
@@ -71,7 +74,8 @@ def classify(
         for line in found:
             say(json.dumps(line))
     else:
-        rows = [(line["type"], _sure(line), ", ".join(line["may_be"]), line["path"]) for line in found]
+        may_be = [", ".join(line["may_be"]) or "none of them" for line in found]
+        rows = [(line["type"], _sure(line), may, line["path"]) for line, may in zip(found, may_be, strict=True)]
         print_table(("type", "sure", "may be", f"picture ({len(found)})"), rows)
     leave(unreadable, len(found), white)
 
@@ -103,13 +107,13 @@ def _learn(
     unreadable: list[Unreadable],
 ) -> Recipe:
     """how: the classifier, and the product in words."""
-    from blemish.evaluation.labelled_types import count_good, defects_of, refuse_several
+    from blemish.evaluation.labelled_types import count_good, defects_of, take_several
     from blemish.recipes.types_of_pictures import freeze_types
 
     assert root
     (classifier, product), arguments = how, arguments_of(chosen.arguments)
     samples = defects_of(root)
-    refuse_several(samples)
+    arguments = take_several(samples) | arguments
     if count := count_good(root):
         notice("%s among the examples: good is no type of defect, and is left out", amount(count, "good part"))
     words: dict[str, Any] = {"product": product} if product else {}

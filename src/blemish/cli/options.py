@@ -297,7 +297,7 @@ defects_option = click.option(
     "--defects", metavar="WORDS|FILE", help='What can go wrong: "scratch, dent", or a TOML file with a table of each.'
 )
 scale_option = click.option(
-    "--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas and lengths; with --recipe."
+    "--scale", type=ABOVE_0, metavar="MM", help="Millimetres a pixel, for areas and lengths of regions."
 )
 white_option = click.option("--white", type=float, help=WHITE)
 page_option = click.option(
@@ -332,11 +332,11 @@ def refuse_frozen(*more: str) -> None:
 def leave(
     unreadable: Sequence[Unreadable], inspected: int, note: str, verdicts: Mapping[str, int] | None = None
 ) -> None:
-    """Say what was not inspected, and end with the exit status that tells."""
+    """Say which pictures were left out, shown or to be inspected, and end with the exit status that tells."""
     if note:
         say(f"note: {note}", err=True)
     for bad in unreadable:
-        say(f"not inspected: {bad.reason}", err=True)
+        say(f"left out: {bad.reason}", err=True)
     if unreadable and not inspected:
         raise BadInput("no picture could be read")
     found = verdicts or {}

@@ -33,8 +33,11 @@ def plan_by_method(
     from blemish.images import find
     from blemish.runs.methods import by_method
 
-    if scale is not None:
-        raise click.UsageError("--scale goes with --recipe, whose calibration says where a defect begins")
+    if scale is not None and not normal:
+        raise click.UsageError(
+            "--scale is for areas and lengths of regions, and words alone mark none: show good parts by --normal, or "
+            "use a calibrated --recipe"
+        )
     if drift is not None:
         raise click.UsageError("--drift goes with --recipe, whose calibration says which scores are to be expected")
     types = () if defects is None else defect_types(defects, product=product)
@@ -53,6 +56,7 @@ def plan_by_method(
         view=asked.view,
         mask=mask,
         batch_size=chosen.batch_size,
+        scale=scale,
         defects=types,
     )
 

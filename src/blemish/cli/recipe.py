@@ -292,7 +292,7 @@ def _more_types(old: Recipe, root: Path, place: tuple[str | None, str], reading:
     samples = labelled_defects(root)
     if not samples:
         raise BadInput(f"{root} has no folder of a type of defect: make one for each, with its pictures")
-    refuse_several(samples)
+    refuse_several(samples, old.source)
     new, found, known = old, recipe_encoders(old, *place), {(each.sha256, each.kind) for each in old.taught}
     fresh = [each for each in samples if (sha256_of(each.image), each.label) not in known]
     if not fresh:

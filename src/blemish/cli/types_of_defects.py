@@ -264,5 +264,3 @@ def _print(name: str, report: TypesReport) -> None:
     elif mistaken := report.naming.mistakes():
         rows = [(*names, str(count)) for *names, count in mistaken[:SHOWN]]
         print_table(("what it is", "said to be", "pictures"), rows)
-    for note in report.notes:
-        say(f"note: {note}")

@@ -17,8 +17,13 @@ JOINED = "+"
 
 def types_of(sample: Sample) -> tuple[str, ...]:
     """The types that its label names, "crack+stain" or "crack; stain", each once; none of a good part or an unknown."""
-    parts = (part.strip() for part in re.split(r"[+;]", sample.label))
-    return tuple(dict.fromkeys(part for part in parts if part)) if sample.is_anomalous else ()
+    return split_label(sample.label) if sample.is_anomalous else ()
+
+
+def split_label(label: str) -> tuple[str, ...]:
+    """The types that a label names, each once."""
+    parts = (part.strip() for part in re.split(r"[+;]", label))
+    return tuple(dict.fromkeys(part for part in parts if part))
 
 
 def join_types(samples: Sequence[Sample]) -> list[Sample]:

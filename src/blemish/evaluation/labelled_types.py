@@ -8,7 +8,7 @@ from pathlib import Path
 from blemish import data
 from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData
-from blemish.notices import silence
+from blemish.notices import amount, notice, silence
 from blemish.types import GOOD, Sample
 
 
@@ -27,12 +27,24 @@ def labelled_defects(root: Path, *, layout: str | None = None, category: str | N
     return samples
 
 
-def refuse_several(samples: Iterable[Sample]) -> None:
-    """Raise BadData for the first picture that has several types, for what learns one of each."""
+def take_several(samples: Iterable[Sample]) -> dict[str, bool]:
+    """What a classifier is told where some pictures have several types, which is said; {} where none has."""
+    several = [sample for sample in samples if len(types_of(sample)) > 1]
+    if not several:
+        return {}
+    notice(
+        "%s of several types, such as %s (%s): each type is decided by itself",
+        amount(len(several), "picture"), several[0].image, " and ".join(types_of(several[0])),
+    )  # fmt: skip
+    return {"several": True}
+
+
+def refuse_several(samples: Iterable[Sample], recipe: str) -> None:
+    """Raise BadData for the first picture of several types, since the recipe names one of each."""
     for sample in samples:
-        if len(types_of(sample)) > 1:
-            said = " and ".join(types_of(sample))
-            raise BadData(f"{sample.image} stands for {said}: leave it in the folder of one type")
+        if len(types := types_of(sample)) > 1:
+            said = f"{sample.image} is of {' and '.join(types)}, and {recipe} names one type of each"
+            raise BadData(f"{said}: leave it in the folder of one type")
 
 
 def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:

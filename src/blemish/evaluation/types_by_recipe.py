@@ -72,7 +72,7 @@ def measure_recipe_names(
     with gather() as notices:
         samples, reading = _samples(trial, names), _Reading(watch, [])
         if not _several(names):
-            refuse_several(samples)
+            refuse_several(samples, recipe.source)
         measured = measure(trial, names, encoders, samples, reading)
     learned = Counter(names.known[number] for number in _numbers(recipe))
     return measured._replace(learned=dict(learned), unreadable=tuple(reading.unreadable), notes=tuple(notices.lines()))
@@ -197,5 +197,5 @@ def _regions_of(trial: RecipeTypes, result: Inspected, sample: Sample) -> Iterat
         return marked_regions(sample, (height, width))
     by = trial.recipe.calibration
     worst = regions(result.anomaly_map, by.pixel, most=1) if by and by.pixel is not None else []
-    inside = inside_region(result.anomaly_map, worst[0], cast(float, by and by.pixel)) if worst else None
+    inside = inside_region(result.anomaly_map, worst[0]) if worst else None
     return iter([inside or inside_worst(result.anomaly_map)])

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 from blemish import catalog
 from blemish.classification.describe import Of, describe
 from blemish.classification.learn import is_few, learn, typed_examples
-from blemish.classification.namer import Namer
+from blemish.classification.namer import Namer, untaught
 from blemish.data.sampling import shuffle
 from blemish.data.several_types import types_of
 from blemish.errors import BadInput
-from blemish.evaluation.labelled_types import defects_of, every_type
+from blemish.evaluation.labelled_types import defects_of, every_type, take_several
 from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.images import Unreadable
-from blemish.notices import amount, gather, notice
+from blemish.notices import gather, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Classifier, Cropper, Encoder, Sample
 
@@ -87,8 +87,13 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
         if trial.hold_out is not None and trial.hold_out not in every:
             raise BadInput(f"{trial.hold_out!r} is no type here: choose one of {', '.join(every)}")
         types = [name for name in every if name != trial.hold_out]
-        if several := [sample for sample in samples if len(types_of(sample)) > 1]:
-            trial = _of_several(trial, several)
+        several = take_several(samples)
+        if several and trial.of == "defects":
+            raise BadInput(
+                f"some pictures of {trial.root} have several types, and their masks do not say which region is of "
+                "which: leave out --of defects"
+            )
+        trial = dataclasses.replace(trial, arguments=several | dict(trial.arguments))
         learned, tested = divide(samples, trial.shots, trial.seed)
         _say_untested(every, tested)
         unreadable, begun = list[Unreadable](), time.perf_counter()
@@ -122,19 +127,6 @@ def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
         notice("%s: %s may teach, so nothing of it is tested: give two at least", ", ".join(alone), each)
 
 
-def _of_several(trial: TypesTrial, several: Sequence[Sample]) -> TypesTrial:
-    notice(
-        "%s of several types, such as %s (%s): each type is decided by itself",
-        amount(len(several), "picture"), several[0].image, " and ".join(types_of(several[0])),
-    )  # fmt: skip
-    if trial.of == "defects":
-        raise BadInput(
-            f"some pictures of {trial.root} have several types, and their masks do not say which region is of which: "
-            "leave out --of defects"
-        )
-    return dataclasses.replace(trial, arguments={"several": True} | dict(trial.arguments))
-
-
 def _taught(
     trial: TypesTrial,
     types: Sequence[str],
@@ -151,7 +143,7 @@ def _taught(
     if not shown and card.labelled == "required":
         raise BadInput(f"{trial.classifier} learns from examples: give it some, --shots 1, or choose words")
     if not shown:
-        return Namer(classifier), {}, time.perf_counter()
+        return untaught(classifier), {}, time.perf_counter()
     found = describe(
         classifier, shown, of=trial.of, mirrored=mirrored, batch_size=trial.batch_size, unreadable=bad,
         advance=watch("looking at examples", len(shown)),

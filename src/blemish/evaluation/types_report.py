@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from blemish.calibration.prediction_sets import Sureness
 from blemish.classification.calls import Named
 from blemish.classification.names import UNKNOWN
-from blemish.data.several_types import JOINED, types_of
+from blemish.data.several_types import split_label, types_of
 from blemish.errors import BadData
 from blemish.images import Region, Unreadable
 from blemish.metrics import classes
@@ -52,7 +52,6 @@ class Outcome(NamedTuple):
     sample: Sample
     box: Region | None  # of the region that was named; None: the whole picture
     named: Named
-    said: str  # its type, or all that it has, joined as labels are; UNKNOWN where it is of no known one
     right: float  # probability of what it is: of several types the least; of an unknown one, that it is no known one
     is_wrong: bool  # something else is said of it
 
@@ -135,7 +134,7 @@ def measure_defects(
     scored = _score_several(terms, named, seed) if several else _score_one(terms, named, found, seed)
     if scored is None:
         raise BadData(f"no picture of a type that was learned is left to measure on in {root}")
-    return TypesReport(*scored, None, _outcomes(terms, named, several=several), 0.0, {})
+    return TypesReport(*scored, None, _outcomes(terms, named), 0.0, {})
 
 
 def _nothing_left(root: Path) -> BadData:
@@ -148,15 +147,13 @@ def mean_unknown_auroc(found: Mapping[str, TypesReport]) -> float:
     return float(np.mean([each.naming.unknown_auroc.value for each in found.values() if each.naming.unknown_auroc]))
 
 
-def _outcomes(terms: Terms, named: Sequence[NamedDefect], *, several: bool) -> tuple[Outcome, ...]:
+def _outcomes(terms: Terms, named: Sequence[NamedDefect]) -> tuple[Outcome, ...]:
     found, known = list[Outcome](), list(terms.types)
     for each, row in zip(named, terms.sureness.probabilities(_logits(named)), strict=True):
         own = [known.index(type_) for type_ in types_of(each.sample) if type_ in known]
         right = float(row[own].min()) if own else 1 - float(row.max())
-        says = [type_ for type_, chance in zip(known, row, strict=True) if chance >= 0.5]
-        every = says if several else [each.named.type]
-        is_wrong = {*every} != ({*types_of(each.sample)} if own else {UNKNOWN})
-        found.append(Outcome(each.sample, each.box, each.named, JOINED.join(every) or UNKNOWN, right, is_wrong))
+        is_wrong = {*split_label(each.named.type)} != ({*types_of(each.sample)} if own else {UNKNOWN})
+        found.append(Outcome(each.sample, each.box, each.named, right, is_wrong))
     return tuple(found)
 
 
@@ -184,14 +181,13 @@ def _score_several(terms: Terms, named: Sequence[NamedDefect], seed: int) -> _Sc
     said = [types_of(each.sample) for each in named]
     truth = np.array([[name in own for name in types] for own in said])
     unknown = np.array([not {*own} <= {*types} for own in said])
-    sure = terms.sureness if terms.sureness.coverage else terms.sureness._replace(middle=0.0)
-    probability = sure.probabilities(logits)
+    probability = terms.sureness.probabilities(logits)
     naming = score_several(truth, logits, probability >= 0.5, types, unknown, seed=seed)
     if naming is None:
         return None
     own, chances = truth[~unknown], probability[~unknown]
     odds = np.stack([1 - chances, chances], -1).reshape(-1, 2)  # of each decision
-    error = classes.calibration_error(own.ravel().astype(np.int64), odds) if sure.coverage else None
+    error = classes.calibration_error(own.ravel().astype(np.int64), odds) if terms.sureness.coverage else None
     return naming, *_sets(terms.sureness, chances, own, seed), error
 
 

@@ -52,25 +52,38 @@ def by_examples(
 ) -> tuple[Names, dict[str, Tensor]]:
     """Names that learn from examples: of each its picture's number and name, its type's number, and what is seen.
 
-    One type alone cannot be told from another: of it the examples are kept until there is a second.
+    One type alone cannot be told from another: of it the examples are kept until there is a second. An example of
+    several types is there once for each.
     """
     seen = _same_views([each for *_, each in examples]).half()
     numbers = torch.tensor([number for _, number, _, _ in examples])
+    pictures = torch.tensor([picture for picture, *_ in examples])
     table = nn.functional.one_hot(numbers, len(names.types)).bool()
+    rows, table = _join_types(pictures, table) if names.arguments.get("several") else (torch.arange(len(table)), table)
     sure, state = names.sureness, dict[str, Tensor]()
     if len(names.types) > 1:
         classifier = classifier_of(names, encoder)
         asked = 1 if names.of == "defects" and not isinstance(classifier, Cropper) else None  # as new ones are seen
-        namer = learn(classifier, TypedExamples(seen.float(), table), coverage=coverage, asked=asked)
+        namer = learn(classifier, TypedExamples(seen[rows].float(), table), coverage=coverage, asked=asked)
         sure, state = namer.sureness, state_of_classifier(namer.classifier)
     tensors = {
         SEEN: seen,
         NUMBERS: numbers,
-        OF: torch.tensor([picture for picture, *_ in examples]),
+        OF: pictures,
         LIKE: _bytes([name for _, _, name, _ in examples]),
         **state,
     }
     return Names(names.classifier, names.arguments, names.types, sure, names.of), tensors
+
+
+def _join_types(pictures: Tensor, table: Tensor) -> tuple[Tensor, Tensor]:
+    """Of each picture its first row, and all types that the rows of it have in (M, K)."""
+    rows: dict[int, int] = {}
+    for row, picture in enumerate(pictures.tolist()):
+        first = rows.setdefault(picture, row)
+        table[first] |= table[row]
+    kept = torch.tensor(list(rows.values()))
+    return kept, table[kept]
 
 
 def _same_views(seen: Sequence[Tensor]) -> Tensor:

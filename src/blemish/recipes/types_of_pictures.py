@@ -8,6 +8,7 @@ from typing import Any
 from blemish.classification.describe import describe
 from blemish.classification.learn import is_few
 from blemish.classification.names import DefectType, Names, refuse_twins
+from blemish.data.several_types import types_of
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import Unreadable
@@ -29,11 +30,14 @@ def freeze_types(
     watch: ShowProgress = no_progress,
     unreadable: list[Unreadable] | None = None,
 ) -> Recipe:
-    """A recipe without a detector, whose classifier has learned these pictures of two types or more."""
-    kinds = sorted({sample.label for sample in samples})
+    """A recipe without a detector, whose classifier has learned these pictures of two types or more.
+
+    Pictures may have several types each where `arguments` say so: {"several": True}.
+    """
+    kinds = sorted({kind for sample in samples for kind in types_of(sample)})
     refuse_twins(kinds)
     names = Names(classifier, dict(arguments), tuple(DefectType(kind) for kind in kinds), of="pictures")
-    looking, few = classifier_of(names, encoder), is_few(each.label for each in samples)
+    looking, few = classifier_of(names, encoder), is_few(kind for each in samples for kind in types_of(each))
     found = describe(
         looking, samples, mirrored=few, batch_size=batch_size, unreadable=unreadable,
         advance=watch("looking at examples", len(samples)),
@@ -42,8 +46,11 @@ def freeze_types(
     for each in found:
         path = each.sample.image
         taught.append(Taught(sha256_of(path), path.name, each.sample.label))
-        examples.append((known_defects.number(taught[-1].id), kinds.index(each.sample.label), path.name, each.seen))
-    if lacking := sorted(set(kinds) - {each.kind for each in taught}):
+        examples += [
+            (known_defects.number(taught[-1].id), kinds.index(kind), path.name, each.seen)
+            for kind in types_of(each.sample)
+        ]
+    if lacking := sorted(set(kinds) - {kinds[number] for _, number, _, _ in examples}):
         raise BadInput(f"no picture of {', '.join(lacking)} can be read: replace them, or leave the type out")
     names, tensors = by_examples(names, encoder, examples, coverage=coverage)
     meant = {ENCODER: Reference(encoder.name, encoder.sha256)}

@@ -62,7 +62,7 @@ def _item(writer: Writer, classifier: Classifier, outcome: Outcome, picture: NDA
         score=score,
         size=size[::-1],
         label=outcome.sample.label,
-        type=outcome.said,
+        type=outcome.named.type,
         mistake="misnamed" if outcome.is_wrong else "",
         regions=[named.as_json() | box],
         small=Encoded(pictures.small(image), *(pictures.heat(heat, pictures.HEAT_SMALL) if heat is not None else ())),

@@ -165,9 +165,7 @@ def _typed(
         return ()
     found, size = regions(result.anomaly_map, by.pixel, scale=scale), result.anomaly_map.shape
     if namer and result.places:
-        return _named(result, found[:MOST_NAMED], by.pixel, namer) + tuple(
-            TypedRegion(each, None) for each in found[MOST_NAMED:]
-        )
+        return _named(result, found[:MOST_NAMED], namer) + tuple(TypedRegion(each, None) for each in found[MOST_NAMED:])
     kinds = [_type(result.type_map, result.anomaly_map, each, types) for each in found]
     return tuple(
         TypedRegion(each, kind, describe(each, prompts[kind or ""], size) if prompts else "")
@@ -175,13 +173,11 @@ def _typed(
     )
 
 
-def _named(
-    result: Inspected, found: Sequence[DefectRegion], threshold: float, namer: RegionNamer
-) -> tuple[TypedRegion, ...]:
+def _named(result: Inspected, found: Sequence[DefectRegion], namer: RegionNamer) -> tuple[TypedRegion, ...]:
     """Regions by a classifier, with what their types ask for."""
     if not found:
         return ()
-    inside = [inside_region(result.anomaly_map, each, threshold) for each in found]
+    inside = [inside_region(result.anomaly_map, each) for each in found]
     typed = []
     names = namer.name_regions(result.picture, result.places, inside)
     for region, named in zip(found, names, strict=True):
@@ -211,6 +207,7 @@ def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:
     others = [each for each in named.others if each != named.type]
     parts = [describe(region, article, size), sure]
     parts += [f"it may be {' or '.join(others)}"] if others and named.type != UNKNOWN else []
+    parts += ["no type fits it well"] if not named.others else []
     parts += [f"looks most like {named.like}"] if named.like else []
     parts += [f'"{named.words}" fits it best'] if named.type != UNKNOWN and named.words not in ("", article) else []
     return "; ".join(filter(None, parts))

@@ -97,7 +97,7 @@ def _regions(said: Decided, calibration: Calibration | None, *, every: bool) -> 
         return [] if known and not every else [inside_worst(anomaly_map)]
     found = said.regions if said.verdict != "accept" else ()
     wanted = (each.region for each in found if every or each.type in (None, UNKNOWN))
-    return [inside_region(anomaly_map, each, calibration.pixel) for each in wanted]
+    return [inside_region(anomaly_map, each) for each in wanted]
 
 
 def _seen(result: Inspected, regions: Sequence[Inside], classifier: Classifier) -> Iterator[Found]:

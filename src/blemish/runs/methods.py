@@ -40,11 +40,12 @@ def by_method(
     view: View,
     mask: str | None,
     batch_size: int,
+    scale: float | None = None,
     defects: Sequence[DefectType] = (),
 ) -> InspectionRun:
     """A method that learns from good parts first, if there are any, or else looks at the whole set if it scores one.
 
-    `pictures` are those to be inspected; of `defects` words tell which one is found.
+    `pictures` are those to be inspected; of `defects` words tell which one is found. `scale` is millimetres a pixel.
     """
     settings = settings_of(method, arguments, _name(encoder), precision, product, view) | _defects(defects)
     encoder, namer = (encoder, None) if not defects else beside_words(encoder, defects, product)
@@ -65,7 +66,7 @@ def by_method(
         )  # fmt: skip
         return ReadyDetector(_named(detector, encoder, namer), view=seen)
 
-    settings |= {"normal": list(map(str, good)), "set": list(map(str, compared)), "mask": mask}
+    settings |= {"normal": list(map(str, good)), "set": list(map(str, compared)), "mask": mask, "scale": scale}
     return InspectionRun(settings, view, encoder, make)
 
 

@@ -103,10 +103,10 @@ function typeCell(region) {
 
 // What is known of a picture that was named as a whole.
 function wholeTable(regions) {
-  const { likeliest = {}, may_be: others = [], like, words } = regions[0];
+  const { likeliest = {}, may_be: others, like, words } = regions[0];
   const rows = [
     ...Object.entries(likeliest).map(([name, chance]) => [name, chance.toFixed(3)]),
-    others.length ? ["it may be", others.join(", ")] : null,
+    others ? ["it may be", others.join(", ") || "none of them"] : null,
     like ? ["looks most like", like] : null,
     words ? ["fits best", words] : null,
   ].filter(Boolean);
