@@ -81,6 +81,7 @@ def test_it_is_trained_from_the_command_line_and_every_command_takes_its_recipe(
     refused = run("inspect", parts[0], "--recipe", recipe, "--out", out)
     assert refused.exit_code == 1
     assert "a name alone imports nothing: if you trust the code of own_method, say where it is" in refused.output
+    assert "does not fit" not in refused.output
     assert "own_method" not in sys.modules
     more = good(tmp_path / "more", 3, first=40)
     for command in (

@@ -88,12 +88,21 @@ def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     require_finder(recipe.method, recipe.source)
     if recipe.deployed:
         raise BadRecipe(f"{recipe.source} is deployed and learns nothing: use the recipe it was exported from")
+    _require_code(recipe)
     with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})
         made = fresh_detector(recipe, found)
         _fill(cast(nn.Module, made).eval(), recipe)
         _try(made, recipe.view)
     return made
+
+
+def _require_code(recipe: Recipe) -> None:
+    """Raises BadRecipe for a method of one's own whose code was not let in, see `catalog.own`."""
+    try:
+        catalog.card(recipe.method) if ":" in recipe.method else None
+    except UnknownName as error:
+        raise BadRecipe(f"{recipe.source}: {error}") from error
 
 
 def fresh_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
