@@ -82,6 +82,20 @@ def _fill(file: IO[bytes], data: bytes | memoryview | str, *, lasting: bool) -> 
         os.fsync(file.fileno())
 
 
+@contextmanager
+def write_text(path: Path) -> Iterator[IO[str]]:
+    """A text file to be written piece by piece, which is put in place at once when the block ends well."""
+    beside = path.with_name(f".{uuid4().hex}")
+    with guard_write(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with beside.open("x", encoding="utf-8", newline="\n") as file:
+                yield file
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+
+
 def reserve(path: Path, way_out: str = ELSEWHERE) -> None:
     """Room on the disk for all of a file that will be mapped; raises CannotWrite where there is less.
 

@@ -12,18 +12,18 @@ from tests.structure.source import FILES, MODULES, ROOT, each_of, imported, impo
 RANKS = (
     {"types", "errors", "notices", "version"},
     {"files", "fields", "progress", "cluster"},
-    {"images"},
+    {"images", "tracking"},
     {"encoders", "blocks", "synth", "data", "metrics"},
     {"training", "devices"},
     {"detectors", "classifiers", "videos", "pretrain"},
     {"catalog"},
     {"calibration", "inspection", "fitting", "examples"},
-    {"classification"},
+    {"classification", "estimator"},
     {"recipes"},
     {"runs"},
     {"runtime"},
     {"evaluation"},
-    {"benchmark", "report", "export", "batch"},
+    {"benchmark", "report", "export", "batch", "formats"},
     {"tuning"},
     {"serve"},
     {"__init__"},
@@ -33,10 +33,13 @@ RANKS = (
 RANK = {room: rank for rank, rooms in enumerate(RANKS) for room in rooms}
 MAY_USE_NEIGHBOURS = {"inspection", "fitting", "examples"}
 OPTIONAL = {
-    "aiomqtt", "asyncua", "cv2", "faiss", "fsspec", "google", "lightning_fabric", "onnx", "onnxruntime", "onnxscript",
-    "openvino", "pyarrow", "pymodbus", "ray",
+    "aiomqtt", "asyncua", "cv2", "faiss", "fsspec", "google", "lightning_fabric", "matplotlib", "mlflow", "onnx",
+    "onnxruntime", "onnxscript", "openvino", "pyarrow", "pymodbus", "ray", "supervision", "wandb", "yaml",
 }  # fmt: skip
-OF_ROOMS = {"serve": {"fastapi", "jinja2", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"}}
+OF_ROOMS = {
+    "estimator": {"sklearn"},
+    "serve": {"fastapi", "jinja2", "prometheus_client", "pydantic", "sqlalchemy", "starlette", "uvicorn"},
+}
 """Optional packages that one room is made of: it may import them at once, and nobody else may."""
 DEPENDENCIES = {"click", "huggingface_hub", "numpy", "PIL", "rich", "safetensors", "scipy", "tokenizers", "torch"}
 

@@ -23,7 +23,8 @@ NOUNS_AND_VERBS = set(
 A_LAYOUT_PROVIDES = {"matches", "categories", "samples", "LOOKED_FOR", "SPLITS"}
 MEASURES = {"auroc", "average_precision", "f1_max"}
 """Of images and of pixels: the module's name says which, and both are called by it."""
-SHARED = {"data": A_LAYOUT_PROVIDES, "metrics": MEASURES}
+A_FORMAT_PROVIDES = {"read", "write", "CANNOT_HOLD", "LOOKED_FOR", "NAME"}
+SHARED = {"data": A_LAYOUT_PROVIDES, "formats": A_FORMAT_PROVIDES, "metrics": MEASURES}
 
 each_file = each_of(FILES)
 

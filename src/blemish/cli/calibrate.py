@@ -13,7 +13,7 @@ import click
 from click.core import ParameterSource
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import FILE, FOLDER, ON, TOGETHER, hold, leave, recipe_encoders
+from blemish.cli.options import FILE, FOLDER, ON, PLACE, TOGETHER, hold, leave, recipe_encoders
 from blemish.errors import BadInput
 from blemish.notices import amount
 
@@ -64,7 +64,7 @@ _asked = functools.partial(click.option, expose_value=False, callback=_keep)
 
 @click.command()
 @click.argument("recipe", type=FILE)
-@click.option("--good", multiple=True, metavar="DIR", help="Good parts; repeatable.")
+@click.option("--good", multiple=True, metavar="DIR", type=PLACE, help="Good parts; repeatable.")
 @click.option("--defects", type=FOLDER, metavar="DIR", help="Defective parts, a folder a type.")
 @click.option("--masks", type=FOLDER, metavar="DIR", help="Of --defects, for their sizes: NAME.png or NAME_mask.png.")
 @_asked("--false-reject", type=float, metavar="R", help="Reject at most this share of good parts, such as 0.02.")
@@ -77,7 +77,7 @@ _asked = functools.partial(click.option, expose_value=False, callback=_keep)
 @_asked("--seed", type=int, default=0, show_default=True, help="Which parts are in which fold.")
 @_asked("--every-picture", is_flag=True, help="Count every picture as a part of its own, see below.")
 @_asked("--device", default="auto", show_default=True, metavar="NAME", help=ON)
-@click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
+@click.option("--encoder", metavar="PATH", type=PLACE, help="Where the recipe's encoder lies, if not where it was.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER)
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import FILE, FOLDER, DetectorOptions, add_detector_options, arguments_of, hold_new, leave
+from blemish.cli.options import (
+    FILE,
+    FOLDER,
+    PLACE,
+    DetectorOptions,
+    add_detector_options,
+    arguments_of,
+    hold_new,
+    leave,
+)
 from blemish.errors import BadInput
 from blemish.notices import amount, notice
 
@@ -22,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.argument("images", nargs=-1, required=True, type=PLACE, metavar="IMAGES...")
 @click.option("--examples", type=FOLDER, metavar="DIR", help="Pictures of each type, a folder a type.")
 @click.option("--recipe", type=FILE, metavar="FILE", help="What --save wrote, instead of --examples.")
 @click.option(

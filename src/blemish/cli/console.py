@@ -13,6 +13,8 @@ from unicodedata import category
 
 import click
 
+from blemish.errors import BlemishError, require_torch
+from blemish.notices import gather
 from blemish.progress import NOTHING, Advance, ShowProgress
 
 if TYPE_CHECKING:
@@ -62,6 +64,20 @@ def _close(descriptor: int) -> None:
     """What is still printed there is dropped, also when Python ends."""
     with suppress(OSError), open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), descriptor)
+
+
+@contextmanager
+def speak() -> Iterator[None]:
+    """What blemish refuses meanwhile is one line on stderr and exit status 1; what was odd is said at the end."""
+    with gather() as notices:
+        try:
+            with require_torch():
+                yield
+        except BlemishError as error:
+            raise click.ClickException(printable(str(error))) from error
+        finally:
+            for line in notices.lines():
+                say(f"note: {line}", err=True)
 
 
 class _Stage:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import FILE, NEW_FOLDER, TOGETHER, device_option, leave, recipe_encoders
+from blemish.cli.options import FILE, NEW_FOLDER, PLACE, TOGETHER, device_option, leave, recipe_encoders
 from blemish.errors import BadInput
 from blemish.notices import amount
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.argument("images", nargs=-1, required=True, type=PLACE, metavar="IMAGES...")
 @click.option("--recipe", type=FILE, required=True, metavar="FILE", help="What finds the defects.")
 @click.option("--out", type=NEW_FOLDER, default="discovered", show_default=True, help="The folder to write.")
 @click.option("--groups", type=click.IntRange(1), metavar="N", help="As many as there seem to be if left out.")
 @click.option("--all", "every", is_flag=True, help="Defects of known types as well.")
-@click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
+@click.option("--encoder", metavar="PATH", type=PLACE, help="Where the recipe's encoder lies, if not where it was.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 @device_option

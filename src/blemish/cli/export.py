@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 import click
 
 from blemish.cli.console import print_table, say, show_progress
-from blemish.cli.options import FILE, hold_new
+from blemish.cli.options import FILE, PLACE, hold_new
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -34,10 +34,12 @@ if TYPE_CHECKING:
     help="What runs the graph.",
 )
 @click.option("--check", multiple=True, metavar="PATH", help="Pictures to compare by; drawn ones if left out.")
-@click.option("--good", multiple=True, metavar="DIR", help="Good parts that taught nothing, for reduced precision.")
+@click.option(
+    "--good", multiple=True, metavar="DIR", type=PLACE, help="Good parts that taught nothing, to calibrate by."
+)
 @click.option("--before", type=FILE, metavar="OLD", help="Deployed before it was taught more; its graph is taken.")
 @click.option("--onnx", type=FILE, metavar="FILE", help="Write the bare ONNX model too, for programs of your own.")
-@click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
+@click.option("--encoder", metavar="PATH", type=PLACE, help="Where the recipe's encoder lies, if not where it was.")
 def export(
     recipe: Path,
     out: Path,

@@ -10,6 +10,7 @@ import click
 
 from blemish.cli.console import show_progress
 from blemish.cli.options import (
+    PLACE,
     DetectorOptions,
     add_detector_options,
     defects_option,
@@ -30,9 +31,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("images", nargs=-1, required=True, metavar="IMAGES...")
+@click.argument("images", nargs=-1, required=True, type=PLACE, metavar="IMAGES...")
 @click.option("--product", default="object", show_default=True, help="What the part is, in words.")
-@click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
+@click.option(
+    "--normal", multiple=True, metavar="DIR", type=PLACE, help="Good parts: folder, file or glob; repeatable."
+)
 @defects_option
 @run_options
 @region_options

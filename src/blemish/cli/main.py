@@ -7,20 +7,10 @@ from typing import Any
 
 import click
 
-from blemish.cli.console import printable, say
+from blemish.cli import COMMANDS, folder_defaults
+from blemish.cli.console import speak
 from blemish.cli.options import own_option
-from blemish.errors import BlemishError, require_torch
-from blemish.notices import gather
 from blemish.version import VERSION
-
-COMMANDS = {
-    "agreement": "agreement", "audit": "serve", "batch": "batch", "benchmark": "benchmark", "calibrate": "calibrate",
-    "classify": "classify", "discover": "discover", "evaluate": "evaluate", "export": "export", "guide": "train",
-    "inspect": "inspect", "list": "list", "merge": "merge", "pretrain": "train", "recipe": "recipe", "records": "serve",
-    "report": "report", "serve": "serve", "synth": "synth", "teach": "recipe", "train": "train", "tune": "tune",
-    "user": "serve",
-}  # fmt: skip
-"""The files of the commands in this folder."""
 
 
 class _Group(click.Group):
@@ -34,17 +24,16 @@ class _Group(click.Group):
         """A command by name."""
         return getattr(import_module(f"blemish.cli.{COMMANDS[name]}"), name) if name in COMMANDS else None
 
+    def resolve_command(self, context: click.Context, args: Any) -> Any:
+        """The command, which then knows the defaults of this folder."""
+        name, *rest = super().resolve_command(context, args)
+        context.default_map = folder_defaults(self, context, name)
+        return name, *rest
+
     def invoke(self, context: click.Context) -> Any:
-        """Run the command, and say at its end what was odd."""
-        with gather() as notices:
-            try:
-                with require_torch():
-                    return super().invoke(context)
-            except BlemishError as error:
-                raise click.ClickException(printable(str(error))) from error
-            finally:
-                for line in notices.lines():
-                    say(f"note: {line}", err=True)
+        """Run the command."""
+        with speak():
+            return super().invoke(context)
 
 
 @click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from blemish.cli.console import say
-from blemish.cli.options import FOLDER, NEW_FOLDER, SOME_UNREADABLE, leave
+from blemish.cli.options import FOLDER, NEW_FOLDER, PLACE, SOME_UNREADABLE, leave
 from blemish.notices import amount
 
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, type=FOLDER, metavar="RUN...")
 @click.option("--out", type=NEW_FOLDER, required=True, help="The folder to write.")
-@click.option("--of", "images", multiple=True, metavar="IMAGES", help="What was to be inspected; repeatable.")
+@click.option("--of", "images", multiple=True, type=PLACE, metavar="IMAGES", help="What was to be inspected.")
 def merge(runs: tuple[Path, ...], out: Path, images: tuple[str, ...]) -> None:
     """Make one run of those that `blemish inspect --shard` left, one folder RUN a shard.
 

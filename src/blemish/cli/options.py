@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from blemish.types import Encoder
 
 FILE = click.Path(path_type=Path)
+PLACE = click.Path()
+"""A file, a folder or a glob, as text."""
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 SOME_UNREADABLE = 3

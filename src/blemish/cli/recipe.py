@@ -12,6 +12,7 @@ from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
     FILE,
     FOLDER,
+    PLACE,
     TOGETHER,
     DetectorOptions,
     add_detector_options,
@@ -76,7 +77,9 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 
 @recipe.command()
 @click.argument("out", type=FILE)
-@click.option("--normal", multiple=True, metavar="DIR", help="Good parts: a folder, file or glob; repeatable.")
+@click.option(
+    "--normal", multiple=True, metavar="DIR", type=PLACE, help="Good parts: folder, file or glob; repeatable."
+)
 @click.option("--product", help="What the part is, in words, for a method that reads them.  [default: object]")
 @region_options
 @click.option("--weights", type=FILE, metavar="FILE", help="What a trained method's authors publish, see below.")
@@ -141,7 +144,7 @@ def _with_defects(made: Recipe, said: str, encoder: Encoder) -> Recipe:
 
 @click.command()
 @click.argument("recipe", type=FILE)
-@click.option("--good", multiple=True, metavar="DIR", help="Good parts to add; repeatable.")
+@click.option("--good", multiple=True, metavar="DIR", type=PLACE, help="Good parts to add; repeatable.")
 @click.option("--defect", nargs=2, metavar="TYPE DIR", help="Defects of that type to add.")
 @click.option(
     "--masks",
@@ -155,7 +158,7 @@ def _with_defects(made: Recipe, said: str, encoder: Encoder) -> Recipe:
 @click.option("--forget", multiple=True, metavar="ID", help="A picture to take out, see `recipe show`; repeatable.")
 @click.option("--undo", is_flag=True, help="Put back the exact file that this one was made from.")
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
-@click.option("--encoder", metavar="PATH", help="Where the recipe's encoder lies, if not where it was.")
+@click.option("--encoder", metavar="PATH", type=PLACE, help="Where the recipe's encoder lies, if not where it was.")
 @click.option("--batch-size", type=click.IntRange(1), default=8, show_default=True, help=TOGETHER)
 @device_option
 @BUDGET

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 import click
 
 from blemish.cli.console import say, show_progress
-from blemish.cli.options import FILE, METHOD, NEW_FOLDER, arguments_of, device_option, hold, hold_new
+from blemish.cli.options import FILE, METHOD, NEW_FOLDER, PLACE, arguments_of, device_option, hold, hold_new
 from blemish.notices import amount
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def pretrain(
 
 
 @click.command()
-@click.argument("pictures", nargs=-1, required=True, metavar="PICTURES...")
+@click.argument("pictures", nargs=-1, required=True, type=PLACE, metavar="PICTURES...")
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="The checkpoint to write.")
 @click.option("--work", type=NEW_FOLDER, default="blemish-guide", show_default=True, help="What is made on the way.")
 @click.option("--guide", "named", metavar="NAME|PATH", default="embedded", show_default=True, help="A frozen encoder.")

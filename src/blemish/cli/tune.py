@@ -12,6 +12,7 @@ from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
     ABOVE_0,
     FILE,
+    PLACE,
     TOGETHER,
     DetectorOptions,
     device_option,
@@ -34,7 +35,7 @@ def _seconds(context: click.Context, option: click.Parameter, value: str) -> flo
 
 
 @click.command()
-@click.argument("good", nargs=-1, required=True, metavar="GOOD...")
+@click.argument("good", nargs=-1, required=True, type=PLACE, metavar="GOOD...")
 @click.option("--out", type=FILE, required=True, help="The recipe to write.")
 @click.option("--budget", default="10m", show_default=True, callback=_seconds, metavar="TIME", help="90s, 10m or 1h.")
 @click.option("--budget-ms", type=ABOVE_0, metavar="MS", help="Milliseconds that a picture may take.")

@@ -1,0 +1,140 @@
+"""The one table of annotations that every format is written from and read into: a row a picture, with its regions.
+
+Places are in pixels of the upright picture, (0, 0) its upper left corner, (width, height) its lower right one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from blemish.formats.polygons import Polygon, bounds
+from blemish.images import SUFFIXES
+
+NO_TYPE = "defect"
+"""The class of a region whose type nobody named, in formats where every region has a class."""
+
+
+class Box(NamedTuple):
+    """A rectangle; `x`, `y` is its upper left corner."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+class Annotation(NamedTuple):
+    """One region: polygons, of which it is the union, or where there are none a box."""
+
+    type: str  # "" where nobody named it
+    polygons: Sequence[Polygon] = ()
+    drawn_box: Box | None = None
+    score: float | None = None  # the highest of the map
+
+    @property
+    def box(self) -> Box:
+        """Around the polygons, or as it was drawn."""
+        return self.drawn_box if self.drawn_box and not self.polygons else Box(*bounds(self.polygons))
+
+    @property
+    def outlines(self) -> Sequence[Polygon]:
+        """The polygons, or the box as one."""
+        if self.polygons:
+            return self.polygons
+        x, y, width, height = self.box
+        return [[[x, y], [x + width, y], [x + width, y + height], [x, y + height]]]
+
+
+class Annotated(NamedTuple):
+    """A picture with its regions."""
+
+    path: str  # as the run or the labels name it
+    width: int
+    height: int
+    regions: Sequence[Annotation] = ()
+    score: float | None = None
+    verdict: str = ""  # accept, review or reject; "" where there is none
+    types: Sequence[str] = ()  # of the picture, also where no region has one
+    file: str = ""  # where it lies, if that is another place than `path`
+
+    @property
+    def place(self) -> Path:
+        """Of the file."""
+        return Path(self.file or self.path)
+
+
+class Refused(NamedTuple):
+    """Something in labels that is wrong: of a picture, which is then left out whole, or of the file."""
+
+    kind: str  # what is wrong, without the place: "a box lies outside its picture"
+    place: str  # the picture, and the region in it
+    more: str = ""  # what was found there
+
+
+Pictures = Callable[[], Iterable[Annotated]]
+"""The pictures, as often as it is called."""
+
+
+class Survey(NamedTuple):
+    """What a writer must know before the first picture."""
+
+    types: tuple[str, ...]  # classes, sorted
+    root: str  # the folder in which all pictures lie; names are relative to it
+    pictures: int
+    regions: int
+
+    def name(self, picture: Annotated) -> str:
+        """The picture's path below the root, with / between folders."""
+        return os.path.relpath(picture.place, self.root).replace(os.sep, "/")
+
+    def number(self, region: Annotation) -> int:
+        """Of the region's class, from 0 on."""
+        return self.types.index(region.type or NO_TYPE)
+
+
+@contextmanager
+def keep(pictures: Iterable[Annotated]) -> Iterator[tuple[Pictures, Survey]]:
+    """The table on disk, to be gone through as often as wanted, and what stands in it; memory does not grow with it."""
+    types, root, count, regions = set[str](), "", 0, 0
+    with tempfile.TemporaryFile("w+", encoding="utf-8", prefix="blemish-") as file:
+        for picture in pictures:
+            folder = os.path.dirname(os.path.abspath(picture.place))
+            root = os.path.commonpath([root, folder]) if root else folder
+            types.update(each.type or NO_TYPE for each in picture.regions)
+            types.update(picture.types)
+            count, regions = count + 1, regions + len(picture.regions)
+            file.write(json.dumps(picture) + "\n")
+
+        def table() -> Iterator[Annotated]:
+            file.seek(0)
+            return map(_read, file)
+
+        yield table, Survey(tuple(sorted(types)), root or ".", count, regions)
+
+
+def _read(line: str) -> Annotated:
+    found = Annotated(*json.loads(line))
+    regions = [(Annotation(*each), each) for each in found.regions]
+    boxed = [region._replace(drawn_box=Box(*each[2]) if each[2] else None) for region, each in regions]
+    return found._replace(regions=boxed)
+
+
+def find_pictures(folder: Path) -> dict[str, Path]:
+    """Picture files below a folder by their paths there, with / between folders and without the ending, lower case."""
+    return {
+        path.relative_to(folder).with_suffix("").as_posix().lower(): path
+        for path in sorted(_walk(folder))
+        if path.suffix.lower() in SUFFIXES
+    }
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        yield from (Path(root, name) for name in names if not name.startswith("."))

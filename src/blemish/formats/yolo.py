@@ -1,0 +1,138 @@
+"""YOLO: `images/`, `labels/` with a text file a picture, and `data.yaml`, https://docs.ultralytics.com/datasets.
+
+A line is a class and a box, `number x y width height` about its centre, or a class and a polygon, `number x y x y ...`,
+all as shares of the picture's sides. Programs read all lines of a file as polygons if one is, so a file holds boxes
+only or polygons only.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blemish import files
+from blemish.errors import BadData, BadImage, BadInput, MissingExtra
+from blemish.formats.pictures import copy_picture
+from blemish.formats.polygons import snap
+from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey, find_pictures
+from blemish.images import read_header
+
+CANNOT_HOLD = (
+    "YOLO's labels hold classes and shapes alone: no scores, no verdicts and no types of pictures; a region of several "
+    "polygons becomes several"
+)
+LOOKED_FOR = "a folder with data.yaml or classes.txt, images/ and labels/"
+_DIGITS = 9
+"""Decimals of shares: less than a thousandth of a pixel."""
+
+
+def write(table: Pictures, survey: Survey, out: Path) -> None:
+    """The folder, pictures copied: programs look for them beside the labels. A good part has an empty file."""
+    for picture in table():
+        name = Path(survey.name(picture))
+        labels = out / "labels" / name.with_suffix(".txt")
+        if labels.exists():
+            raise BadInput(f"{name} and another picture differ by their endings alone, and YOLO has one file for both")
+        files.write(labels, "".join(_lines(picture, survey)), lasting=False)
+        copy_picture(picture.place, out / "images" / name)
+    named = "".join(f"  {number}: {json.dumps(name)}\n" for number, name in enumerate(survey.types))
+    files.write(out / "data.yaml", f"path: .\ntrain: images\nval: images\nnames:\n{named}")
+
+
+def _lines(picture: Annotated, survey: Survey) -> Iterator[str]:
+    drawn = any(each.polygons for each in picture.regions)
+    for each in picture.regions:
+        number, (x, y, width, height) = survey.number(each), each.box
+        box = [(x + width / 2) / picture.width, (y + height / 2) / picture.height]
+        box += [width / picture.width, height / picture.height]
+        for outline in each.outlines if drawn else ():
+            shares = [share for px, py in outline for share in (px / picture.width, py / picture.height)]
+            yield f"{number} {_numbers(shares)}\n"
+        if not drawn:
+            yield f"{number} {_numbers(box)}\n"
+
+
+def _numbers(shares: Sequence[float]) -> str:
+    return " ".join(f"{share:.{_DIGITS}f}".rstrip("0").rstrip(".") for share in shares)
+
+
+def read(place: Path) -> Iterator[Annotated | Refused]:
+    """The pictures of `images/` in the order of their names; one without a text file has no defect."""
+    names = _names(place)
+    if not (place / "images").is_dir():
+        raise BadData(f"{place} has no folder images: wanted is {LOOKED_FOR}")
+    pictures = find_pictures(place / "images")
+    yield from _read_spare(place / "labels", pictures)
+    for path in pictures.values():
+        labels = place / "labels" / path.relative_to(place / "images").with_suffix(".txt")
+        yield _picture(path, labels, names)
+
+
+def _read_spare(folder: Path, pictures: Mapping[str, Path]) -> Iterator[Refused]:
+    for labels in sorted(folder.rglob("*.txt")):
+        if labels.relative_to(folder).with_suffix("").as_posix().lower() not in pictures and labels.stem != "classes":
+            yield Refused("the picture of labels is missing", str(labels))
+
+
+def _picture(path: Path, labels: Path, names: Mapping[int, str]) -> Annotated | Refused:
+    try:
+        height, width = read_header(path).upright
+        text = labels.read_text(encoding="utf-8") if labels.exists() else ""
+    except BadImage as error:
+        return Refused("a picture cannot be read", str(path), str(error))
+    except (OSError, UnicodeDecodeError):
+        return Refused("labels are no text that can be read", str(labels))
+    regions = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        region = _region(line.split(), names, width, height) if line.strip() else None
+        if isinstance(region, str):
+            return Refused(region, f"{labels}, line {number}", line[:80])
+        regions += [region] if region else []
+    return Annotated(str(path), width, height, regions)
+
+
+def _region(words: Sequence[str], names: Mapping[int, str], width: int, height: int) -> Annotation | str:
+    """A region, or what is wrong with the line."""
+    try:
+        number, values = int(words[0]), [float(word) for word in words[1:]]
+    except ValueError:
+        return "a line holds something else than numbers"
+    if number not in names:
+        return "a class is not in the list of names"
+    name = "" if names[number] == NO_TYPE else names[number]
+    x, y = [value * width for value in values[::2]], [value * height for value in values[1::2]]
+    if len(values) in (4, 5):  # the fifth is a confidence, as predictions are saved
+        box = Box(*map(snap, (x[0] - x[1] / 2, y[0] - y[1] / 2, x[1], y[1])))
+        return Annotation(name, (), box, values[4] if len(values) == 5 else None)
+    if len(values) < 6 or len(values) % 2:
+        return "a line is neither a box of 4 numbers nor a polygon of 3 points or more"
+    return Annotation(name, [[[snap(each) for each in point] for point in zip(x, y, strict=True)]])
+
+
+def _names(place: Path) -> dict[int, str]:
+    """Classes by number."""
+    told, listed = place / "data.yaml", [place / "classes.txt", place / "labels" / "classes.txt"]
+    if told.exists():
+        return _told_names(told)
+    for file in listed:
+        if file.exists():
+            return dict(enumerate(filter(None, map(str.strip, file.read_text(encoding="utf-8").splitlines()))))
+    raise BadData(f"{place} has no data.yaml and no classes.txt, so classes have no names: wanted is {LOOKED_FOR}")
+
+
+def _told_names(file: Path) -> dict[int, str]:
+    try:
+        import yaml
+    except ImportError as error:
+        raise MissingExtra("reading data.yaml needs PyYAML: pip install 'blemish[formats]'") from error
+    try:
+        read: Any = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, OSError, UnicodeDecodeError) as error:
+        raise BadData(f"{file} is no YAML that can be read: export it again") from error
+    names = read.get("names") if isinstance(read, dict) else None
+    found = dict(enumerate(names)) if isinstance(names, list) else names
+    if not (isinstance(found, dict) and all(type(number) is int for number in found)):
+        raise BadData(f"{file}: names: wanted are the classes, a list or a table by number")
+    return {number: str(name) for number, name in found.items()}
