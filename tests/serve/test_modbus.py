@@ -8,9 +8,9 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import pytest
 from tests.support.peers import free_port, need, until
 from tests.support.serving import LINE, Client, line_settings, running
 
@@ -64,58 +64,71 @@ def words(text: str, count: int = 32) -> list[int]:
     return [data[at] << 8 | data[at + 1] for at in range(0, 2 * count, 2)]
 
 
-def test_a_plc_triggers_parts_one_by_one_and_what_cannot_be_done_changes_nothing(tmp_path: Path) -> None:
-    port = free_port()
-    with running(line_settings(tmp_path, LINE + "start = false\n" + MODBUS.format(port=port))) as client:
+class Served(NamedTuple):
+    client: Client
+    waits: int  # the port where results are acknowledged
+    latest: int  # and the one where each stays until the next
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """One station by both ways, which inspects nothing yet."""
+    waits, latest = free_port(), free_port()
+    tables = MODBUS.format(port=waits) + MODBUS.format(port=latest) + 'name = "latest"\nack = false\n'
+    with running(line_settings(tmp_path_factory.mktemp("line"), LINE + "start = false\n" + tables)) as client:
         client.wait_ready()
-        until(lambda: client.ask("GET", "/connectors").body[0]["state"] == "connected")
-        with plc(port) as peer:
-            until(lambda: peer.status() == "ready")
-            assert peer.read(42) == [4]  # Ready
-            assert peer.ask(0, [2]) == 4  # Ack, and nothing is Valid
-            assert peer.ask(1, [5]) == 4  # stop
-            assert peer.ask(0, [1, 0, 0, *words("gear 7")]) == 0
-            assert peer.status() == "busy"
-            assert peer.ask(1, [4]) == 4  # start_continuous
-            assert client.send("another", "accept").status == 409
-            sent = client.send("gear%207", "reject").body
-            until(lambda: peer.status() == "valid")
-            assert peer.read(43, 5) == [3, 0, 0x3F40, 0, 1]  # reject, no fault, score 0.75, recipe 1
-            assert peer.read(50, 48) == words("gear 7") + words("hash of gear", 16)
-            assert peer.ask(0, [0]) == 0
-            assert peer.ask(0, [1]) == 4  # Trigger, and the result was not acknowledged
-            assert peer.ask(0, [2]) == 0
-            assert peer.status() == ""
-            assert peer.ask(0, [0]) == 0
-            assert peer.status() == "ready"
-            assert peer.ask(40, [1]) == 2
-            _run_on(peer, client)
-            assert peer.read(41)[0] != until(lambda: _other(peer, peer.read(41)[0]))
+        until(lambda: {each["state"] for each in client.ask("GET", "/connectors").body} == {"connected"})
+        yield Served(client, waits, latest)
+
+
+def test_a_plc_triggers_parts_one_by_one_and_what_cannot_be_done_changes_nothing(served: Served) -> None:
+    client = served.client
+    with plc(served.waits) as peer:
+        until(lambda: peer.status() == "ready")
+        assert peer.read(42) == [4]  # Ready
+        assert peer.ask(0, [2]) == 4  # Ack, and nothing is Valid
+        assert peer.ask(1, [5]) == 4  # stop
+        assert peer.ask(0, [1, 0, 0, *words("gear 7")]) == 0
+        assert peer.status() == "busy"
+        assert peer.ask(1, [4]) == 4  # start_continuous
+        assert client.send("another", "accept").status == 409
+        sent = client.send("gear%207", "reject").body
+        until(lambda: peer.status() == "valid")
+        assert peer.read(43, 5) == [3, 0, 0x3F40, 0, 1]  # reject, no fault, score 0.75, recipe 1
+        assert peer.read(50, 48) == words("gear 7") + words("hash of gear", 16)
+        assert peer.ask(0, [0]) == 0
+        assert peer.ask(0, [1]) == 4  # Trigger, and the result was not acknowledged
+        assert peer.ask(0, [2]) == 0
+        assert peer.status() == ""
+        assert peer.ask(0, [0]) == 0
+        assert peer.status() == "ready"
+        assert peer.ask(40, [1]) == 2
+        _run_on(peer, client)
+        assert peer.read(41)[0] != until(lambda: _other(peer, peer.read(41)[0]))
     assert sent["part"] == "gear 7"
 
 
-def test_mbpoll_reads_and_commands_and_each_result_stays_until_the_next(tmp_path: Path) -> None:
-    port = free_port()
-    with running(line_settings(tmp_path, LINE + MODBUS.format(port=port) + "ack = false\n")) as client:
-        client.wait_for("/health", lambda said: "Continuous" in said["stations"][0]["state"])
-        until(lambda: client.ask("GET", "/connectors").body[0]["state"] == "connected")
-        client.send("a", "accept")
-        assert poll(port, 40, 10)[3::6] == [1, 1]  # accepted; the first that was shown
-        client.send("b", "reject")
-        found = poll(port, 40, 58)
-        assert (found[0] & 4, found[3], found[8:10], found[10]) == (4, 3, [0, 2], words("b")[0])
-        assert poll(port, 1, 5) == []  # stop
-        assert poll(port, 42, 1) == [4]
-        assert poll(port, 0, 2) == []  # whoever acknowledges may: nothing is Valid
-        assert poll(port, 40, 1) == [0]
-        assert poll(port, 0, 0) == []
-        assert poll(port, 40, 1) == [1]
-        assert poll(port, 0, 1) == []  # Trigger
-        assert client.send("c", "review").status == 200
-        assert poll(port, 40, 10)[3::6] == [2, 3]
-        assert poll(port, 0, 0) == []
-        assert poll(port, 0, 1) == []  # again, without Ack
-        assert poll(port, 40, 4)[::3] == [2, 0]  # Busy, and no verdict
+def test_mbpoll_reads_and_commands_and_each_result_stays_until_the_next(served: Served) -> None:
+    client, port = served.client, served.latest
+    client.ask("POST", "/stations/gears/commands/start_continuous")  # if it has not been started
+    client.send("a", "accept")
+    verdict, shown = poll(port, 40, 10)[3::6]
+    assert verdict == 1
+    client.send("b", "reject")
+    found = poll(port, 40, 58)
+    assert (found[0] & 4, found[3], found[8:10], found[10]) == (4, 3, [0, shown + 1], words("b")[0])
+    assert poll(port, 1, 5) == []  # stop
+    assert poll(port, 42, 1) == [4]
+    assert poll(port, 0, 2) == []  # whoever acknowledges may: nothing is Valid
+    assert poll(port, 40, 1) == [0]
+    assert poll(port, 0, 0) == []
+    assert poll(port, 40, 1) == [1]
+    assert poll(port, 0, 1) == []  # Trigger
+    assert client.send("c", "review").status == 200
+    assert poll(port, 40, 10)[3::6] == [2, shown + 2]
+    assert poll(port, 0, 0) == []
+    assert poll(port, 0, 1) == []  # again, without Ack
+    assert poll(port, 40, 4)[::3] == [2, 0]  # Busy, and no verdict
 
 
 def poll(port: int, register: int, count: int) -> list[int]:

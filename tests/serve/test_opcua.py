@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 from asyncua import Client as Peer
 from asyncua import Node, ua
+from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
 from asyncua.crypto.uacrypto import CertProperties
 from tests.support.certificates import Pair, certify
@@ -25,7 +27,7 @@ from blemish.recipes import recipe as recipes
 from blemish.recipes.calibrate import HoldoutScheme, calibrate
 from blemish.recipes.file import hash_of
 from blemish.serve.audit import verify_audit
-from blemish.serve.doors.opcua import MOST_CONNECTIONS, MOST_SUBSCRIPTIONS
+from blemish.serve.doors.opcua import MOST_CONNECTIONS, MOST_SUBSCRIPTIONS, rules_of
 from blemish.serve.records import hash_bytes
 from blemish.serve.schema import audit
 from blemish.serve.settings import LineSettings
@@ -80,7 +82,6 @@ class Station:
         raise AssertionError(state)
 
     async def generate(self, way: str, recipe: str, digest: bytes = b"") -> Any:
-        await self.peer.load_data_type_definitions()
         made = cast(Any, ua)
         asked = made.RecipeTransferOptions(InternalId=made.RecipeIdInternalDataType(Id=recipe, Hash=digest))
         node = await self.node("RecipeManagement/RecipeTransfer")
@@ -178,6 +179,7 @@ def test_a_recipe_is_read_written_proposed_and_put_live(served: Served) -> None:
 async def _transfer(served: Served) -> None:
     gear = served.settings.stations[0].recipes["gear"]
     operator = await _connect(served.url, "ada", PASSWORD, served.pair)
+    await operator.load_data_type_definitions()
     with pytest.raises(ua.UaStatusCodeError) as caught:
         await (await _station(operator)).generate("Read", "gear")
     assert caught.value.code == ua.StatusCodes.BadUserAccessDenied
@@ -250,14 +252,32 @@ async def _crowd(url: str) -> None:
     assert await crowd[-1][0].read() == b""  # one too many is closed at once
     for _, writer in crowd:
         writer.close()
-    async with Peer(url) as greedy:  # whoever left made room
-        for _ in range(MOST_SUBSCRIPTIONS):
-            await greedy.create_subscription(1000, Heard())
-        with pytest.raises(ua.UaStatusCodeError) as caught:
-            await greedy.create_subscription(1000, Heard())
+    greedy = Peer(url)
+    greedy.session_timeout = 5000
+    await greedy.connect()  # whoever left made room
+    for _ in range(MOST_SUBSCRIPTIONS):
+        await greedy.create_subscription(1000, Heard())
+    with pytest.raises(ua.UaStatusCodeError) as caught:
+        await greedy.create_subscription(1000, Heard())
     assert caught.value.code == ua.StatusCodes.BadTooManySubscriptions
+    greedy.disconnect_socket()  # without a word, and without removing any
     async with Peer(url) as peer:
-        await peer.create_subscription(1000, Heard())
+        for _ in range(200):
+            with suppress(ua.UaStatusCodeError):
+                await peer.create_subscription(1000, Heard())
+                return
+            await asyncio.sleep(0.1)
+    raise AssertionError("subscriptions of a session that has ended are there still")
+
+
+@pytest.mark.parametrize(("near", "role", "asks", "may"), [
+    (True, UserRole.Anonymous, "Read", True), (True, UserRole.Anonymous, "Call", False),
+    (False, UserRole.Anonymous, "Read", False), (False, UserRole.Anonymous, "Browse", False),
+    (False, UserRole.User, "Read", True), (False, UserRole.User, "Call", True), (True, UserRole.User, "Write", False),
+])  # fmt: skip
+def test_nobody_reads_off_this_machine_and_nobody_writes(near: bool, role: UserRole, asks: str, may: bool) -> None:
+    asked = ua.NodeId(getattr(ua.ObjectIds, f"{asks}Request_Encoding_DefaultBinary"))
+    assert rules_of(near=near).check_validity(User(role), asked, None) is may
 
 
 def test_node_opcua_reads_hears_and_commands(served: Served, tmp_path: Path) -> None:

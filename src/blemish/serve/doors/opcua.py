@@ -35,7 +35,8 @@ _BASE_ID, _IDS = (
     "BinaryIdBaseDataType",
     ("RecipeIdExternalDataType", "RecipeIdInternalDataType", "ConfigurationIdDataType"),
 )
-MOST_CONNECTIONS, MOST_SUBSCRIPTIONS = 32, 64
+MOST_CONNECTIONS, MOST_SUBSCRIPTIONS, SILENT_SECONDS = 32, 64, 60.0
+"""A session is ended when its client was silent for so long, whatever it asked for; its subscriptions then too."""
 _SWEEP_SECONDS = 2.0
 _READING = (
     "CreateSession", "CloseSession", "ActivateSession", "Read", "Browse", "GetEndpoints", "FindServers",
@@ -140,7 +141,7 @@ async def _server_of(door: OpcUa) -> Server:
         await server.load_private_key(options.key, format=_form_of(options.key))
         await server.set_application_uri(await _uri_in(options))
         server.set_certificate_validator(_validator(options))
-    server.set_security_policy(policies, permission_ruleset=_rules(near=near))
+    server.set_security_policy(policies, permission_ruleset=rules_of(near=near))
     server.set_identity_tokens([*([ua.AnonymousIdentityToken] if near else []), ua.UserNameIdentityToken])
     with (files("blemish.serve.doors") / _NODES).open("rb") as file:
         await server.import_xml(xmlstring=_hand_down(gzip.decompress(file.read()).decode()))
@@ -186,11 +187,12 @@ def _inner_of(door: OpcUa) -> Any:
 
     inner = Inner(user_manager=Users())
     inner.allow_remote_admin = False
+    inner.max_session_timeout_ms = 1000 * SILENT_SECONDS
     inner.max_connections, inner.max_subscriptions = MOST_CONNECTIONS, MOST_SUBSCRIPTIONS
     return inner
 
 
-def _rules(*, near: bool) -> Any:
+def rules_of(*, near: bool) -> Any:
     """Nobody writes nodes; off this machine, who was not named may not even read."""
     from asyncua import ua
     from asyncua.crypto.permission_rules import PermissionRuleset, UserRole
