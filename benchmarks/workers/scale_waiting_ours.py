@@ -6,8 +6,10 @@ argv: workers, pieces of work for each, seconds of one.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 
 from ray.cluster_utils import Cluster
@@ -22,7 +24,7 @@ def waiting() -> Callable[[int], str]:
     def wait(number: int) -> str:
         start = time.time()
         time.sleep(seconds)
-        return json.dumps([start, time.time()])
+        return json.dumps([os.getpid(), start, time.time()])
 
     return wait
 
@@ -35,5 +37,10 @@ try:
     times = [json.loads(each) for each in found]
 finally:
     cluster.shutdown()
-taken = max(end for _, end in times) - min(start for start, _ in times)
-report(efficiency=len(times) * seconds / (workers * taken))
+spans = defaultdict[int, list[tuple[float, float]]](list)
+for worker, start, end in times:
+    spans[worker].append((start, end))
+begin = max(min(start for start, _ in each) for each in spans.values())  # when the last one has begun
+finish = min(max(end for _, end in each) for each in spans.values())  # when the first one has nothing more to do
+busy = sum(max(0.0, min(end, finish) - max(start, begin)) for each in spans.values() for start, end in each)
+report(efficiency=busy / (workers * (finish - begin)) if len(spans) == workers and finish > begin else 0.0)

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Protocol
 
-from blemish.batch.stores import explain, is_url, system_of
+from blemish.batch.stores import EXTRAS, explain, is_url, protocol_of, system_of
 from blemish.errors import BadData, CannotWrite
 from blemish.files import alone_in, guard_write, put_in_place, write
 
@@ -115,7 +115,7 @@ class _Bucket:
 
     def put(self, name: str, text: str) -> None:
         with explain(self.place, "written"):
-            self._system.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+            self._make_folder(name)
             self._system.pipe_file(self._path(name), text.encode())
 
     def read(self, name: str) -> str:
@@ -145,7 +145,7 @@ class _Bucket:
             file = Path(folder, "part")
             yield file
             with explain(self.place, "written"):
-                self._system.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
+                self._make_folder(name)
                 self._system.put_file(str(file), self._path(name))
 
     @contextmanager
@@ -156,6 +156,11 @@ class _Bucket:
 
     def _path(self, name: str) -> str:
         return f"{self._home.rstrip('/')}/{name}"
+
+    def _make_folder(self, name: str) -> None:
+        """Where there are folders: an object store has none, and would make a bucket of a name that is misspelt."""
+        if protocol_of(self.place) not in EXTRAS:
+            self._system.makedirs(self._path(name).rpartition("/")[0], exist_ok=True)
 
     def _refuse_another(self) -> None:
         if not self.has(LOCK):
