@@ -12,6 +12,7 @@ from tests.support.training import arguments
 from torch import Tensor, nn
 
 from blemish import Batch, Geometry, Prediction, Sample, TrainingSettings, catalog, encoders, fit
+from blemish.catalog import Card
 from blemish.errors import BadImage, BadInput
 from blemish.images import Unreadable
 from blemish.training.schedule import Schedule
@@ -88,6 +89,25 @@ def test_a_method_of_ones_own_is_fitted_by_the_same_call(examples: list[Path | S
     assert torch.equal(again.weight, interrupted.weight)
     with pytest.raises(BadInput, match="was begun with other rate: say the same again"):
         fit(Darkness(), examples, TrainingSettings(steps=2, batch_size=4, device="cpu"), folder=tmp_path / "run")
+
+
+def test_a_folder_is_of_good_parts(examples: list[Path | Sample]) -> None:
+    paths = [each for each in examples if isinstance(each, Path)]
+    one, other = (fit(made("padim"), given) for given in (paths[0].parent, sorted(paths)))
+    images = torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(one(images).anomaly_map, other(images).anomaly_map)
+
+
+def test_a_card_of_ones_own_says_how_a_method_learns(examples: list[Path | Sample]) -> None:
+    class Auxiliary(Darkness):
+        card = Card("", "", "how dark it is", labelled="required", trained=True, auxiliary=True)
+
+    name, card = catalog.identify(Auxiliary())
+    assert name.endswith("Auxiliary")
+    assert card.auxiliary
+    with pytest.raises(BadInput, match="learns from defects whose place is known"):
+        fit(Auxiliary(), [each for each in examples if isinstance(each, Path)], QUICKLY)
+    assert fit(Auxiliary(), examples, QUICKLY).weight > 0
 
 
 def test_an_interrupted_call_goes_on_where_it_stopped(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, fields, replace
 from hashlib import sha256
@@ -20,7 +20,7 @@ from blemish.examples import BatchSettings, LabelledBatches, read_examples
 from blemish.fields import read_json
 from blemish.files import write_json
 from blemish.fitting import good_parts, remember
-from blemish.images import Unreadable
+from blemish.images import Unreadable, find
 from blemish.notices import notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
@@ -72,7 +72,7 @@ OF_ITSELF = ("product", "arguments", "start")
 
 def fit(
     detector: D,
-    examples: Iterable[Path | Sample],
+    examples: str | Path | Iterable[str | Path | Sample],
     settings: TrainingSettings = PAPER,
     *,
     folder: Path | None = None,
@@ -81,14 +81,14 @@ def fit(
 ) -> D:
     """The detector, which has learned from pictures of good parts, and of defects if it learns from these.
 
-    examples: paths are of good parts; samples say what they are. What is trained by gradients is trained from the
-    weights it has, by its paper's schedule or the `settings`; what remembers good parts of what it inspects remembers
-    these and forgets the others. folder: keeps what a training that is interrupted needs, and the same call goes on
-    from there. What cannot be read is added to `unreadable`, or raised without it. Raises BadInput for what it does
-    not learn from, or for settings that do not apply.
+    examples: pictures, folders and globs are of good parts; samples say what they are. What is trained by gradients is
+    trained from the weights it has, by its paper's schedule or the `settings`; what remembers good parts of what it
+    inspects remembers these and forgets the others. folder: keeps what a training that is interrupted needs, and the
+    same call goes on from there. What cannot be read is added to `unreadable`, or raised without it. Raises BadInput
+    for what it does not learn from, or for settings that do not apply.
     """
     method, card = catalog.identify(detector)
-    samples = [each if isinstance(each, Sample) else Sample(each, GOOD) for each in examples]
+    samples = list(_samples([examples] if isinstance(examples, str | Path) else examples))
     usual = replace(PAPER, batch_size=settings.batch_size)
     allowed = replace(settings, **{name: getattr(PAPER, name) for name in OF_ITSELF}) if card.trained else usual
     if odd := [name for name in ALL if getattr(settings, name) != getattr(allowed, name)]:
@@ -103,6 +103,11 @@ def fit(
             good_parts(good, detector.geometry, batch_size=size, unreadable=unreadable, advance=advance),
         )
     return detector
+
+
+def _samples(examples: Iterable[str | Path | Sample]) -> Iterator[Sample]:
+    for each in examples:
+        yield from [each] if isinstance(each, Sample) else (Sample(path, GOOD) for path in find([each]))
 
 
 def _train(
