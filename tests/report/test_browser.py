@@ -286,6 +286,25 @@ def test_an_unlabelled_run_is_decided_by_its_calibration(browser: Browser, folde
     assert text(browser, "escapes") == "1 of 2"
 
 
+def test_types_decide_the_verdict_where_they_ask_for_one(browser: Browser, folder: Path) -> None:
+    path, calibration = folder / "severe.html", recipe()["calibration"] | {"accept": 0.5, "reject": 0.5}
+    rows = [("dent", 0.9, "accept", ["accept"]), ("good", 0.1, "reject", ["", "reject"]), ("", 0.2, "accept", []),
+            ("", 0.3, "reject", ["reject"])]  # fmt: skip
+    small = Encoded(pictures.small(Image.new("RGB", (64, 48))))
+    with Writer(path, About("plate", recipe={"hash": "ab12"}, calibration=calibration)) as writer:
+        for number, (label, score, verdict, asked) in enumerate(rows):
+            found = [{"type": "dent", "score": score, "severity": each} for each in asked]
+            writer.put(Item(f"{number}.png", score, (64, 48), label, verdict=verdict, regions=found, small=small))
+        writer.finish()
+    browser.open(path)
+    browser.run(FRAMES)
+    assert browser.run(COUNTS) == [2, 0, 2]
+    assert (text(browser, "escapes"), text(browser, "overkill")) == ("1 of 1", "1 of 1")
+    shown = "return [...document.querySelectorAll('.card .verdict')].map((each) => each.textContent)"
+    assert browser.run(shown) == ["accept", "reject", "accept", "reject"]
+    assert browser.log() == []
+
+
 def test_a_page_starts_where_good_parts_suggest_and_says_so(browser: Browser, folder: Path) -> None:
     about = About("plate", suggested={"good": [0.1, 0.2, 0.3], "accept": 0.4, "reject": 0.4})
     rows = written(folder / "suggested.html", [(result(number), "") for number in range(6)], about)

@@ -23,6 +23,11 @@ function verdictOf(score, thresholds) {
   return score >= thresholds.reject ? "reject" : "review";
 }
 
+function worse(one, other) {
+  const verdicts = ["accept", "review", "reject"];
+  return verdicts[Math.max(verdicts.indexOf(one), verdicts.indexOf(other))];
+}
+
 // How many of ascending scores get each verdict.
 function counted(scores, { accept, reject }) {
   const accepted = lowerBound(scores, accept);

@@ -98,19 +98,42 @@ if (!hasLabels && evidences.calibration) view.evidence = "calibration";
 
 const evidence = () => evidences[view.evidence];
 
-function mistakeOf(item) {
-  if (run.task === "types") return item.mistake ?? "";
-  if (item.kind === "defect" && item.score < thresholds.accept) return "escape";
-  return item.kind === "good" && item.score >= thresholds.reject ? "overkill" : "";
+// Pictures whose types of defects had a say in the verdict of the run.
+const severe = items.filter((item) => item.verdict && item.regions?.some((region) => region.severity));
+
+// The worst that its regions ask for; one whose type asks for nothing, or no region at all, leaves the score's.
+function verdictOfItem(item) {
+  if (run.task === "types") return "";
+  const scored = verdictOf(item.score, thresholds);
+  if (!item.verdict || !item.regions?.length) return scored;
+  return item.regions.map((region) => region.severity || scored).reduce(worse);
 }
 
-// Everything the panel shows, from the scores and the thresholds alone.
+function mistakeOf(item) {
+  if (run.task === "types") return item.mistake ?? "";
+  const verdict = verdictOfItem(item);
+  if (item.kind === "defect" && verdict === "accept") return "escape";
+  return item.kind === "good" && verdict === "reject" ? "overkill" : "";
+}
+
+// How many of some of the pictures get each verdict, by their ascending scores, and where types have a say by these.
+function countedPictures(scores, among) {
+  const found = counted(scores, thresholds);
+  for (const item of severe.filter(among)) {
+    found[verdictOf(item.score, thresholds)] -= 1;
+    found[verdictOfItem(item)] += 1;
+  }
+  return found;
+}
+
+// Everything the panel shows, from the scores, the thresholds and what types ask for alone.
 function decided() {
   const known = evidence(),
-    good = counted(known.good, thresholds),
-    defects = counted(known.defects, thresholds);
+    ofPictures = known === evidences.pictures,
+    good = countedPictures(known.good, (item) => ofPictures && item.kind === "good"),
+    defects = countedPictures(known.defects, (item) => ofPictures && item.kind === "defect");
   return {
-    verdicts: counted(everyScore, thresholds),
+    verdicts: countedPictures(everyScore, () => true),
     escapes: { k: defects.accept, n: known.defects.length },
     overkill: { k: good.reject, n: known.good.length },
   };

@@ -2,8 +2,6 @@
 
 const namesTypes = run.task === "types";
 
-const verdictOfItem = (item) => (namesTypes ? "" : verdictOf(item.score, thresholds));
-
 // What stands below a picture: its score, or how sure its right type was.
 const scoreText = (item) => (namesTypes ? (1 - item.score).toFixed(2) : shortNumber(item.score));
 
