@@ -15,6 +15,8 @@ HERE = "local"
 """In place of an address: a cluster of this machine alone, for as long as it is needed."""
 STORE = 100 << 20
 """Bytes of the object store of that: no picture ever passes it."""
+TRIES = 3
+"""So often a number may end its process."""
 Say = Callable[[int], str]
 """say(number) -> what came of it."""
 
@@ -25,6 +27,7 @@ class Crew(NamedTuple):
     workers: int | None  # processes; none: as many as there are cores for
     threads: int = 1  # of each
     address: str | None = None  # of a Ray cluster; none: this machine without Ray
+    gpus: int = 0  # of each, which Ray shows to nobody who has not asked
 
 
 class Actor:
@@ -57,6 +60,8 @@ def spread(numbers: Sequence[int], make: Callable[[], Say], crew: Crew) -> Itera
             batch_size=1,
             compute=ActorPoolStrategy(size=min(most, len(numbers))),
             num_cpus=crew.threads,
+            num_gpus=crew.gpus or None,
+            max_task_retries=TRIES - 1,
             zero_copy_batch=True,
         )
         try:

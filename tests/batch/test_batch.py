@@ -169,6 +169,13 @@ def test_what_changed_is_refused_and_what_came_later_waits_for_another_batch(
     assert "holds an earlier run, and no batch: name another --out" in done.stderr
 
 
+def test_a_deployed_recipe_needs_no_torch_here_either(home: Path, tmp_path: Path) -> None:
+    work = (str(home / "line.blemish"), str(tmp_path / "out"))
+    said = "import sys; from blemish.batch.work import Work, Worker; Worker(Work(*sys.argv[1:]))"
+    command = [sys.executable, "-c", f"{said}; sys.exit('torch' in sys.modules)", *work]
+    assert subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT.parent)}, check=False).returncode == 0
+
+
 def test_parquet_holds_the_same(home: Path, tmp_path: Path, here: None) -> None:
     from pyarrow import parquet
 

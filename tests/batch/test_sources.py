@@ -27,7 +27,7 @@ from blemish.batch.listing import names, pieces
 from blemish.batch.stores import fetch
 from blemish.batch.targets import target_of
 from blemish.errors import BadData, BadImage, BadInput, CannotWrite
-from blemish.images import Source, read_source, source_of
+from blemish.images import Source, find, read_source, source_of
 
 
 def keep(name: str) -> bool:
@@ -92,6 +92,7 @@ def test_zips_tars_and_tables_in_a_folder_are_read_as_what_they_hold(tmp_path: P
     pyarrow.parquet.write_table(rows(5), tmp_path / "e.parquet", row_group_size=2)
     with pyarrow.ipc.new_stream(str(tmp_path / "f.arrow"), rows(2).schema) as stream:
         stream.write_table(rows(2))
+    (tmp_path / "cache-1.arrow").write_bytes(b"")
     (tmp_path / "state.json").write_text("{}", encoding="utf-8")
     wanted = {"a.png": 9}
     wanted |= {f"{name}/line/{n}.png": n for name in ("b.zip", "c.tar", "d.tar.gz") for n in range(3)}
@@ -178,6 +179,8 @@ def test_a_file_system_by_its_url(tmp_path: Path) -> None:
     assert "memory:///plant/day/1.png does not exist any more" in str(found[1].content)
     with pytest.raises(BadInput, match="nosuch://a"):
         list(names("nosuch://a"))
+    with pytest.raises(BadImage, match=r"memory://plant does not lie on this machine: `blemish batch` inspects"):
+        find(["memory://plant"])
 
 
 class Once(SimpleHTTPRequestHandler):

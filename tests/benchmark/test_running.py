@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,22 @@ def counted() -> tuple[list[PlannedTrial], running.Attempt]:
         return here(trial, watch)
 
     return asked, attempt
+
+
+def test_trials_that_are_measured_at_once_may_end_in_any_order(tmp_path: Path) -> None:
+    trials = planned(data_set(tmp_path))
+
+    def backwards(asked: Sequence[PlannedTrial]) -> Iterator[tuple[int, Measured | Failure]]:
+        yield len(asked) - 1, Failure("its machine is gone")
+        yield from ((number, here(asked[number], no_progress)) for number in reversed(range(len(asked) - 1)))
+
+    first = list(run_trials(trials, tmp_path / "out", attempt_all=backwards))
+    assert [type(each) for each in first] == [Failed, Finished, Finished, Finished]
+    assert [each.planned for each in first] == trials[::-1]
+    asked, attempt = counted()
+    rest = list(run_trials(trials, tmp_path / "out", attempt=attempt))
+    assert asked == trials[-1:]
+    assert [each.planned for each in rest if isinstance(each, Finished) and each.kept] == trials[:-1]
 
 
 def stopped_after(count: int) -> running.Attempt:

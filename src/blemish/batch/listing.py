@@ -58,6 +58,8 @@ def names(source: str) -> Iterator[str]:
 
 def _is_wanted(name: str) -> bool:
     last = name.rpartition("/")[2].rpartition(os.sep)[2]
+    if last.startswith("cache-") and last.endswith(".arrow"):
+        return False  # what Hugging Face's datasets keep of what was made of a data set
     return not last.startswith(".") and (last.lower().endswith(SUFFIXES) or container_of(last) is not None)
 
 

@@ -26,6 +26,11 @@ def is_url(place: str) -> bool:
     return bool(_URL.match(place))
 
 
+def absolute(place: str) -> str:
+    """A path from the root; a URL is that already."""
+    return place if is_url(place) else str(Path(place).absolute())
+
+
 def protocol_of(url: str) -> str:
     """s3, gs, https, ..."""
     return url.partition("://")[0].lower()

@@ -60,17 +60,21 @@ def batch(
     """
     from blemish.batch.driver import run_batch
     from blemish.batch.manifest import Asked
+    from blemish.batch.stores import absolute
     from blemish.batch.targets import target_of
     from blemish.batch.work import Work, plan_of_work
-    from blemish.cluster import Crew
+    from blemish.cluster import HERE, Crew
     from blemish.images.streams import cores
     from blemish.runs.shards import only_shard
 
-    crew = Crew(workers, threads or (1 if ray else max(1, cores() // (workers or cores()))), ray)
+    share = threads or (1 if ray else max(1, cores() // (workers or cores())))
+    crew = Crew(workers, share, ray, int(device.startswith("cuda")))
+    if ray and ray != HERE:  # whose workers begin elsewhere
+        source, out = absolute(source), absolute(out)
     _refuse_own(recipe, encoder, device)
-    here = str(recipe.absolute())  # workers may begin elsewhere
+    file = absolute(str(recipe))
     work = Work(
-        here, out, "parquet" if form == "parquet" else "jsonl", encoder, device, scale, batch_size, crew.threads
+        file, out, "parquet" if form == "parquet" else "jsonl", encoder, device, scale, batch_size, crew.threads
     )
     with show_progress() as watch, (target := target_of(out)).alone():
         plan = only_shard(plan_of_work(work), shard or "1/1")

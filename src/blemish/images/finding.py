@@ -31,6 +31,8 @@ def _expanded(path: str | Path) -> list[Path]:
         return _inside(Path(path))
     if os.path.exists(path):
         return [Path(path)]
+    if "://" in str(path):
+        raise BadImage(f"{path} does not lie on this machine: `blemish batch` inspects what URLs say")
     if not glob.has_magic(str(path)):
         raise BadImage(f"{path} does not exist: check the name and the folder it is in")
     matches = sorted(Path(match) for match in glob.glob(_pattern(Path(path)), recursive=True))
