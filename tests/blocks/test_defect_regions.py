@@ -68,6 +68,13 @@ def test_a_region_ends_half_way_down_to_the_median_or_at_the_threshold() -> None
     assert [(each.score, each.box.x) for each in both] == [(34, 28), (30, 62)]
 
 
+def test_the_median_is_of_what_was_inspected_however_little_that_was() -> None:
+    anomaly_map = np.full((1000, 1000), np.nan, np.float32)
+    anomaly_map[501:503, 501:504] = [[1, 1, 9], [1, 3, 5]]
+    (found,) = regions(anomaly_map, 1)
+    assert (found.level, found.area) == (5.5, 1)
+
+
 def test_least_and_most_choose_regions() -> None:
     assert [region.score for region in regions(scene(), 2, least=2)] == [5]
     assert [region.score for region in regions(scene(), 3)] == [5, 4]

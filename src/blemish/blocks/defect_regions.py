@@ -60,9 +60,8 @@ def regions(
     scores = np.asarray(anomaly_map)
     reached = scores >= threshold
     labels, boxes = components(reached)
-    members, values, count = labels[reached], scores[reached], len(boxes)
-    highest = np.full(count + 1, -np.inf, scores.dtype)
-    np.maximum.at(highest, members, values)
+    highest = np.full(len(boxes) + 1, -np.inf, scores.dtype)
+    np.maximum.at(highest, labels[reached], scores[reached])
     worst = (1 + np.argsort(-highest[1:], kind="stable"))[:most]
     median, found = median_of(scores) if len(worst) else np.nan, list[DefectRegion]()
     for number in worst.tolist():
@@ -80,9 +79,14 @@ def half_way(highest: float, median: float) -> float:
 
 
 def median_of(anomaly_map: NDArray[Any]) -> float:
-    """What most of a map (H, W) is like, of what was inspected: the median of pixels at even distances."""
+    """What most of a map (H, W) is like, of what was inspected: the median of pixels at even distances.
+
+    Of all pixels, where none of these was.
+    """
     down, across = (-(-side // SAMPLED) for side in anomaly_map.shape)
-    return float(np.nanmedian(anomaly_map[::down, ::across]))
+    some = anomaly_map[::down, ::across]
+    some = some[~np.isnan(some)]
+    return float(np.median(some if len(some) else anomaly_map[~np.isnan(anomaly_map)]))
 
 
 def _within(place: Region, box: Region) -> Region:

@@ -25,7 +25,7 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
     """Rows for people: what it is, and its value."""
     kinds = Counter(each.kind for each in recipe.taught)
     size = sum(array.nbytes for array in arrays_of(recipe.tensors).values())
-    view, found = recipe.view, recipe.calibration
+    view = recipe.view
     rows = [
         ("hash", recipe.hash),
         ("made from", recipe.parent),
@@ -44,9 +44,17 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         ("taught by", _list(kinds) or ("" if recipe.trained_on else "words alone")),
         ("tensors", f"{size / 2**20:.1f} MiB"),
         *_names(recipe),
-        ("verdicts", f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"),
+        ("verdicts", _verdicts(recipe)),
     ]
     return [row for row in rows if row[1]]
+
+
+def _verdicts(recipe: Recipe) -> str:
+    """Nothing of one that only names whole pictures."""
+    if not recipe.method:
+        return ""
+    found = recipe.calibration
+    return f"accept below {found.accept:.6g}, reject from {found.reject:.6g}" if found else "not calibrated"
 
 
 def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
