@@ -162,7 +162,9 @@ def _killed(home: Path, recipe: Path, given: Options) -> str:
     _batch(*words, "--resume", given=given)
     by_hash = [home / f"shard{number}" for number in (1, 2)]
     for number, each in enumerate(by_hash, start=1):
-        _blemish(given, "inspect", pictures, *("--recipe", recipe, "--out", each, "--shard", f"{number}/2"))
+        _blemish(
+            given, "inspect", pictures, "--no-overlays", *("--recipe", recipe, "--out", each, "--shard", f"{number}/2")
+        )
     for name, outs in (("merged", [out]), ("merged_shards", by_hash)):
         _blemish(given, "merge", *outs, "--out", home / name, "--of", pictures)
     same = _lines(home / "merged") == _lines(home / "one_of_many") == _lines(home / "merged_shards")

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from tests.support.fatal import Fatal
 
 from blemish.batch.listing import names
 from blemish.batch.pool import Do, Done, in_processes
+from blemish.batch.work import Work, Worker
 from blemish.cli.main import main
 from blemish.errors import BadInput
 from blemish.images import find
@@ -83,7 +85,7 @@ def test_a_batch_leaves_what_one_process_leaves(home: Path, tmp_path: Path) -> N
     done = run(*command(home, tmp_path / "out", "--workers", 2))
     assert done.exit_code == 11, done.output
     assert f"{COUNT} pictures, 57 accept, 63 reject" in done.stdout
-    assert "not inspected" in done.stderr
+    assert "photos/broken.png: the file is truncated" in done.stderr
     summary = json.loads((tmp_path / "out/summary.json").read_text(encoding="utf-8"))
     assert (summary["inspected"], summary["unreadable"], summary["verdicts"]["reject"]) == (COUNT, 2, 63)
     assert lines(tmp_path / "out/unreadable.jsonl") == lines(home / "one/unreadable.jsonl")
@@ -174,6 +176,12 @@ def test_a_deployed_recipe_needs_no_torch_here_either(home: Path, tmp_path: Path
     said = "import sys; from blemish.batch.work import Work, Worker; Worker(Work(*sys.argv[1:]))"
     command = [sys.executable, "-c", f"{said}; sys.exit('torch' in sys.modules)", *work]
     assert subprocess.run(command, env=os.environ | {"PYTHONPATH": str(ROOT.parent)}, check=False).returncode == 0
+
+
+def test_a_recipe_that_is_replaced_meanwhile_is_refused_by_workers(home: Path, tmp_path: Path) -> None:
+    work = Work(str(home / "line.blemish"), str(tmp_path / "out"), hash="0" * 64)
+    with pytest.raises(BadInput, match=r"line\.blemish is another recipe here than where the batch began"):
+        list(in_processes(iter([0]), partial(Worker, work), 1))
 
 
 def test_parquet_holds_the_same(home: Path, tmp_path: Path, here: None) -> None:

@@ -10,7 +10,7 @@ from blemish.batch.archives import Piece, pictures
 from blemish.batch.results import Form, part_writer
 from blemish.batch.targets import Target, target_of
 from blemish.classification.names import DefectType
-from blemish.errors import BadData
+from blemish.errors import BadData, BadInput
 from blemish.images import Unreadable
 from blemish.inspection import inspect
 from blemish.notices import gather
@@ -31,6 +31,7 @@ class Work(NamedTuple):
     scale: float | None = None  # millimetres a pixel
     batch_size: int = 8
     threads: int = 0  # of each worker; 0: as many as there are
+    hash: str = ""  # of the recipe, which each worker reads anew; "": whatever it is
 
 
 def plan_of_recipe(
@@ -76,6 +77,11 @@ class Worker:
     def __init__(self, work: Work) -> None:
         self.work, self.target = work, target_of(work.out)
         self.plan = plan_of_work(work)
+        if work.hash not in ("", self.plan.settings["recipe"]):
+            raise BadInput(
+                f"{work.recipe} is another recipe here than where the batch began: put that one back, and go on by the "
+                "same command with --resume"
+            )
         if work.threads and not (self.plan.recipe and self.plan.recipe.deployed):
             _limit_torch(work.threads)
         self.detector, _, self.view = self.plan.make(no_progress, [], suggest=False)

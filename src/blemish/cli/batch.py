@@ -79,6 +79,7 @@ def batch(
     with show_progress() as watch, (target := target_of(out)).alone():
         plan = only_shard(plan_of_work(work), shard or "1/1")
         asked = Asked(source, plan.settings, work.form, part_size)
+        work = work._replace(hash=plan.settings["recipe"])
         found = run_batch(target, asked, work, crew, resume=resume, watch=watch)
     _tell(found, out, form)
     leave(found.some_unreadable, found.tally.inspected or bool(shard), "", found.tally.verdicts)
@@ -98,4 +99,4 @@ def _tell(found: Outcome, out: str, form: str) -> None:
     for each in found.notes:
         say(f"note: {each}", err=True)
     if found.unreadable > len(found.some_unreadable):
-        say(f"note: {amount(found.unreadable, 'picture')} not inspected; {out}/unreadable.jsonl lists all", err=True)
+        say(f"note: {amount(found.unreadable, 'picture')} left out; {out}/unreadable.jsonl lists all", err=True)
