@@ -202,9 +202,10 @@ def test_int8_is_the_same_by_both_backends_where_zeros_pad_what_is_negative() ->
     module, images = Padding().requires_grad_(False), torch.rand(4, 3, 16, 16)
     model = trace(module, {"images": images}, ["image_score", "anomaly_map"]).model
     assert len(products_by_weights(model, module)) == 1
-    data, expected = quantize(model, module, [each[None].numpy() for each in images]), module(images)[1].numpy()
+    inputs, expected = [each[None].numpy() for each in images], module(images)[1].numpy()
     backends: tuple[Backend, ...] = get_args(Backend)
     for backend in backends:
+        data = quantize(model, module, inputs, backend)
         deployed = Deployed(Geometry(16), (16, 16), ("image_score", "anomaly_map"), precision="int8", backend=backend)
         given = GraphDetector(data, deployed).predict_arrays(images.numpy()).anomaly_map
         assert np.abs(given - expected).max() < 0.05 * expected.max()

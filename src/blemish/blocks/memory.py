@@ -18,7 +18,7 @@ from blemish.errors import BadInput
 
 BLOCK = 1 << 19
 """Distances held at once, whatever the bank's and the query's size: 2 MiB, which a processor's cache holds."""
-ROWS_IN_GRAPH = 1 << 13
+ROWS_IN_GRAPH = 1 << 14
 """Rows of a bank that a graph compares at once."""
 
 Metric = Literal["cosine", "euclidean"]

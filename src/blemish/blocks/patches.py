@@ -22,8 +22,38 @@ def describe_neighbours(patches: Tensor, width: int, size: int = 3) -> Tensor:
     adaptive average pooling runs over the row of C * size * size.
     """
     h, w = patches.shape[1:3]
+    if torch.compiler.is_exporting():  # to whose operators it is slow
+        return narrow(_neighbourhoods(patches, size).transpose(1, 2).unflatten(1, (h, w)), width)
     values = F.unfold(patches.permute(0, 3, 1, 2), size, padding=size // 2)  # (N, C * size * size, h * w)
-    return F.adaptive_avg_pool1d(values.transpose(1, 2), width).view(-1, h, w, width)
+    return narrow(values.transpose(1, 2).unflatten(1, (h, w)), width)
+
+
+def narrow(patches: Tensor, width: int) -> Tensor:
+    """The numbers of each place averaged to so many, by adaptive pooling: (N, h, w, C) -> (N, h, w, width)."""
+    h, w = patches.shape[1:3]
+    if torch.compiler.is_exporting():
+        return _pool_rows(patches.permute(0, 3, 1, 2).flatten(2), width).transpose(1, 2).reshape(-1, h, w, width)
+    return F.adaptive_avg_pool1d(patches.flatten(1, 2), width).view(-1, h, w, width)
+
+
+def _neighbourhoods(patches: Tensor, size: int) -> Tensor:
+    """As torch's `unfold`: (N, h, w, C) -> (N, C * size * size, h * w)."""
+    (h, w), margin = patches.shape[1:3], size // 2
+    padded = F.pad(patches.permute(0, 3, 1, 2), (margin, margin, margin, margin))
+    seen = [padded[:, :, y : y + h, x : x + w] for y in range(size) for x in range(size)]
+    return torch.stack(seen, 2).flatten(3).flatten(1, 2)
+
+
+def _pool_rows(values: Tensor, width: int) -> Tensor:
+    """As torch's `adaptive_avg_pool1d`, along the second axis: (N, L, P) -> (N, width, P)."""
+    length = values.shape[1]
+    reach = [range(at * length // width, -(-(at + 1) * length // width)) for at in range(width)]
+    found = values.new_zeros(1, width, 1)
+    for step in range(max(map(len, reach))):
+        taken = torch.tensor([each[min(step, len(each) - 1)] for each in reach])
+        share = torch.tensor([(step < len(each)) / len(each) for each in reach])
+        found = found + values.index_select(1, taken) * share[:, None]
+    return found
 
 
 def join_layers(

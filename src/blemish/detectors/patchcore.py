@@ -12,7 +12,7 @@ from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.memory import MemoryBank, Search
-from blemish.blocks.patches import describe_neighbours, join_layers
+from blemish.blocks.patches import describe_neighbours, join_layers, narrow
 from blemish.blocks.rows import Rows
 from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Encoder, Prediction
@@ -77,7 +77,7 @@ class PatchCore(nn.Module):
         layers = self.layers or (depth // 2, depth * 3 // 4)
         found = [describe_neighbours(patches, self.width) for patches in self.encoder(images, layers=layers).patches]
         joined = join_layers([F.normalize(layer, dim=-1) for layer in found] if self._equalizes(found) else found)
-        return F.adaptive_avg_pool1d(joined.flatten(1, 2), self.width).view(*joined.shape[:3], self.width)
+        return narrow(joined, self.width)
 
     def _equalizes(self, layers: Sequence[Tensor]) -> bool:
         return len({layer.shape[1:3] for layer in layers}) == 1 if self.equalize is None else self.equalize

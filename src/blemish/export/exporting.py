@@ -152,7 +152,7 @@ def _reduced(recipe: Recipe, graphs: Graphs, plan: ExportPlan, watch: ShowProgre
     advance = watch("finding ranges", 2)
     inputs = arrays_of_inputs(plan.good, graphs.detector.geometry, recipe.view, MOST_INPUTS)
     advance()
-    model = quantize(graphs.traced.model, Deployable(graphs.detector), inputs)
+    model = quantize(graphs.traced.model, Deployable(graphs.detector), inputs, plan.backend)
     advance()
     return model
 

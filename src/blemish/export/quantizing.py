@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from blemish.errors import BadInput
+from blemish.export.searching import search_by_whole_numbers
 from blemish.export.tracing import Model, quiet_exporter
+from blemish.recipes.deployed import Backend
 
 PRODUCTS = ("Conv", "MatMul", "Gemm")
 NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
@@ -21,11 +23,12 @@ MOST_INPUTS = 64
 """Inputs, of good parts, by which ranges are found."""
 
 
-def quantize(model: Model, module: nn.Module, inputs: Sequence[NDArray[np.float32]]) -> bytes:
+def quantize(model: Model, module: nn.Module, inputs: Sequence[NDArray[np.float32]], backend: Backend) -> bytes:
     """With products by trained weights in int8, a scale a channel, and their inputs in ranges that `inputs` have.
 
-    Static, as quantized and dequantized values (QDQ) in standard operators. Products with what was learned from good
-    parts, such as a bank's rows, keep float32. Raises BadInput where the model has no product by trained weights.
+    Static, as quantized and dequantized values (QDQ) in standard operators. What was learned from good parts, such as a
+    bank's rows, keeps float32; onnxruntime finds by 8 bits which row is the nearest, and in float32 how far it is.
+    Raises BadInput where the model has no product by trained weights.
     """
     from onnxruntime.quantization import CalibrationMethod, QuantFormat, QuantType, quantize_static
 
@@ -40,7 +43,15 @@ def quantize(model: Model, module: nn.Module, inputs: Sequence[NDArray[np.float3
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_quantize=chosen,
             op_types_to_quantize=list(PRODUCTS), calibrate_method=CalibrationMethod.MinMax,
         )  # fmt: skip
-        return after.read_bytes()
+        return _with_search(after.read_bytes()) if backend == "onnxruntime" else after.read_bytes()
+
+
+def _with_search(data: bytes) -> bytes:
+    import onnx
+
+    model = onnx.load_from_string(data)
+    search_by_whole_numbers(model)
+    return bytes(model.SerializeToString())
 
 
 def products_by_weights(model: Model, module: nn.Module) -> list[str]:

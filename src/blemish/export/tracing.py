@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput, MissingExtra
+from blemish.export.searching import quicken_search
 from blemish.runtime.graph import open_model
 from blemish.types import Detector, Prediction
 
@@ -79,6 +80,7 @@ def trace(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]) 
     model = found.model_proto
     strip_notes(model)
     share_numbers(model)
+    quicken_search(model)
     traced = Traced(model, found.exported_program, tuple(outputs))
     require_any_count(traced, module, inputs)
     return traced

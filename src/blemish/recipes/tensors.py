@@ -54,7 +54,7 @@ def _tensor(array: NDArray[Any]) -> Tensor:
 
     if array.dtype == BFLOAT16:
         return torch.from_numpy(array.view(np.int16)).view(torch.bfloat16)
-    return torch.from_numpy(array)
+    return torch.from_numpy(array if array.flags.writeable else array.copy())
 
 
 def _array(tensor: Tensor) -> NDArray[Any]:

@@ -106,4 +106,4 @@ def _graph(recipe: Recipe, name: str) -> bytes:
     found = arrays_of(recipe.tensors).get(name)
     if found is None:
         raise BadRecipe(f"{recipe.source} says that it is deployed and holds no graph: {COPY}")
-    return found.tobytes()
+    return found.base if isinstance(found.base, bytes) else found.tobytes()  # without a copy, as it was read

@@ -1,0 +1,155 @@
+"""The search of a graph's memory, by operators that are quick; and in int8 by whole numbers."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+GROUP = 64
+"""Rows of a memory, of which the best is found before its place is."""
+SEARCH, RANKS = "search ", "ranks"
+"""The names of what this module writes begin so; the ranks of all rows, 2 q.r - |r|^2, are named so behind."""
+FIXED = "lesson in 8 bits of "
+"""The names of numbers that were made of rows begin so: by `lessons` a graph with them is not given other rows."""
+MOST = 63
+"""The highest number of 8 bits in a row: sums of two products with bytes fit into 16 bits, as some processors ask."""
+
+
+class _Search(NamedTuple):
+    """The nodes that find, as |r|^2 - 2 q.r, the lowest rank of all rows r for each query q, and where it is."""
+
+    product: Any  # Gemm
+    turn: Any  # Transpose of the rows
+    lowest: Any  # ReduceMin
+    place: Any  # ArgMin
+
+
+def quicken_search(model: Any) -> None:
+    """Find every nearest row of a memory, as `blocks.memory` has it, by operators that are quick on processors.
+
+    To say where in a row of numbers the lowest is takes half as long as the products did. So the best of each group of
+    rows is found, the best of these, and in that group alone its place. The graph still takes any number of rows.
+    """
+    graph, instead = model.graph, dict[str, list[Any]]()
+    for number, found in enumerate(_searches(graph)):
+        made = _nodes(f"{SEARCH}{number} ", found)
+        instead |= {found.product.output[0]: made[:1], found.lowest.output[0]: made[1:], found.place.output[0]: []}
+    if instead:
+        graph.initializer.extend(_numbers())
+        _replace(graph, instead)
+
+
+def search_by_whole_numbers(model: Any) -> None:
+    """Rank rows by products of 8 bits, as `quicken_search` left them; how far the nearest one is stays in float32.
+
+    A query's range is found when it is asked. Operators are standard, and onnxruntime joins them into one.
+    """
+    from onnx.numpy_helper import to_array
+
+    arrays, instead = {each.name: each for each in model.graph.initializer}, dict[str, list[Any]]()
+    for node in model.graph.node:
+        name = node.output[0]
+        if name.startswith(SEARCH) and name.endswith(RANKS) and node.op_type == "Gemm" and node.input[1] in arrays:
+            rows, norms = (to_array(arrays[each]) for each in node.input[1:])
+            scales = np.maximum(np.abs(rows).max(1), 1e-12).astype(np.float32) / MOST
+            found = {"rows": np.rint(rows / scales[:, None]).astype(np.int8).T, "scales": 2 * scales, "norms": -norms}
+            model.graph.initializer.extend(_arrays(FIXED + name, found | {"zero": np.zeros((), np.int8)}))
+            instead[name] = _products(node.input[0], name)
+    _replace(model.graph, instead)
+
+
+def _searches(graph: Any) -> Iterator[_Search]:
+    makers = {name: node for node in graph.node for name in node.output}
+    users = defaultdict[str, list[Any]](list)
+    for node in graph.node:
+        for name in node.input:
+            users[name].append(node)
+    for product in graph.node:
+        turn = makers.get(product.input[1]) if product.op_type == "Gemm" and len(product.input) == 3 else None
+        asked = {node.op_type: node for node in users[product.output[0]]}
+        if turn is not None and turn.op_type == "Transpose" and set(asked) == {"ReduceMin", "ArgMin"}:
+            lowest, place = asked["ReduceMin"], asked["ArgMin"]
+            said = {each.name: each for each in product.attribute}
+            if said["alpha"].f == -2 and said["beta"].f == 1 and _keeps_axes(lowest) and _keeps_axes(place):
+                yield _Search(product, turn, lowest, place)
+
+
+def _keeps_axes(node: Any) -> bool:
+    return any(each.name == "keepdims" and each.i == 1 for each in node.attribute)
+
+
+def _nodes(start: str, found: _Search) -> list[Any]:
+    """The first makes the ranks; the others say the lowest and its place under the names that they had."""
+    from onnx.helper import make_node
+
+    query, _, norms = found.product.input
+    lowest, place = found.lowest.output[0], found.place.output[0]
+    steps: Sequence[tuple[str, list[str], str, dict[str, Any]]] = (
+        ("Unsqueeze", [RANKS, "first"], "line", {}),
+        ("MaxPool", ["line"], "groups", {"kernel_shape": [GROUP], "strides": [GROUP], "ceil_mode": 1}),
+        ("Squeeze", ["groups", "first"], "best", {}),
+        ("ArgMax", ["best"], "group", {"axis": 1, "keepdims": 1}),
+        ("Mul", ["group", "size"], "begin", {}),
+        ("Add", ["begin", "steps"], "reach", {}),
+        ("Sub", ["count", "second"], "end", {}),
+        ("Min", ["reach", "end"], "inside", {}),  # the last group may have fewer
+        ("GatherElements", [RANKS, "inside"], "members", {"axis": 1}),
+        ("ReduceMax", ["members", "second"], "high", {"keepdims": 1}),
+        ("ArgMax", ["members"], "member", {"axis": 1, "keepdims": 1}),
+    )
+    names = {name: SEARCH + name for name in _NUMBERS}
+    product = make_node("Gemm", [query, found.turn.input[0], norms], [start + RANKS], transB=1, alpha=2.0, beta=-1.0)
+    made = [product, make_node("Shape", [norms], [f"{start}count"])]
+    for kind, given, to, how in steps:
+        made.append(make_node(kind, [names.get(each, start + each) for each in given], [start + to], **how))
+    made.append(make_node("GatherElements", [f"{start}inside", f"{start}member"], [place], axis=1))
+    return [*made, make_node("Neg", [f"{start}high"], [lowest])]
+
+
+_NUMBERS: dict[str, list[Any]] = {"first": [0], "second": [1], "size": [GROUP], "steps": [[*range(GROUP)]]}
+
+
+def _products(query: str, ranks: str) -> list[Any]:
+    from onnx.helper import make_node
+
+    steps = (
+        ("DynamicQuantizeLinear", [query], ["bytes", "step", "nought"]),
+        ("Mul", ["step", "scales"], ["unit"]),
+        ("MatMulInteger", ["bytes", "rows", "nought", "zero"], ["sums"]),
+        ("Cast", ["sums"], ["floats"]),
+        ("Mul", ["floats", "unit"], ["products"]),
+        ("Add", ["products", "norms"], [""]),
+    )
+    names, made = (
+        {name: FIXED + ranks + name for name in ("rows", "scales", "norms", "zero")} | {query: query},
+        list[Any](),
+    )
+    for kind, given, to in steps:
+        how: dict[str, Any] = {"to": 1} if kind == "Cast" else {}
+        inputs = [names.get(each, f"{ranks} {each}") for each in given]
+        made.append(make_node(kind, inputs, [f"{ranks} {each}" if each else ranks for each in to], **how))
+    return made
+
+
+def _numbers() -> list[Any]:
+    return _arrays(SEARCH, {name: np.array(values, np.int64) for name, values in _NUMBERS.items()})
+
+
+def _arrays(start: str, found: Mapping[str, NDArray[Any]]) -> list[Any]:
+    from onnx.numpy_helper import from_array
+
+    return [from_array(np.ascontiguousarray(values), start + name) for name, values in found.items()]
+
+
+def _replace(graph: Any, instead: Mapping[str, list[Any]]) -> None:
+    """Other nodes in place of those with these first outputs; without transposes that nobody asks for any more."""
+    nodes = [new for node in graph.node for new in instead.get(node.output[0], [node])]
+    used = {name for node in nodes for name in node.input} | {each.name for each in graph.output}
+    kept = [node for node in nodes if node.op_type != "Transpose" or used & set(node.output)]
+    copies = [type(node).FromString(node.SerializeToString()) for node in kept]
+    del graph.node[:]
+    graph.node.extend(copies)
