@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.peers import until
 from tests.support.serving import LINE, Client, line_settings, process
 
 from blemish.serve.queries import Wanted, each_part, find_part
@@ -47,9 +48,12 @@ def test_a_line_that_is_killed_has_every_part_that_it_reported_once(tmp_path: Pa
         done = [pool.submit(send, client, worker) for worker in range(4)]
         while len(reported) < 60:
             time.sleep(0.01)
+        children = Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()
         serving.kill()
         for each in done:
             each.result()
+    assert children
+    until(lambda: all(_is_dead(int(each)) for each in children))  # a station ends with its front
     with process("serve", tmp_path / "line.toml") as serving:
         client = listening(serving)
         last = reported[-1]
@@ -116,19 +120,6 @@ def wait_for(client: Client, part: str) -> Any:
         assert time.monotonic() < until, part
         time.sleep(0.02)
     return reply.body
-
-
-def test_a_station_ends_with_its_front(tmp_path: Path) -> None:
-    line_settings(tmp_path)
-    with process("serve", tmp_path / "line.toml") as serving:
-        listening(serving)
-        children = [int(each) for each in Path(f"/proc/{serving.pid}/task/{serving.pid}/children").read_text().split()]
-        assert children
-        serving.kill()
-    until = time.monotonic() + 20
-    while any(Path(f"/proc/{child}").exists() and not _is_dead(child) for child in children):
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def _is_dead(number: int) -> bool:

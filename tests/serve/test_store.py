@@ -57,7 +57,7 @@ def test_records_are_committed_in_groups_and_in_order(tmp_path: Path) -> None:
         assert [row["part"] for row in rows(store)] == list(map(str, range(450)))
 
 
-@pytest.mark.parametrize("pause", [0.0, 0.08])
+@pytest.mark.parametrize("pause", [0.08, *(pytest.param(each, marks=pytest.mark.slow) for each in (0.0, 0.01, 0.3))])
 def test_a_killed_process_loses_and_doubles_nothing_that_it_reported(tmp_path: Path, pause: float) -> None:
     with process("record", tmp_path) as recording:
         assert recording.stdout

@@ -26,10 +26,9 @@ from blemish.serve.pages_of_trends import add_trends_page
 from blemish.serve.quality import Quality
 from blemish.serve.settings import LineSettings
 from blemish.serve.store import Store
+from blemish.serve.wire import SWITCH_SECONDS
 
 MOST_CONNECTIONS = 200
-SWITCH_SECONDS = 0.0005
-"""After which a thread that computes lets the event loop go on; Python's own 5 ms are longer than most answers take."""
 
 
 def app_of(front: Front) -> FastAPI:

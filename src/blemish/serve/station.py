@@ -9,6 +9,7 @@ import math
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 import traceback
@@ -32,7 +33,7 @@ from blemish.serve.judge import Content, Judge, MakeJudge, array_of
 from blemish.serve.keeper import Keeper
 from blemish.serve.notify import FolderAlarm
 from blemish.serve.settings import StationSettings
-from blemish.serve.wire import Message, Wire
+from blemish.serve.wire import SWITCH_SECONDS, Message, Wire
 
 LOOK_SECONDS = 0.02
 AHEAD = 2
@@ -61,6 +62,7 @@ class _View(NamedTuple):
 def run_station(connection: socket.socket, settings: StationSettings, ring: Ring, make: MakeJudge) -> None:
     """What the process does, until the front lets go of the connection."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the front
+    sys.setswitchinterval(SWITCH_SECONDS)  # between who judges and who keeps pictures
     _Station(Wire(connection), settings, ring, make).run()
 
 

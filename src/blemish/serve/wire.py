@@ -9,6 +9,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+SWITCH_SECONDS = 0.0005
+"""After which a thread that computes lets others go on; Python's own 5 ms are longer than most answers take."""
 _SIZES = struct.Struct(">IQ")  # of what is said, and of the bytes
 
 

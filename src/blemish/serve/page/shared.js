@@ -101,5 +101,6 @@ showTimes();
 byId("toggle")?.addEventListener("click", toggleHeat);
 byId("logout")?.addEventListener("click", async () => { await ask("/api/v1/logout", {}); location.assign("/login"); });
 if (byId("waiting")) {
+    ask("/api/v1/review").then((found) => showWaiting(found.waiting));
     ask("/api/v1/health").then((found) => Object.entries(found.alarms).forEach(([each, said]) => raise(each, said)));
 }

@@ -86,5 +86,4 @@ listen({
     state: (found) => { if (found.station === station) put("state", found.state); },
     waits: refreshWaiting, judgement: refreshWaiting, undo: refreshWaiting,
 });
-refreshWaiting();
 loadPictures();
