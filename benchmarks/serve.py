@@ -1,10 +1,12 @@
 """What a line adds to the time of its judge, what it does when too much comes, and how fast its store is.
 
     python benchmarks/serve.py [--seconds 20]
+    python benchmarks/serve.py --soak 100000
 
 The judge does nothing, or waits for a stated time, so that all that is measured is the server's own: the front is a
 process of its own, its station another, clients are in this one, over loopback. Files are renamed into their folder,
-and their time is from there to the answer.
+and their time is from there to the answer; that of a camera's is from when they were grabbed. A soak ends with status 1
+where memory grew by more than a twentieth after the first parts, or threads or open files at all.
 """
 
 from __future__ import annotations

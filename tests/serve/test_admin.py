@@ -4,9 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from tests.serve.test_quality import PASSWORD
 from tests.support.peers import until
 from tests.support.serving import Client, line_settings, running
+
+from blemish.cli.main import main
+from blemish.report.runs import page_of
 
 
 @pytest.fixture(scope="module")
@@ -79,5 +83,10 @@ def test_what_an_admin_set_holds_from_the_next_picture_on_and_after_a_restart(tm
         client.send("kept", "reject")
         client.wait_for("/stations/gears/parts/kept/pictures", lambda found: found["pictures"])
         assert client.ask("GET", "/stations/gears/parts/bare/pictures").body["pictures"] == []
+    run = CliRunner().invoke(main, ["records", str(tmp_path / "line.toml"), "--out", str(tmp_path / "run")])
+    assert run.output == f"{tmp_path / 'run'}: 1 picture\n"
+    assert page_of(tmp_path / "run", tmp_path / "page.html") == 1
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert '"path":"kept","score":0.75' in page.replace(" ", "").replace('"path":"kept",', '"path":"kept",')
     with running(settings) as client:
         assert 'value="0"' in client.page("/admin").body.decode()

@@ -82,20 +82,27 @@ def _say_where(server: Any) -> None:
 
 @click.command()
 @LINE
-@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="A .csv or .parquet file.")
+@click.option("--out", type=click.Path(path_type=Path), required=True, help="A .csv or .parquet file, or a folder.")
 @click.option("--station", default="", help="Of this station alone.")
 @click.option("--verdict", type=click.Choice(["accept", "review", "reject"]), help="Of this verdict alone.")
 @click.option("--batch", default="", help="Of this batch alone.")
 def records(line: Path, out: Path, station: str, verdict: str | None, batch: str) -> None:
-    """Write the record of every part of LINE as a table, also while it runs."""
+    """Write the record of every part of LINE as a table, also while it runs.
+
+    A folder gets those whose pictures are kept as a run, by the recipe of the last of them: `blemish report FOLDER`
+    makes a page of it.
+    """
+    from blemish.serve.as_run import write_run
     from blemish.serve.queries import Wanted, each_part
     from blemish.serve.store import look_at_store
     from blemish.serve.tables import write_table
 
-    settings = _settings(line, made=True)
+    settings, wanted = _settings(line, made=True), Wanted(station, verdict or "", batch=batch)
     with look_at_store(settings.store) as connection:
-        count = write_table(out, each_part(connection, Wanted(station, verdict or "", batch=batch)))
-    say(f"{out}: {amount(count, 'part')}")
+        if out.suffix:
+            say(f"{out}: {amount(write_table(out, each_part(connection, wanted)), 'part')}")
+        else:
+            say(f"{out}: {amount(write_run(out, settings, connection, wanted), 'picture')}")
 
 
 @click.group()
