@@ -127,6 +127,7 @@ def running(folder: Path) -> Iterator[Served]:
             yield Served(port, process.pid)
         finally:
             process.terminate()
+            process.wait()
 
 
 def ask(port: int, path: str) -> Any:
@@ -266,6 +267,8 @@ def soak(line: Served, count: int) -> tuple[list[str], bool]:
     begin = time.monotonic()
     with onlookers(line.port), ThreadPoolExecutor(4) as pool:
         statuses = Counter(pool.map(one, range(WARM)))
+        with ThreadPoolExecutor(16) as crowd:  # all threads and connections to the database that there will ever be
+            list(crowd.map(lambda _: ask(line.port, "/review"), range(64)))
         time.sleep(SETTLE)
         first = usage(line.pid)
         for at in range(WARM, count, WARM):

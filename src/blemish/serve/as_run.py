@@ -50,12 +50,12 @@ def write_run(folder: Path, line: LineSettings, connection: Connection, wanted: 
 
 
 def _of_recipe(line: LineSettings, recipe: str) -> dict[str, Any]:
-    """Its method and encoder, where its file is still the line's."""
+    """What its file says, where that is still the line's."""
     for path in sorted({path for station in line.stations for path in station.recipes.values()}):
         with suppress(BlemishError, OSError):
             if hash_of(path) == recipe:
                 header = header_of(path)
-                return {"method": header["method"], "encoder": header["encoder"], "white": header["view"].get("white")}
+                return {"method": header["method"], "white": header["view"].get("white")}
     return {"method": "a recipe of before"}
 
 

@@ -59,6 +59,8 @@ class Keeper:
                 self.told("kept", {**lot.values, "files": self._keep(lot)})
             except CannotWrite as error:
                 self.told("unkept", {**lot.values, "reason": str(error)})
+            except (ValueError, TypeError, OSError) as error:  # of Pillow, about one picture; the next is another
+                self.told("unkept", {**lot.values, "reason": f"a picture could not be kept: {error}"})
 
     def _keep(self, lot: _Lot) -> list[tuple[str, str, int]]:
         """Kind, name and bytes of each file."""
