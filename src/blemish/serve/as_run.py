@@ -33,19 +33,19 @@ def write_run(folder: Path, line: LineSettings, connection: Connection, wanted: 
         (folder / "overlays").mkdir(parents=True, exist_ok=True)
     settings = {"recipe": recipe, "product": last["product"] or last["station"], **_of_recipe(line, recipe)}
     RunNote(settings, None, "", None).write(folder)
-    count = 0
+    count, chosen = 0, each_part(connection, wanted._replace(station=last["station"], recipe=recipe))
+    views = ((part, view, said) for part in chosen for view, said in part["views"].items())
     with (
         JsonLines(folder / "results.jsonl", way_out=WAY_OUT) as results,
         JsonLines(folder / "unreadable.jsonl", way_out=WAY_OUT) as failures,
     ):
-        for part in each_part(connection, wanted._replace(station=last["station"], recipe=recipe)):
-            for view, said in part["views"].items():
-                name = part["part"] if len(part["views"]) == 1 else f"{part['part']} {view}"
-                if "error" in said:
-                    failures.add({"path": name, "error": said["error"]})
-                elif said.get("score") is not None and (files := _files(connection, part, view)):
-                    results.add(_line(name, part, view, files, folder, ring))
-                    count += 1
+        for part, view, said in views:
+            name = part["part"] if len(part["views"]) == 1 else f"{part['part']} {view}"
+            if "error" in said:
+                failures.add({"path": name, "error": said["error"]})
+            elif said.get("score") is not None and (files := _files(connection, part, view)):
+                results.add(_line(name, part, view, files, folder, ring))
+                count += 1
     return count
 
 
