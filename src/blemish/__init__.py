@@ -16,13 +16,17 @@ if TYPE_CHECKING:
     from blemish.detectors.aa_clip import AACLIP
     from blemish.detectors.ada_clip import AdaCLIP
     from blemish.detectors.adapt_clip import AdaptCLIP
+    from blemish.detectors.adp import ADP
     from blemish.detectors.af_clip import AFCLIP
     from blemish.detectors.anomaly_clip import AnomalyCLIP
     from blemish.detectors.anomaly_dino import AnomalyDINO
+    from blemish.detectors.anomaly_nlp import AnomalyNLP
     from blemish.detectors.anomaly_vfm import AnomalyVFM
     from blemish.detectors.april_gan import APRILGAN
     from blemish.detectors.attribute_clip import AttributeCLIP
     from blemish.detectors.clip_ada import CLIPADA
+    from blemish.detectors.clip_core import CLIPCore
+    from blemish.detectors.clip_dsa import CLIPDSA
     from blemish.detectors.clip_mdc import CLIPMDC
     from blemish.detectors.code_clip import CoDeCLIP
     from blemish.detectors.dcs import DCS
@@ -32,6 +36,7 @@ if TYPE_CHECKING:
     from blemish.detectors.fe_clip import FECLIP
     from blemish.detectors.found_ad import FoundAD
     from blemish.detectors.fp_clip import FPCLIP
+    from blemish.detectors.ftpa_dmm import FTPADMM
     from blemish.detectors.g_anomaly import GAnomaly
     from blemish.detectors.genclip import GenCLIP
     from blemish.detectors.glass import GLASS
@@ -43,17 +48,23 @@ if TYPE_CHECKING:
     from blemish.detectors.musc import MuSc
     from blemish.detectors.mvfa import MVFA
     from blemish.detectors.normal_variation import NormalVariation
+    from blemish.detectors.ov_as import OVAS
+    from blemish.detectors.ov_iad import OVIAD
     from blemish.detectors.padim import PaDiM
     from blemish.detectors.patchcore import PatchCore
+    from blemish.detectors.pro_clip import ProCLIP
     from blemish.detectors.prompt_ad import PromptAD
     from blemish.detectors.rad import RAD
     from blemish.detectors.rare_clip import RareCLIP
     from blemish.detectors.scale_clip import ScaleCLIP
     from blemish.detectors.scf_ad import SCFAD
+    from blemish.detectors.sea_clip import SeaCLIP
+    from blemish.detectors.semantic_splicing import SemanticSplicing
     from blemish.detectors.subspace_ad import SubspaceAD
     from blemish.detectors.supersimplenet import SuperSimpleNet
     from blemish.detectors.tab import TAB
     from blemish.detectors.text_adapted_medical import TextAdaptedMedical
+    from blemish.detectors.tgrf_clip import TGRFCLIP
     from blemish.detectors.uniadc import UniADC
     from blemish.detectors.uniadet import UniADet
     from blemish.detectors.uniclip_ad import UniCLIPAD
@@ -121,30 +132,38 @@ _WHERE = {
 # tables: exports
 __all__ = [
     "AACLIP",
+    "ADP",
     "AFCLIP",
     "APRILGAN",
     "CLIPADA",
+    "CLIPDSA",
     "CLIPMDC",
     "DCS",
     "DMASAP",
     "FECLIP",
     "FPCLIP",
+    "FTPADMM",
     "GLASS",
     "IACLIP",
     "IADCLIP",
     "LECLIP",
     "MVFA",
+    "OVAS",
+    "OVIAD",
     "RAD",
     "SCFAD",
     "TAB",
+    "TGRFCLIP",
     "AdaCLIP",
     "AdaptCLIP",
     "AnomalyCLIP",
     "AnomalyDINO",
+    "AnomalyNLP",
     "AnomalyVFM",
     "AttributeCLIP",
     "Batch",
     "BlemishError",
+    "CLIPCore",
     "CoDeCLIP",
     "Dinomaly",
     "DyCCLIP",
@@ -161,11 +180,14 @@ __all__ = [
     "PaDiM",
     "PatchCore",
     "Prediction",
+    "ProCLIP",
     "PromptAD",
     "RareCLIP",
     "Recipe",
     "Sample",
     "ScaleCLIP",
+    "SeaCLIP",
+    "SemanticSplicing",
     "SubspaceAD",
     "SuperSimpleNet",
     "TextAdaptedMedical",

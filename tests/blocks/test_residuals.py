@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.memory import MemoryBank
-from blemish.blocks.residuals import matched_reference, place_numbers, sparsemax
+from blemish.blocks.residuals import matched_reference, place_numbers, residual_maps, sparsemax
 
 
 def test_sparsemax_is_the_nearest_point_of_the_simplex() -> None:
@@ -40,3 +40,10 @@ def test_of_equal_references_the_one_at_the_same_place_is_taken() -> None:
     assert_close(near[0, 0], rows[:2])  # as like the query as each other: the place decides
     without = matched_reference(made, query, count=4, penalty=0.0, sharpness=100.0)
     assert_close(without[0, 0, 0], without[0, 0, 1])
+
+
+def test_residuals_are_measured_in_length_and_along_words() -> None:
+    good, toward = torch.tensor([[[[1.0, 0.0]]]]), torch.tensor([0.0, 1.0])
+    lie, far, along = residual_maps(torch.tensor([[[[0.6, 0.8]]]]), good, toward)
+    assert_close((lie, far, along), tuple(torch.tensor([[[each]]]) for each in (0.8, 0.8**0.5, 0.8)))
+    assert residual_maps(torch.tensor([[[[0.6, -0.8]]]]), good, toward)[2] == 0

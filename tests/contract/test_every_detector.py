@@ -144,7 +144,7 @@ def test_without_good_parts_it_says_so(name: str) -> None:
 
 @learners
 def test_fitting_to_nothing_is_refused(name: str) -> None:
-    with pytest.raises(BadInput, match="no images"):
+    with pytest.raises(BadInput, match="no image"):
         learn(made(name), [])
 
 

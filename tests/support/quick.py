@@ -63,6 +63,17 @@ QUICK: dict[str, dict[str, Any]] = {
     "scale-clip": {"image_size": SIDE, "tokens": 3},
     "text-adapted-medical": {"image_size": SIDE, "tokens": 3},
     "uniclip-ad": {"image_size": SIDE, "rank": 4, "tokens": 3},
+    "adp": {"image_size": SIDE},
+    "anomaly-nlp": {"image_size": SIDE, "tokens": 3},
+    "clip-core": {"image_size": SIDE, "tokens": 3},
+    "clip-dsa": {"image_size": SIDE, "noise": 0.1},
+    "ftpa-dmm": {"image_size": SIDE},
+    "ov-as": {"image_size": SIDE, "tokens": 3, "vocabulary": ("hole", "scratch"), "shots": 2},
+    "ov-iad": {"image_size": SIDE, "tokens": 3, "vocabulary": ("hole", "scratch")},
+    "pro-clip": {"image_size": SIDE, "tokens": 3},
+    "sea-clip": {"image_size": SIDE},
+    "semantic-splicing": {"image_size": SIDE},
+    "tgrf-clip": {"image_size": SIDE},
 }
 QUICK = dict(sorted(QUICK.items()))
 

@@ -25,7 +25,9 @@ def sparsemax(logits: Tensor) -> Tensor:
     return (logits - sums.gather(-1, last - 1) / last).clamp_min(0)
 
 
-def matched_reference(bank: MemoryBank, places: Tensor, *, count: int, penalty: float, sharpness: float) -> Tensor:
+def matched_reference(
+    bank: MemoryBank, places: Tensor, *, count: int = 4, penalty: float = 0.01, sharpness: float = 20.0
+) -> Tensor:
     """Of unit places (N, h, w, D) a unit mixture of the nearest rows of a bank with `beside` as `place_numbers`.
 
     Their weights are the sparsemax of `sharpness` times the cosine less `penalty` times how far away they lay, in
@@ -38,3 +40,12 @@ def matched_reference(bank: MemoryBank, places: Tensor, *, count: int, penalty: 
     apart = torch.stack([one - other for one, other in zip(own, lay, strict=True)]).norm(dim=0)
     weights = sparsemax(sharpness * (1 - distance - penalty * apart))
     return F.normalize(torch.einsum("nhwk,nhwkd->nhwd", weights, bank.rows[numbers]), dim=-1)
+
+
+def residual_maps(places: Tensor, good: Tensor, toward: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How far places lie along a direction (D,), how long their residuals are, and how far these go along it.
+
+    places, good: unit vectors (N, h, w, D); three maps (N, h, w), the last not below 0.
+    """
+    residual = places - good
+    return places @ toward, residual.norm(dim=-1), F.relu(residual @ toward)

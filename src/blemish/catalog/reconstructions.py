@@ -34,6 +34,32 @@ def _on_others(
     )
 
 
+def _at_home(
+    where: str,
+    paper: str,
+    essence: str,
+    chosen: tuple[str, ...],
+    *,
+    augmentation: str = "",
+    words: tuple[str, ...] = ("product",),
+    needs: frozenset[Capability] = PROMPTS,
+) -> Card:
+    """One that is trained on good parts of what it inspects, and made defects where it learns from any."""
+    return Card(
+        f"blemish.detectors.{where}",
+        paper,
+        essence,
+        normal="required",
+        labelled="optional" if augmentation else "none",
+        trained=True,
+        augmentation=augmentation,
+        words=words,
+        needs=needs,
+        reconstructed=chosen,
+        grade="abstract",
+    )
+
+
 RECONSTRUCTIONS = {
     "dyc-clip": _on_others(
         "dyc_clip:DyCCLIP",
@@ -155,5 +181,84 @@ RECONSTRUCTIONS = {
         needs=PROMPTS | {"seams"},
         reconstructed=("rank and places of the updates", "made defects", "sentences", "losses", "schedule"),
         grade="abstract",
+    ),
+    "ov-as": _on_others(
+        "ov_as:OVAS",
+        "OV-AS",
+        "patches through a trained map against sentences of any types of defects, and what a few of them looked like",
+        ("no segmenter of its own", "one linear map for the tower", "how shown defects count", "losses", "schedule"),
+    ),
+    "ov-iad": _on_others(
+        "ov_iad:OVIAD",
+        "OV-IAD",
+        "places against sentences of any types of defects, by their names and by other words for them",
+        ("a list of words for a language model", "sentences", "losses", "schedule"),
+        grade="title",
+    ),
+    "pro-clip": _on_others(
+        "pro_clip:ProCLIP",
+        "Pro-CLIP",
+        "learned sentences that name no product, and adapted differences from a few good parts, if any",
+        ("Res2CLIP's margins", "the adapter", "how both maps are joined", "schedule"),
+        grade="fragment",
+    )._replace(normal="optional"),
+    "adp": _at_home(
+        "adp:ADP",
+        "IEEE Access 12, 2024",
+        "a word for the product, inverted from a few good parts, in a perfect and in a damaged sentence",
+        ("inversion into the text tower", "mixtures of good parts for generated pictures", "weights", "schedule"),
+    ),
+    "anomaly-nlp": _at_home(
+        "anomaly_nlp:AnomalyNLP",
+        "Electronics 14(20):4016",
+        "learned sentences from labels of which some are wrong, which optimal transport finds",
+        ("temperature and rounds of the transport", "losses of maps", "made defects", "schedule"),
+        words=(),
+        augmentation="draem+perlin+nsa",
+    ),
+    "clip-core": _at_home(
+        "clip_core:CLIPCore",
+        "CLIP-Core",
+        "Mahalanobis distance to good places behind a trained linear layer, and learned sentences",
+        ("MH-PatchCore's covariance", "noise that trains the layer", "losses", "schedule"),
+        words=(),
+    ),
+    "clip-dsa": _at_home(
+        "clip_dsa:CLIPDSA",
+        "ICIC 2025",
+        "places and their windows told from the same with noise, and by words",
+        ("neighbourhoods for windows", "noise", "how words teach", "schedule"),
+        needs=frozenset({"text"}),
+    ),
+    "ftpa-dmm": _at_home(
+        "ftpa_dmm:FTPADMM",
+        "FTPA and DMM",
+        "written sentences that attend to the picture, and good parts, joined by a gate",
+        ("attention", "the gate and what it sees", "made defects", "schedule"),
+        augmentation="draem+perlin+nsa",
+    ),
+    "sea-clip": _at_home(
+        "sea_clip:SeaCLIP",
+        "Sea-CLIP",
+        "how far two encoders' places lie from the good ones they match, made finer by a decoder",
+        ("sizes of the decoder", "what plays DINOv2 where none is given", "made defects", "schedule"),
+        words=(),
+        augmentation="draem+perlin+nsa",
+        needs=frozenset(),
+    )._replace(second="other"),
+    "semantic-splicing": _at_home(
+        "semantic_splicing:SemanticSplicing",
+        "semantic splicing",
+        "good parts and sentences, adapted so that sentences with a defect spliced in lie farther away",
+        ("adapters", "margin", "sentences", "schedule"),
+    ),
+    "tgrf-clip": Card(
+        "blemish.detectors.tgrf_clip:TGRFCLIP",
+        "TGRF-CLIP",
+        "what places have more than the good places they match, and how much of it words call a defect",
+        normal="required",
+        needs=frozenset({"text"}),
+        reconstructed=("Res2CLIP's maps and weights", "how places are matched", "the score of the picture"),
+        grade="fragment",
     ),
 }

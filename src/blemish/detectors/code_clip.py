@@ -8,10 +8,10 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.adapters import draw_linear
-from blemish.blocks.losses import even_contrast
+from blemish.blocks.losses import even_contrast, masks_of
 from blemish.blocks.maps import covered_cells
 from blemish.training.sentences import TEMPERATURE, TOKENS, FrozenSentenceDetector, Judged
-from blemish.types import Encoder, Features
+from blemish.types import Batch, Encoder, Features
 
 CONTRAST = 0.1  # of the terms besides
 
@@ -56,10 +56,10 @@ class CoDeCLIP(FrozenSentenceDetector):
         """By the residuals alone."""
         return super().judge(seen._replace(patches=seen.patches[:1]), texts)
 
-    def more(self, seen: Features, texts: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    def more(self, seen: Features, texts: Tensor, batch: Batch) -> dict[str, Tensor]:
         """Contrast of the residuals with both sentences, and how unlike its picture's embedding the shared part is."""
         places = F.normalize(seen.patches[0], dim=-1)
-        inside = covered_cells(truth, places.shape[1:3])
+        inside = covered_cells(masks_of(batch), places.shape[1:3])
         terms = {"contrast": CONTRAST * even_contrast(places @ texts.T / TEMPERATURE, inside)}
         if self.shared is not None:
             alike = (seen.patches[1][:, 0, 0] * F.normalize(seen.image, dim=-1)).sum(-1)

@@ -63,9 +63,9 @@ class DyCCLIP(SentenceDetector):
     def say(self, seen: Features, texts: Tensor, products: Sequence[str] | None = None) -> Tensor:
         """Of each picture its own sentences: (N, 2, D)."""
         words = SPREAD * self.reading(seen.patches[-1].squeeze(1))  # (N, K, width)
-        states = list(zip(self.prompts.context, SUFFIXES, strict=True))
+        states = list(zip(self.sentences.context, SUFFIXES, strict=True))
         said = [(own, learned, suffix) for own in words for learned, suffix in states]
-        both: Tensor = F.normalize(self.prompts.encode(self.encoder, said), dim=-1).unflatten(0, (-1, 2))
+        both: Tensor = F.normalize(self.sentences.encode(self.encoder, said), dim=-1).unflatten(0, (-1, 2))
         return both
 
     def judge(self, seen: Features, texts: Tensor) -> Judged:

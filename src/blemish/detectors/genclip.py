@@ -69,13 +69,13 @@ class GenCLIP(FrozenSentenceDetector):
 
     def _texts(self, ahead: Tensor, names: Sequence[str]) -> Tensor:
         """Of tokens (N, L, width), and a name each: (N, 2, D)."""
-        states = list(zip(self.prompts.context, SUFFIXES, strict=True))
+        states = list(zip(self.sentences.context, SUFFIXES, strict=True))
         said = [
             (shown, words, suffix.format(name))
             for shown, name in zip(ahead, names, strict=True)
             for words, suffix in states
         ]
-        both: Tensor = F.normalize(self.prompts.encode(self.encoder, said), dim=-1).unflatten(0, (-1, 2))
+        both: Tensor = F.normalize(self.sentences.encode(self.encoder, said), dim=-1).unflatten(0, (-1, 2))
         return both
 
     def _weigh(self, images: Tensor, names: Sequence[str]) -> Tensor:

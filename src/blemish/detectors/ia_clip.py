@@ -6,10 +6,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders
-from blemish.blocks.losses import focal_contrast
+from blemish.blocks.losses import focal_contrast, masks_of
 from blemish.blocks.maps import covered_cells
 from blemish.training.sentences import SUFFIXES, TEMPERATURE, TOKENS, FrozenSentenceDetector, Judged, picture_logits
-from blemish.types import Encoder, Features
+from blemish.types import Batch, Encoder, Features
 
 MARGIN = 0.2
 
@@ -43,10 +43,10 @@ class IACLIP(FrozenSentenceDetector):
         """Pictures by the first pair, places by the second."""
         return super().judge(seen, texts[2:])._replace(picture=picture_logits(seen.image, texts[None, :2]))
 
-    def more(self, seen: Features, texts: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    def more(self, seen: Features, texts: Tensor, batch: Batch) -> dict[str, Tensor]:
         """What binds the sentences, where there are places of both kinds."""
         places = F.normalize(seen.patches[-1], dim=-1)
-        inside, cosines = covered_cells(truth, places.shape[1:3]), places @ texts[3]  # (N, h, w)
+        inside, cosines = covered_cells(masks_of(batch), places.shape[1:3]), places @ texts[3]  # (N, h, w)
         bad, good = cosines[inside], cosines[~inside]
         if not (len(bad) and len(good)):
             return {}

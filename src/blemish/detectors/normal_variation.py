@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from blemish import encoders
 from blemish.blocks.competition import NeighbourUnit, beat_best_normal, lack_of_variety
 from blemish.training.sentences import SUFFIXES, TEMPERATURE, TOKENS, FrozenSentenceDetector, Judged
-from blemish.types import Encoder, Features
+from blemish.types import Batch, Encoder, Features
 
 VARIETY = 0.1  # of what the normal sentences have in common
 
@@ -48,6 +48,6 @@ class NormalVariation(FrozenSentenceDetector):
         picture, grid = (beat_best_normal(each, texts, TEMPERATURE) for each in (whole, places))
         return Judged(picture, (grid.sigmoid(),))
 
-    def more(self, seen: Features, texts: Tensor, truth: Tensor) -> dict[str, Tensor]:
+    def more(self, seen: Features, texts: Tensor, batch: Batch) -> dict[str, Tensor]:
         """How alike the normal sentences are."""
         return {"variety": VARIETY * lack_of_variety(texts[:-1])} if self.normals > 1 else {}

@@ -36,11 +36,37 @@ class Judged(NamedTuple):
 
 
 class SentenceTraining(nn.Module):
-    """How a `SentenceDetector` is trained."""
+    """How a `SentenceDetector` is made and trained."""
 
-    encoder: PromptEncoder
-    prompts: LearnedPrompts
-    updates: Updates
+    texts: Tensor
+    written = False  # its sentences are, and stay as they are
+
+    def __init__(
+        self,
+        encoder: str | Encoder,
+        *,
+        image_size: int | None,
+        seed: int,
+        suffixes: Sequence[str] = SUFFIXES,
+        tokens: int = TOKENS,
+        shared: bool = False,
+        needs: Collection[Capability] = (),
+    ) -> None:
+        super().__init__()
+        self.encoder = cast(PromptEncoder, encoders.load(encoder, needs=WORDS.union(needs)))
+        self.tokens, self.image_size, self.seed = tokens, image_size, seed
+        self.geometry, self.updates = geometry(self.encoder, image_size), Updates()
+        blocks, width = range(2, min(DEEP_DEPTH, self.encoder.prompt_depth) + 1), self.encoder.prompt_width
+        deep = min(DEEP_TOKENS, tokens)
+        self.sentences = LearnedPrompts(
+            suffixes, width, tokens=tokens, deep_tokens=deep, blocks=blocks, shared=shared, seed=seed
+        )
+        self.register_buffer("texts", torch.zeros(len(suffixes), self.encoder.width))  # what they say
+        self.taps: tuple[int, ...] = (self.encoder.depth,)
+
+    def train(self, mode: bool = True) -> Self:
+        """As any module's; when training ends the sentences are read once, for all pictures to come."""
+        return renew_buffer(super().train(mode), "texts", self.read)
 
     @property
     def schedule(self) -> Schedule:
@@ -48,8 +74,10 @@ class SentenceTraining(nn.Module):
         return Schedule(steps=1000, rate=1e-3, batch_size=8)
 
     def trained_parameters(self) -> list[ParameterGroup]:
-        """All but those of encoders, which stay frozen."""
-        theirs = tuple(f"{name}." for name, each in self.named_children() if hasattr(each, "can"))
+        """All but those of encoders, which stay frozen, and of sentences that are written."""
+        children = dict(self.named_children())
+        fixed = [name for name in children if hasattr(children[name], "can") or (self.written and name == "sentences")]
+        theirs = tuple(f"{name}." for name in fixed)
         return [ParameterGroup([each for name, each in self.named_parameters() if not name.startswith(theirs)])]
 
     def see(self, batch: Batch) -> Features:
@@ -62,7 +90,7 @@ class SentenceTraining(nn.Module):
 
     def read(self) -> Tensor:
         """Unit embeddings of the sentences, as they are now: (P, D)."""
-        found: Tensor = self.prompts(self.encoder)
+        found: Tensor = self.sentences(self.encoder)
         return found
 
     def say(self, seen: Features, texts: Tensor, products: Sequence[str] | None = None) -> Tensor:
@@ -73,8 +101,8 @@ class SentenceTraining(nn.Module):
         """What the texts make of what is seen."""
         raise NotImplementedError
 
-    def more(self, seen: Features, texts: Tensor, truth: Tensor) -> dict[str, Tensor]:
-        """Terms of the loss besides, by the masks (N, H, W)."""
+    def more(self, seen: Features, texts: Tensor, batch: Batch) -> dict[str, Tensor]:
+        """Terms of the loss besides."""
         return {}
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
@@ -85,7 +113,7 @@ class SentenceTraining(nn.Module):
         self.updates.add()
         entropy = F.binary_cross_entropy_with_logits(found.picture, truth.flatten(1).amax(1))
         maps = [upsample(each, truth.shape[-2:]) for each in found.grids]
-        return {"image": entropy, **segmentation(maps, truth), **self.more(seen, texts, truth)}
+        return {"image": entropy, **segmentation(maps, truth), **self.more(seen, texts, batch)}
 
 
 class SentenceDetector(SentenceTraining):
@@ -94,32 +122,6 @@ class SentenceDetector(SentenceTraining):
     anomaly_map: the mean of the grids, blurred, in [0, 1]. image_score: the mean of the picture's probability and of
         the highest 1 % of the map. A method gives `look`, and `judge`, `say`, `read` or `more` where it differs.
     """
-
-    texts: Tensor
-
-    def __init__(
-        self,
-        encoder: str | Encoder,
-        *,
-        image_size: int | None,
-        seed: int,
-        suffixes: Sequence[str] = SUFFIXES,
-        tokens: int = TOKENS,
-        needs: Collection[Capability] = (),
-    ) -> None:
-        super().__init__()
-        self.encoder = cast(PromptEncoder, encoders.load(encoder, needs=WORDS.union(needs)))
-        self.tokens, self.image_size, self.seed = tokens, image_size, seed
-        self.geometry, self.updates = geometry(self.encoder, image_size), Updates()
-        blocks, width = range(2, min(DEEP_DEPTH, self.encoder.prompt_depth) + 1), self.encoder.prompt_width
-        deep = min(DEEP_TOKENS, tokens)
-        self.prompts = LearnedPrompts(suffixes, width, tokens=tokens, deep_tokens=deep, blocks=blocks, seed=seed)
-        self.register_buffer("texts", torch.zeros(len(suffixes), self.encoder.width))  # what they say
-        self.taps: tuple[int, ...] = (self.encoder.depth,)
-
-    def train(self, mode: bool = True) -> Self:
-        """As any module's; when training ends the sentences are read once, for all pictures to come."""
-        return renew_buffer(super().train(mode), "texts", self.read)
 
     def say(self, seen: Features, texts: Tensor, products: Sequence[str] | None = None) -> Tensor:
         """The same texts for all."""
@@ -135,8 +137,11 @@ class SentenceDetector(SentenceTraining):
         """(N, 3, H, W) in [0, 1] -> Prediction, both parts in [0, 1]."""
         self.updates.require()
         seen = self.look(images)
-        found = self.judge(seen, self.say(seen, self.texts))
-        whole = fuse_mean(*(upsample(each, images.shape[-2:]) for each in found.grids))
+        return self.predict(self.judge(seen, self.say(seen, self.texts)), images.shape[-2:])
+
+    def predict(self, found: Judged, size: Sequence[int]) -> Prediction:
+        """Of pictures of that size (H, W)."""
+        whole = fuse_mean(*(upsample(each, size) for each in found.grids))
         return Prediction(fuse_mean(found.picture.sigmoid(), top_mean(whole, TOP)), smooth(whole, SIGMA))
 
 

@@ -1,0 +1,49 @@
+"""Distances among features that are correlated and unequally scaled."""
+
+from __future__ import annotations
+
+import torch
+from torch.testing import assert_close
+
+from blemish.blocks.memory import MemoryBank
+from blemish.blocks.whitening import WhitenedBank, whitening_axes
+
+DRAW = torch.Generator().manual_seed(0)
+MIX = torch.tensor([[10.0, 0.0, 0.0], [9.0, 1.0, 0.0], [0.0, 0.0, 0.1]])
+ROWS = torch.randn(500, 3, generator=DRAW) @ MIX
+
+
+def test_whitened_rows_have_no_correlations() -> None:
+    white = ROWS @ whitening_axes(ROWS, 1.0, 0.0)
+    assert_close(torch.cov(white.T), torch.eye(3), rtol=1e-3, atol=1e-3)
+    assert whitening_axes(ROWS, 0.9, 0.0).shape[1] == 1
+
+
+def test_distances_are_those_of_the_inverse_covariance() -> None:
+    bank = WhitenedBank(variance=1.0, shrinkage=0.0)
+    bank.hold(ROWS)
+    query = torch.tensor([[0.0, 0.0, 2.0]])
+    inverse = torch.linalg.inv(torch.cov(ROWS.T))
+    apart = query - ROWS
+    expected = torch.einsum("mi,ij,mj->m", apart, inverse, apart).sqrt().min()
+    assert_close(bank.distance(query)[0], expected, rtol=1e-3, atol=1e-3)
+
+
+def test_an_oddity_in_a_quiet_channel_counts_for_more_than_without_whitening() -> None:
+    bank = WhitenedBank(variance=1.0, shrinkage=0.0)
+    bank.hold(ROWS)
+    odd = torch.tensor([[15.0, 0.0, 0.0], [0.0, 0.0, 1.0]])
+    loud, quiet = bank.distance(odd)
+    share = quiet / loud
+    plain = MemoryBank("euclidean")
+    plain.hold(ROWS)
+    loud, quiet = plain.distance(odd)
+    assert share > 2 * quiet / loud
+
+
+def test_it_recalls_what_it_was_given_and_forgets() -> None:
+    bank = WhitenedBank()
+    bank.hold(ROWS)
+    assert torch.equal(bank.recall()[0], ROWS)
+    bank.hold(ROWS[:0])
+    assert not bank.fitted
