@@ -34,10 +34,10 @@ from blemish import catalog, encoders
 from blemish.fitting import remember
 from blemish.metrics import image, pixel
 from blemish.training.loop import train
-from blemish.types import Batch, Prediction
+from blemish.types import Batch, Features, Prediction
 
 RAW = HERE / "claims.jsonl"
-TESTED, BATCH, GOOD_PARTS = 32, 8, 8
+TESTED, BATCH, GOOD_PARTS, MOST_SEEN = 32, 8, 8, 2000
 HEAD = ("method", "the block", "figure", "untrained", "without", "with", "difference", "held")
 ABOUT = (
     "By `benchmarks/claims.py`: every reconstructed method with its own block and without, on one small generated "
@@ -170,7 +170,7 @@ def run(claim: Claim, arguments: Mapping[str, Any], seed: int, steps: int) -> An
         schedule = replace(detector.schedule, steps=max(1, steps), rate=3 * detector.schedule.rate * bool(steps))
         schedule = replace(schedule, batch_size=BATCH, seed=seed, device="cpu", save_every=10**6)
         with tempfile.TemporaryDirectory() as folder:
-            train(detector, partial(batch_of, claim.scene, seed), schedule, Path(folder))
+            train(detector, partial(seen_by, detector, claim.scene, seed), schedule, Path(folder))
     if hasattr(detector, "extract") and card.normal == "required":
         seen = claim.scene(1_000_000 + seed, 2 * GOOD_PARTS, False)
         good = Batch(seen.images[::2])
@@ -180,8 +180,25 @@ def run(claim: Claim, arguments: Mapping[str, Any], seed: int, steps: int) -> An
 
 @lru_cache(maxsize=1500)
 def batch_of(scene: scenes.Scene, seed: int, number: int) -> Batch:
-    """The same for every setting; kept, since drawing takes longer than training."""
+    """The same for every setting; kept, since drawing takes as long as training."""
     return scene(10_000 * seed + number, BATCH, False)
+
+
+SEEN: dict[tuple[Any, ...], Features] = {}
+"""What frozen towers saw of one claim's batches: both settings, and often those of other methods, see the same."""
+
+
+def seen_by(detector: Any, scene: scenes.Scene, seed: int, number: int) -> Batch:
+    """A batch, with what the detector's frozen tower sees in it if it has one."""
+    found = batch_of(scene, seed, number)
+    if not hasattr(detector, "frozen"):
+        return found
+    key = (type(detector).frozen, detector.taps if hasattr(detector, "taps") else (), scene, seed, number)
+    if key not in SEEN:
+        if len(SEEN) > MOST_SEEN:
+            SEEN.clear()
+        SEEN[key] = detector.frozen(found.images)
+    return replace(found, features=SEEN[key])
 
 
 @torch.inference_mode()

@@ -17,6 +17,7 @@ import again
 import aupro
 import backbones
 import choices
+import claims
 import coverage
 import defect_types
 import deploy
@@ -69,6 +70,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "serve": serve.section,
     "scale": scale.section,
     "kept": kept.section,
+    "claims": claims.section,
 }
 RESULTS = HERE / "RESULTS.md"
 TITLE = "# Results\n\nWritten by `benchmarks/run.py`; how it was measured is in [README.md](README.md).\n"
