@@ -11,7 +11,7 @@ from blemish.blocks.losses import margin_loss
 from blemish.training.sentences import FrozenSentenceDetector
 from blemish.types import Batch, Encoder
 
-MARGIN = 0.1
+MARGIN_OF_WORDS = 0.1
 BEGINNINGS = ("a photo of a perfect", "a photo of a damaged")
 
 
@@ -58,5 +58,5 @@ class ADP(FrozenSentenceDetector):
         return {
             "inversion": (1 - whole @ texts[0]).mean() + (1 - places @ texts[0]).mean(),
             "regularise": self.regularise * (1 - (texts * plain).sum(-1)).mean(),
-            "self_tune": self.self_tune * margin_loss(both[..., 1] + MARGIN, both[..., 0]),
+            "self_tune": self.self_tune * margin_loss(both[..., 1] + MARGIN_OF_WORDS, both[..., 0]),
         }

@@ -16,7 +16,7 @@ from blemish.training.sentences import TOKENS
 from blemish.training.typed_sentences import ANY, TypedSentenceDetector
 from blemish.types import Batch, Encoder, Features
 
-SMALL = 0.1
+STEP = 0.1
 
 
 class OVAS(TypedSentenceDetector):
@@ -47,7 +47,7 @@ class OVAS(TypedSentenceDetector):
         self.shots, width = shots, self.encoder.width
         self.tuned = draw_linear(width, width, torch.Generator().manual_seed(seed))
         with torch.no_grad():
-            self.tuned.weight.mul_(SMALL).add_(torch.eye(width))
+            self.tuned.weight.mul_(STEP).add_(torch.eye(width))
         self.register_buffer("marked", torch.zeros(len(self.types) if shots else 0, width))  # sums of unit patches
         self.register_buffer("counts", torch.zeros(len(self.types) if shots else 0, dtype=torch.int64))
         self.requires_grad_(False).eval()
