@@ -23,7 +23,7 @@ from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
 from blemish.types import Batch, Encoder, Features, Prediction
 
-WIDTH_OF_DECODER = 64
+DECODER = 64
 
 
 class SeaCLIP(nn.Module):
@@ -58,9 +58,9 @@ class SeaCLIP(nn.Module):
             self.coarse = nn.Linear(2, 1)
             inputs = 3 * sum(widths) + 1
             self.fine = nn.Sequential(
-                nn.Conv2d(inputs, WIDTH_OF_DECODER, 3, padding=1),
+                nn.Conv2d(inputs, DECODER, 3, padding=1),
                 nn.GELU(),
-                nn.Conv2d(WIDTH_OF_DECODER, 1, 3, padding=1),
+                nn.Conv2d(DECODER, 1, 3, padding=1),
             )
         self.banks = cast("Sequence[MemoryBank]", nn.ModuleList(MemoryBank() for _ in widths))
         with torch.no_grad():
