@@ -18,7 +18,7 @@ def section(given: Options) -> str:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             ours("deploy_pictures_ours", GOOD + MORE, SHOWN, folder / "good", folder / "shown", given=given)
-            found = ours("again_ours", method, folder / "good", folder / "shown", GOOD, given=given)
+            found = ours("again_ours", method, folder / "good", folder / "shown", GOOD, int(given.small), given=given)
         rows += [(method, *each) for each in found["rows"]]
     head = ("method", "variant", "rows before", "rows after", "new graph, s", "renewed, s", "scores differ by",
             "ms a picture, new", "renewed")  # fmt: skip

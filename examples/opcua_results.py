@@ -20,7 +20,7 @@ class Results:
 
 async def follow(url: str, station: str) -> None:
     """Until the line ends."""
-    async with Client(url) as client:
+    async with Client(url, watchdog_intervall=10) as client:  # seconds in which the line must answer
         await client.load_data_type_definitions()  # of OPC 40100-1, which the server describes
         own = await client.get_namespace_index("urn:blemish:line")
         standard = await client.get_namespace_index("http://opcfoundation.org/UA/MachineVision")

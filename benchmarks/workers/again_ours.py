@@ -1,4 +1,4 @@
-"""Exports a recipe, teaches it more, exports it again both ways. argv: method, good parts, pictures, how many first."""
+"""Exports again what was taught more, both ways. argv: method, good, pictures, how many first, 1 for float32 alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from blemish.recipes import update
 from blemish.runtime.graph import open_model
 
 VARIANTS = (("float32", "onnxruntime"), ("int8", "openvino"))
-method, good, pictures, first = *sys.argv[1:4], int(sys.argv[4])
+method, good, pictures, first, small = *sys.argv[1:4], *map(int, sys.argv[4:6])
 parts, shown = find([good]), find([pictures])
 recipe = update.freeze(method, load("embedded", precision="float32"), good=parts[:first])
 taught = update.add_good(recipe, parts[first:])
@@ -49,7 +49,7 @@ def refuse(*_):
 
 
 rows, anew = [], exporting.graphs_of
-for precision, backend in VARIANTS:
+for precision, backend in VARIANTS[:1] if small else VARIANTS:
     plan = ExportPlan(precision, backend, good=tuple(parts), check=tuple(shown))
     old = exporting.export_recipe(recipe, plan).recipe
     new, taken = timed(None)

@@ -8,12 +8,13 @@ import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import pytest
-from asyncua import Client as Peer
+from asyncua import Client as AnyPeer
 from asyncua import Node, ua
 from asyncua.crypto.permission_rules import User, UserRole
 from asyncua.crypto.security_policies import SecurityPolicyBasic256Sha256
@@ -46,6 +47,9 @@ commands = true
 PASSWORD = "four words are good"
 
 
+Peer = partial(AnyPeer, timeout=20, watchdog_intervall=20)  # a machine that is busy is no machine that is gone
+
+
 class Heard:
     """Events of a subscription."""
 
@@ -59,7 +63,7 @@ class Heard:
 class Station:
     """As a client sees it."""
 
-    def __init__(self, peer: Peer, own: int, standard: int) -> None:
+    def __init__(self, peer: AnyPeer, own: int, standard: int) -> None:
         self.peer, self.standard = peer, standard
         self.root = peer.get_node(ua.NodeId("gears", own))
 
@@ -84,7 +88,7 @@ class Station:
     async def generate(self, way: str, recipe: str, digest: bytes = b"") -> Any:
         made = cast(Any, ua)
         asked = made.RecipeTransferOptions(InternalId=made.RecipeIdInternalDataType(Id=recipe, Hash=digest))
-        node = await self.node("RecipeManagement/RecipeTransfer")
+        node = await self.node(TRANSFER)
         return await node.call_method(f"0:GenerateFileFor{way}", asked)
 
     async def read_file(self, recipe: str, digest: bytes) -> bytes:
@@ -101,7 +105,7 @@ class Station:
         for at in range(0, len(content), 1 << 14):
             piece = ua.Variant(content[at : at + (1 << 14)], ua.VariantType.ByteString)
             await file.call_method("0:Write", handle_of(handle), piece)
-        node = await self.node("RecipeManagement/RecipeTransfer")
+        node = await self.node(TRANSFER)
         await node.call_method("0:CloseAndCommit", handle_of(handle))
 
     async def results(self, state: int, *, part: str = "", job: str = "", most: int = 0, start: int = 0) -> Any:
@@ -119,6 +123,7 @@ def handle_of(number: int) -> ua.Variant:
     return ua.Variant(number, ua.VariantType.UInt32)
 
 
+TRANSFER = "RecipeManagement/RecipeTransfer"
 AUTO = "VisionStateMachine/AutomaticModeStateMachine"
 
 
@@ -186,6 +191,11 @@ async def _transfer(served: Served) -> None:
     await operator.disconnect()
     peer = await _connect(served.url, "mia", PASSWORD, served.pair)
     station = await _station(peer)
+    names = [(await each.read_browse_name()).Name for each in await (await station.node(TRANSFER)).get_children()]
+    assert sorted(names) == ["ClientProcessingTimeout", "CloseAndCommit", "GenerateFileForRead", "GenerateFileForWrite"]
+    for way in ("Read", "Write"):
+        [asked] = await (await station.node(f"{TRANSFER}/0:GenerateFileFor{way}/0:InputArguments")).read_value()
+        assert asked.DataType == ua.NodeId(3012, station.standard)  # RecipeTransferOptions
     assert await station.read_file("gear", hash_bytes(hash_of(gear))) == gear.read_bytes()
     for name, digest in (("none", b""), ("gear", b"another")):
         with pytest.raises(ua.UaStatusCodeError) as caught:
@@ -289,8 +299,8 @@ def test_node_opcua_reads_hears_and_commands(served: Served, tmp_path: Path) -> 
         said = (json.loads(line) for line in peer.stdout if line[0] in '["')
         assert next(said) == "ContinuousExecution"
         assert next(said) == "listening"
-        served.client.send("n1", "reject")
-        assert next(said) == ["n1", "reject", 0.75, "gear", "hash of gear"]
+        sent = served.client.send("n1", "reject").body
+        assert next(said) == ["n1", "reject", 0.75, "gear", sent["recipe"]]
         assert list(said) == ["Good", "BadInvalidState"]
         assert peer.wait(60) == 0
     served.client.login("root", PASSWORD).ask("POST", "/stations/gears/commands/start_continuous")
@@ -329,8 +339,8 @@ async def _command(url: str, client: Client, pair: Pair, stranger: Pair) -> None
     await peer.disconnect()
 
 
-async def _connect(url: str, name: str, password: str, pair: Pair) -> Peer:
-    peer = Peer(url, timeout=20)
+async def _connect(url: str, name: str, password: str, pair: Pair) -> AnyPeer:
+    peer = Peer(url)
     peer.application_uri = "urn:client:test"
     peer.set_user(name)
     peer.set_password(password)
@@ -340,7 +350,7 @@ async def _connect(url: str, name: str, password: str, pair: Pair) -> Peer:
     return peer
 
 
-async def _station(peer: Peer) -> Station:
+async def _station(peer: AnyPeer) -> Station:
     own, standard = [
         await peer.get_namespace_index(uri) for uri in ("urn:blemish:line", "http://opcfoundation.org/UA/MachineVision")
     ]

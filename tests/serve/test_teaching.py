@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from tests.support.parts import frozen, good, spots
 
 from blemish.errors import BadInput
+from blemish.export import exporting
 from blemish.export.deploying import ExportPlan
 from blemish.export.exporting import export_recipe
 from blemish.progress import no_progress
@@ -53,6 +56,16 @@ def test_a_deployed_recipe_is_taught_by_its_source_exported_again_and_put_in_pla
     assert recipes.load(lesson.recipe).hash == new.hash
     restore_recipes([(lesson.recipe, live.hash), (lesson.source, "")], watch=no_progress)
     assert [recipes.load(path).hash for path in (lesson.recipe, lesson.source)] == [live.hash, source.hash]
+
+
+@pytest.mark.slow
+def test_good_parts_alone_are_taught_to_the_graph_that_is_there(
+    lesson: Lesson, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "graphs_of", None)  # nothing can be traced
+    out, source = tmp_path / "new.blemish", tmp_path / "new-source.blemish"
+    said = teach_recipe(lesson._replace(defects={}, out=out, out_source=source), watch=no_progress)
+    assert (recipes.load(out).hash, len(recipes.load(source).taught)) == (said["new"], 5)
 
 
 @pytest.mark.slow

@@ -66,6 +66,9 @@ class RecipeTransfer:
             ua.QualifiedName("RecipeTransfer", system.standard),
             kind,
         )
+        await system.server.delete_nodes(
+            [await node.get_child(ua.QualifiedName("<TransferState>", 0))], recursive=True
+        )  # never needed
         self.node = node
         await (await node.get_child("0:ClientProcessingTimeout")).write_value(
             ua.Variant(1000 * IDLE_SECONDS, ua.VariantType.Double)
@@ -124,6 +127,8 @@ class RecipeTransfer:
         for about, value, kind in (
             ("Size", size, ua.VariantType.UInt64), ("Writable", is_new, ua.VariantType.Boolean),
             ("UserWritable", is_new, ua.VariantType.Boolean), ("OpenCount", 1, ua.VariantType.UInt16),
+            ("MimeType", "application/octet-stream", ua.VariantType.String),
+            ("MaxByteStringLength", PIECE, ua.VariantType.UInt32),
         ):  # fmt: skip
             await (await node.get_child(f"0:{about}")).write_value(ua.Variant(value, kind))
         methods: dict[str, Callable[..., Awaitable[list[Any]]]] = {
