@@ -18,6 +18,7 @@ import aupro
 import backbones
 import choices
 import claims
+import convert
 import coverage
 import defect_types
 import deploy
@@ -57,6 +58,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "memory_of_large_pictures": memory.large_section,
     "memory_of_types": memory.types_section,
     "report": report.section,
+    "convert": convert.section,
     "accuracy": accuracy.section,
     "coverage": coverage.section,
     "teaching": teaching.section,

@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from blemish.detectors.winclip import WinCLIP
     from blemish.encoders import load as load_encoder
     from blemish.errors import BlemishError
+    from blemish.estimator import InspectionEstimator
     from blemish.evaluation.evaluate import evaluate
     from blemish.evaluation.validate import validate
     from blemish.fitting import good_parts, remember
@@ -98,6 +99,7 @@ _WHERE = {
     "Features": "blemish.types:Features",
     "Geometry": "blemish.types:Geometry",
     "Goal": "blemish.calibration.thresholds:Goal",
+    "InspectionEstimator": "blemish.estimator:InspectionEstimator",
     "Prediction": "blemish.types:Prediction",
     "Recipe": "blemish.recipes.recipe:Recipe",
     "Sample": "blemish.types:Sample",
@@ -174,6 +176,7 @@ __all__ = [
     "Geometry",
     "Goal",
     "HieCLIP",
+    "InspectionEstimator",
     "MuSc",
     "MultiADS",
     "NormalVariation",

@@ -102,7 +102,7 @@ ASK = {
     "bash": 'eval "$(blemish completion bash)"; COMP_WORDS=({words}); COMP_CWORD={at}; '
     "_blemish_completion blemish; printf '%s\\n' \"${{COMPREPLY[@]}}\"",
     "zsh": 'autoload -Uz compinit; compinit -D; eval "$(blemish completion zsh)"; '
-    "compadd() {{ :; }}; _describe() {{ printf '%s\\n' ${{(P)3}} ${{(P)4}}; }}; "
+    "compadd() {{ printf '%s\\n' ${{(P)${{@[-1]}}}}; }}; _describe() {{ printf '%s\\n' ${{(P)3}} ${{(P)4}}; }}; "
     "words=({words}); CURRENT=$(({at}+1)); _blemish_completion",
     "fish": 'blemish completion fish | source; complete --do-complete "{line}"',
 }

@@ -144,7 +144,7 @@ def test_inspecting_a_picture_loads_nothing_slow_that_it_does_not_use(tmp_path: 
     words = ["inspect", str(part(tmp_path / "a.png", 0)), "--out", str(tmp_path / "out"), "--encoder", "test-tiny"]
     loaded = loaded_after(f"from blemish.cli.main import main\nmain({words!r}, standalone_mode=False)")
     assert "torch" in loaded
-    assert not loaded & {"scipy", "lightning_fabric", "pandas", "pyarrow", "faiss"}
+    assert not loaded & {"scipy", "lightning_fabric", "pandas", "pyarrow", "faiss", "sklearn", "matplotlib"}
 
 
 NEEDY = [(method, need) for method, card in catalog.METHODS.items() for need in get_args(Capability)]

@@ -1,4 +1,4 @@
-"""Programs that read what we write: `pip install '.[peers]'`; without them their tests are left out, but not in CI."""
+"""Programs that read what we write, see tests/peers.txt; without them their tests are left out, but not in CI."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ import pytest
 def peer(module: str) -> Any:
     """The module, or the test is left out by name; where CI is set it fails."""
     if find_spec(module.partition(".")[0]) is None and not os.environ.get("CI"):
-        pytest.skip(f"NOT TESTED: {module} is not installed: pip install '.[peers]'")
+        pytest.skip(f"NOT TESTED: {module} is not installed: pip install --no-deps -r tests/peers.txt")
     return import_module(module)

@@ -11,6 +11,7 @@ import click
 
 from blemish.cli.console import say, show_progress
 from blemish.cli.options import NEW_FOLDER
+from blemish.cli.tracking import log_option, log_report
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ INCOMPLETE = 3
 )
 @click.option("--ray", metavar="ADDRESS", help="Spread trials over a Ray cluster: auto, ray://HOST:10001, or local.")
 @click.option("--workers", type=click.IntRange(1), metavar="N", help="With --ray, trials at once.  [default: 1 a core]")
+@log_option
 def benchmark(plan: Path, out: Path, form: str, ray: str | None, workers: int | None) -> None:
     """Measure methods on labelled data sets and print one table.
 
@@ -71,6 +73,7 @@ def benchmark(plan: Path, out: Path, form: str, ray: str | None, workers: int | 
                 advance = watch("trials", len(planned), len(results))
             else:
                 advance()
+                _log(each)
                 say(f"{len(results)} of {len(planned)}: {_told(each)}", err=True)
             _leave(planned, results, out)
     table = _leave(planned, results, out)
@@ -90,6 +93,15 @@ def _on_ray(address: str, workers: int | None) -> AttemptAll:
     from blemish.images.streams import cores
 
     return partial(attempt_on_ray, crew=Crew(workers, max(1, cores() // (workers or cores())), address))
+
+
+def _log(each: Finished | Failed) -> None:
+    """A trial that was measured, where --log asks for it."""
+    from blemish.benchmark.running import Failed
+
+    if not isinstance(each, Failed):
+        asked = each.planned.asked()
+        log_report(f"benchmark {asked['method']}", asked, each.outcome)
 
 
 def _leave(planned: Sequence[PlannedTrial], results: Sequence[Finished | Failed], out: Path) -> Table:

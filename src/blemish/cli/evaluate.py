@@ -25,6 +25,7 @@ from blemish.cli.options import (
     refuse_frozen,
     settle_view,
 )
+from blemish.cli.tracking import log_option, log_report
 from blemish.cli.types_of_defects import (
     add_types_options,
     evaluate_types,
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
 )
 @page_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+@log_option
 @add_detector_options
 def evaluate(
     chosen: DetectorOptions,
@@ -202,6 +204,8 @@ def _tell(
     from blemish.evaluation.evaluate import mean
 
     several, means = len(reports) + len(failed) > 1, mean(reports.values())
+    for name, report in reports.items():
+        log_report(f"evaluate {name}", about, report.as_json())
     if as_json:
         rows = {name: {**report.as_json(), **about} for name, report in reports.items()}
         every = {"categories": rows, "mean": means, "failed": {name: str(error) for name, error in failed.items()}}
@@ -245,6 +249,7 @@ def _evaluate_recipe(
         made, encoder, note = _detector_of(recipe, chosen)
         found = _validate(recipe, made, samples, chosen.batch_size, watch, page, note, protocol)
     about = {"method": recipe.method, "encoder": encoder, "recipe": recipe.hash, "protocol": protocol}
+    log_report(f"evaluate {path.name}", about | {"data": str(root)}, found.as_json())
     if as_json:
         say(json.dumps(found.as_json() | about | {"notes": notices.lines()}))
     else:

@@ -8,7 +8,7 @@ import shutil
 import signal
 import time
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -16,12 +16,14 @@ import click
 
 from blemish.cli.console import say, show_progress
 from blemish.cli.options import FILE, METHOD, NEW_FOLDER, PLACE, arguments_of, device_option, hold, hold_new
+from blemish.cli.tracking import log_option, log_progress
 from blemish.notices import amount
 
 if TYPE_CHECKING:
     from blemish.pretrain.pipeline import Pictures
     from blemish.recipes.recipe import Recipe
     from blemish.recipes.train import Training
+    from blemish.tracking import Tracker
     from blemish.training.schedule import Schedule
 
 T = TypeVar("T", "Pictures", "Schedule")
@@ -87,6 +89,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
     show_default=True,
     help="Seed of everything random; the same gives the same recipe.",
 )
+@log_option
 def train(
     method: str,
     roots: tuple[Path, ...],
@@ -133,9 +136,9 @@ def train(
         precision, accumulate, _device(device, devices), devices, seed, cache, pool, start,
     )  # fmt: skip
     sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split, examples=examples)
-    with show_progress() as watch:
+    with log_progress(f"train {method}") as (watch, tracker):
         training = Training(method, encoder, sets, settings, watch=watch)
-        _run(training, out, minutes, resume=resume)
+        _run(training, out, minutes, tracker, resume=resume)
 
 
 def _check(out: Path, steps_twice: object, split_of_good: object) -> None:
@@ -147,12 +150,14 @@ def _check(out: Path, steps_twice: object, split_of_good: object) -> None:
         hold_new(out)
 
 
-def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) -> None:
+def _run(training: Training, out: Path, minutes: float | None, tracker: Tracker, *, resume: bool) -> None:
     """Train, and write the recipe where there was time for all of it."""
     from blemish.recipes.recipe import save
     from blemish.training import checkpoint
 
     _say_what_is_learned_from(training)
+    about = {"method": training.method, "data": ", ".join(training.sets), **training.arguments}
+    tracker.describe(about | {f"schedule/{name}": value for name, value in asdict(training.schedule).items()})
     folder = out.with_name(f"{out.name}.training")
     if resume and not (folder / checkpoint.NAME).exists():
         say(f"{folder} holds no training to go on with: it begins anew", err=True)
@@ -164,6 +169,7 @@ def _run(training: Training, out: Path, minutes: float | None, *, resume: bool) 
         say(f"stopped early; the same command with --resume goes on from {folder}")
         return stop.leave()
     save(recipe, out, old=training.start.source if training.start else None)
+    tracker.describe({"recipe": recipe.hash})
     shutil.rmtree(folder)
     say(f"{out}: {recipe.hash[:12]}, {training.method} trained for {amount(training.schedule.steps, 'step')}")
 

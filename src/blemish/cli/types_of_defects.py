@@ -24,6 +24,7 @@ from blemish.cli.options import (
     recipe_encoders,
     refuse_frozen,
 )
+from blemish.cli.tracking import log_report
 from blemish.errors import BadInput
 
 if TYPE_CHECKING:
@@ -231,6 +232,8 @@ def _tell(
     from blemish.evaluation.types_report import mean_unknown_auroc
 
     several = len(found) > 1
+    for name, report in found.items():
+        log_report(f"evaluate types {name}".strip(), said, report.as_json())
     if as_json:
         every = {name: report.as_json() for name, report in found.items()}
         whole = (

@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
@@ -28,6 +28,9 @@ from blemish.notices import gather, notice, silence
 from blemish.progress import ShowProgress, no_progress
 from blemish.runs.decision import Decide, Decided, Sink, decision
 from blemish.types import GOOD, ArrayDetector, Detector, Encoder, Sample
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class Metrics(NamedTuple):
@@ -68,6 +71,22 @@ class Report:
     naming: Naming | None = None  # how well a detector that names types names those of the labels
     notes: tuple[str, ...] = ()  # what makes all of it worth less, a sentence each
     protocol: Protocol = "standard"
+
+    def _repr_html_(self) -> str:
+        """The metrics with their intervals, for notebooks."""
+        from blemish.images.notebook import table_html
+
+        found = {name: getattr(self.whole, name) for name in METRICS}
+        rows = [(name, *(f"{each:.4f}" for each in value)) for name, value in found.items() if value]
+        counts = f"{self.whole.n_normal} good, {self.whole.n_anomalous} anomalous, {self.shots} learned"
+        return table_html(("metric", "value", "low", "high"), rows, counts)
+
+    def plot(self) -> Figure:
+        """The metrics with their intervals, and the pixel curves where there are masks; a figure of matplotlib."""
+        from blemish.images.notebook import plot_estimates
+
+        found = {name: tuple(value) for name in METRICS if (value := getattr(self.whole, name))}
+        return plot_estimates(found, self.curves and self.curves._asdict())
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, without the curves; an estimate is {"value", "low", "high"}."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from blemish.calibration.thresholds import Verdict
 from blemish.classification.names import VERDICTS
@@ -33,6 +33,9 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe, set_digest
 from blemish.runs.decision import Decided, Sink
 from blemish.types import GOOD, ArrayDetector, Detector, Sample
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 ERRORS = (0.01, 0.05, 0.1)
 """Escapes at which overkill is told, and the other way round."""
@@ -63,6 +66,21 @@ class Validation(NamedTuple):
     escapes: dict[float, Estimate]  # by the overkill that is allowed
     seconds: dict[float, Estimate]  # a picture, reading included: percentiles
     learned: tuple[Sample, ...]  # left out: they taught the recipe
+
+    def _repr_html_(self) -> str:
+        """The metrics, and the verdicts of each kind of parts, for notebooks."""
+        from blemish.images.notebook import table_html
+
+        rows = [
+            (kind, *(str(each.cases) for each in (found.accepted, found.reviewed, found.rejected)))
+            for kind, found in self.verdicts.items()
+        ]
+        table = table_html(("parts", "accepted", "for review", "rejected"), rows) if rows else ""
+        return self.report._repr_html_() + table
+
+    def plot(self) -> Figure:
+        """As of its report."""
+        return self.report.plot()
 
     def as_json(self) -> dict[str, Any]:
         """Plain values; a rate is {"cases", "total", "low", "high"}."""

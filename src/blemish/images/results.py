@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from html import escape
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from blemish.images.streams import Source
 from blemish.images.tiling import Mosaic
 from blemish.images.view import View
 from blemish.types import ArrayPrediction, Geometry
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _K = TypeVar("_K")
 _T = TypeVar("_T")
@@ -34,6 +38,24 @@ class Inspected(NamedTuple):
     type_scores: NDArray[Any] | None = None  # (K,), of tiles the highest of each; the detector's `types` names them
     type_map: NDArray[np.int16] | None = None  # (H, W), number of the type of each pixel, -1 for none
     places: tuple[Places, ...] = ()  # what a classifier sees: of tiles, of those of the highest scores
+
+    def _repr_html_(self) -> str:
+        """The picture and its heat map, coloured by this picture alone, for notebooks."""
+        from blemish.images.notebook import heat_of, picture_html
+
+        name, (x, y) = self.source.id, peak_of(self.anomaly_map)
+        shown = picture_html(self.picture, name) + picture_html(
+            heat_of(self.picture, self.anomaly_map), f"map of {name}"
+        )
+        return (
+            f"<figure>{shown}<figcaption>{escape(name)}: {self.score:.4g}, highest at ({x}, {y})</figcaption></figure>"
+        )
+
+    def plot(self) -> Figure:
+        """The picture beside its map, a figure of matplotlib."""
+        from blemish.images.notebook import plot_map
+
+        return plot_map(self.picture, self.anomaly_map, f"{self.source.id}: {self.score:.4g}")
 
 
 class Unreadable(NamedTuple):

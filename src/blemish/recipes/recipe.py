@@ -33,6 +33,7 @@ from blemish.recipes.tensors import StoredTensors, arrays_of, is_finite
 from blemish.types import GOOD, Encoder
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from torch import Tensor
 
 PACKAGES = ("blemish", "torch")
@@ -108,6 +109,37 @@ class Recipe:
     def product(self) -> str:
         """What the part is: in the words the method reads, or else by the name of the recipe's file."""
         return str(self.arguments.get("product") or Path(self.source).stem)
+
+    def _repr_html_(self) -> str:
+        """What it is and how it decides, for notebooks."""
+        from blemish.images.notebook import table_html
+
+        by = self.calibration
+        rows = [
+            ("method", self.method),
+            ("encoders", ", ".join(each.name for each in self.encoders.values())),
+            ("product", self.product),
+            ("taught", f"{sum(each.kind == GOOD for each in self.taught)} good, "
+             f"{sum(each.kind != GOOD for each in self.taught)} defects"),
+            ("accept below", f"{by.accept:.4g}" if by else "not calibrated"),
+            ("reject from", f"{by.reject:.4g}" if by else "not calibrated"),
+            ("types", ", ".join(self.names.known) if self.names else ""),
+            ("made", self.created),
+        ]  # fmt: skip
+        return table_html(("recipe", self.hash[:12]), [row for row in rows if row[1]], self.source)
+
+    def plot(self) -> Figure:
+        """The held-out scores that it was calibrated by, and its thresholds; a figure of matplotlib.
+
+        Raises BadInput for a recipe that is not calibrated.
+        """
+        from blemish.images.notebook import plot_thresholds
+
+        if self.calibration is None:
+            raise BadInput(f"{self.source} is not calibrated and has no scores to show: `blemish calibrate` it")
+        shown = {GOOD: self.calibration.good, **self.calibration.defects}
+        ends = {"accept": self.calibration.accept, "reject": self.calibration.reject}
+        return plot_thresholds(shown, {name: value for name, value in ends.items() if np.isfinite(value)})
 
 
 def stamp(recipe: Recipe, parent: str = "") -> Recipe:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,9 @@ from blemish.classification.names import UNKNOWN, VERDICTS
 from blemish.classification.regions import inside_region, inside_worst
 from blemish.images import Inspected, Unreadable
 from blemish.types import ArrayDetector, Detector, Sample
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_NAMED = 50
 """Regions of a picture that are named, the worst."""
@@ -64,6 +67,27 @@ class Decided:
     suggested: Suggested | None = None  # by good parts alone
     scored: str = ""  # the verdict by the score alone, where types of defects changed it
     known: Sequence[str] = ()  # all types that the detector names
+
+    def _repr_html_(self) -> str:
+        """The picture, its heat map, the verdict and the regions, for notebooks."""
+        from blemish.images.notebook import table_html
+
+        said = self.suggested
+        verdict = self.verdict or (f"{said.verdict}, as suggested" if said else "")
+        rows = [
+            (each.type or "", f"{each.region.score:.4g}", f"{each.region.area}", " ".join(map(str, each.region.box)))
+            for each in self.regions or (said.regions if said else ())
+        ]
+        table = table_html(("type", "score", "area in pixels", "x y width height"), rows, verdict) if verdict else ""
+        return self.result._repr_html_() + table
+
+    def plot(self) -> Figure:
+        """The picture beside its map, with the outlines of the regions; a figure of matplotlib."""
+        figure = self.result.plot()
+        for each in self.regions or (self.suggested.regions if self.suggested else ()):
+            x, y = np.vstack([each.region.contour, each.region.contour[:1]]).T
+            figure.axes[0].plot(x - 0.5, y - 0.5, color="#d03c28", linewidth=1)
+        return figure
 
     def as_json(self) -> dict[str, Any]:
         """What a line of results says beside the score."""
