@@ -213,7 +213,7 @@ class Station:
         kept, found.kept, record = found.kept, [], found.record
         if kept and record:
             name, part, verdict = record.station, record.part, record.verdict
-            self.front.store.change(lambda connection: put_pictures(connection, name, part, verdict, kept))
+            self.front.store.note(lambda connection: put_pictures(connection, name, part, verdict, kept))
 
     def _unkept(self, values: Mapping[str, Any]) -> None:
         self.front.alarm("pictures", values["reason"])

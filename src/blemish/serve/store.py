@@ -39,6 +39,7 @@ class _Waiting(NamedTuple):
     work: Work[Any]
     done: Future[Any]
     lasting: bool  # is tried until it is written
+    apart: bool  # undone alone where it fails
 
 
 class Store:
@@ -51,6 +52,7 @@ class Store:
         self._writer = self.engine.execution_options(begin="IMMEDIATE")
         self._queue: SimpleQueue[Any] = SimpleQueue()
         self._lock = threading.Lock()  # of the journal, and of how many records are in it alone
+        self._is_file = not settings.url  # SQLite undoes a statement that fails alone, others the whole transaction
         self._pending = 0
         self._probe: Any = None  # of SQLite: the driver's own connection
 
@@ -91,11 +93,15 @@ class Store:
                 self._journal.add(record.as_json())
             except CannotWrite as error:  # it waits in memory
                 self.alarm = str(error)
-        return self._put(lambda connection: self._record(connection, record), lasting=True)
+        return self._put(lambda connection: self._record(connection, record), lasting=True, apart=not self._is_file)
 
     def change(self, work: Work[T]) -> Future[T]:
         """Do something to the database in the writer's thread, in order; the future has its result after the commit."""
-        return self._put(work, lasting=False)
+        return self._put(work, lasting=False, apart=True)
+
+    def note(self, work: Work[T]) -> Future[T]:
+        """As `change`, and quicker, for what fails as a whole or not at all: there is no going back to before it."""
+        return self._put(work, lasting=False, apart=not self._is_file)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -112,10 +118,10 @@ class Store:
         asked = "SELECT 1 FROM parts WHERE station = ? AND part = ?"
         return self._probe.cursor().execute(asked, (station, part)).fetchone() is None
 
-    def _put(self, work: Work[T], *, lasting: bool) -> Future[T]:
+    def _put(self, work: Work[T], *, lasting: bool, apart: bool) -> Future[T]:
         done: Future[T] = Future()
         done.set_running_or_notify_cancel()  # whoever waits may go, and the work is done all the same
-        self._queue.put(_Waiting(work, done, lasting))
+        self._queue.put(_Waiting(work, done, lasting, apart))
         return done
 
     def _record(self, connection: Connection, record: PartRecord) -> None:
@@ -190,9 +196,8 @@ def put_record(connection: Connection, record: PartRecord) -> None:
 def _attempt(connection: Connection, waiting: _Waiting) -> Callable[[], None]:
     """What to tell whoever waits once all is committed."""
     done = waiting.done
-    is_apart = not waiting.lasting or connection.dialect.name != "sqlite"  # SQLite undoes a statement that fails alone
     try:
-        with connection.begin_nested() if is_apart else nullcontext():
+        with connection.begin_nested() if waiting.apart else nullcontext():
             result = waiting.work(connection)
     except OperationalError:
         raise
