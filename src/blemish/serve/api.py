@@ -88,6 +88,7 @@ def _add_views(router: APIRouter, front: Front, access: Access) -> None:
     ) -> Response:  # fmt: skip
         """Inspect a picture (its bytes) or an array (.npy): the part's record with its last view, 202 before."""
         found, is_array = front.station(station), _is_array(request)
+        await front.let_store_catch_up()
         async with _reading(found, part):
             content = await request.body()
         answer = await front.inspect(

@@ -34,6 +34,7 @@ from blemish.serve.stations import Station
 from blemish.serve.store import Store
 
 TEND_SECONDS = 30.0
+MOST_BEHIND, CATCH_UP_SECONDS = 400, 0.02
 PATIENCE = 5.0
 """Seconds after its budget at which a part without an answer is one whose record cannot be written."""
 
@@ -104,6 +105,11 @@ class Front:
         found = station.send_view(part, view, content, is_array=is_array, product=product, batch=batch)
         missing = tuple(each for each in station.settings.views if each not in found.begun)
         return Answer(None, missing) if missing else Answer(await self._answer(station, found))
+
+    async def let_store_catch_up(self) -> None:
+        """Whoever sends waits a moment where records come faster than they are written."""
+        if self.store.behind > MOST_BEHIND:
+            await asyncio.sleep(CATCH_UP_SECONDS)
 
     async def recorded(self, station: Station, part: str) -> PartRecord | None:
         """The record of a part, if it has one and it was reported."""

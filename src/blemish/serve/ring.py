@@ -19,7 +19,7 @@ MOST_AT_ONCE = 2000
 
 def put_pictures(connection: Connection, station: str, part: str, verdict: str, files: Iterable[Kept]) -> None:
     """Note what was kept of a part."""
-    row = {"station": station, "part": part, "verdict": verdict, "taken": time.time()}
+    row: dict[str, Any] = {"station": station, "part": part, "verdict": verdict, "taken": time.time()}
     rows = [{**row, "view": view, "kind": kind, "file": file, "size": size} for view, kind, file, size in files]
     connection.execute(pictures.insert(), rows)  # at once: each statement waits for whoever computes meanwhile
     _add_bytes(connection, verdict, sum(each["size"] for each in rows))

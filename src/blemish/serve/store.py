@@ -118,6 +118,11 @@ class Store:
         asked = "SELECT 1 FROM parts WHERE station = ? AND part = ?"
         return self._probe.cursor().execute(asked, (station, part)).fetchone() is None
 
+    @property
+    def behind(self) -> int:
+        """How much waits to be written."""
+        return self._queue.qsize()
+
     def _put(self, work: Work[T], *, lasting: bool, apart: bool) -> Future[T]:
         done: Future[T] = Future()
         done.set_running_or_notify_cancel()  # whoever waits may go, and the work is done all the same
