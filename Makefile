@@ -23,7 +23,7 @@ picture: demo
 	$(BIN)/python scripts/picture.py demo docs/assets/gears.jpg
 
 test: check
-	$(BIN)/python -m pytest -q -m "$(SUITE)" -n 2
+	$(BIN)/python -m pytest -q -m "$(SUITE)" -n 2 --dist loadgroup
 	$(if $(BROWSER),,@echo "NOT TESTED: pages in a browser. For it: apt-get install chromium chromium-driver")
 
 check: .venv/developed

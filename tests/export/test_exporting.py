@@ -48,6 +48,8 @@ from blemish.recipes.update import add_good
 from blemish.runtime.graph import GraphDetector
 from blemish.types import ArrayPrediction, Geometry, Prediction
 
+pytestmark = pytest.mark.xdist_group("exporting")  # one process makes what its tests share
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -27,6 +27,7 @@ from blemish.recipes.recipe import ENCODER, Recipe
 from blemish.runtime.graph import GraphDetector, GraphNamer
 from blemish.types import Geometry, Reader, TypedExamples
 
+pytestmark = pytest.mark.xdist_group("names of exports")  # one process makes what its tests share
 ABLE = [name for name, card in catalog.CLASSIFIERS.items() if not card.no_graph]
 QUICKLY = ("words",)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -13,19 +13,14 @@ from torch import Tensor, nn
 
 from blemish import catalog
 from blemish.errors import BadInput
-from blemish.export.tracing import Traced, require_any_count, share_numbers, trace, trace_detector
+from blemish.export.tracing import require_any_count, share_numbers, trace, trace_detector
 from blemish.recipes.deployed import Backend, Deployed
 from blemish.runtime.graph import GraphDetector
-from blemish.types import Learner
+from blemish.types import Prediction
 
+BACKENDS: tuple[Backend, ...] = get_args(Backend)
 QUICKLY = ("padim", "tab")
 """Those that the quick suite exports; the others take as long, and are left to the slow one."""
-
-
-@cache
-def traced(name: str) -> tuple[Learner, Traced]:
-    detector = ready(name)
-    return detector, trace_detector(detector, (SIDE, SIDE))
 
 
 def names() -> list[object]:
@@ -33,17 +28,20 @@ def names() -> list[object]:
     return [pytest.param(name, marks=[] if name in QUICKLY else pytest.mark.slow) for name in able]
 
 
-@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("name", names())
-def test_a_graph_gives_what_the_detector_gives_for_any_number_of_pictures(name: str, backend: Backend) -> None:
-    detector, found = traced(name)
-    graph = GraphDetector(
-        found.model.SerializeToString(), Deployed(detector.geometry, (SIDE, SIDE), found.outputs, backend=backend)
-    )
-    hurt = TEST.clone()
+def test_a_graph_gives_what_the_detector_gives_for_any_number_of_pictures(name: str) -> None:
+    detector = ready(name)
+    found = trace_detector(detector, (SIDE, SIDE))
+    model, hurt = found.model.SerializeToString(), TEST.clone()
     hurt[:, :, 20:40, 20:40] = 0.0
     images = torch.cat([TEST, hurt, TEST])[:8]
     expected = detector(images)
+    for backend in BACKENDS:
+        deployed = Deployed(detector.geometry, (SIDE, SIDE), found.outputs, backend=backend)
+        require_same(GraphDetector(model, deployed), images, expected)
+
+
+def require_same(graph: GraphDetector, images: Tensor, expected: Prediction) -> None:
     largest = expected.anomaly_map.abs().max().item()
     for count in (1, 3, 8):
         given = graph.predict_arrays(images[:count].numpy())

@@ -33,6 +33,7 @@ from blemish.recipes.types_taught import name_types
 from blemish.runtime import load as load_deployed
 from blemish.serve.judge import judge_by_recipe
 
+pytestmark = pytest.mark.xdist_group("without torch")  # one process makes what its tests share
 BLOCKED = """
 import sys
 class Absent:
