@@ -39,7 +39,7 @@ def fill_polygon(mask: NDArray[np.bool_], polygon: Polygon) -> None:
     """Set the pixels (H, W) whose centre lies in the polygon; where it runs over itself, those of odd depth."""
     height, width = mask.shape
     start = np.asarray(polygon, np.float64)
-    end = np.roll(start, -1, axis=0)
+    end = _next(start)
     low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
     first = np.clip(np.ceil(low - 0.5), 0, height).astype(np.int64)  # rows whose centres the side passes
     count = np.clip(np.ceil(high - 0.5), 0, height).astype(np.int64) - first
@@ -53,36 +53,44 @@ def fill_polygon(mask: NDArray[np.bool_], polygon: Polygon) -> None:
     right, down = min(width, int(column.max())), int(row.max()) + 1
     if right <= left:
         return
-    crossed = np.zeros((down - top, right - left + 1), np.uint8)
-    np.add.at(crossed, (row - top, np.clip(column, left, right).astype(np.int64) - left), 1)
-    mask[top:down, left:right] |= (np.cumsum(crossed, axis=1)[:, :-1] % 2).astype(bool)
+    wide = right - left + 1
+    places = (row - top) * wide + (np.clip(column, left, right).astype(np.int64) - left)
+    crossed = np.bincount(places, minlength=(down - top) * wide).reshape(-1, wide)
+    mask[top:down, left:right] |= (np.cumsum(crossed, axis=1)[:, :-1] & 1).astype(bool)
+
+
+def _next(corners: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The corner after each, the first one after the last."""
+    return np.concatenate((corners[1:], corners[:1]))
 
 
 def crosses_itself(polygon: Polygon) -> bool:
-    """Whether two sides cut through each other; to touch is not to cross."""
-    start = np.asarray(polygon, np.float64)
-    end = np.roll(start, -1, axis=0)
-    step = max(1, _AT_ONCE // len(start))
-    return any(_cut(start, end, slice(at, at + step)) for at in range(0, len(start), step))
+    """Whether two sides cut through each other; to touch, up to rounding, is not to cross."""
+    corners = np.asarray(polygon, np.float64)
+    corners = corners - corners[0]
+    (x, y), (along, down) = corners.T, (_next(corners) - corners).T
+    lines = np.stack([along, -down, down * x - along * y], axis=1)  # (N, 3); times a point: on which side it lies
+    points = np.stack([y, x, np.ones_like(x)])  # (3, N)
+    rounding = 1e-9 * float(np.abs(corners).max() ** 2)
+    step = max(1, _AT_ONCE // len(corners))
+    return any(_cut(lines, points, slice(at, at + step), rounding) for at in range(0, len(corners), step))
 
 
-def _cut(start: NDArray[np.float64], end: NDArray[np.float64], some: slice) -> bool:
-    """Whether one of `some` sides cuts through any other."""
-    one, other = _turns(start[some], end[some], start, end), _turns(start, end, start[some], end[some])
-    return bool(((one[0] * one[1] < 0) & ((other[0] * other[1]).T < 0)).any())
+def _cut(lines: NDArray[np.float64], points: NDArray[np.float64], some: slice, rounding: float) -> bool:
+    """Whether one of `some` sides cuts through any other: the ends of each lie on two sides of the other's line."""
+    start = _sides(lines[some], points, rounding)
+    through = start * _next(start.T).T < 0
+    if len(through) == len(lines):
+        return bool((through & through.T).any())
+    end = _sides(lines, _next(points.T).T[:, some], rounding)
+    return bool((through & (_sides(lines, points[:, some], rounding) * end < 0).T).any())
 
 
-def _turns(
-    start: NDArray[np.float64], end: NDArray[np.float64], begin: NDArray[np.float64], finish: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """On which side of each line (N) the ends of others (M) lie: signs, (N, M) each."""
-    along = end - start
-
-    def turn(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        x, y = (points[None, :, axis] - start[:, None, axis] for axis in (0, 1))
-        return np.asarray(np.sign(along[:, :1] * y - along[:, 1:] * x))
-
-    return turn(begin), turn(finish)
+def _sides(lines: NDArray[np.float64], points: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
+    """(N, 3), (3, M) -> (N, M): positive and negative on the two sides of each line, 0 on it."""
+    found = lines @ points
+    found[np.abs(found) < rounding] = 0
+    return found
 
 
 def polygons_of(mask: NDArray[np.bool_], offset: tuple[int, int] = (0, 0)) -> list[Polygon]:
