@@ -23,7 +23,8 @@ class _Search(NamedTuple):
     """The nodes that find, as |r|^2 - 2 q.r, the lowest rank of all rows r for each query q, and where it is."""
 
     product: Any  # Gemm
-    turn: Any  # Transpose of the rows
+    rows: str
+    is_turned: bool  # they are (D, M)
     lowest: Any  # ReduceMin
     place: Any  # ArgMin
 
@@ -55,6 +56,7 @@ def search_by_whole_numbers(model: Any) -> None:
         name = node.output[0]
         if name.startswith(SEARCH) and name.endswith(RANKS) and node.op_type == "Gemm" and node.input[1] in arrays:
             rows, norms = (to_array(arrays[each]) for each in node.input[1:])
+            rows = rows if any(each.name == "transB" and each.i for each in node.attribute) else rows.T
             scales = np.maximum(np.abs(rows).max(1), 1e-12).astype(np.float32) / MOST
             found = {"rows": np.rint(rows / scales[:, None]).astype(np.int8).T, "scales": 2 * scales, "norms": -norms}
             model.graph.initializer.extend(_arrays(FIXED + name, found | {"zero": np.zeros((), np.int8)}))
@@ -63,19 +65,21 @@ def search_by_whole_numbers(model: Any) -> None:
 
 
 def _searches(graph: Any) -> Iterator[_Search]:
-    makers = {name: node for node in graph.node for name in node.output}
+    turns = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Transpose"}
+    kept = {each.name for each in graph.initializer}
     users = defaultdict[str, list[Any]](list)
     for node in graph.node:
         for name in node.input:
             users[name].append(node)
     for product in graph.node:
-        turn = makers.get(product.input[1]) if product.op_type == "Gemm" and len(product.input) == 3 else None
+        rows = product.input[1] if product.op_type == "Gemm" and len(product.input) == 3 else ""
         asked = {node.op_type: node for node in users[product.output[0]]}
-        if turn is not None and turn.op_type == "Transpose" and set(asked) == {"ReduceMin", "ArgMin"}:
+        if (rows in turns or rows in kept) and set(asked) == {"ReduceMin", "ArgMin"}:
             lowest, place = asked["ReduceMin"], asked["ArgMin"]
             said = {each.name: each for each in product.attribute}
-            if said["alpha"].f == -2 and said["beta"].f == 1 and _keeps_axes(lowest) and _keeps_axes(place):
-                yield _Search(product, turn, lowest, place)
+            is_ranking = said["alpha"].f == -2 and said["beta"].f == 1 and not said["transB"].i
+            if is_ranking and _keeps_axes(lowest) and _keeps_axes(place):
+                yield _Search(product, turns.get(rows, rows), rows not in turns, lowest, place)
 
 
 def _keeps_axes(node: Any) -> bool:
@@ -102,7 +106,8 @@ def _nodes(start: str, found: _Search) -> list[Any]:
         ("ArgMax", ["members"], "member", {"axis": 1, "keepdims": 1}),
     )
     names = {name: SEARCH + name for name in _NUMBERS}
-    product = make_node("Gemm", [query, found.turn.input[0], norms], [start + RANKS], transB=1, alpha=2.0, beta=-1.0)
+    sides = [query, found.rows, norms]
+    product = make_node("Gemm", sides, [start + RANKS], transB=int(not found.is_turned), alpha=2.0, beta=-1.0)
     made = [product, make_node("Shape", [norms], [f"{start}count"])]
     for kind, given, to, how in steps:
         made.append(make_node(kind, [names.get(each, start + each) for each in given], [start + to], **how))
