@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import os
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import blemish
 from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.catalog.cards import GRADES
+from blemish.catalog.measured import MEASURED
 from blemish.cli.main import main as program
 from blemish.errors import BadInput
 from blemish.types import Capability
@@ -59,6 +61,17 @@ def test_what_was_known_by_less_than_its_paper_says_so_and_what_was_chosen(metho
     assert said in card.summary
     assert card.reconstructed
     assert any(each in "; ".join(card.explanation) for each in card.reconstructed)
+
+
+def test_what_was_measured_of_a_block_stands_where_a_user_chooses() -> None:
+    rows = [json.loads(line) for line in (ROOT.parents[1] / "benchmarks/claims.jsonl").read_text("utf-8").splitlines()]
+    assert {row["method"] for row in rows} == set(MEASURED)
+    for row in rows:
+        middle, half = row["difference"]
+        said = "better" if middle > half else "worse" if middle < -half else "not shown to be better"
+        parts = [part for part in MEASURED[row["method"]].split("; ") if part.startswith(f"{said} than with ")]
+        assert any(row["claim"].removeprefix("not ") in part for part in parts)
+        assert MEASURED[row["method"]] in catalog.card(row["method"]).explanation[-1]
 
 
 def test_the_catalogue_is_sorted() -> None:

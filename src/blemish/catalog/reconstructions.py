@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from blemish.catalog.cards import Card, Grade
+from blemish.catalog.measured import MEASURED
 from blemish.types import Capability
 
 PROMPTS: frozenset[Capability] = frozenset({"text", "prompts"})
@@ -60,7 +61,13 @@ def _at_home(
     )
 
 
-RECONSTRUCTIONS = {
+def describe_worth(name: str) -> str:
+    """What was found of its own block, or that nothing was yet."""
+    found = MEASURED.get(name)
+    return f"its own block, on a scene made for it: {found} (benchmarks/RESULTS.md)" if found else "not measured yet"
+
+
+CARDS = {
     "dyc-clip": _on_others(
         "dyc_clip:DyCCLIP",
         "DyC-CLIP",
@@ -262,3 +269,5 @@ RECONSTRUCTIONS = {
         grade="fragment",
     ),
 }
+
+RECONSTRUCTIONS = {name: card._replace(worth=describe_worth(name)) for name, card in CARDS.items()}
