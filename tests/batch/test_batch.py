@@ -139,10 +139,17 @@ def test_what_a_killed_worker_and_a_killed_driver_leave_is_gone_on_with(home: Pa
     assert 0 < parts_of(out) < (COUNT + 2) // SIZE
     assert not (out / "summary.json").exists()
     (out / "results" / ".half").write_bytes(b"{")
+    done = times_of(out)
     refused = run(*again)
     assert "holds an earlier run: go on with it by --resume" in refused.stderr
     assert run(*again, "--resume").exit_code == 11
+    assert times_of(out).items() > done.items()  # what was done is not done again
+    assert not (out / "results" / ".half").exists()
     merged_is_one(home, out)
+
+
+def times_of(out: Path) -> dict[str, int]:
+    return {file.name: file.stat().st_mtime_ns for file in (out / "results").glob("part-*")}
 
 
 def test_what_changed_is_refused_and_what_came_later_waits_for_another_batch(

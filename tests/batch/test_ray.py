@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.batch.test_batch import COUNT, command, home, merged_is_one, parts_of, run
+from tests.batch.test_batch import COUNT, command, home, merged_is_one, parts_of, run, times_of
 from tests.structure.source import ROOT
 from tests.support.made import PLAN, data_set
 
@@ -33,10 +33,13 @@ def test_workers_of_ray_leave_what_one_process_leaves_and_go_on(home: Path, tmp_
     done = blemish(*words, folder=tmp_path)
     assert done.returncode == 11, done.stderr
     assert f"{COUNT} pictures, 57 accept, 63 reject" in done.stdout
+    before = times_of(tmp_path / "out")
     for number in (3, 7):
         (tmp_path / f"out/results/part-{number:08d}.jsonl").unlink()
     assert blemish(*words, "--resume", folder=tmp_path).returncode == 11
     assert parts_of(tmp_path / "out") == -(-(COUNT + 2) // 5)
+    changed = {name for name, time in times_of(tmp_path / "out").items() if time != before[name]}
+    assert changed == {f"part-{number:08d}.jsonl" for number in (3, 7)}
     merged_is_one(home, tmp_path / "out")
     (home / "broken.blemish").write_bytes(b"")
     refused = blemish(*words[:3], home / "broken.blemish", *words[4:], folder=tmp_path)

@@ -83,10 +83,11 @@ def find_manifest(target: Target, asked: Asked, *, resume: bool) -> Manifest | N
             f"{target.place} was made with another {', '.join(changed)}, and --resume goes on with the same settings "
             "only: name another --out"
         )
+    target.tidy("results")
     return found
 
 
 def parts_to_do(target: Target, manifest: Manifest) -> Iterator[int]:
     """Those without results, in their order."""
-    done = set(target.listed("results"))
+    done = {f"results/{name}" for name in target.listed("results")}
     return (number for number in range(manifest.parts) if result_name(number, manifest.form) not in done)

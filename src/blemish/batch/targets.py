@@ -45,6 +45,9 @@ class Target(Protocol):
     def clear(self, folder: str) -> None:
         """Remove a folder with all that it holds."""
 
+    def tidy(self, folder: str) -> None:
+        """Remove files that were not put in place before whoever wrote them died."""
+
     def written(self, name: str) -> AbstractContextManager[Path]:
         """A place on this machine to write to; its file is put there when the block ends well."""
 
@@ -83,6 +86,11 @@ class _Folder:
     def clear(self, folder: str) -> None:
         with guard_write(self._home / folder):
             shutil.rmtree(self._home / folder, ignore_errors=True)
+
+    def tidy(self, folder: str) -> None:
+        with guard_write(self._home / folder):
+            for each in (self._home / folder).glob(".*"):
+                each.unlink(missing_ok=True)
 
     def written(self, name: str) -> AbstractContextManager[Path]:
         return put_in_place(self._home / name)
@@ -138,6 +146,9 @@ class _Bucket:
         with explain(self.place, "written"):
             if self._system.exists(self._path(folder)):
                 self._system.rm(self._path(folder), recursive=True)
+
+    def tidy(self, folder: str) -> None:
+        """Nothing is written there before it is whole."""
 
     @contextmanager
     def written(self, name: str) -> Iterator[Path]:
