@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
 
 LESSON, TURNED = "lesson ", " turned"
 """The name of what was learned begins so in a graph, and ends so where it is the transpose."""
+SURE = 16
+"""Numbers of a tensor that no other has by chance."""
+FIXED = "blemish lessons"
+"""In a graph's metadata: the hash of what was learned that it has not by name, and that must be the same."""
 NEAR, SCALED = 1e-4, 0.75
 """How near a graph with other numbers must come to the detector with them, and by what the numbers are multiplied."""
 
@@ -47,48 +52,72 @@ def may_renew(recipe: Recipe, before: Recipe, plan: ExportPlan) -> bool:
 def name_lessons(traced: Traced, detector: Detector, learned: Mapping[str, Tensor], size: tuple[int, int]) -> Traced:
     """With names for the tensors that are what was learned, if the graph can be given other ones.
 
-    The exporter may have computed with them already, or kept how many rows there are; so that is tried, with fewer and
-    other rows. Where it fails the graph stays as it was, and is made anew when the recipe is taught more.
+    The exporter may have computed with them already, or kept how many rows there are; so that is tried, with other rows
+    and more of them. Where it fails the graph stays as it was, and is made anew when the recipe is taught more.
     """
     from onnx import numpy_helper
 
-    wanted = {name: each.detach().cpu().numpy() for name, each in learned.items() if each.numel()}
+    wanted = _arrays(learned)
     model = type(traced.model).FromString(traced.model.SerializeToString())
     names = {each.name: _lesson_of(numpy_helper.to_array(each), wanted) for each in model.graph.initializer}
     _rename(model, {name: lesson for name, lesson in names.items() if lesson})
+    found = {_name_of(lesson) for lesson in names.values() if lesson}
+    if left := {name: each for name, each in wanted.items() if name not in found}:
+        model.metadata_props.add(key=FIXED, value=_digest(left))
     named = traced._replace(model=model)
-    return named if _is_renewable(named, detector, learned, size) else traced
+    chosen = {name: each for name, each in learned.items() if name in found}
+    agrees = chosen and any(_agrees(named, detector, learned, chosen, size, share) for share in (4, 0))
+    return named if agrees else traced
 
 
 def renew_graph(model: bytes, learned: Mapping[str, Tensor]) -> bytes | None:
-    """The same graph with what was learned since; None where it has not all of it by name, or other axes."""
+    """The same graph with what was learned since; None where that has other axes, or is not all there by name."""
     import onnx
     from onnx import numpy_helper
 
-    found = onnx.load_from_string(model)
-    wanted = {name: each.detach().cpu().numpy() for name, each in learned.items() if each.numel()}
-    left = set(wanted)
+    found, wanted = onnx.load_from_string(model), _arrays(learned)
+    left = dict(wanted)
     for each in found.graph.initializer:
         if not each.name.startswith(LESSON):
             continue
-        name = each.name.removeprefix(LESSON).removesuffix(TURNED)
-        if name not in wanted:
-            return None
-        old, is_turned = numpy_helper.to_array(each), each.name.endswith(TURNED)
-        if not _fits(wanted[name], old.T if is_turned else old):
+        name, is_turned = _name_of(each.name), each.name.endswith(TURNED)
+        old = numpy_helper.to_array(each)
+        if name not in wanted or not _fits(wanted[name], old.T if is_turned else old):
             return None
         new = wanted[name].T if is_turned else wanted[name]
         each.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(new), each.name))
-        left.discard(name)
+        left.pop(name, None)
+    fixed = {each.key: each.value for each in found.metadata_props}.get(FIXED, "")
     del found.graph.value_info[:]  # shapes of before
-    return None if left else bytes(found.SerializeToString())
+    return None if (_digest(left) if left else "") != fixed else bytes(found.SerializeToString())
 
 
-def _is_renewable(traced: Traced, detector: Detector, learned: Mapping[str, Tensor], size: tuple[int, int]) -> bool:
-    """Whether graph and detector agree when both have other numbers, and three quarters of the rows."""
-    other = {name: (SCALED * each if each.is_floating_point() else each) for name, each in learned.items()}
-    other = {name: each[: -(-3 * len(each) // 4)] if each.ndim else each for name, each in other.items()}
-    model = renew_graph(traced.model.SerializeToString(), other)
+def _arrays(learned: Mapping[str, Tensor]) -> dict[str, NDArray[np.generic]]:
+    return {name: each.detach().cpu().numpy() for name, each in learned.items() if each.numel()}
+
+
+def _name_of(lesson: str) -> str:
+    return lesson.removeprefix(LESSON).removesuffix(TURNED)
+
+
+def _digest(tensors: Mapping[str, NDArray[np.generic]]) -> str:
+    total = sha256()
+    for name, each in sorted(tensors.items()):
+        total.update(f"{name} {each.dtype} {each.shape}\0".encode() + each.tobytes())
+    return total.hexdigest()
+
+
+def _agrees(
+    traced: Traced,
+    detector: Detector,
+    learned: Mapping[str, Tensor],
+    chosen: Mapping[str, Tensor],
+    size: tuple[int, int],
+    share: int,
+) -> bool:
+    """Whether graph and detector do with other numbers, and, of a share, one row more in so many, put first."""
+    other = {name: _vary(each, share) for name, each in chosen.items()}
+    model = renew_graph(traced.model.SerializeToString(), {**learned, **other})
     if model is None:
         return False
     images = torch.rand(2, 3, *size, generator=torch.Generator().manual_seed(0))
@@ -101,8 +130,20 @@ def _is_renewable(traced: Traced, detector: Detector, learned: Mapping[str, Tens
     except Exception:  # whatever either makes of other numbers
         return False
     finally:
-        owner.load_state_dict(dict(learned), strict=False)
+        owner.load_state_dict(dict(chosen), strict=False)
     return all(_is_near(one, two) for one, two in zip(expected, given, strict=True))
+
+
+def _vary(tensor: Tensor, share: int) -> Tensor:
+    room = _blocks(len(tensor)) * ROWS_IN_GRAPH - len(tensor)
+    more = min(len(tensor) // share, room) if share else 0
+    found = torch.cat([tensor[:more], tensor])
+    return SCALED * found if found.is_floating_point() else found
+
+
+def _blocks(rows: int) -> int:
+    """In which a graph compares so many."""
+    return -(-rows // ROWS_IN_GRAPH)
 
 
 def _is_near(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
@@ -111,14 +152,16 @@ def _is_near(one: NDArray[np.generic], other: NDArray[np.generic]) -> bool:
 
 
 def _fits(new: NDArray[np.generic], old: NDArray[np.generic]) -> bool:
-    """The first axis alone, that of the rows, may be longer, up to what the graph compares at once, or shorter."""
+    """The first axis alone, that of the rows, may be longer or shorter, in as many blocks as the graph compares."""
     if (new.dtype, new.ndim, new.shape[1:]) != (old.dtype, old.ndim, old.shape[1:]):
         return False
-    return new.shape == old.shape or max(len(new), len(old)) <= ROWS_IN_GRAPH
+    return new.shape == old.shape or _blocks(len(new)) == _blocks(len(old))
 
 
 def _lesson_of(values: NDArray[np.generic], learned: Mapping[str, NDArray[np.generic]]) -> str:
     for name, each in learned.items():
+        if each.size < SURE:
+            continue
         if values.dtype == each.dtype and np.array_equal(values, each):
             return LESSON + name
         if values.dtype == each.dtype and each.ndim == 2 and np.array_equal(values, each.T):
