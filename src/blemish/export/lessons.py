@@ -25,7 +25,7 @@ LESSON, TURNED = "lesson ", " turned"
 """The name of what was learned begins so in a graph, and ends so where it is the transpose."""
 SURE = 16
 """Numbers of a tensor that no other has by chance."""
-FIXED = "blemish lessons"
+UNNAMED = "blemish lessons"
 """In a graph's metadata: the hash of what was learned that it has not by name, and that must be the same."""
 NEAR, SCALED = 1e-4, 0.75
 """How near a graph with other numbers must come to the detector with them, and by what the numbers are multiplied."""
@@ -63,7 +63,7 @@ def name_lessons(traced: Traced, detector: Detector, learned: Mapping[str, Tenso
     _rename(model, {name: lesson for name, lesson in names.items() if lesson})
     found = {_name_of(lesson) for lesson in names.values() if lesson}
     if left := {name: each for name, each in wanted.items() if name not in found}:
-        model.metadata_props.add(key=FIXED, value=_digest(left))
+        model.metadata_props.add(key=UNNAMED, value=_digest(left))
     named = traced._replace(model=model)
     chosen = {name: each for name, each in learned.items() if name in found}
     agrees = chosen and any(_agrees(named, detector, learned, chosen, size, share) for share in (4, 0))
@@ -87,7 +87,7 @@ def renew_graph(model: bytes, learned: Mapping[str, Tensor]) -> bytes | None:
         new = wanted[name].T if is_turned else wanted[name]
         each.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(new), each.name))
         left.pop(name, None)
-    fixed = {each.key: each.value for each in found.metadata_props}.get(FIXED, "")
+    fixed = {each.key: each.value for each in found.metadata_props}.get(UNNAMED, "")
     del found.graph.value_info[:]  # shapes of before
     return None if (_digest(left) if left else "") != fixed else bytes(found.SerializeToString())
 
