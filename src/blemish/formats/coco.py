@@ -11,6 +11,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing
+from math import isfinite
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -180,7 +181,7 @@ def _region(found: Mapping[str, Any], image: Mapping[str, Any], names: Mapping[i
 def _polygons(shape: Any, image: Mapping[str, Any]) -> list[Any]:
     """Those of a segmentation in any of its three spellings; none where it is none of them."""
     if isinstance(shape, list):
-        fits = all(list_of(is_number)(each) and len(each) >= 6 and len(each) % 2 == 0 for each in shape)
+        fits = all(map(_is_outline, shape))
         return [[list(pair) for pair in zip(each[::2], each[1::2], strict=True)] for each in shape] if fits else []
     if not isinstance(shape, Mapping) or shape.get("size") != [image["height"], image["width"]]:
         return []
@@ -188,6 +189,12 @@ def _polygons(shape: Any, image: Mapping[str, Any]) -> list[Any]:
     runs = _runs(counts) if isinstance(counts, str) else counts if list_of(is_count)(counts) else None
     mask = None if runs is None else mask_of_runs(runs, *shape["size"], by_columns=True)
     return [] if mask is None else polygons_of(mask)
+
+
+def _is_outline(values: Any) -> bool:
+    """Whether it is 3 points or more, x and y in turn."""
+    fits = isinstance(values, list) and len(values) >= 6 and len(values) % 2 == 0
+    return fits and set(map(type, values)) <= {int, float} and isfinite(sum(values))
 
 
 def _runs(text: str) -> list[int]:

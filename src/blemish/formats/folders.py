@@ -90,4 +90,4 @@ def _free_name(label: str, name: str, taken: set[int]) -> str:
 def _save(path: Path, mask: NDArray[np.bool_]) -> None:
     with guard_write(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask).save(path)
+        Image.fromarray(mask).save(path, compress_level=1)
