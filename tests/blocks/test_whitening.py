@@ -47,3 +47,14 @@ def test_it_recalls_what_it_was_given_and_forgets() -> None:
     assert torch.equal(bank.recall()[0], ROWS)
     bank.hold(ROWS[:0])
     assert not bank.fitted
+
+
+def test_equal_rows_have_finite_axes() -> None:
+    assert whitening_axes(torch.ones(4, 3), 0.99, 0.07).isfinite().all()
+
+
+def test_variances_are_shrunk_toward_the_mean_of_those_kept() -> None:
+    values = torch.linalg.eigvalsh(torch.cov(ROWS.T))[-2:]
+    expected = 0.9 * values + 0.1 * values.mean()
+    axes = whitening_axes(ROWS, 0.9999, 0.1)
+    assert_close(axes.square().sum(0).flip(0), 1 / expected, rtol=1e-3, atol=1e-3)

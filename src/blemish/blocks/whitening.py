@@ -14,8 +14,8 @@ from blemish.blocks.rows import Rows
 class WhitenedBank(MemoryBank):
     """A bank of rows (M, C), compared by sqrt((x - r)^T S^-1 (x - r)) over the principal axes of S, their covariance.
 
-    variance: so many axes are kept as explain that share of it. shrinkage: of S toward a multiple of the identity, as
-        MH-PatchCore's (arXiv:2605.27748).
+    variance: so many axes are kept as explain that share of it. shrinkage: of S among these axes toward a multiple of
+        the identity, as MH-PatchCore's (arXiv:2605.27748), whose scores are the squares, over at most 1000 of the rows.
     """
 
     raw: Tensor
@@ -50,14 +50,14 @@ class WhitenedBank(MemoryBank):
 
 def whitening_axes(rows: Tensor, variance: float, shrinkage: float) -> Tensor:
     """Principal axes of rows (M, C) by the roots of their variances, (C, D): differences times them have length 1 where
-    they are as rows usually differ from their mean.
+    they are as rows usually differ from their mean. Variances are shrunk toward the mean of those that are kept.
     """
     _, covariance = mean_and_covariance(moments(double(rows)))
-    level = covariance.diagonal().mean().clamp_min(torch.finfo(torch.float32).tiny)
-    shrunk = (1 - shrinkage) * covariance + shrinkage * level * torch.eye(len(covariance)).to(covariance)
-    values, vectors = torch.linalg.eigh(shrunk)  # ascending
-    share = values.flip(0).cumsum(0) / values.sum()
-    count = min(int((share < variance).sum()) + 1, len(values))
-    found = vectors.flip(1)[:, :count] / values.flip(0)[:count].sqrt()
+    values, vectors = torch.linalg.eigh(covariance)  # ascending
+    values, tiny = values.flip(0).clamp_min(0), torch.finfo(torch.float32).tiny
+    share = values.cumsum(0) / values.sum().clamp_min(tiny)
+    kept = values[: min(int((share < variance).sum()) + 1, len(values))]
+    shrunk = (1 - shrinkage) * kept + shrinkage * kept.mean().clamp_min(tiny)
+    found = vectors.flip(1)[:, : len(kept)] / shrunk.sqrt()
     axes: Tensor = found.float().to(rows.device)
     return axes

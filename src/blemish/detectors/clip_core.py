@@ -28,7 +28,7 @@ class CLIPCore(FrozenSentenceDetector):
     plus: sentences of learned words are trained too, and what they say of the picture counts for its score as much as
         the highest place. It is trained on good parts alone.
     The abstract says: a Mahalanobis bank and a linear layer; with "+" learned prompts and text features used again for
-    the picture. Covariance, noise and losses are chosen.
+    the picture. The covariance is MH-PatchCore's, noise and losses are chosen.
     """
 
     def __init__(
