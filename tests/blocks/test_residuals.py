@@ -8,7 +8,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.memory import MemoryBank
-from blemish.blocks.residuals import matched_reference, place_numbers, residual_maps, sparsemax
+from blemish.blocks.residuals import matched_reference, place_numbers, residual_maps, ring_numbers, sparsemax
 
 
 def test_sparsemax_is_the_nearest_point_of_the_simplex() -> None:
@@ -28,17 +28,17 @@ def bank(rows: Tensor, down: Tensor, across: Tensor) -> MemoryBank:
     return made
 
 
-def test_of_equal_references_the_one_at_the_same_place_is_taken() -> None:
+def test_of_equal_references_the_one_as_far_from_the_middle_is_taken() -> None:
     down, across = place_numbers(1, 2, 2, torch.ones(1))
     assert down.tolist() == [0, 0, 0.5, 0.5]
     assert across.tolist() == [0, 0.5, 0, 0.5]
-    rows = F.normalize(torch.tensor([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0], [0.2, 1.0]]), dim=-1)
-    made = bank(rows, down, across)
-    query = torch.tensor([[[[1.0, 0.0], [1.0, 0.0]], [[0.1, 1.0], [0.1, 1.0]]]])
-    query = F.normalize(query, dim=-1)
-    near = matched_reference(made, query, count=4, penalty=1.0, sharpness=100.0)
-    assert_close(near[0, 0], rows[:2])  # as like the query as each other: the place decides
-    without = matched_reference(made, query, count=4, penalty=0.0, sharpness=100.0)
+    assert ring_numbers(*place_numbers(1, 1, 4, torch.ones(1)), 1, 4).tolist() == [1.5, 0.5, 0.5, 1.5]
+    rows = F.normalize(torch.tensor([[1.0, 0.1], [1.0, -0.1], [0.1, 1.0]]), dim=-1)
+    made = bank(rows, *place_numbers(1, 1, 3, torch.ones(1)))
+    query = torch.tensor([1.0, 0.0]).expand(1, 1, 3, 2)
+    near = matched_reference(made, query, count=3, penalty=1.0, sharpness=100.0)
+    assert_close(near[0, 0], rows[[0, 1, 0]])  # as like the query as each other: the distance from the middle decides
+    without = matched_reference(made, query, count=3, penalty=0.0, sharpness=100.0)
     assert_close(without[0, 0, 0], without[0, 0, 1])
 
 

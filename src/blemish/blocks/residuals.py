@@ -25,19 +25,25 @@ def sparsemax(logits: Tensor) -> Tensor:
     return (logits - sums.gather(-1, last - 1) / last).clamp_min(0)
 
 
+def ring_numbers(down: Tensor, across: Tensor, height: int, width: int) -> Tensor:
+    """How far `place_numbers` of a grid of that size lie from its middle, in places."""
+    from_middle = down * height - (height - 1) / 2, across * width - (width - 1) / 2
+    return torch.stack(from_middle).norm(dim=0)
+
+
 def matched_reference(
     bank: MemoryBank, places: Tensor, *, count: int = 4, penalty: float = 0.01, sharpness: float = 20.0
 ) -> Tensor:
     """Of unit places (N, h, w, D) a unit mixture of the nearest rows of a bank with `beside` as `place_numbers`.
 
-    Their weights are the sparsemax of `sharpness` times the cosine less `penalty` times how far away they lay, in
-    sides of the picture.
+    Their weights are the sparsemax of `sharpness` times the cosine less `penalty` times how much farther from the
+    middle, or nearer, they lay, in places (Res2CLIP, arXiv:2605.16171, Eq. 8, which mixes all rows, with sharpness 1).
     """
     distance, numbers = bank.nearest(places, count)  # (N, h, w, K)
-    down, across = place_numbers(places.shape[0], places.shape[1], places.shape[2], places)
-    own = (each.view(*places.shape[:3], 1) for each in (down, across))
+    many, height, width = places.shape[:3]
+    down, across = (each.view(many, height, width, 1) for each in place_numbers(many, height, width, places))
     lay = (bank.get_buffer(name)[numbers] for name in bank.beside)  # (N, h, w, K) each
-    apart = torch.stack([one - other for one, other in zip(own, lay, strict=True)]).norm(dim=0)
+    apart = (ring_numbers(down, across, height, width) - ring_numbers(*lay, height, width)).abs()
     weights = sparsemax(sharpness * (1 - distance - penalty * apart))
     return F.normalize(torch.einsum("nhwk,nhwkd->nhwd", weights, bank.rows[numbers]), dim=-1)
 

@@ -1,6 +1,6 @@
 """Pro-CLIP: residual learning with object-agnostic prompts, few-shot. Reconstructed from a fragment of the abstract.
 
-The margins of its residuals are those of Res2CLIP, arXiv:2605.16171.
+The margins of its residuals are those of Res2CLIP, arXiv:2605.16171, and so are the maps without the adapter.
 """
 
 from __future__ import annotations

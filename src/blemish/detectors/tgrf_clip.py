@@ -29,9 +29,10 @@ class TGRFCLIP(nn.Module):
 
     anomaly_map: the sum of how far a place lies toward the anomalous words, of its residual's length, and of the
         residual along these words where that is positive, blurred. image_score: the mean of its highest 1 %.
-    guide: words are asked; else the residual's length is all there is. penalty: of how far away the match lay, in
-        sides of the picture, from its cosine. count: references that a match may mix.
-    The fragment says that text guides the fusion of visual residuals; the maps and weights are Res2CLIP's.
+    guide: words are asked; else the residual's length is all there is. penalty: of how many places farther from the
+        middle, or nearer, the match lay, from its cosine. count: references that a match may mix.
+    The fragment says that text guides the fusion of visual residuals; the maps and weights are Res2CLIP's, which mixes
+    all references, measures residuals in four layers, and asks words of the whole picture too.
     """
 
     toward: Tensor
