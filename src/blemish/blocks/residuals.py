@@ -27,8 +27,8 @@ def sparsemax(logits: Tensor) -> Tensor:
 
 def ring_numbers(down: Tensor, across: Tensor, height: int, width: int) -> Tensor:
     """How far `place_numbers` of a grid of that size lie from its middle, in places."""
-    from_middle = down * height - (height - 1) / 2, across * width - (width - 1) / 2
-    return torch.stack(from_middle).norm(dim=0)
+    from_middle = torch.stack([down * height - (height - 1) / 2, across * width - (width - 1) / 2])
+    return torch.linalg.vector_norm(from_middle, dim=0)
 
 
 def matched_reference(
@@ -42,8 +42,9 @@ def matched_reference(
     distance, numbers = bank.nearest(places, count)  # (N, h, w, K)
     many, height, width = places.shape[:3]
     down, across = (each.view(many, height, width, 1) for each in place_numbers(many, height, width, places))
-    lay = (bank.get_buffer(name)[numbers] for name in bank.beside)  # (N, h, w, K) each
-    apart = (ring_numbers(down, across, height, width) - ring_numbers(*lay, height, width)).abs()
+    rows_down, rows_across = map(bank.get_buffer, bank.beside)  # (M,) each
+    rings = ring_numbers(rows_down, rows_across, height, width)[numbers]  # (N, h, w, K)
+    apart = (ring_numbers(down, across, height, width) - rings).abs()
     weights = sparsemax(sharpness * (1 - distance - penalty * apart))
     return F.normalize(torch.einsum("nhwk,nhwkd->nhwd", weights, bank.rows[numbers]), dim=-1)
 
