@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.prompts import (
+    ANOVL,
     APRIL_GAN,
     WINCLIP,
     WORDINGS,
@@ -62,7 +63,8 @@ def test_no_sentence_comes_twice_and_each_names_the_product_once(words: Wording)
     for states in (words.normal, words.anomalous):
         made = sentences(states, words.templates, "metal cap")
         assert len(set(made)) == len(made)
-        assert all(text.count("metal cap") == 1 and "{" not in text and text.endswith(".") for text in made)
+        assert all(text.count("metal cap") == 1 and "{" not in text for text in made)
+        assert {text.endswith(".") for text in made} == {words is not ANOVL}
 
 
 def test_a_sentence_is_a_template_around_a_state_around_the_product() -> None:

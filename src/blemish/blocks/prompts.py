@@ -135,7 +135,11 @@ _DOMAINS = ("industrial photo", "industrial image", "manufacturing image")
 ANOVL = Wording(
     ("normal {}", "flawless {}", "perfect {}", "unblemished {}", *NORMAL_STATES[4:]),
     ("damaged {}", "abnormal {}", "imperfect {}", "blemished {}", *WINCLIP.anomalous[1:]),
-    tuple(template.replace("photo", domain) for template in WINCLIP.templates for domain in _DOMAINS),
+    tuple(
+        template.removesuffix(".").replace("photo", domain).replace("a industrial", "an industrial")
+        for template in WINCLIP.templates
+        for domain in _DOMAINS
+    ),
 )
 """AnoVL's ensemble for objects, 7 + 7 states x 22 templates in 3 domains (Deng et al., arXiv:2308.15939)."""
 

@@ -10,8 +10,8 @@ NOISE, RATE, SHARE = 0.055, 1e-3, 0.5
 
 
 def move_by_sentences(places: Tensor, sentences: Tensor, weights: Tensor) -> Tensor:
-    """Unit vectors of half of each unit place (..., D) and half of what sentences (S, D) add: E^T tanh(W z)."""
-    added = torch.tanh(places @ weights.T) @ sentences
+    """Unit vectors of half of each place (..., D) and half of what sentences (S, D) add to it: E^T tanh(W z / |z|)."""
+    added = torch.tanh(F.normalize(places, dim=-1) @ weights.T) @ sentences
     return F.normalize(SHARE * places + (1 - SHARE) * added, dim=-1)
 
 
@@ -30,16 +30,16 @@ def adaptation_loss(clean: Tensor, noisy: Tensor) -> Tensor:
 def adapt_places(
     places: Tensor, texts: Tensor, sentences: Tensor, *, steps: int, temperature: float, seed: int
 ) -> Tensor:
-    """Unit places (h, w, D) of one picture, moved by `steps` of AdamW from W = E, with noise from the seed: the same
-    shape. texts: (2, D), normal and anomalous.
+    """Unit vectors of places (h, w, D) of one picture, moved by `steps` of AdamW from W = E: the same shape. Each step
+    has other noise, from the seed. texts: (2, D), normal and anomalous.
     """
     first, both, said = (each.detach().clone() for each in (places, texts, sentences))
     weights = nn.Parameter(said.clone())
     optimizer = torch.optim.AdamW([weights], lr=RATE)
     generator = torch.Generator().manual_seed(seed)
-    noise = NOISE * torch.randn(first.shape, generator=generator).to(first)
     with torch.enable_grad():
         for _ in range(steps):
+            noise = NOISE * torch.randn(first.shape, generator=generator).to(first)
             clean, noisy = (move_by_sentences(each, said, weights) for each in (first, first + noise))
             loss = adaptation_loss(clean @ both.T / temperature, noisy @ both.T / temperature)
             optimizer.zero_grad()
