@@ -54,5 +54,6 @@ def residual_maps(places: Tensor, good: Tensor, toward: Tensor) -> tuple[Tensor,
 
     places, good: unit vectors (N, h, w, D); three maps (N, h, w), the last not below 0.
     """
-    residual = places - good
-    return places @ toward, residual.norm(dim=-1), F.relu(residual @ toward)
+    residual, column = places - good, toward[:, None]  # OpenVINO cannot fold a weight into a product with (D,)
+    lie, along = ((each @ column).squeeze(-1) for each in (places, residual))
+    return lie, residual.norm(dim=-1), F.relu(along)
