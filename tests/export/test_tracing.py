@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 import torch
-from tests.contract.test_every_detector import TEST, ready
-from tests.support.quick import SIDE
+from tests.contract.test_every_detector import GOOD, TEST, ready
+from tests.support.learning import learn
+from tests.support.quick import SIDE, quick
 from torch import Tensor, nn
+from torch.testing import assert_close
 
 from blemish import catalog
 from blemish.errors import BadInput
@@ -39,6 +41,25 @@ def test_a_graph_gives_what_the_detector_gives_for_any_number_of_pictures(name: 
     for backend in BACKENDS:
         deployed = Deployed(detector.geometry, (SIDE, SIDE), found.outputs, backend=backend)
         require_same(GraphDetector(model, deployed), images, expected)
+
+
+WITH = [(name, *each.split("=")) for name, card in catalog.METHODS.items() for each in card.graph_with]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "argument", "value"), WITH)
+def test_a_method_has_a_graph_with_the_argument_that_its_card_names(name: str, argument: str, value: str) -> None:
+    given = {**quick(name), argument: int(value) if value.isdigit() else value}
+    detector: Any = catalog.method(name)("test-tiny", **given)
+    if catalog.METHODS[name].trained:
+        detector.updates.add()
+        detector.train().eval()
+    else:
+        learn(detector, GOOD)
+    score, anomaly_map, *_ = trace_detector(detector, (SIDE, SIDE)).program.module()(TEST)
+    expected = detector(TEST)
+    assert_close(score, expected.image_score, rtol=1e-4, atol=1e-5)
+    assert_close(anomaly_map, expected.anomaly_map, rtol=1e-3, atol=1e-4)
 
 
 def require_same(graph: GraphDetector, images: Tensor, expected: Prediction) -> None:
