@@ -83,6 +83,16 @@ def test_least_and_most_choose_regions() -> None:
     assert regions(scene(), 6) == regions(scene(), math.inf) == []
 
 
+def test_millimetres_have_six_digits() -> None:
+    block = np.zeros((12, 10), np.float32)
+    block[1:10, 1:8] = 1
+    (found,) = regions(block, 1, scale=0.1)
+    assert 63 * 0.1**2 != 0.63
+    assert found.area_mm2 == 0.63
+    assert found.length_mm == pytest.approx(found.length / 10, rel=1e-5)
+    assert len(str(found.length_mm)) <= 8
+
+
 def test_what_was_not_inspected_belongs_to_no_region() -> None:
     anomaly_map = scene()
     anomaly_map[2:4] = np.nan

@@ -10,9 +10,12 @@ import torch
 from scipy.special import log_softmax
 from torch import Tensor, nn
 
+from blemish import notices
 from blemish.calibration.prediction_sets import TEMPERATURES, temperature_of
 from blemish.classification import learn as learning
+from blemish.classification.calls import Named
 from blemish.classification.learn import held_out_logits, learn
+from blemish.classification.names import UNKNOWN
 from blemish.types import Classifier, Geometry, TypedExamples
 
 
@@ -58,6 +61,20 @@ def test_one_example_each_is_enough_to_name_by_and_sets_hold_all_types() -> None
     named = learn(made(3), examples).name(examples.seen)
     assert [each.type for each in named] == ["type 0", "type 1", "type 2"]
     assert all(len(each.others) == 3 for each in named)
+
+
+def test_types_of_very_unequal_numbers_of_examples_are_said() -> None:
+    for most, said in ((10, []), (11, ["the types have 1 to 11 examples; each counts alike"])):
+        with notices.gather() as gathered:
+            learn(made(2), spread(torch.eye(2, dtype=torch.bool)[[0] * most + [1]]))
+        assert gathered.lines() == said
+
+
+def test_what_is_unknown_has_no_probability() -> None:
+    known = Named("dent", 0.8, ("dent",), ranks=(("dent", 0.8),))
+    assert known.as_json()["probability"] == 0.8
+    unknown = known._replace(type=UNKNOWN).as_json()
+    assert (unknown["probability"], unknown["may_be"], unknown["likeliest"]) == (None, ["dent"], {"dent": 0.8})
 
 
 def test_of_very_many_types_so_many_examples_are_scored_as_memory_is_set_aside_for(

@@ -162,6 +162,13 @@ def test_a_type_whose_pictures_look_like_masks_of_the_others_is_said(tmp_path: P
     assert said.startswith(f"{tmp_path / 'marks'} is taken for a type of defect, though it looks as masks do")
 
 
+def test_a_mask_beside_only_its_own_type_is_of_no_other(tmp_path: Path) -> None:
+    parts(tmp_path)
+    for name in ("marks/7.png", "marks/7_mask.png"):
+        trees.mask(tmp_path / name)
+    assert found(tmp_path)[1] == []
+
+
 def test_types_whose_pictures_share_their_names_are_no_masks(tmp_path: Path) -> None:
     parts(tmp_path)
     trees.picture(tmp_path / "solder_mask/0.png")

@@ -396,6 +396,7 @@ def test_a_page_of_names_shows_mistakes_and_the_heat_of_each_type(browser: Brows
     browser.click("[data-mistake=misnamed]")
     browser.run(FRAMES)
     assert browser.run(shown) == ["dent → hole"]
+    assert browser.run(FITS, "contamination_of_metal → broken_small_and_large")
     browser.run("document.querySelector('.card').click()")
     assert browser.run("return [...byId('map').options].map((each) => each.value)") == ["dent", "hole"]
     assert browser.run("return byId('map').value") == "hole"
@@ -408,6 +409,15 @@ def test_a_page_of_names_shows_mistakes_and_the_heat_of_each_type(browser: Brows
     assert "Named right" in text(browser, "measures")
     assert "is, and is said to be" in text(browser, "measures")
     assert browser.log() == []
+
+
+FITS = """
+    const type = document.querySelector(".card .type"), card = type.closest(".card");
+    type.textContent = arguments[0];
+    const [own, around] = [type, card].map((each) => each.getBoundingClientRect());
+    const below = parseFloat(card.style.width) + CARD.text;
+    return own.height > 18 && own.right <= around.right + 1 && own.bottom <= around.top + below + 1;
+"""
 
 
 HOTTEST_OF_PART = """(() => {

@@ -19,9 +19,9 @@ class DefectRegion(NamedTuple):
 
     box: Region
     area: int  # pixels
-    area_mm2: float | None  # None without a scale
+    area_mm2: float | None  # None without a scale; of six digits
     length: float  # pixels between the two points of its outline that are farthest apart
-    length_mm: float | None  # None without a scale
+    length_mm: float | None  # None without a scale; of six digits
     score: float  # the highest of the map
     level: float  # of the map: the threshold, or what `half_way` says of the highest where that is more
     mean: float
@@ -104,15 +104,19 @@ def _described(
     return DefectRegion(
         box=box,
         area=len(own),
-        area_mm2=None if scale is None else len(own) * scale**2,
+        area_mm2=None if scale is None else _six_digits(len(own) * scale**2),
         length=length,
-        length_mm=None if scale is None else length * scale,
+        length_mm=None if scale is None else _six_digits(length * scale),
         score=float(own.max()),
         level=level,
         mean=float(own.mean(dtype=np.float64)),
         centroid=(x + _centre(columns), y + _centre(rows)),
         contour=contour + np.array([x, y]),
     )
+
+
+def _six_digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def _centre(counts: NDArray[np.int64]) -> float:

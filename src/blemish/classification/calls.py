@@ -31,10 +31,10 @@ class Named(NamedTuple):
     words: str = ""  # those about the likeliest type that fit best, of a classifier that compares with words
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, as a line of `results.jsonl` has them of a region."""
+        """Plain values, as a line of `results.jsonl` has them of a region; no probability of what is unknown."""
         return {
             "type": self.type,
-            "probability": round(self.probability, 4),
+            "probability": None if self.type == UNKNOWN else round(self.probability, 4),
             "may_be": list(self.others),
             "likeliest": {name: round(chance, 4) for name, chance in self.ranks},
             **({"like": self.like} if self.like else {}),

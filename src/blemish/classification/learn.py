@@ -80,8 +80,12 @@ def learn(
     """The classifier, fitted to all examples, and how sure it is of others like them.
 
     For that it scores each example by what it learns from the others: in folds, of which a type's only example is none.
+    Says so where types have very unequal numbers of examples.
     asked: in how many of their views, the first ones, it will be asked of others; none: in all.
     """
+    counts = examples.types.sum(0).tolist()
+    if max(counts) > 10 * min(counts):
+        notice("the types have %s to %s examples; each counts alike", min(counts), max(counts))
     rows, found = held_out_logits(classifier, examples, seed=seed, asked=asked)
     logits, truth = found.numpy(), examples.types[rows]
     sure = (

@@ -91,9 +91,7 @@ def classify(
 
 def _sure(line: Mapping[str, Any]) -> str:
     """How sure its type is; of one that is unknown there is no telling."""
-    from blemish.classification.names import UNKNOWN
-
-    return "" if line["type"] == UNKNOWN else f"{line['probability']:.2f}"
+    return "" if line["probability"] is None else f"{line['probability']:.2f}"
 
 
 def _load(path: Path) -> Recipe:

@@ -156,8 +156,9 @@ def _say_ignored(homes: Sequence[Path], shown: Mapping[Path, Sequence[Path]]) ->
     for place in (place for home in (*homes, *defects) for place in folders(home)):
         if place not in known and not is_mask_folder(place) and any(_is_like(place, *each) for each in defects.items()):
             notice("%s is ignored, though its files are called as pictures are: call it ground_truth for masks", place)
+    folders_of = Counter(stem for found in defects.values() for stem in {path.stem.lower() for path in found})
     for folder, found in defects.items():
-        if _are_masks(found, [path for other, paths in defects.items() if other != folder for path in paths]):
+        if _are_masks(found, folders_of):
             notice("%s is taken for a type of defect, though it looks as masks do: call it ground_truth then", folder)
 
 
@@ -169,11 +170,15 @@ def _is_like(place: Path, folder: Path, found: Sequence[Path]) -> bool:
     return any(stem.lower() in stems for path in files for stem in picture_stems(path))
 
 
-def _are_masks(found: Sequence[Path], others: Sequence[Path]) -> bool:
-    """Whether all are called as other defects are and the first one is black with a little of one colour."""
-    stems = {path.stem.lower() for path in others}
-    named = bool(found) and all(any(stem.lower() in stems for stem in picture_stems(path)) for path in found)
-    return named and _is_plain(found[0])
+def _are_masks(found: Sequence[Path], folders_of: Mapping[str, int]) -> bool:
+    """Whether all are called as other defects are and the first one is black with a little of one colour.
+
+    folders_of: of each name, in how many folders of defects it is, this one included.
+    """
+    own = {path.stem.lower() for path in found}
+    called = ([stem.lower() for stem in picture_stems(path)] for path in found)
+    named = all(any(folders_of.get(stem, 0) > (stem in own) for stem in stems) for stems in called)
+    return bool(found) and named and _is_plain(found[0])
 
 
 def _is_plain(path: Path) -> bool:

@@ -151,8 +151,6 @@ def _taught(
     examples, _ = typed_examples(found, types, bad)
     counts = dict(zip(types, examples.types.sum(0).tolist(), strict=True))
     begun = time.perf_counter()
-    if max(counts.values()) > 10 * min(counts.values()):
-        notice("the types have %s to %s examples; each counts alike", min(counts.values()), max(counts.values()))
     if card.scores == "set":
         notice("%s names a set together: how often sets of types hold the right one is not promised", trial.classifier)
     asked = _asked(trial, classifier)

@@ -1,6 +1,7 @@
 // The pictures that fit the filters, of which only those on the screen are in the page.
 
-const CARD = { width: 146, gap: 10, text: 40 };
+// Where types are measured there is a second line for what a picture is and is taken for.
+const CARD = { width: 146, gap: 10, text: run.task === "types" ? 58 : 40 };
 const filter = { verdict: "", mistake: "", type: "", text: "", order: "worst" };
 const ORDERS = {
   worst: (a, b) => a.place - b.place,
