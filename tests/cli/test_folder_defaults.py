@@ -58,6 +58,19 @@ def test_the_command_line_comes_first(home: Path) -> None:
     assert settings["arguments"]["ratio"] == 0.25
 
 
+def test_what_a_recipe_has_of_its_own_is_not_taken_from_the_file(home: Path) -> None:
+    frozen = ("--normal", "../../good", "--method", "patchcore", "--set", "ratio=0.5", "--set", "image_size=32")
+    result = run("recipe", "freeze", "a.blemish", *frozen)
+    assert result.exit_code == 0, result.output
+    for command, unused in (("inspect", "encoder, method, set, normal"), ("batch", "encoder")):
+        result = run(command, "../../good", "--recipe", "a.blemish", "--out", command)
+        assert result.exit_code == 0, result.output
+        assert f"{home / 'blemish.toml'}: not used, for --recipe has its own: {unused}\n" in result.stderr
+        assert "encoder = " not in result.stderr
+    result = run("inspect", "../../good", "--recipe=a.blemish", "--out", "more", "--method", "patchcore")
+    assert "--recipe has its own --method" in result.stderr
+
+
 def test_what_nobody_uses_is_not_said(home: Path) -> None:
     assert run("list", "layouts").stderr == ""
     assert run("inspect", "--help").exit_code == 0

@@ -66,6 +66,15 @@ def test_what_is_wrong_is_listed_and_its_picture_left_out(case: str, tmp_path: P
         assert not (out / "good" / "1.png").exists()  # a defect without its region would teach as good
 
 
+def test_coco_without_annotations_is_refused_and_with_none_is_read(tmp_path: Path) -> None:
+    labels = coco(tmp_path, lambda w: w.pop("annotations"))
+    result = command("convert", labels, "--from", "coco", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert f"{labels} is no file of COCO" in result.output
+    labels = coco(tmp_path, lambda w: w.update(annotations=[]))
+    assert "good 2" in command("convert", labels, "--from", "coco", "--out", tmp_path / "other").output
+
+
 def test_a_picture_that_is_there_twice_is_one_sentence(tmp_path: Path) -> None:
     labels = coco(tmp_path, lambda w: w["images"][1].update(file_name="./1.png"))
     result = command("convert", labels, "--from", "coco", "--out", tmp_path / "out")
@@ -119,6 +128,7 @@ def test_what_is_no_labels_is_one_sentence(name: str, tmp_path: Path) -> None:
 
 def test_wrong_lines_of_yolo_are_named(tmp_path: Path) -> None:
     lines = {"a": "0 0.5 0.5 0.1 0.1", "b": "7 0.5 0.5 0.1 0.1", "c": "0 0.5 x 0.1 0.1", "d": "0 0.5 0.5 0.1"}
+    lines |= {"e": "0 nan 0.5 0.2 0.2", "f": "0 1e308 0.5 0.2 0.2"}
     for name, line in lines.items():
         picture(tmp_path / "images" / f"{name}.png")
         (tmp_path / "labels").mkdir(exist_ok=True)
@@ -133,6 +143,8 @@ def test_wrong_lines_of_yolo_are_named(tmp_path: Path) -> None:
         "a class is not in the list of names",
         "a line holds something else than numbers",
         "a line is neither a box of 4 numbers nor a polygon of 3 points or more",
+        "a line holds something else than finite numbers",
+        "a region has a place that is no finite number",
     ]
     assert listed[1]["place"].endswith("b.txt, line 1")
     assert [path.name for path in (tmp_path / "out" / "crack").iterdir()] == ["a.png"]
@@ -144,7 +156,8 @@ def test_names_of_yolo_are_read_from_yaml_in_every_spelling(tmp_path: Path) -> N
     (tmp_path / "labels" / "a.txt").write_text("1 0.5 0.5 0.1 0.1\n")
     for number, names in enumerate(("[dent, crack]", "\n- dent\n- 'crack'", "\n  0: dent\n  1: crack")):
         (tmp_path / "data.yaml").write_text(f"path: .\nnames: {names}\n")
-        result = command("convert", tmp_path, "--from", "yolo", "--out", tmp_path / f"out{number}")
+        place = tmp_path / "data.yaml" if number else tmp_path
+        result = command("convert", place, "--from", "yolo", "--out", tmp_path / f"out{number}")
         assert "crack 1" in result.output
 
 
@@ -205,6 +218,17 @@ def test_tasks_of_label_studio_are_read_as_people_left_them(tmp_path: Path) -> N
         {"id": 1, "data": {"image": "/data/upload/3/0123abcd-a.png"}, "annotations": [{"result": drawn}]},
         {"id": 2, "data": {"image": "b.png"}, "annotations": [{"result": drawn, "was_cancelled": True}]},
         {"id": 3, "data": {"words": "none"}},
+        {"id": 4, "data": {"image": "a.png"}, "annotations": [{"result": drawn}, {"result": []}]},
+        {
+            "id": 5,
+            "data": {"image": "a.png"},
+            "annotations": [{"result": [{**drawn[0], "value": value | {"x": 1e308}}]}],
+        },
+        {
+            "id": 6,
+            "data": {"image": "a.png"},
+            "annotations": [{"result": [{**drawn[0], "value": value | {"x": 10**308}}]}],
+        },
     ]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     out = tmp_path / "out"
@@ -213,7 +237,9 @@ def test_tasks_of_label_studio_are_read_as_people_left_them(tmp_path: Path) -> N
     (found,) = json.loads((out / "annotations.json").read_text())["annotations"]
     assert found["bbox"] == pytest.approx([28, 30, 12, 8])  # turned about its upper left corner
     listed = [json.loads(line)["kind"] for line in (out / "left-out.jsonl").read_text().splitlines()]
-    assert listed == ["a task is not annotated", "a task names no picture"]
+    far = "a region has a place that is no finite number"
+    several = "a task has several annotations"
+    assert listed == ["a task is not annotated", "a task names no picture", several, far, far]
     drawn[0] = {"id": "x", "type": "brushlabels", "value": {"rle": [1], "brushlabels": ["crack"]}, **about}
     (tmp_path / "tasks.json").write_text(json.dumps(tasks[:1]))
     result = command("convert", tmp_path / "tasks.json", "--from", "labelstudio", "--out", tmp_path / "other")
@@ -234,3 +260,5 @@ def test_options_that_say_nothing_are_refused(tmp_path: Path) -> None:
     assert command("convert", tmp_path, *wanted).exit_code == 2
     assert "is not empty" in command("convert", tmp_path, "--to", "coco", "--out", tmp_path / "full").output
     assert "holds no run" in command("convert", tmp_path, "--to", "coco", "--out", tmp_path / "out").output
+    (tmp_path / "batch.json").touch()
+    assert "`blemish merge" in command("convert", tmp_path, "--to", "coco", "--out", tmp_path / "out").output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -28,14 +29,16 @@ def folder_file() -> Path | None:
     return None
 
 
-def folder_defaults(program: click.Group, context: click.Context, name: str | None) -> dict[str, Any] | None:
+def folder_defaults(
+    program: click.Group, context: click.Context, name: str | None, words: Sequence[str]
+) -> dict[str, Any] | None:
     """What `blemish.toml` says of the command of that name, as click's `default_map`; None where there is no such file.
 
-    A shell that completes a line is told nothing.
+    words: what stands after the name. A shell that completes a line is told nothing.
     """
     file = None if context.resilient_parsing else folder_file()
     if file is None or name is None:
         return None
     from blemish.cli.defaults import defaults_of
 
-    return defaults_of(program, file, name)
+    return defaults_of(program, file, name, words)

@@ -8,14 +8,14 @@ stand as well, a path begins with ./ or ../.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from blemish.cli.console import say
-from blemish.cli.options import METHOD
+from blemish.cli.options import FROZEN, METHOD
 from blemish.data.rows import read_text
 from blemish.errors import BadInput
 from blemish.fields import Fields
@@ -24,10 +24,15 @@ from blemish.serve.toml_lines import lines_of
 Given = Mapping[str, Fields]
 """Keys that may be options, each with the table that it stands in."""
 
+BY_RECIPE = ("batch", "evaluate", "inspect")
+"""Commands for which a recipe decides what other options decide else."""
+_OF_RECIPE = (*FROZEN, "encoder", "normal", "region", "mask", "shots", "seed", "classifier", "hold_out", "coverage")
 
-def defaults_of(program: click.Group, file: Path, name: str) -> dict[str, Any]:
+
+def defaults_of(program: click.Group, file: Path, name: str, words: Sequence[str] = ()) -> dict[str, Any]:
     """What the file says of the command of that name, as click's `default_map`: a default is said when it is used.
 
+    words: those of the command line; where they name a recipe, what it has of its own is left out, which is said too.
     Raises BadInput with the line of a key that is no command and no option, or of a value that does not fit.
     """
     read = _read(file)
@@ -40,7 +45,18 @@ def defaults_of(program: click.Group, file: Path, name: str) -> dict[str, Any]:
     everywhere = {key for command in commands.values() for key in _options_within(command)} if plain else set()
     if plain.keys() - everywhere:
         read.only(*everywhere, *commands)
-    return {name: _of_command(commands[name], read, name, plain)}
+    found = _of_command(commands[name], read, name, plain)
+    if name in BY_RECIPE and any(word == "--recipe" or word.startswith("--recipe=") for word in words):
+        found = _beside_recipe(commands[name], found, file)
+    return {name: found}
+
+
+def _beside_recipe(command: click.Command, found: Mapping[str, Any], file: Path) -> dict[str, Any]:
+    names = {str(each.name): key for key, each in _options(command).items() if each.name in _OF_RECIPE}
+    unused = [names[name] for name in found if name in names]
+    if unused:
+        say(f"{file}: not used, for --recipe has its own: {', '.join(unused)}", err=True)
+    return {name: value for name, value in found.items() if name not in names}
 
 
 def _read(file: Path) -> Fields:

@@ -26,9 +26,9 @@ class _Group(click.Group):
 
     def resolve_command(self, context: click.Context, args: Any) -> Any:
         """The command, which then knows the defaults of this folder."""
-        name, *rest = super().resolve_command(context, args)
-        context.default_map = folder_defaults(self, context, name)
-        return name, *rest
+        name, command, words = super().resolve_command(context, args)
+        context.default_map = folder_defaults(self, context, name, words)
+        return name, command, words
 
     def invoke(self, context: click.Context) -> Any:
         """Run the command."""

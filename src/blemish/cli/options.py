@@ -318,11 +318,17 @@ def print_page(page: Path | None) -> None:
         say(f"report: {page}")
 
 
+FROZEN = (
+    *("method", "precision", "arguments"),
+    *("tile", "overlap", "whole", "keep_aspect", "part_only", "budget_ms", "white", "product"),
+)
+"""Parameters of commands that every recipe has decided."""
+
+
 def refuse_frozen(*more: str) -> None:
     """Raise UsageError for an option that a recipe has decided already: those of every command, and `more`."""
     context = click.get_current_context()
-    view = ("tile", "overlap", "whole", "keep_aspect", "part_only", "budget_ms", "white")
-    names = ("method", "precision", "arguments", *view, "product", *more)
+    names = (*FROZEN, *more)
     given = [
         name.replace("_", "-") for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT
     ]

@@ -90,15 +90,14 @@ def read(place: Path) -> Iterator[Annotated | Refused]:
 def _fill(database: sqlite3.Connection, place: Path) -> Iterator[Refused]:
     """Put the file into the database; what has no place there is told."""
     found = set[str]()
-    for key, item in members(place):
-        found.add(key)
+    for key, item in members(place, found):
         if key == "images":
             yield from _add_image(database, item)
         elif key == "annotations":
             yield from _add_annotation(database, item)
         elif key == "categories":
             yield from _add_category(database, item)
-    if not {"images", "categories"} <= found:
+    if not {"images", "annotations", "categories"} <= found:
         raise BadData(f"{place} is no file of COCO: wanted is {LOOKED_FOR}")
 
 

@@ -17,10 +17,11 @@ PIECE = 1 << 20
 _SPACE = " \t\r\n"
 
 
-def members(path: Path) -> Iterator[tuple[str, Any]]:
+def members(path: Path, keys: set[str] | None = None) -> Iterator[tuple[str, Any]]:
     """Every value of the top: key and value of an object, of its lists each item under the list's key.
 
-    Of a list at the top each item under "". BadData for what is no JSON.
+    Of a list at the top each item under "". keys: filled with the keys of an object, those of empty lists too.
+    BadData for what is no JSON.
     """
     with _open(path) as file:
         text = _Text(file, path)
@@ -29,12 +30,14 @@ def members(path: Path) -> Iterator[tuple[str, Any]]:
             return
         text.take("{")
         while text.peek() != "}":
-            key = text.value()
+            key = str(text.value())
             text.take(":")
+            if keys is not None:
+                keys.add(key)
             if text.peek() == "[":
-                yield from ((str(key), item) for item in text.items())
+                yield from ((key, item) for item in text.items())
             else:
-                yield str(key), text.value()
+                yield key, text.value()
             if text.peek() != "}":
                 text.take(",")
 

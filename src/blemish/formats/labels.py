@@ -6,6 +6,7 @@ A picture of which anything is wrong is left out whole: a defect that is not mar
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from math import isfinite
 from pathlib import Path
 
 from blemish.errors import BadData, BadImage
@@ -73,6 +74,8 @@ def _find(path: str, homes: list[Path]) -> Path | None:
 def _inside(region: Annotation, width: int, height: int) -> Annotation | str:
     """The region cut at the picture's border, or what is wrong with it."""
     x, y, wide, high = region.box
+    if not all(map(isfinite, (x, y, wide, high, *(value for each in region.polygons for at in each for value in at)))):
+        return "a region has a place that is no finite number"
     if not (wide > 0 and high > 0):
         return "a region has no area"
     if x < -SLACK or y < -SLACK or x + wide > width + SLACK or y + high > height + SLACK:

@@ -82,7 +82,7 @@ def _results(number: int, region: Annotation, picture: Annotated) -> Iterator[di
 
 
 def read(place: Path) -> Iterator[Annotated | Refused]:
-    """The pictures of the tasks in order; of a task that people annotated what they said last, else the prediction."""
+    """The pictures of the tasks in order; what people said of each, else the last prediction."""
     for number, (key, task) in enumerate(members(place), start=1):
         if key or not isinstance(task, Mapping):
             raise BadData(f"{place} is no export of Label Studio: wanted is {LOOKED_FOR}")
@@ -93,7 +93,10 @@ def _picture(task: Mapping[str, Any], name: str) -> Annotated | Refused:
     path = _path(task.get("data"))
     if not path:
         return Refused("a task names no picture", name)
-    said = [each for each in task.get("annotations") or () if not each.get("was_cancelled")] or task.get("predictions")
+    people = [each for each in task.get("annotations") or () if not each.get("was_cancelled")]
+    if len(people) > 1:
+        return Refused("a task has several annotations", path, f"{len(people)} of them, of which one is to be left")
+    said = people or task.get("predictions")
     if not said:
         return Refused("a task is not annotated", path)
     last: Mapping[str, Any] = said[-1]
@@ -166,7 +169,7 @@ def _region(found: Mapping[str, Any], width: int, height: int) -> Annotation | s
 
 
 def _pixels(percent: float, side: int) -> float:
-    return snap(percent * side / 100)
+    return snap(float(percent) * side / 100)
 
 
 def _turned(box: Box, degrees: float) -> list[list[float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +26,8 @@ def bounds(polygons: Sequence[Polygon]) -> tuple[float, float, float, float]:
 
 
 def snap(value: float) -> float:
-    """A place in pixels: whole where it is so but for the rounding of shares and percent."""
-    return float(round(value)) if abs(value - round(value)) < 1e-4 else value
+    """A place in pixels: whole where it is so but for the rounding of shares and percent; what is not finite as is."""
+    return float(round(value)) if isfinite(value) and abs(value - round(value)) < 1e-4 else value
 
 
 def area(polygon: Polygon) -> float:

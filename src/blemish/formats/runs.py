@@ -16,6 +16,8 @@ NEEDED = ("path", "score", "size")
 def read_run(folder: Path) -> Iterator[Annotated]:
     """The pictures of `results.jsonl` in order; where nothing was calibrated, verdict and regions are the suggested."""
     results = folder / "results.jsonl" if folder.is_dir() else folder
+    if (folder / "batch.json").exists() and not results.exists():
+        raise BadData(f"{folder} holds a batch, in parts: make one run of it by `blemish merge {folder} --out RUN`")
     if not results.exists():
         raise BadData(f"{folder} holds no run: name the folder that `blemish inspect --out` wrote")
     for number, line in enumerate(json_lines(results, NEEDED), start=1):

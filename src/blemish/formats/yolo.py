@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,11 @@ def _numbers(shares: Sequence[float]) -> str:
 
 
 def read(place: Path) -> Iterator[Annotated | Refused]:
-    """The pictures of `images/` in the order of their names; one without a text file has no defect."""
+    """The pictures of `images/` in the order of their names; one without a text file has no defect.
+
+    place: the folder, or the `data.yaml` in it.
+    """
+    place = place.parent if place.name == "data.yaml" else place
     names = _names(place)
     if not (place / "images").is_dir():
         raise BadData(f"{place} has no folder images: wanted is {LOOKED_FOR}")
@@ -99,6 +104,8 @@ def _region(words: Sequence[str], names: Mapping[int, str], width: int, height: 
         number, values = int(words[0]), [float(word) for word in words[1:]]
     except ValueError:
         return "a line holds something else than numbers"
+    if not all(map(isfinite, values)):
+        return "a line holds something else than finite numbers"
     if number not in names:
         return "a class is not in the list of names"
     name = "" if names[number] == NO_TYPE else names[number]
