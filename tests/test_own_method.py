@@ -65,6 +65,7 @@ class Brightness(nn.Module):
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Nothing of one's own was imported, or may be; afterwards neither."""
     monkeypatch.setenv(own.PLACES, "")
+    monkeypatch.delitem(sys.modules, "own_method", raising=False)
     yield
     for name in ("own_method", "brightness"):
         sys.modules.pop(name, None)

@@ -79,6 +79,7 @@ def test_a_page_works_with_its_slow_examples(
 def run_all(found: list[Example], line: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shutil.copytree(line, folder / "line"))
     monkeypatch.setenv(own.PLACES, "")
+    monkeypatch.delitem(sys.modules, "own_method", raising=False)
     monkeypatch.delitem(sys.modules, "own_method", raising=False)  # another page's
     for each in found:
         if each.language == "python":

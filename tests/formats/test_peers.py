@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,9 @@ def test_the_converter_of_label_studio_reads_tasks(tmp_path: Path) -> None:
 
 
 def test_samples_of_fiftyone_are_read_by_its_importer(tmp_path: Path) -> None:
-    """It needs the database that its installer downloads."""
+    """It needs the database that its installer downloads, so it is left out in CI too."""
+    if find_spec("fiftyone") is None:
+        pytest.skip("NOT TESTED: fiftyone is not installed, and its installer downloads a database")
     fo = peer("fiftyone")
     read = fo.Dataset.from_dir(
         dataset_dir=str(write("fiftyone", tmp_path)), dataset_type=fo.types.LegacyFiftyOneDataset

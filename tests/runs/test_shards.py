@@ -53,6 +53,15 @@ def same(line: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in line.items() if name != "seconds"}
 
 
+def near(value: Any) -> Any:
+    """The same but for rounding: pictures are seen in batches of other sizes."""
+    if isinstance(value, dict):
+        return {name: near(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [near(each) for each in value]
+    return pytest.approx(value, rel=1e-5) if isinstance(value, float) else value
+
+
 def test_merged_shards_are_what_one_run_leaves(parts: Path, shards: list[Path]) -> None:
     whole = run("inspect", parts / "new", "--normal", parts / "good", *QUICK, "--out", parts / "whole")
     done = run("merge", *reversed(shards), "--out", parts / "all", "--of", parts / "new")
@@ -60,7 +69,7 @@ def test_merged_shards_are_what_one_run_leaves(parts: Path, shards: list[Path]) 
     assert "10 pictures" in done.stdout
     for name in ("results", "unreadable"):
         one, other = (list(map(same, lines(parts / out / f"{name}.jsonl"))) for out in ("whole", "all"))
-        assert one == other
+        assert near(one) == other
     assert {len(lines(each / "results.jsonl")) for each in shards} != {0}
     assert all((parts / "all" / line["overlay"]).stat().st_size for line in lines(parts / "all" / "results.jsonl"))
     one, other = (json.loads((parts / out / "summary.json").read_text()) for out in ("whole", "all"))

@@ -94,7 +94,7 @@ def _place(method: str) -> int:
 
 
 def _is_free(card: Card) -> bool:
-    return card.task == "detect" and not card.trained and card.scores == "one"
+    return card.task == "detect" and not (card.trained or card.grade) and card.scores == "one"
 
 
 def _methods(encoder: Encoder) -> dict[str, Card]:
