@@ -70,6 +70,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "again": again.section,
     "mdc": mdc.section,
     "serve": serve.section,
+    "soak": serve.soak_section,
     "scale": scale.section,
     "kept": kept.section,
     "claims": claims.section,

@@ -6,14 +6,17 @@
 The judge does nothing, or waits for a stated time, so that all that is measured is the server's own: the front is a
 process of its own, its station another, clients are in this one, over loopback. Files are renamed into their folder,
 and their time is from there to the answer; that of a camera's is from when they were grabbed. A soak ends with status 1
-where memory grew by more than a twentieth after the first parts, or threads or open files at all.
+where memory grew by more than a twentieth after the first parts, or threads or open files at all; what it found is
+added to `soak.jsonl`, of which `run.py --only soak` makes a section of RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import http.client
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -27,7 +30,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from harness import Options
+from harness import HERE, Options, table
 from PIL import Image
 from store import RECORDS, query_times
 
@@ -45,8 +48,10 @@ FOR_A_PERSON, EVERY, JUDGES_SECONDS = b"?", 20, 0.5
 SEEN = 100
 """Pictures of a camera."""
 RUNNING = ["ContinuousExecution", "ContinuousExecution", "Ready"]
-WARM, RECONNECT, SETTLE, SOAK_EVERY, MOST_GROWN = 1000, 200, 2.0, 50, 0.05
+WARM, RECONNECT, SETTLE, SOAK_EVERY, MOST_GROWN = 1000, 200, 5.0, 50, 0.05
 """Parts after which memory is not to grow, parts until a client connects anew, seconds, one part for a person."""
+SOAKS = HERE / "soak.jsonl"
+SOAK_HEAD = ("parts", "answers", "a second", f"after {WARM}", "at the end", "memory", "measured")
 LINE = """
 [server]
 port = 0
@@ -253,8 +258,8 @@ def usage(pid: int) -> Usage:
     return Usage(memory, sum(int(each["Threads"]) for each in states), files)
 
 
-def soak(line: Served, count: int) -> tuple[list[str], bool]:
-    """Rows, and whether nothing grew: parts by four clients that now and then connect anew, people beside them."""
+def soak(line: Served, count: int) -> tuple[dict[str, Any], bool]:
+    """What it found, and whether nothing grew: parts by four clients that connect anew at times, people beside them."""
     local = threading.local()
 
     def one(number: int) -> int:
@@ -264,26 +269,49 @@ def soak(line: Served, count: int) -> tuple[list[str], bool]:
         status, _, _ = send(local.connection, "idle", f"soak-{number}", start + b"x" * 9_999)
         return status
 
-    begin = time.monotonic()
+    load, begin = os.getloadavg()[0], time.monotonic()
     with onlookers(line.port), ThreadPoolExecutor(4) as pool:
         statuses = Counter(pool.map(one, range(WARM)))
         with ThreadPoolExecutor(16) as crowd:  # all threads and connections to the database that there will ever be
             list(crowd.map(lambda _: ask(line.port, "/review"), range(64)))
+        local = threading.local()  # nobody is connected while it is measured
         time.sleep(SETTLE)
         first = usage(line.pid)
         for at in range(WARM, count, WARM):
             statuses.update(pool.map(one, range(at, min(at + WARM, count))))
+            rate = statuses.total() / (time.monotonic() - begin)
+            print(f"{statuses.total()} of {count}, {rate:.0f} a second, {usage(line.pid)}", file=sys.stderr, flush=True)
+        local = threading.local()
         time.sleep(SETTLE)
         last = usage(line.pid)
-    grown, at = last.memory / first.memory - 1, f"| soak, {count} parts:"
-    rows = [
-        f"{at} {', '.join(f'{key} {value}' for key, value in sorted(statuses.items()))} | "
-        f"{count / (time.monotonic() - begin):.0f} a second | |",
-        f"{at} after the first {WARM} | {first} | |",
-        f"{at} at the end | {last}, {grown:+.1%} of memory | memory <= +5 %, the others not more |",
-    ]
+    found = {
+        "parts": count, "answers": dict(statuses), "rate": count / (time.monotonic() - begin),
+        "first": first._asdict(), "last": last._asdict(), "load": load,
+        "measured": datetime.datetime.now(tz=datetime.UTC).date().isoformat(),
+    }  # fmt: skip
+    grown = last.memory / first.memory - 1
     is_calm = grown <= MOST_GROWN and last.threads <= first.threads and last.files <= first.files
-    return rows, is_calm and statuses[200] == count
+    return found, is_calm and statuses[200] == count
+
+
+def soak_section(_: Options) -> str:
+    """The section of RESULTS.md: all that was measured."""
+    rows = SOAKS.read_text(encoding="utf-8").splitlines() if SOAKS.exists() else []
+    return "\n\n".join([
+        "## What parts leave behind on the line",
+        "By `benchmarks/serve.py --soak PARTS`: memory, threads and open files of all processes of a line together, "
+        f"after the first {WARM} parts, which come from four clients, and at the end; a page is open and a reviewer "
+        "works. Wanted: memory grows by 5 % at most, the others not at all.",
+        table(SOAK_HEAD, map(soak_cells, map(json.loads, rows))),
+    ])  # fmt: skip
+
+
+def soak_cells(row: dict[str, Any]) -> list[str]:
+    first, last = Usage(**row["first"]), Usage(**row["last"])
+    answers = ", ".join(f"{status}: {count:,}" for status, count in row["answers"].items())
+    grown = f"{last.memory / first.memory - 1:+.1%}"
+    when = f"{row['measured']}, load {row['load']:.1f} before the start"
+    return [f"{row['parts']:,}", answers, f"{row['rate']:.0f}", str(first), str(last), grown, when]
 
 
 def store_speed(folder: Path, count: int = 5000) -> Iterator[str]:
@@ -302,14 +330,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20)
     parser.add_argument("--line", type=Path)
     parser.add_argument("--soak", type=int, metavar="PARTS", help="whether they leave anything behind")
+    parser.add_argument("--to", type=Path, default=SOAKS, help="where what a soak found is added")
     given = parser.parse_args()
     if given.line:
         serve(read_line(given.line), make=make_clock, started=_say_port)
         return
     if given.soak:
         with tempfile.TemporaryDirectory() as name, running(Path(name)) as line:
-            rows, calm = soak(line, given.soak)
-        print("\n".join(rows))
+            found, calm = soak(line, given.soak)
+        with given.to.open("a", encoding="utf-8") as file:
+            file.write(f"{json.dumps(found)}\n")
+        print(table(SOAK_HEAD, [soak_cells(found)]))
         sys.exit(0 if calm else 1)
     print(measured(given.seconds))
 

@@ -101,6 +101,7 @@ def test_what_is_late_is_answered_in_time_and_its_true_result_kept(line: Client)
     start = time.monotonic()
     found = line.send("late", "sleep 0.6 accept", station="hasty").body
     assert (found["late"], found["verdict"], found["judged"], found["score"]) == (True, "review", "", None)
+    assert found["recipe"] == "hash of gear"
     while not found["judged"]:
         assert time.monotonic() - start < 20
         found = line.ask("GET", "/stations/hasty/parts/late").body

@@ -70,11 +70,14 @@ def test_a_single_job_takes_one_picture_and_gives_it_the_parts_id(tmp_path: Path
     text = station(f"start = false\n[[stations.cameras]]\nkind = 'opencv'\ndevice = '{device}'\n")
     with running(line_settings(tmp_path, text)) as client:
         client.wait_ready()
-        for verdict in ("reject", "accept"):
-            client.ask("POST", "/stations/gears/commands/start_single")
+        jobs = [("reject", {}), ("accept", {"part": "A 7", "product": "cog"})]
+        for number, (verdict, job) in enumerate(jobs, start=1):
+            client.ask("POST", "/stations/gears/commands/start_single", job)
             client.wait_for("/health", lambda found: found["stations"][0]["state"] == "Operational.Ready")
-            assert records(client, 1)[-1]["verdict"] == verdict
-        assert len(records(client, 2)) == 2
+            assert records(client, number)[-1]["verdict"] == verdict
+        found = records(client, 2)
+        assert [(each["part"], each["product"]) for each in found[1:]] == [("A 7", "cog")]
+        assert client.ask("POST", "/stations/gears/commands/start_single", {"part": "A 7"}).status == 409
 
 
 @contextmanager

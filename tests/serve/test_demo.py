@@ -23,7 +23,7 @@ from pymodbus.client import ModbusTcpClient
 from pymodbus.exceptions import ModbusException
 from tests.structure.source import ROOT
 from tests.support.parts import frozen, good
-from tests.support.peers import Mosquitto, free_port, need, until
+from tests.support.peers import PATIENCE, Mosquitto, free_port, need, until
 from tests.support.serving import LINE, line_settings
 
 from blemish.cli.main import main
@@ -39,6 +39,8 @@ Seen = dict[str, tuple[str, str]]
 """By part: verdict, and the hash of the recipe that judged."""
 EXAMPLES = ROOT.parents[1] / "examples"
 VERDICTS = ("", "accept", "review", "reject")
+MAKING = 600.0
+"""Seconds in which a demonstration makes its recipe, on a machine that does other things too."""
 
 
 class Doors:
@@ -113,7 +115,7 @@ def demonstration(doors: Doors) -> Iterator[subprocess.Popen[bytes]]:
     works: list[Callable[[threading.Event], None]] = [doors.hear_http, doors.hear_modbus, doors.hear_opcua]
     threads = [threading.Thread(target=work, args=(ends,)) for work in works]
     try:
-        until(lambda: _is_open(doors))
+        until(lambda: _is_open(doors, serving), MAKING)
         for each in threads:
             each.start()
         yield serving
@@ -126,7 +128,8 @@ def demonstration(doors: Doors) -> Iterator[subprocess.Popen[bytes]]:
                 each.join(60)
 
 
-def _is_open(doors: Doors) -> bool:
+def _is_open(doors: Doors, serving: subprocess.Popen[bytes]) -> bool:
+    assert serving.poll() is None, (doors.folder / "said").read_text(encoding="utf-8")
     words = [need("curl"), "-s", f"http://127.0.0.1:{doors.http}/api/v1/connectors"]
     found = subprocess.run(words, capture_output=True, check=False).stdout
     return bool(found) and {each["state"] for each in json.loads(found)} == {"connected"}
@@ -182,8 +185,8 @@ def test_every_door_shows_the_same_parts_and_none_is_missing_after_a_kill(tmp_pa
             with demonstration(doors) as serving:  # the first one was killed
                 until(lambda: len(doors.common() - before) > 2)
                 serving.send_signal(signal.SIGINT)
-                assert serving.wait(60) == 0
-    _compare(doors)
+                assert serving.wait(PATIENCE) == 0
+            _compare(doors)
 
 
 def _compare(doors: Doors) -> None:
@@ -194,10 +197,10 @@ def _compare(doors: Doors) -> None:
     assert found.exit_code == 0, found.output
     with (doors.folder / "parts.csv").open(encoding="utf-8", newline="") as file:
         stored = {each["part"]: (each["verdict"], each["recipe"]) for each in csv.DictReader(file)}
-    for name, seen in doors.seen.items():
-        assert seen.items() <= stored.items(), name
     with look_at_store(read_line(line, made=True).store) as connection:
         waiting = {each.record.part for each in list_letters(connection, "mqtt", 999)}
-    assert {*doors.seen["mqtt"]} | waiting == {*stored}
+    until(lambda: {*doors.seen["mqtt"]} | waiting == {*stored})  # the broker may still have some of them
+    for name, seen in doors.seen.items():
+        assert seen.items() <= stored.items(), name
     said = (doors.folder / "said").read_text(encoding="utf-8")
     assert f"modbus: 127.0.0.1:{doors.modbus}" in said

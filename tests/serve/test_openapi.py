@@ -47,7 +47,7 @@ def test_no_request_ends_in_an_error_of_the_server(line: Client, mode: Generatio
         def ask(case: Any, is_ours: bool) -> None:
             if is_ours and "station" in case.path_parameters:
                 case.path_parameters["station"] = "gears"
-            reply = case.call(base_url=f"http://127.0.0.1:{line.port}", session=session, timeout=20)
+            reply = case.call(base_url=f"http://127.0.0.1:{line.port}", session=session, timeout=60)
             statuses.add(reply.status_code)
             is_busy = reply.status_code == 503 and "retry-after" in reply.headers
             assert reply.status_code < 500 or is_busy, case.as_curl_command()

@@ -1,19 +1,24 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import get_args
 
 import pytest
+from tests.serve.test_process import listening
 from tests.structure.source import ROOT
 from tests.support.browser import Browser, missing
-from tests.support.serving import LINE, Client, line_settings, running
+from tests.support.peers import free_port
+from tests.support.serving import LINE, Client, line_settings, process, running
 
 from blemish.calibration.guarantees import SENTENCES
 from blemish.serve.pages import static_files
 from blemish.serve.pages_of_quality import ON_HISTOGRAM
 from blemish.serve.proposals import Kind, Standing
+from blemish.serve.store import Store
+from blemish.serve.users import put_user
 from blemish.serve.words import LANGUAGES, catalogue
 
 PAGE = ROOT / "serve" / "page"
@@ -21,6 +26,7 @@ KEY = re.compile(r"""(?:\bt|say)\(\s*["']([^"']+)["']\s*\)""")
 WORDS = re.compile(r'words\["([^"]+)"')
 BRACES = re.compile(r"{[^}]*}")
 MADE = ("page.css", "report.js")
+PASSWORD = "four words are good"
 HOSTILE = "<img src=x onerror=alert(1)>\"'&amp;"
 
 
@@ -178,3 +184,62 @@ def test_a_station_shows_parts_as_they_come(line: Client, browser: Browser) -> N
     browser.click("[data-command=start_continuous]")
     browser.until(SHOWN.format("state") + " === 'Operational.ContinuousExecution'")
     assert browser.log() == []
+
+
+@pytest.mark.browser
+def test_an_open_page_finds_a_line_again_that_was_killed(tmp_path: Path, browser: Browser) -> None:
+    line_settings(tmp_path, LINE.replace("port = 0", f"port = {free_port()}"))
+    with process("serve", tmp_path / "line.toml") as serving:
+        client = listening(serving)
+        client.send("before", "reject")
+        browser.open(f"http://127.0.0.1:{client.port}/stations/gears")
+        browser.until(SHOWN.format("part") + " === 'before'")
+        browser.run("window.same = true")
+        serving.kill()
+        browser.until(SHOWN.format("alarms") + ".includes('connection is lost')")
+    with process("serve", tmp_path / "line.toml") as serving:
+        client = listening(serving)
+        client.send("missed", "review")
+        browser.until(SHOWN.format("part") + " === 'missed'")
+        browser.until("document.getElementById('shown').naturalWidth === 4")
+        browser.until(SHOWN.format("alarms") + " === ''")
+        browser.until(SHOWN.format("state") + " === 'Operational.ContinuousExecution'")
+        assert browser.run(f"return [{SHOWN.format('verdict')}, {SHOWN.format('waiting')}]") == ["review", "1"]
+        assert browser.run("return [...document.querySelectorAll('#parts a')].map((each) => each.textContent)") == [
+            "missed", "before",
+        ]  # fmt: skip
+        client.send("after", "accept")
+        browser.until(SHOWN.format("part") + " === 'after'")
+        assert browser.run("return window.same"), "it was not loaded anew"
+    assert all("ERR_" in each or "connection is lost" in each for each in browser.log())
+
+
+@pytest.mark.browser
+@pytest.mark.slow
+def test_whoever_was_logged_in_is_asked_to_log_in_again_when_the_line_was_started_again(
+    tmp_path: Path, browser: Browser
+) -> None:
+    settings = line_settings(tmp_path, LINE.replace("port = 0", f"port = {free_port()}"))
+    with Store(settings.store) as store:
+        store.change(lambda connection: put_user(connection, "ada", "operator", PASSWORD)).result(30)
+    with process("serve", tmp_path / "line.toml") as serving:
+        address = f"http://127.0.0.1:{Client(_port(serving)).port}"
+        _log_in(browser, address)
+        serving.kill()
+        browser.until(SHOWN.format("alarms") + ".includes('connection is lost')")
+    with process("serve", tmp_path / "line.toml") as serving:
+        _port(serving)
+        browser.until("location.pathname === '/login'")
+        _log_in(browser, address)
+    browser.log()
+
+
+def _port(serving: subprocess.Popen[str]) -> int:
+    assert serving.stdout
+    return int(serving.stdout.readline())
+
+
+def _log_in(browser: Browser, address: str) -> None:
+    browser.open(f"{address}/login")
+    browser.press(*"ada", "Tab", *PASSWORD, "Enter")
+    browser.until("location.pathname === '/stations/gears'")

@@ -61,7 +61,7 @@ def test_postgresql_keeps_what_sqlite_does(url: str, tmp_path: Path) -> None:
         store.add(record("1", verdict="review", judged="accept", late=True, types=("crack",))).result(30)
         with pytest.raises(DataError):
             store.add(record("a\x00b")).result(30)
-        store.change(lambda c: judge_part(c, "gears", "0", who="ada", verdict="reject", kind="crack")).result(5)
+        store.change(lambda c: judge_part(c, "gears", "0", who="ada", verdict="reject", kind="crack")).result(30)
         with store.read() as connection:
             known = find_part(connection, "gears", "1")
             waits = oldest_for_review(connection)
@@ -71,14 +71,14 @@ def test_postgresql_keeps_what_sqlite_does(url: str, tmp_path: Path) -> None:
             assert waits["part"] == "1"
             assert count_for_review(connection) == 449
             assert count_verdicts(connection, "gears", 1000)["review"] == 450
-        store.change(lambda c: put_pictures(c, "gears", "0", "review", [("front", "picture", "a.png", 10)])).result(5)
+        store.change(lambda c: put_pictures(c, "gears", "0", "review", [("front", "picture", "a.png", 10)])).result(30)
         with store.read() as connection:
             assert kept_bytes(connection) == {"review": 10}
         assert store.change(lambda c: forget_pictures(c, find_excess(c, settings.retention, time.time()))).result(
-            5
+            30
         ) == ["a.png"]
-        store.change(lambda c: take_back(c, "ada")).result(5)
-        store.change(lambda c: put_user(c, "ada", "admin", "four words are good")).result(5)
+        store.change(lambda c: take_back(c, "ada")).result(30)
+        store.change(lambda c: put_user(c, "ada", "admin", "four words are good")).result(30)
     with Store(settings) as store, store.read() as connection:
         assert len(list(each_part(connection, Wanted("gears")))) == 450
         assert verify_audit(connection).rows == 2

@@ -144,7 +144,8 @@ def test_a_station_that_is_killed_at_any_moment_loses_no_part(tmp_path: Path, se
             answers[f"p{number}"] = reply.body["verdict"]
 
         done = [pool.submit(send, number) for number in range(150)]
-        time.sleep(0.05 + 0.07 * seed)
+        until(lambda: len(answers) > 3)  # all four send by now
+        time.sleep(0.07 * seed)
         os.kill(int(station), signal.SIGKILL)
         for each in done:
             each.result()

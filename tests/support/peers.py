@@ -21,9 +21,9 @@ import pytest
 PATIENCE = 120.0
 
 
-def until(found: Callable[[], Any]) -> Any:
+def until(found: Callable[[], Any], patience: float = PATIENCE) -> Any:
     """The first true value, asked for again and again."""
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + patience
     while not (value := found()):
         assert time.monotonic() < end, "never true"
         time.sleep(0.02)

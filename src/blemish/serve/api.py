@@ -15,7 +15,7 @@ from blemish.errors import BlemishError, CannotWrite, UnknownName
 from blemish.serve.access import COOKIE, IDLE_SECONDS, Access, Person, refuse_stranger, require
 from blemish.serve.api_admin import add_admin
 from blemish.serve.api_quality import add_quality
-from blemish.serve.api_review import PLAIN, PartId, StationName, add_review
+from blemish.serve.api_review import PART, PLAIN, PartId, StationName, add_review
 from blemish.serve.desk import Busy, Conflict
 from blemish.serve.events import TooManyListeners
 from blemish.serve.front import Front
@@ -51,7 +51,9 @@ class Credentials(BaseModel):
 class CommandBody(BaseModel):
     """What goes with a command."""
 
-    recipe: str = Field("", max_length=64)  # to prepare; the first one if left out
+    recipe: str = Field(default="", max_length=64)  # to prepare; the first one if left out
+    part: str = Field(default="", max_length=128, pattern=PART)  # of a single job; else the next one
+    product: str = Field(default="", max_length=200, pattern=PLAIN)  # of that part
 
 
 def api_of(front: Front, access: Access, quality: Quality) -> APIRouter:
@@ -153,8 +155,9 @@ def _add_commands(router: APIRouter, front: Front, access: Access) -> None:
         station: StationName, command: Command, request: Request, body: CommandBody | None = None
     ) -> dict[str, Any]:
         """prepare, unprepare, start_single, start_continuous, stop, abort, halt or reset; 409 in the wrong state."""
-        found = front.station(station)
-        await front.obey(request.state.person.name, found, command, body.recipe if body else "")
+        found, given = front.station(station), body or CommandBody()
+        who = request.state.person.name
+        await front.obey(who, found, command, given.recipe, part=given.part, product=given.product)
         return found.as_json()
 
     @router.get("/recipes", dependencies=[looks])

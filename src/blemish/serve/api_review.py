@@ -31,7 +31,8 @@ mimetypes.add_type("image/webp", ".webp")
 PLAIN = r"^[^\x00-\x1f\x7f]*$"
 """Without control characters, which databases and consoles mishandle."""
 StationName = Annotated[str, Path(pattern=f"^{NAME.pattern}$")]
-PartId = Annotated[str, Path(max_length=128, pattern=r"^[^\x00-\x1f\x7f/]+$")]
+PART = r"^[^\x00-\x1f\x7f/]*$"
+PartId = Annotated[str, Path(min_length=1, max_length=128, pattern=PART)]
 
 
 class JudgementBody(BaseModel):

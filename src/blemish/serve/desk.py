@@ -43,6 +43,7 @@ class OpenPart:
     part: str
     product: str
     batch: str
+    recipe: str  # the hash of the one that was used when it came
     arrived: float  # seconds since 1970
     answer: asyncio.Future[PartRecord]
     begun: dict[str, float] = field(default_factory=dict)  # by view: when it came, monotonic
@@ -89,13 +90,24 @@ class Desk:
             raise Busy(f"{self.settings.name}: {said}: try again")
 
     def add(
-        self, part: str, view: str, *, product: str = "", batch: str = "", file: str = "", at: float = 0.0
+        self,
+        part: str,
+        view: str,
+        *,
+        product: str = "",
+        batch: str = "",
+        recipe: str = "",
+        file: str = "",
+        at: float = 0.0,
     ) -> OpenPart:
         """A view that was admitted, or that the station took itself; raises Conflict for one that is there.
 
+        recipe: the hash of the one that is used, which the record has where no view is judged in time.
         at: when a camera took it, seconds since 1970.
         """
-        found = self.open.get(part) or self._opened(part, product or self.settings.product, batch, at or time.time())
+        found = self.open.get(part)
+        if found is None:
+            found = self._opened(part, product or self.settings.product, batch, recipe, at or time.time())
         if view in found.begun or found.is_closed:
             raise Conflict(f"part {part}, view {view} is being inspected already: ask for the part's record")
         now = time.monotonic()
@@ -153,9 +165,9 @@ class Desk:
         for timer in found.timers.values():
             timer.cancel()
 
-    def _opened(self, part: str, product: str, batch: str, at: float) -> OpenPart:
+    def _opened(self, part: str, product: str, batch: str, recipe: str, at: float) -> OpenPart:
         loop = asyncio.get_running_loop()
-        found = OpenPart(part, product, batch, at, loop.create_future())
+        found = OpenPart(part, product, batch, recipe, at, loop.create_future())
         self.open[part] = found
         if len(self.settings.views) > 1:
             found.timers["views"] = loop.call_later(self.settings.views_ms / 1000, self._close, found)
@@ -225,7 +237,7 @@ class Desk:
             types=tuple(dict.fromkeys(kind for each in judged for kind in each["types"])),
             views={name: _view(each) for name, each in found.found.items()},
             seconds={**_slowest(judged), "answer": answered - found.arrived},
-            recipe=next((each["recipe"] for each in found.found.values()), ""),
+            recipe=next((each["recipe"] for each in found.found.values()), found.recipe),
             software=f"blemish {VERSION}",
             error="; ".join(filter(None, [reason, *errors])),
         )

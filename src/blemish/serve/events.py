@@ -11,6 +11,8 @@ from blemish.errors import BadInput
 
 MOST_LISTENERS, MOST_WAITING = 64, 256
 KEEP_ALIVE_SECONDS = 15.0
+RETRY_MS = 1000
+"""After which a browser that lost the line asks again."""
 
 
 class TooManyListeners(BadInput):
@@ -50,12 +52,12 @@ class Broker:
         queue: asyncio.Queue[str] = asyncio.Queue(MOST_WAITING)
         self._listeners.add(queue)
         try:
-            yield ": blemish\n\n"
+            yield f"retry: {RETRY_MS}\n\n"
             while not self._is_closed:
                 try:
                     text = await asyncio.wait_for(queue.get(), KEEP_ALIVE_SECONDS)
                 except TimeoutError:
-                    text = ": still here\n\n"
+                    text = _event("here", {})
                 if lost := self._lost.pop(id(queue), 0):
                     yield _event("lost", {"events": lost})
                 if text:

@@ -36,7 +36,7 @@ class PartRecord:
     types: Sequence[str] = ()
     views: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by name: digest, score, size, error
     seconds: Mapping[str, float] = field(default_factory=dict)  # by stage
-    recipe: str = ""  # its hash
+    recipe: str = ""  # the hash of the one that judged, or that was used when the part came
     software: str = ""
     error: str = ""
 

@@ -101,9 +101,7 @@ class Station:
         assert self.process is not None  # by the table of states
         self._asked = asyncio.get_running_loop().create_future()
         self.process.send("prepare", {"recipe": recipe, "path": str(file or self.settings.recipes[recipe])})
-        self.hash = await self._asked
-        self.recipe = recipe
-        return self.hash
+        return await self._asked
 
     def admit(self, part: str, coming: int = 0) -> None:
         """Raises Busy as `Desk.admit` does, and counts it."""
@@ -121,7 +119,7 @@ class Station:
             raise WrongState(f"{self.settings.name} inspects one part, which is another: wait for it")
         assert self.process is not None
         self.admit(part)
-        found = self.desk.add(part, view, product=product or self.single.product, batch=batch)
+        found = self.desk.add(part, view, product=product or self.single.product, batch=batch, recipe=self.hash)
         self.process.send("view", {"part": part, "view": view, "is_array": is_array}, content)
         return found
 
@@ -165,6 +163,8 @@ class Station:
             self._enter(next_state(self.state, "start_continuous"))
 
     def _prepared(self, values: Mapping[str, Any]) -> None:
+        """What comes after this is judged by it, whoever asked for it and waits no more."""
+        self.recipe, self.hash = values["recipe"], values["hash"]
         self.front.alarm(f"{self.settings.name} drift", "")
         if self._asked and not self._asked.done():
             self._asked.set_result(values["hash"])
@@ -193,7 +193,7 @@ class Station:
         """What the station took from its folder or a camera; a file whose part has a record is only put away."""
         try:
             if await self.front.recorded(self, part) is None:
-                self.desk.add(part, view, product=self.single.product, file=file, at=at)
+                self.desk.add(part, view, product=self.single.product, recipe=self.hash, file=file, at=at)
                 return
         except Conflict as error:
             self.front.alarm(f"{self.settings.name} folder", f"{file or part}: {error}")

@@ -1,17 +1,11 @@
 // The list of changes of a station's recipes: put live, withdraw, undo; it is drawn again when one moves on.
-import { ask, byId, listen, put, say, showTimes, stationPath } from "./shared.js";
+import { ask, byId, listen, put, redraw, say, stationPath } from "./shared.js";
 
 const station = byId("proposals").dataset.station;
 export const own = stationPath(station);
 let isBusy = false;
 
-async function refresh() {
-    const reply = await fetch(`/stations/${encodeURIComponent(station)}/proposals`);
-    if (!reply.ok) return;
-    const found = new DOMParser().parseFromString(await reply.text(), "text/html").getElementById("proposals");
-    byId("proposals").replaceWith(found);
-    showTimes();
-}
+const refresh = () => redraw(`/stations/${encodeURIComponent(station)}/proposals`, "proposals");
 
 export async function act(work) {
     if (isBusy) return;
@@ -52,4 +46,4 @@ listen({
         const place = document.querySelector(`[data-progress="${found.n}"]`);
         if (found.station === station && place) place.textContent = `${found.stage} ${found.done} / ${found.total}`;
     },
-});
+}, refresh);

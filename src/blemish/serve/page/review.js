@@ -91,5 +91,5 @@ for (const [id, does] of Object.entries({ accept: keys.a, reject: keys.r, undo, 
 }
 const refresh = () => { if (!current && !isBusy) load(); else ask("/api/v1/review").then((found) => showWaiting(found.waiting)); };
 document.addEventListener("view", (event) => showSimilar(event.detail));
-listen({ waits: refresh, judgement: refresh, undo: refresh });
+listen({ waits: refresh, judgement: refresh, undo: refresh }, refresh);
 load();

@@ -15,12 +15,12 @@ export function listItem(text, verdict = "") {
     return item;
 }
 
-export async function ask(path, body, token = csrf) {
-    const sent = body === undefined ? {} : {
-        method: "POST", body: JSON.stringify(body),
+export async function ask(path, body, token = csrf, signal = null) {
+    const sent = body === undefined ? { signal } : {
+        signal, method: "POST", body: JSON.stringify(body),
         headers: { "Content-Type": "application/json", "X-CSRF-Token": token },
     };
-    const reply = await fetch(path, sent);
+    const reply = await fetch(path, sent).catch(() => { throw new Error(say("connection lost")); });
     if (reply.status === 401 && location.pathname !== "/login") location.assign("/login");
     const found = reply.status === 204 ? {} : await reply.json().catch(() => ({}));
     if (!reply.ok) throw new Error(typeof found.detail === "string" ? found.detail : `${reply.status}`);
@@ -68,6 +68,10 @@ const alarms = new Map();
 
 export function raise(subject, said) {
     if (said) alarms.set(subject, said); else alarms.delete(subject);
+    showAlarms();
+}
+
+function showAlarms() {
     byId("alarms").replaceChildren(...[...alarms.values()].map((text) => {
         const line = document.createElement("p");
         line.textContent = text;
@@ -75,14 +79,59 @@ export function raise(subject, said) {
     }));
 }
 
-export function listen(handlers) {
-    const source = new EventSource("/api/v1/events");
-    for (const [kind, handle] of Object.entries(handlers)) {
-        source.addEventListener(kind, (event) => handle(JSON.parse(event.data)));
-    }
-    source.addEventListener("alarm", (event) => { const { subject, said } = JSON.parse(event.data); raise(subject, said); });
-    source.addEventListener("open", () => raise("connection", ""));
-    source.addEventListener("error", () => raise("connection", say("connection lost")));
+// How many parts wait, and what is wrong, as it is now.
+function readLine() {
+    ask("/api/v1/review").then((found) => showWaiting(found.waiting));
+    ask("/api/v1/health").then((found) => {
+        alarms.clear();
+        for (const [subject, said] of Object.entries(found.alarms)) alarms.set(subject, said);
+        showAlarms();
+    });
+}
+
+const silence = 40_000, pause = 2_000, patience = 10_000;
+
+// A line says at least every 15 s that it is there. Where it does not, that is shown until it answers again; `catchUp`
+// then shows what came meanwhile. By itself a browser tries again after some failures only, and never minds silence.
+export function listen(handlers, catchUp) {
+    const told = {
+        ...handlers, lost: catchUp, here: () => {}, alarm: ({ subject, said }) => raise(subject, said),
+    };
+    let source, heard, isLost = false, isAsking = false;
+    const lose = () => { isLost = true; raise("connection", say("connection lost")); };
+    const open = () => {
+        source?.close();
+        source = new EventSource("/api/v1/events");
+        heard = Date.now();
+        for (const [kind, handle] of Object.entries(told)) {
+            source.addEventListener(kind, (event) => { heard = Date.now(); handle(JSON.parse(event.data)); });
+        }
+        source.addEventListener("error", lose);
+        source.addEventListener("open", () => {
+            heard = Date.now();
+            if (!isLost) return;
+            isLost = false;
+            readLine();
+            catchUp();
+        });
+    };
+    open();
+    setInterval(async () => {
+        if (isAsking || (source.readyState !== EventSource.CLOSED && Date.now() - heard < silence)) return;
+        isAsking = true;
+        lose();
+        await ask("/api/v1/me", undefined, csrf, AbortSignal.timeout(patience)).then(open, () => {});
+        isAsking = false;
+    }, pause);
+}
+
+// Pieces of a page as the server draws it now take the place of those that are shown.
+export async function redraw(path, ...ids) {
+    const reply = await fetch(path);
+    if (!reply.ok || reply.redirected) return;
+    const found = new DOMParser().parseFromString(await reply.text(), "text/html");
+    for (const id of ids) byId(id).replaceWith(found.getElementById(id));
+    showTimes();
 }
 
 export function showWaiting(count) {
@@ -100,7 +149,4 @@ export function showTimes() {
 showTimes();
 byId("toggle")?.addEventListener("click", toggleHeat);
 byId("logout")?.addEventListener("click", async () => { await ask("/api/v1/logout", {}); location.assign("/login"); });
-if (byId("waiting")) {
-    ask("/api/v1/review").then((found) => showWaiting(found.waiting));
-    ask("/api/v1/health").then((found) => Object.entries(found.alarms).forEach(([each, said]) => raise(each, said)));
-}
+if (byId("waiting")) readLine();

@@ -1,10 +1,12 @@
-import { ask, byId, listen, partPath, put, say, showPictures, showVerdict, showWaiting, toggleHeat } from "./shared.js";
+import { ask, byId, listen, partPath, put, redraw, say, showPictures, showVerdict, showWaiting, toggleHeat } from "./shared.js";
 
 const station = byId("station").dataset.station;
 const shown = 24, remembered = 1000;
 const pause = 250, tries = 8;
-let latest = byId("part").textContent, answered = new Set(), isLoading = false, isCounting = false;
+const listed = () => [...document.querySelectorAll("#parts a")].map((each) => each.textContent);
 const wait = () => new Promise((done) => setTimeout(done, pause));
+let latest = byId("part").textContent, answered = new Set(listed()), isLoading = false, isCounting = false;
+let isCatchingUp = false, meanwhile = [];
 
 // Those of the latest part, however fast parts come; a part's pictures may be there a little later than its record.
 async function loadPictures() {
@@ -65,6 +67,21 @@ function show(record) {
     loadPictures();
 }
 
+const later = (does) => (found) => { if (isCatchingUp) meanwhile.push(() => does(found)); else does(found); };
+
+// What was told while nobody listened is in the page as it is now, a moment after it was told.
+async function catchUp() {
+    if (isCatchingUp) return;
+    isCatchingUp = true;
+    await wait();
+    await redraw(location.href, "verdict", "late", "part", "score", "types", "error", "state", "recipe", "counts", "parts").catch(() => {});
+    isCatchingUp = false;
+    latest = byId("part").textContent;
+    answered = new Set(listed());
+    meanwhile.splice(0).forEach((does) => does());
+    loadPictures();
+}
+
 async function refreshWaiting() {
     showWaiting((await ask("/api/v1/review")).waiting);
 }
@@ -82,8 +99,8 @@ for (const button of document.querySelectorAll("[data-command]")) {
 }
 document.addEventListener("keydown", (event) => { if (event.key.toLowerCase() === "h" && !event.ctrlKey) toggleHeat(); });
 listen({
-    part: show,
-    state: (found) => { if (found.station === station) put("state", found.state); },
+    part: later(show),
+    state: later((found) => { if (found.station === station) put("state", found.state); }),
     waits: refreshWaiting, judgement: refreshWaiting, undo: refreshWaiting,
-});
+}, catchUp);
 loadPictures();
