@@ -1,44 +1,56 @@
-"""Whether each reconstructed method's own block does what its abstract says, on a scene where it could fail.
+"""Whether each reconstructed method's own block does what its abstract says, and whether it learns at all.
 
-    python benchmarks/claims.py [--methods NAME ...] [--seeds 5] [--steps 60] [--threads 2]
+    python benchmarks/claims.py [--only claims learning] [--methods NAME ...] [--seeds 5] [--steps 60] [--threads 2]
 
-Every method is trained with its block and with the block off, on the same pictures, from the same seeds, and measured
-by the figure that its abstract speaks of, on parts that training never showed; "untrained" is the same after a step of
-no length. A claim holds where the mean difference over seeds exceeds its 95 % interval (Student's t, paired). Rows go
-to `claims.jsonl` beside this file, and `run.py --only claims` writes them into RESULTS.md. Nothing is tuned by them.
+Claims: every method is trained with its block and with the block off, on the same pictures, from the same seeds, and
+measured by the figure that its abstract speaks of, on a small scene where that could fail; "untrained" is the same
+after a step of no length. Learning: the method as it is, trained on eight categories of generated parts and measured
+on four others, beside its untrained self. Either holds where the mean difference over seeds exceeds its 95 % interval
+(Student's t, paired). Rows go to `claims.jsonl` beside this file, and one that is there, of the same seeds, steps and
+code, is not measured again; `run.py --only claims` writes them into RESULTS.md, `make tables` into the catalogue.
+Nothing is tuned by them. What a tower without seams sees of a picture is computed once for all methods, seeds apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import inspect
 import json
 import platform
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache, lru_cache, partial
-from inspect import signature
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import scenes
 import torch
+from album import Album
 from harness import HERE, Options, table
 from scipy import stats
 
 from blemish import catalog, encoders
+from blemish.catalog.reconstructions import RECONSTRUCTIONS
 from blemish.fitting import remember
 from blemish.metrics import image, pixel
+from blemish.training import sentences
 from blemish.training.loop import train
-from blemish.types import Batch, Features, Prediction
+from blemish.types import Batch, Encoder, Prediction
 
 RAW = HERE / "claims.jsonl"
-TESTED, BATCH, GOOD_PARTS, MOST_SEEN = 32, 8, 8, 2000
-HEAD = ("method", "the block", "figure", "untrained", "without", "with", "difference", "held")
+TESTED, BATCH, GOOD_PARTS = 32, 8, 8
+LEARNS = "it learns"
+HEAD = ("method", "the block", "scene", "figure", "untrained", "without", "with", "difference", "held")
+HEAD_OF_LEARNING = (
+    "method", "encoder", "pixel AP untrained", "trained", "difference", "learns",
+    "image AUROC untrained", "trained", "difference",
+)  # fmt: skip
 ABOUT = (
     "By `benchmarks/claims.py`: every reconstructed method with its own block and without, on one small generated "
     "scene a claim, the mean over seeds; the difference with its 95 % interval, paired by seed. `held` says whether "
@@ -46,6 +58,13 @@ ABOUT = (
     "(or `test-tiny`, random weights, where a method needs a transformer): a claim that does not hold here may hold on "
     "pictures, and the other way round."
 )
+ABOUT_LEARNING = (
+    "The same methods as they are, trained on eight categories of generated parts and measured on four others; those "
+    "that need good parts are shown 8 of the tested categories then. `learns`: pixel AP is higher than that of the "
+    "untrained method by more than the interval."
+)
+OLD = "; older code"
+BOTH = "cannot be told: both are perfect"
 
 
 class Claim(NamedTuple):
@@ -58,9 +77,7 @@ class Claim(NamedTuple):
     given: Mapping[str, Any] = {}  # arguments of both
 
 
-@cache
-def of(draw: scenes.Draw) -> scenes.Scene:
-    return scenes.scene(draw)
+of = cache(scenes.scene)
 
 
 TYPES = ("scratch", "hole", "stain")
@@ -79,20 +96,20 @@ CLAIMS = (
     Claim("attribute-clip", of(scenes.two_materials), "pixel AP", {"components": 1}),
     Claim("attribute-clip", of(scenes.many_products), "pixel AP", {"bridge": False}),
     Claim("dma-sap", of(scenes.fine_edges), "AUPRO", {"align": False}),
-    Claim("dma-sap", of(scenes.two_sizes), "image AUROC", {"pooling": "class"}),
+    Claim("dma-sap", of(scenes.two_faint_sizes), "image AUROC", {"pooling": "class"}),
     Claim("dcs", of(scenes.fine_edges), "pixel AP", {"segment": "none"}),
     Claim("ov-as", of(scenes.three_types), "types", {"shots": 0}, {"vocabulary": TYPES, "shots": 5}),
     Claim("ov-iad", of(scenes.three_types), "types", {"words": "names"}, {"vocabulary": TYPES}),
     Claim("g-anomaly", of(scenes.grainy), "pixel AP", {"graph": False}),
     Claim("scale-clip", of(scenes.look_alike), "1 - FPR at 90 % recall", {"agreement": False}),
     Claim("normal-variation", of(scenes.four_looks), "image AUROC", {"normals": 1}),
-    Claim("uniclip-ad", of(scenes.eight_products), "image AUROC", {"rank": 0}),
+    Claim("uniclip-ad", of(scenes.eight_products_faint), "image AUROC", {"rank": 0}),
     Claim("text-adapted-medical", of(scenes.many_products), "pixel AP", {"text_adapter": False}),
     Claim("sea-clip", of(scenes.fine_edges), "pixel AP", {"decoder": False}),
     Claim("tgrf-clip", of(scenes.eight_products), "pixel AP", {"guide": False}),
     Claim("pro-clip", of(scenes.eight_products), "pixel AP", {"prompts": False}),
     Claim("clip-core", of(scenes.loud_channel), "pixel AP", {"metric": "euclidean"}),
-    Claim("clip-core", of(scenes.eight_products), "image AUROC", {"plus": False}),
+    Claim("clip-core", of(scenes.eight_products_faint), "image AUROC", {"plus": False}),
     *(
         Claim("anomaly-nlp", scenes.wrong_labels(share), "image AUROC", switch)
         for share in (0.1, 0.2, 0.4)
@@ -101,116 +118,196 @@ CLAIMS = (
     Claim("clip-dsa", of(scenes.eight_products), "pixel AP", {"noise": 0.0}),
     Claim("ftpa-dmm", of(scenes.eight_products), "pixel AP", {"refine": False}),
     Claim("ftpa-dmm", of(scenes.shifted), "image AUROC", {"modulate": False}),
-    Claim("semantic-splicing", of(scenes.eight_products), "image AUROC", {"margin": 0.0}),
-    Claim("adp", of(scenes.eight_products), "image AUROC", {"regularise": 0.0}),
+    Claim("semantic-splicing", of(scenes.eight_products_faint), "image AUROC", {"margin": 0.0}),
+    Claim("adp", of(scenes.eight_products_faint), "image AUROC", {"regularise": 0.0}),
     Claim("adp", of(scenes.eight_products), "pixel AP", {"self_tune": 0.0}),
 )
 
 
+LEARNING = tuple(
+    Claim(name, of(scenes.categories), "pixel AP", {}) for name, card in RECONSTRUCTIONS.items() if card.trained
+)
+
+
 def section(given: Options) -> str:
-    """The section of RESULTS.md: the last measurement of each claim."""
-    found = rows()
+    """The section of RESULTS.md: the last measurement of each claim, and of each method's learning."""
+    last = {key_of(row): row for row in rows()}
+    found, learned = (
+        [(each, last[key]) for each in claims if (key := (each.method, said_of(each), each.scene.name)) in last]
+        for claims in (CLAIMS, LEARNING)
+    )
+    parts = ["## Claims of reconstructed methods", f"{ABOUT} {circumstances(found)}"]
+    parts += [found and table(HEAD, [cells(*each) for each in found]), lacking(CLAIMS, found)]
+    parts += ["### Learning", f"{ABOUT_LEARNING} {circumstances(learned)}"]
+    parts += [learned and table(HEAD_OF_LEARNING, [cells_of_learning(*each) for each in learned])]
+    parts += [lacking(LEARNING, learned)]
+    return "\n\n".join(part.strip() for part in parts if part)
+
+
+Found = Sequence[tuple[Claim, Mapping[str, Any]]]
+
+
+def circumstances(found: Found) -> str:
+    """When, where and how long, of all rows together."""
     if not found:
-        return f"## Claims of reconstructed methods\n\n{ABOUT}"
-    last = {json.dumps([row["method"], row["claim"], row["scene"]]): row for row in found}
-    first = next(iter(last.values()))
-    runs = f"{first['seeds']} seeds, {first['steps']} steps of {BATCH}"
-    machine = f"{first['measured']}, {first['machine']}, torch {first['torch']}, {runs}"
-    return f"## Claims of reconstructed methods\n\n{ABOUT} {machine}.\n\n{table(HEAD, map(cells, last.values()))}"
+        return ""
+    measured = [row for _, row in found]
+    said = {f"{row['seeds']} seeds, {row['steps']} steps of {BATCH}" for row in measured}
+    places = [sorted({row[name] for row in measured}) for name in ("measured", "machine", "torch")]
+    minutes = sum(row["seconds"] for row in measured) / 60
+    days, machines, versions = (", ".join(each) for each in places)
+    return f"{days}, {machines}, torch {versions}, {' or '.join(sorted(said))}; {minutes:.0f} minutes."
 
 
-def cells(row: Mapping[str, Any]) -> list[str]:
+def lacking(claims: Sequence[Claim], found: Found) -> str:
+    """What there is no row of yet."""
+    known = {id(claim) for claim, _ in found}
+    rest = [each for each in claims if id(each) not in known]
+    names = [f"{each.method} ({said_of(each)})" if each.switch else each.method for each in rest]
+    return f"Not measured yet: {', '.join(names)}." if names else ""
+
+
+def cells(claim: Claim, row: Mapping[str, Any]) -> list[str]:
     untrained = f"{np.mean(row['untrained']):.3f}" if row["untrained"] else ""
-    middle, half = row["difference"]
-    said = "yes" if middle > half else "no: worse" if middle < -half else "no"
     values = [f"{np.mean(row[name]):.3f}" for name in ("without", "with")]
-    return [row["method"], row["claim"], row["figure"], untrained, *values, f"{middle:+.3f} ± {half:.3f}", said]
+    said = verdict(*row["difference"]) if min(map(min, (row["without"], row["with"]))) < 1 else BOTH
+    said += OLD if row["code"] != code_of(claim) else ""
+    scene = row["scene"].replace("_", " ")
+    return [row["method"], row["claim"], scene, row["figure"], untrained, *values, interval(row["difference"]), said]
+
+
+def cells_of_learning(claim: Claim, row: Mapping[str, Any]) -> list[str]:
+    pixels, images = ([f"{np.mean(row[name]):.3f}" for name in both] for both in (("untrained", "trained"), OF_IMAGES))
+    said = verdict(*row["difference"]) + (OLD if row["code"] != code_of(claim) else "")
+    more = interval(row["difference_of_images"])
+    return [row["method"], row["encoder"], *pixels, interval(row["difference"]), said, *images, more]
+
+
+OF_IMAGES = ("untrained_images", "trained_images")
+
+
+def verdict(middle: float, half: float) -> str:
+    return "yes" if middle > half else "no: worse" if middle < -half else "no"
+
+
+def interval(found: Sequence[float]) -> str:
+    return f"{found[0]:+.3f} ± {found[1]:.3f}"
 
 
 def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
 
 
+def key_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    return row["method"], row["claim"], row["scene"]
+
+
+def said_of(claim: Claim) -> str:
+    return f"not {', '.join(f'{name}={value}' for name, value in claim.switch.items())}" if claim.switch else LEARNS
+
+
+def identity(claim: Claim, given: argparse.Namespace) -> dict[str, Any]:
+    """By what a row is known that need not be measured again."""
+    named = {"method": claim.method, "claim": said_of(claim), "scene": claim.scene.name}
+    return {**named, "seeds": given.seeds, "steps": given.steps, "code": code_of(claim)}
+
+
+def code_of(claim: Claim) -> str:
+    """Of the method's file, of what such methods have in common, and of what draws the scene."""
+    parts = (sys.modules[catalog.method(claim.method).__module__], sentences, claim.scene.source)
+    return sha256("".join(map(inspect.getsource, parts)).encode()).hexdigest()[:12]
+
+
+def paired(ones: Sequence[float], others: Sequence[float]) -> list[float]:
+    """The mean of how much higher the first are, and half of its 95 % interval."""
+    apart = np.subtract(ones, others)
+    if len(apart) < 2:
+        return [float(apart.mean()), float("nan")]
+    return [float(apart.mean()), float(stats.t.ppf(0.975, len(apart) - 1) * stats.sem(apart))]
+
+
 def measure(claim: Claim, given: argparse.Namespace) -> dict[str, Any]:
     """Both settings over the seeds, and the one with the block untrained."""
     trained = catalog.card(claim.method).trained
     both = {"without": [], "with": [], "untrained": []}  # type: dict[str, list[float]]
-    begun = time.monotonic()
     for seed in range(given.seeds):
         settings = {"with": dict(claim.given), "without": {**claim.given, **claim.switch}}
         for name, arguments in settings.items():
-            both[name].append(figure(claim, run(claim, arguments, seed, given.steps), seed))
+            both[name].append(figure(claim, run(claim, arguments, seed, given.steps), seed)[claim.figure])
         if trained:
-            both["untrained"].append(figure(claim, run(claim, settings["with"], seed, 0), seed))
-    apart = np.subtract(both["with"], both["without"])
-    spread = stats.sem(apart) if len(apart) > 1 else 0.0
-    half = float(stats.t.ppf(0.975, len(apart) - 1) * spread) if len(apart) > 1 else float("nan")
-    switch = ", ".join(f"{name}={value}" for name, value in claim.switch.items())
+            both["untrained"].append(figure(claim, run(claim, settings["with"], seed, 0), seed)[claim.figure])
+    return {"figure": claim.figure, **both, "difference": paired(both["with"], both["without"])}
+
+
+def measure_learning(claim: Claim, given: argparse.Namespace) -> dict[str, Any]:
+    """The method trained, and after a step of no length, over the seeds."""
+    found = {
+        name: [figure(claim, run(claim, {}, seed, steps), seed) for seed in range(given.seeds)]
+        for name, steps in (("untrained", 0), ("trained", given.steps))
+    }
+    pixels = {name: [each[claim.figure] for each in values] for name, values in found.items()}
+    images = {f"{name}_images": [each["image AUROC"] for each in values] for name, values in found.items()}
     return {
-        "method": claim.method, "claim": f"not {switch}", "scene": name_of(claim), "figure": claim.figure, **both,
-        "difference": [float(apart.mean()), half], "seeds": given.seeds, "steps": given.steps,
-        "seconds": round(time.monotonic() - begun, 1), "measured": datetime.now(tz=UTC).date().isoformat(),
-        "machine": platform.processor() or platform.machine(), "torch": torch.__version__,
+        "figure": claim.figure, "encoder": encoder_of(claim.method).name, **pixels, **images,
+        "difference": paired(pixels["trained"], pixels["untrained"]),
+        "difference_of_images": paired(images["trained_images"], images["untrained_images"]),
     }  # fmt: skip
 
 
-def name_of(claim: Claim) -> str:
-    return str(CLAIMS.index(claim))
+@cache
+def encoder_of(method: str) -> Encoder:
+    """The shipped one, or random weights where a method asks for more than it can."""
+    return shipped() if catalog.card(method).needs <= shipped().can else encoders.load("test-tiny")
+
+
+@cache
+def shipped() -> Album:
+    return Album(encoders.load(encoders.DEFAULT))
 
 
 def run(claim: Claim, arguments: Mapping[str, Any], seed: int, steps: int) -> Any:
     """The method, trained on the scene and, where it remembers good parts, shown some. steps: 0 for a step of none."""
-    card = catalog.card(claim.method)
-    encoder = encoders.load(encoders.DEFAULT)
-    if not card.needs <= encoder.can:
-        encoder = encoders.load("test-tiny")
-    seeded = {"seed": seed} if "seed" in signature(catalog.method(claim.method)).parameters else {}
-    detector = catalog.method(claim.method)(encoder, image_size=scenes.SIDE, **seeded, **arguments)
+    card, made = catalog.card(claim.method), catalog.method(claim.method)
+    seeded = {"seed": seed} if "seed" in inspect.signature(made).parameters else {}
+    detector = made(encoder_of(claim.method), image_size=scenes.SIDE, **seeded, **arguments)
     if card.trained:
         schedule = replace(detector.schedule, steps=max(1, steps), rate=3 * detector.schedule.rate * bool(steps))
         schedule = replace(schedule, batch_size=BATCH, seed=seed, device="cpu", save_every=10**6)
         with tempfile.TemporaryDirectory() as folder:
-            train(detector, partial(seen_by, detector, claim.scene, seed), schedule, Path(folder))
+            train(detector, partial(batch_of, claim.scene, seed), schedule, Path(folder))
     if hasattr(detector, "extract") and card.normal == "required":
-        seen = claim.scene(1_000_000 + seed, 2 * GOOD_PARTS, False)
-        good = Batch(seen.images[::2])
-        remember(detector, [good])
+        test = not claim.switch  # other categories than those it was trained on
+        seen = drawn(claim.scene, 1_000_000 + seed, 2 * GOOD_PARTS, test)
+        remember(detector, [Batch(seen.images[::2].contiguous())])
     return detector
 
 
 @lru_cache(maxsize=1500)
-def batch_of(scene: scenes.Scene, seed: int, number: int) -> Batch:
+def drawn(scene: scenes.Scene, number: int, count: int, test: bool) -> Batch:
     """The same for every setting; kept, since drawing takes as long as training."""
-    return scene(10_000 * seed + number, BATCH, False)
+    return scene.batch(number, count, test)
 
 
-SEEN: dict[tuple[Any, ...], Features] = {}
-"""What frozen towers saw of one claim's batches: both settings, and often those of other methods, see the same."""
-
-
-def seen_by(detector: Any, scene: scenes.Scene, seed: int, number: int) -> Batch:
-    """A batch, with what the detector's frozen tower sees in it if it has one."""
-    found = batch_of(scene, seed, number)
-    if not hasattr(detector, "frozen"):
-        return found
-    key = (type(detector).frozen, detector.taps if hasattr(detector, "taps") else (), scene, seed, number)
-    if key not in SEEN:
-        if len(SEEN) > MOST_SEEN:
-            SEEN.clear()
-        SEEN[key] = detector.frozen(found.images)
-    return replace(found, features=SEEN[key])
+def batch_of(scene: scenes.Scene, seed: int, number: int) -> Batch:
+    return drawn(scene, 10_000 * seed + number, BATCH, False)
 
 
 @torch.inference_mode()
-def figure(claim: Claim, detector: Any, seed: int) -> float:
-    """What the abstract speaks of, on tested pictures of that seed."""
-    seen = claim.scene(seed, TESTED, True)
+def figure(claim: Claim, detector: Any, seed: int) -> dict[str, float]:
+    """What the abstract speaks of, and image AUROC, on tested pictures of that seed."""
+    seen = drawn(claim.scene, seed, TESTED, True)
     found: Prediction = detector(seen.images)
     assert seen.masks is not None
     assert seen.labels is not None
-    if claim.figure == "image AUROC":
-        return image.auroc(found.image_score.numpy(), seen.labels.numpy())
-    if claim.figure == "types":
+    known = {"image AUROC": image.auroc(found.image_score.numpy(), seen.labels.numpy())}
+    return known if claim.figure in known else known | {claim.figure: value_of(claim.figure, detector, found, seen)}
+
+
+def value_of(name: str, detector: Any, found: Prediction, seen: Batch) -> float:
+    """The figure of that name."""
+    assert seen.masks is not None
+    assert seen.labels is not None
+    if name == "types":
         assert found.type_scores is not None
         named = [detector.types[int(number)] for number in found.type_scores.argmax(1)]
         pairs = [
@@ -219,9 +316,9 @@ def figure(claim: Claim, detector: Any, seed: int) -> float:
         return float(np.mean([one == kind for one, kind in pairs]))
     maps, masks = found.anomaly_map.numpy(), seen.masks.numpy()
     ranked = pixel.rank_pixels(list(maps), list(masks))
-    if claim.figure == "AUPRO":
+    if name == "AUPRO":
         return pixel.aupro(ranked)
-    if claim.figure == "pixel AP":
+    if name == "pixel AP":
         return pixel.average_precision(ranked)
     level = np.quantile(maps[masks], 0.1)
     return float(1 - (maps[~masks] >= level).mean())
@@ -229,18 +326,27 @@ def figure(claim: Claim, detector: Any, seed: int) -> float:
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--only", nargs="+", choices=("claims", "learning"), default=["claims", "learning"])
     made.add_argument("--methods", nargs="+", default=[])
     made.add_argument("--seeds", type=int, default=5)
     made.add_argument("--steps", type=int, default=60)
     made.add_argument("--threads", type=int, default=2)
     given = made.parse_args()
     torch.set_num_threads(given.threads)
-    for claim in CLAIMS:
-        if not given.methods or claim.method in given.methods:
-            row = measure(claim, given)
-            with RAW.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(row) + "\n")
-            print(" | ".join(cells(row)), f"{row['seconds']} s", file=sys.stdout, flush=True)
+    known = rows()
+    for claim in (*(CLAIMS if "claims" in given.only else ()), *(LEARNING if "learning" in given.only else ())):
+        asked = identity(claim, given)
+        if (given.methods and claim.method not in given.methods) or any(asked.items() <= row.items() for row in known):
+            continue
+        begun = time.monotonic()
+        row = asked | (measure if claim.switch else measure_learning)(claim, given)
+        row |= {
+            "seconds": round(time.monotonic() - begun, 1), "measured": datetime.now(tz=UTC).date().isoformat(),
+            "machine": platform.processor() or platform.machine(), "torch": torch.__version__,
+        }  # fmt: skip
+        with RAW.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(row) + "\n")
+        print(" | ".join((cells if claim.switch else cells_of_learning)(claim, row)), f"{row['seconds']} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ import mdc
 import memory
 import patchcore
 import precision
+import reconstructed
 import region_sizes
 import scale
 import shipped
@@ -63,6 +64,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "coverage": coverage.section,
     "teaching": teaching.section,
     "trained": trained.section,
+    "reconstructed": reconstructed.section,
     "tune": tune.section,
     "defect_types": defect_types.section,
     "region_sizes": region_sizes.section,

@@ -1,12 +1,12 @@
 """Small generated scenes, each made so that one claim can fail: batches of pictures, of which every second is flawed.
 
-A scene is a function (number, count, test) -> Batch; the same number gives the same batch, and `test` pictures are of
-parts that training never shows.
+The same number gives the same batch, and `test` pictures are of parts that training never shows.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,13 +18,20 @@ from blemish.types import GOOD, Batch
 SIDE = 96
 Picture = NDArray[np.float64]  # (H, W, 3)
 Mask = NDArray[np.bool_]
-Scene = Callable[[int, int, bool], Batch]
 Draw = Callable[[np.random.Generator, bool, bool], tuple[Picture, Mask, str]]
 """(random numbers, whether it is flawed, whether it is of the test) -> the picture, where the flaw is, its type."""
 
 
+class Scene(NamedTuple):
+    """What is drawn, by its name."""
+
+    name: str
+    batch: Callable[[int, int, bool], Batch]  # (number, count, test) -> so many pictures, the odd ones flawed
+    source: Callable[..., object]  # what draws it
+
+
 def scene(draw: Draw) -> Scene:
-    """Batches of what is drawn, the odd ones flawed."""
+    """Batches of what is drawn, by the name of what draws it."""
 
     def batch(number: int, count: int, test: bool) -> Batch:
         rng = np.random.default_rng((number, int(test)))
@@ -34,7 +41,7 @@ def scene(draw: Draw) -> Scene:
         types = tuple(kind if mask.any() else GOOD for _, mask, kind in drawn)
         return Batch(images.contiguous(), masks, masks.flatten(1).any(1), types)
 
-    return batch
+    return Scene(draw.__name__, batch, draw)
 
 
 def noise(rng: np.random.Generator, sigma: float, size: float) -> Picture:
@@ -62,6 +69,10 @@ def darker(picture: Picture, mask: Mask, by: float = 0.25) -> Picture:
     return picture - by * mask[..., None]
 
 
+FAINT = 0.04
+"""Depth of spots where whole pictures are told apart: untrained methods rank about four of five pairs right, on seeds
+that no claim has; at four times that depth they rank all of them right, and no claim could fail or hold.
+"""
 NOWHERE = np.zeros((SIDE, SIDE), bool)
 
 
@@ -75,20 +86,29 @@ def waves(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, 
 
 def two_sizes(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
     """Flaws of one shape at two sizes, two octaves apart."""
+    return spots_of_two_sizes(rng, flawed, 0.15)
+
+
+def two_faint_sizes(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
+    """The same, so faint that whole pictures are not told apart at once."""
+    return spots_of_two_sizes(rng, flawed, FAINT)
+
+
+def spots_of_two_sizes(rng: np.random.Generator, flawed: bool, depth: float) -> tuple[Picture, Mask, str]:
     size = rng.choice([4.0, 16.0])
     mask = blob(rng, size, 1.2 * size) if flawed else NOWHERE
-    return darker(plain(rng), mask, 0.15), mask, "spot"
+    return darker(plain(rng), mask, depth), mask, "spot"
 
 
 def four_looks(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
-    """Good parts in four looks, one of them rare in training and every third of the tested good ones."""
+    """Good parts in four looks, one of them rare in training and every third of the tested good ones; faint spots."""
     shares = [0.35, 0.3, 0.3, 0.05] if not test else [0.25, 0.2, 0.2, 0.35]
     look = int(rng.choice(4, p=shares))
     y, x = np.mgrid[:SIDE, :SIDE]
     patterns = (0 * x, np.sin(x / 4), np.sin(y / 4), np.sin(x / 4) * np.sin(y / 4))
     picture = plain(rng) + 0.12 * patterns[look][..., None]
     mask = blob(rng, 8, 14) if flawed else NOWHERE
-    return darker(picture, mask, 0.2), mask, "spot"
+    return darker(picture, mask, FAINT), mask, "spot"
 
 
 def clutter(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
@@ -167,21 +187,50 @@ def grainy(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture,
 def three_types(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
     """Scratches, holes and stains."""
     kind = str(rng.choice(["scratch", "hole", "stain"]))
-    if not flawed:
-        return plain(rng), NOWHERE, kind
-    mask = scratch(rng, 4.0) if kind == "scratch" else blob(rng, 8, 14)
-    changes = {"scratch": np.full(3, 0.3), "hole": np.full(3, -0.4), "stain": np.array([0.2, -0.05, -0.2])}
-    return plain(rng) + mask[..., None] * changes[kind], mask, kind
+    mask = mask_of(rng, kind) if flawed else NOWHERE
+    return plain(rng) + mask[..., None] * CHANGES[kind], mask, kind
+
+
+CHANGES = {"scratch": np.full(3, 0.3), "hole": np.full(3, -0.4), "stain": np.array([0.2, -0.05, -0.2])}
+"""Of the three colours, inside a flaw of each type."""
+
+
+def mask_of(rng: np.random.Generator, kind: str) -> Mask:
+    """Where a flaw of that type is."""
+    return scratch(rng, 4.0) if kind == "scratch" else blob(rng, 8, 14)
+
+
+def categories(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
+    """Eight categories of parts in training, and four others when tested, with scratches, holes and stains."""
+    category = int(rng.integers(8, 12) if test else rng.integers(8))
+    own = np.random.default_rng(category)
+    colour, angle, period = own.uniform(0.35, 0.65, 3), own.uniform(0, np.pi), own.uniform(6, 20)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    along, across = (2 * np.pi * (x * np.cos(turn) + y * np.sin(turn)) / period for turn in (angle, angle + np.pi / 2))
+    patterns = (0 * along, np.sin(along), np.sin(along) * np.sin(across), np.sign(np.sin(along)))
+    picture = colour + 0.06 * patterns[category % 4][..., None] + noise(rng, 0.03, 1.0)
+    kind = str(rng.choice(sorted(CHANGES)))
+    mask = mask_of(rng, kind) if flawed else NOWHERE
+    return picture + mask[..., None] * CHANGES[kind], mask, kind
 
 
 def eight_products(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
     """Eight looks, the same ones when tested."""
+    return spots_on_products(rng, flawed, 0.2)
+
+
+def eight_products_faint(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
+    """The same, so faint that whole pictures are not told apart at once."""
+    return spots_on_products(rng, flawed, FAINT)
+
+
+def spots_on_products(rng: np.random.Generator, flawed: bool, depth: float) -> tuple[Picture, Mask, str]:
     look = int(rng.integers(8))
     y, x = np.mgrid[:SIDE, :SIDE]
     angle, period = look * np.pi / 8, 6 + 2 * (look % 4)
     stripes = np.sin(2 * np.pi * (x * np.cos(angle) + y * np.sin(angle)) / period)
     mask = blob(rng, 8, 14) if flawed else NOWHERE
-    return darker(plain(rng) + (0.04 + 0.02 * (look % 3)) * stripes[..., None], mask, 0.2), mask, "spot"
+    return darker(plain(rng) + (0.04 + 0.02 * (look % 3)) * stripes[..., None], mask, depth), mask, "spot"
 
 
 def shifted(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
@@ -199,11 +248,11 @@ def loud_channel(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Pi
 
 
 def wrong_labels(share: float) -> Scene:
-    """`eight_products`, of which that share of the training pictures has a wrong label, and a mask that fits it."""
-    honest = scene(eight_products)
+    """`eight_products_faint`, of which that share is labelled wrongly in training, with masks that fit the labels."""
+    honest = scene(eight_products_faint)
 
     def batch(number: int, count: int, test: bool) -> Batch:
-        found = honest(number, count, test)
+        found = honest.batch(number, count, test)
         assert found.masks is not None
         if test:
             return found
@@ -213,4 +262,4 @@ def wrong_labels(share: float) -> Scene:
             masks[at] = False if blank else torch.from_numpy(blob(rng, 8, 14))
         return Batch(found.images, masks, masks.flatten(1).any(1), found.types)
 
-    return batch
+    return Scene(f"{honest.name}, {share:.0%} of labels wrong", batch, wrong_labels)

@@ -95,8 +95,11 @@ def measured() -> str:
         (f"`{method}`", taught, *(_mean(values.get(name)) for name in sets))
         for (method, taught), values in sorted(found.items())
     ]
-    missing = ", ".join(f"`{name}`" for name in catalog.METHODS if name not in {method for method, _ in found})
-    said = f"\nNot measured yet: {missing}.\n" if missing else ""
+    rest = [name for name in catalog.METHODS if name not in {method for method, _ in found}]
+    short = {row["method"] for row in _measurements(ROOT / "benchmarks/reconstructed.jsonl")}
+    kinds = {"Looked at shortly, on few pictures, in `benchmarks/RESULTS.md`": True, "Not measured yet": False}
+    named = {what: [f"`{name}`" for name in rest if (name in short) == is_short] for what, is_short in kinds.items()}
+    said = "".join(f"\n{what}: {', '.join(names)}.\n" for what, names in named.items() if names)
     return table(("method", "learned from", *(f"`{name}`" for name in sets)), rows) + said
 
 
@@ -129,6 +132,31 @@ def _value(found: Any) -> float:
 
 def _mean(values: list[float] | None) -> str:
     return f"{sum(values) / len(values):.3f}" if values else ""
+
+
+def claimed() -> str:
+    """What was found of each reconstructed method's own block, and of its learning."""
+    last = {(row["method"], row["claim"], row["scene"]): row for row in _claims()}
+    said = dict[str, dict[str, list[str]]]()
+    for (method, claim, _), row in sorted(last.items()):
+        middle, half = row["difference"]
+        kind = "better" if middle > half else "worse" if middle < -half else "no better"
+        with_what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else "before training"
+        said.setdefault(method, {}).setdefault(kind, []).append(with_what)
+    entries = "".join(_entry(method, found) for method, found in said.items())
+    return f"MEASURED: dict[str, tuple[str, ...]] = {{\n{entries}}}\n"
+
+
+def _claims() -> list[dict[str, Any]]:
+    file = ROOT / "benchmarks" / "claims.jsonl"
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _entry(method: str, found: dict[str, list[str]]) -> str:
+    parts = [f"{kind} than {' or '.join(dict.fromkeys(whats))}" for kind, whats in sorted(found.items())]
+    if len(parts) == 1:  # as it is formatted
+        return f'    "{method}": ("{parts[0]}",),\n'
+    return f'    "{method}": (\n' + "".join(f'        "{part}",\n' for part in parts) + "    ),\n"
 
 
 def blocks() -> str:
@@ -226,6 +254,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         situations,
         unexportable,
         measured,
+        claimed,
         blocks,
         arguments,
         encoders,
@@ -234,7 +263,10 @@ BLOCKS: dict[str, Callable[[], str]] = {
         commands,
     )
 }
-FILES = [ROOT / "src/blemish/__init__.py", ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))]
+FILES = [
+    *(ROOT / "src/blemish" / each for each in ("__init__.py", "catalog/measured.py")),
+    *(ROOT / "ARCHITECTURE.md", *sorted((ROOT / "docs").glob("*.md"))),
+]
 
 
 def fresh(text: str) -> str:

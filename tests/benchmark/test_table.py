@@ -247,3 +247,8 @@ def test_references_are_of_methods_there_are_and_between_0_and_1() -> None:
         assert each.shots == "all" or isinstance(each.shots, int)
     unique = {(each.method, each.data, each.shots, each.source) for each in found}
     assert len(unique) == len(found)
+
+
+def test_what_was_published_of_a_reconstructed_method_is_said_to_be_of_another_system() -> None:
+    for each in references():
+        assert bool(catalog.card(each.method).grade) == ("claim for their own system" in each.remark)

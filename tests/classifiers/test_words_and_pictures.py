@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.described_words import word_prototypes
+from blemish.blocks.prompts import BUILDING
 from blemish.classifiers.fine_to_coarse import FineToCoarse
 from blemish.classifiers.prompt_images import PromptImages
 from blemish.classifiers.ridge import Ridge
@@ -80,3 +81,10 @@ def test_of_all_that_is_said_of_a_type_the_phrase_that_lies_nearest_is_said() ->
             chosen = words.choose_words(seen[:, None], torch.tensor([number]))
             assert words.sayings[int(chosen)] == phrase
     assert not any("said" in name for name in words.state_dict())  # what recipes hold stays the same
+
+
+def test_definitions_of_defects_of_buildings_are_said_beside_their_names() -> None:
+    types = sorted(BUILDING)
+    found = Words(cast(TextEncoder, encoders.load(encoders.TINY)), types=types, words=BUILDING, image_size=64)
+    assert found.sayings == [phrase for name in types for phrase in (name, *BUILDING[name])]
+    assert all(len(phrase.split()) > 5 and name not in phrase for name in types for phrase in BUILDING[name])

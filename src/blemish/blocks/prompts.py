@@ -152,6 +152,19 @@ DEFECTS = (
 )  # fmt: skip
 """What goes wrong with manufactured parts, by one name each: what a defect that is asked for is told apart from."""
 
+BUILDING = {
+    "crack": ("a thin dark branching line where concrete, plaster or masonry has split",),
+    "mould": ("clusters of dark green or black spots of fungus that spread over a damp wall",),
+    "peeling": ("paint or plaster that has come loose from the wall and flakes off, with bare ground below",),
+    "rust": ("a reddish brown streak or spot that corroding reinforcement leaves on concrete",),
+    "spall": ("a shallow crater where the surface of concrete broke away, with rough aggregate inside",),
+    "water mark": ("a damp patch with a darker or whitish rim where water soaked the wall and dried",),
+}
+"""Defects of buildings, each by a definition of the field: `words` of the classifiers `words` and `prompt-images`.
+
+Yong et al. (10.1111/mice.12954) found such definitions to be better than names and general definitions.
+"""
+
 WORDINGS = {"aa-clip": AA_CLIP, "ada-clip": ADA_CLIP, "anovl": ANOVL, "april-gan": APRIL_GAN, "winclip": WINCLIP}
 
 

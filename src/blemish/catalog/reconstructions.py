@@ -62,9 +62,9 @@ def _at_home(
 
 
 def describe_worth(name: str) -> str:
-    """What was found of its own block, or that nothing was yet."""
-    found = MEASURED.get(name)
-    return f"its own block, on a scene made for it: {found} (benchmarks/RESULTS.md)" if found else "not measured yet"
+    """What was found of its own block and of its learning, or that nothing was yet."""
+    found = "; ".join(MEASURED.get(name, ()))
+    return f"on generated scenes: {found} (benchmarks/RESULTS.md)" if found else "not measured yet"
 
 
 CARDS = {

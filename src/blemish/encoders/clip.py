@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
 from blemish.encoders.clip_cnn import ModifiedResNet
-from blemish.encoders.text import TextTransformer, check_prompts
+from blemish.encoders.text import TextTransformer
 from blemish.encoders.tokenizer import token_numbers
+from blemish.encoders.transformer import check_prompts
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, BadWeights
 from blemish.types import Attention, Between, Capability, Features, Head, Matrices, Prompt

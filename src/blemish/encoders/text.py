@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from blemish.encoders.config import TextConfig
 from blemish.encoders.transformer import Block
-from blemish.errors import BadInput
 from blemish.types import Between, Head
 
 MOST_TOKENS = 256
@@ -95,20 +94,6 @@ class TextTransformer(nn.Module):
     def project(self, x: Tensor, head: Head | None = None) -> Tensor:
         """Last norm of end tokens, and the projection or the head instead: (N, C) -> (N, D) float32."""
         return cast(Tensor, (head or self.projection)(self.norm(x))).float()
-
-
-def check_prompts(lengths: Sequence[int], deep: Mapping[int, Tensor], *, depth: int, most: int | None = None) -> None:
-    """Raises BadInput for prompts of more than `most` tokens, and for `deep` tokens without a block or a place.
-
-    lengths: tokens of each prompt without its marks.
-    """
-    if most is not None and max(lengths) > most:
-        raise BadInput(f"a prompt has {max(lengths)} tokens, the text tower takes {most}: learn or write fewer")
-    if unknown := sorted(set(deep) - set(range(1, depth + 1))):
-        raise BadInput(f"deep tokens for blocks {unknown}: this text tower has blocks 1 to {depth}")
-    longest = max((tokens.shape[-2] for tokens in deep.values()), default=0)
-    if longest > min(lengths):
-        raise BadInput(f"{longest} deep tokens replace the first {longest} of a prompt, and one has {min(lengths)}")
 
 
 def additive(visible: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""The pre-norm transformer block that every tower is built from."""
+"""The pre-norm transformer block that every tower is built from, and which learned words a tower takes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias, cast, get_args
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from blemish.encoders.config import Activation
+from blemish.errors import BadInput
 from blemish.types import Attention
 
 ATTENTIONS: tuple[Attention, ...] = get_args(Attention)
@@ -120,3 +121,17 @@ def swiglu(x: Tensor) -> Tensor:
 
 
 ACTIVATIONS: dict[Activation, Callable[[Tensor], Tensor]] = {"gelu": F.gelu, "quick_gelu": quick_gelu, "swiglu": swiglu}
+
+
+def check_prompts(lengths: Sequence[int], deep: Mapping[int, Tensor], *, depth: int, most: int | None = None) -> None:
+    """Raises BadInput for prompts of more than `most` tokens, and for `deep` tokens without a block or a place.
+
+    lengths: tokens of each prompt without its marks.
+    """
+    if most is not None and max(lengths) > most:
+        raise BadInput(f"a prompt has {max(lengths)} tokens, the text tower takes {most}: learn or write fewer")
+    if unknown := sorted(set(deep) - set(range(1, depth + 1))):
+        raise BadInput(f"deep tokens for blocks {unknown}: this text tower has blocks 1 to {depth}")
+    longest = max((tokens.shape[-2] for tokens in deep.values()), default=0)
+    if longest > min(lengths):
+        raise BadInput(f"{longest} deep tokens replace the first {longest} of a prompt, and one has {min(lengths)}")

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
-from blemish.encoders.text import check_prompts
-from blemish.encoders.transformer import Block
+from blemish.encoders.transformer import Block, check_prompts
 from blemish.errors import BadInput
 from blemish.types import Between, Head, Prompt
 

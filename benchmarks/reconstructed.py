@@ -1,0 +1,199 @@
+"""What reconstructed methods reach on labelled data sets, beside WinCLIP and PatchCore: a short look, on few pictures.
+
+    python benchmarks/reconstructed.py --learn DIR --learn DIR --data DIR --data DIR [--methods NAME ...]
+    python benchmarks/reconstructed.py ... --encoder FILE | --methods dma-sap --other FILE
+
+Of each data set at most `--tested` pictures of each kind are measured on, the same for all methods, with 0 and with 4
+good parts of the training split. What is trained on other products learns from all splits of `--learn`; what is trained
+on what it inspects, from those 4 good parts. One seed; the last weights. A row that is there is not measured again.
+What a tower without seams sees of a picture is computed once for all methods. Rows go to `reconstructed.jsonl`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import cache
+from inspect import signature
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from album import Album
+from harness import HERE, Options, table
+
+from blemish import catalog, data, encoders
+from blemish.catalog.reconstructions import RECONSTRUCTIONS
+from blemish.data.sampling import normals, shots, shuffle
+from blemish.evaluation.evaluate import evaluate
+from blemish.fitting import good_parts, remember
+from blemish.recipes.fit import TrainingSettings, augmentation_of, fit
+from blemish.recipes.train import find_examples
+from blemish.types import Encoder, Sample
+
+RAW = HERE / "reconstructed.jsonl"
+BESIDE = ("winclip", "patchcore")
+METHODS = (*RECONSTRUCTIONS, *BESIDE)
+GOOD_PARTS, BATCH, SEED = (0, 4), 8, 0
+METRICS = ("image_auroc", "pixel_ap", "aupro")
+ABOUT = (
+    "By `benchmarks/reconstructed.py`: a short look, of one seed, with the last weights of trainings of few steps, on "
+    "few pictures of each kind, the same for all; 95 % bootstrap intervals over pictures. Do not compare it with "
+    "the tables above, whose trainings are longer and whose pictures are all there are. What is trained on other "
+    "products learned from `paper`, `ball-screw`, `biscuit`, `screws` and `leather`, see README.md; what is trained on "
+    "the parts it inspects, from the 4 good ones. `other`: the second encoder, in the place of DINOv2."
+)
+
+
+def section(given: Options) -> str:
+    """The section of RESULTS.md: the last measurement of each method."""
+    found: dict[tuple[Any, ...], dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for row in rows():
+        found[row["method"] in BESIDE, row["method"], row["encoder"], row["other"], row["good"]][row["data"]] = row
+    sets = sorted({name for each in found.values() for name in each})
+    head = ["method", "encoder", "other", "good parts", *(f"{name}: {each}" for name in sets for each in TITLES)]
+    lines = [[*key[1:4], key[4], *cells(each, sets)] for key, each in sorted(found.items())]
+    rest = [name for name in METHODS if name not in {key[1] for key in found}]
+    said = f"Not measured yet: {', '.join(map(why_not, rest))}." if rest else ""
+    return "\n\n".join(["## Reconstructed methods", f"{ABOUT} {circumstances()}", table(head, lines), said]).strip()
+
+
+TITLES = ("image AUROC", "pixel AP", "AUPRO")
+
+
+def circumstances() -> str:
+    """When, where, how long and on how much."""
+    every = rows()
+    days, machines, steps, tested, pictures = (
+        ", ".join(sorted({str(row[name]) for row in every}))
+        for name in ("measured", "machine", "steps", "tested", "pictures")
+    )
+    return f"{days}, {machines}, {steps} steps of {BATCH}, at most {tested} pictures of a kind ({pictures} in all)."
+
+
+def cells(found: Mapping[str, Mapping[str, Any]], sets: Sequence[str]) -> Iterator[str]:
+    for name in sets:
+        for metric in METRICS:
+            estimate = found.get(name, {}).get(metric)
+            yield "{value:.3f} [{low:.3f}, {high:.3f}]".format_map(estimate) if estimate else ""
+
+
+def why_not(method: str) -> str:
+    """Its name, and that no encoder here can do what it asks for, if so."""
+    able = catalog.card(method).needs <= encoders.load(encoders.DEFAULT).can
+    return method if able else f"{method} (it needs a tower with seams that reads words, of which no weights are here)"
+
+
+def rows() -> list[dict[str, Any]]:
+    return [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
+
+
+def measure(method: str, encoder: Encoder, given: argparse.Namespace) -> None:
+    """Rows of one method: with each number of good parts that it can do with, on each data set."""
+    card = catalog.card(method)
+    other, steps = Path(given.other).name if given.other else "", given.steps if card.trained else 0
+    once = cache(lambda: learn_elsewhere(method, encoder, given))  # for both data sets
+    for good, root in product(GOOD_PARTS, given.data):
+        if (good and card.normal == "none") or (not good and card.normal == "required"):
+            continue
+        asked = {"method": method, "encoder": Path(given.encoder).name, "other": other, "data": root.name, "good": good}
+        asked |= {"steps": steps, "tested": given.tested}
+        if any(asked.items() <= row.items() for row in rows()):
+            continue
+        begun, parts = time.perf_counter(), shown(root, good)
+        detector = once() if card.auxiliary else make(method, encoder, root.name.replace("_", " "), given)
+        if parts and card.auxiliary:
+            remember(detector, good_parts([each.image for each in parts], detector.geometry))
+        elif parts:
+            fit(detector, parts, settings(method, detector, given))
+        write(asked, detector, tested(root, given.tested), begun)
+
+
+def learn_elsewhere(method: str, encoder: Encoder, given: argparse.Namespace) -> Any:
+    """The method, trained on other products."""
+    detector = make(method, encoder, "object", given)
+    found = find_examples(method, given.learn, normal=False, split="all")
+    samples = [replace(each, category=Path(root).name) for root, every in found.items() for each in every]
+    return fit(detector, samples, settings(method, detector, given))
+
+
+def write(asked: Mapping[str, Any], detector: Any, samples: Sequence[Sample], begun: float) -> None:
+    """Measure, and add the row to the file."""
+    learned = time.perf_counter() - begun
+    found = evaluate(detector, samples, seed=SEED).as_json()
+    row = {
+        **asked, "pictures": len(samples), "seed": SEED, **{name: found[name] for name in METRICS},
+        "seconds_of_learning": round(learned, 1), "seconds": round(time.perf_counter() - begun, 1),
+        "measured": datetime.now(tz=UTC).date().isoformat(), "machine": platform.processor() or platform.machine(),
+        "torch": torch.__version__,
+    }  # fmt: skip
+    with RAW.open("a", encoding="utf-8") as file:
+        file.write(json.dumps(row) + "\n")
+    said = ", ".join(f"{name} {found[name]['value']:.3f}" for name in METRICS if found[name])
+    print(
+        f"{asked['method']} {asked['encoder']} {asked['data']} {asked['good']}: {said}, {row['seconds']} s", flush=True
+    )
+
+
+def make(method: str, encoder: Encoder, product: str, given: argparse.Namespace) -> Any:
+    """The method as it begins."""
+    known = signature(catalog.method(method)).parameters
+    wished = {"product": product, "seed": SEED, **({"other": given.other} if given.other else {})}
+    return catalog.detector(method, encoder, {name: value for name, value in wished.items() if name in known})
+
+
+def settings(method: str, detector: Any, given: argparse.Namespace) -> TrainingSettings:
+    """Few steps, on made defects where the method learns from any."""
+    card = catalog.card(method)
+    if not card.trained:
+        return TrainingSettings(batch_size=BATCH)
+    made = TrainingSettings(
+        steps=given.steps, batch_size=BATCH, device="cpu", seed=SEED,
+        augmentation="draem+nsa" if card.auxiliary else None,
+        cache=given.cache if hasattr(detector, "frozen") else None,
+    )  # fmt: skip
+    return replace(made, pool=given.pool) if augmentation_of(card, made) else made
+
+
+def shown(root: Path, good: int) -> list[Sample]:
+    return shots(normals(data.samples(root, split="train")), good, seed=SEED) if good else []
+
+
+def tested(root: Path, most: int) -> list[Sample]:
+    """At most so many of each kind."""
+    kinds: dict[str, list[Sample]] = defaultdict(list)
+    for sample in shuffle(data.samples(root, split="test"), seed=SEED):
+        kinds[sample.label].append(sample)
+    return [sample for label in sorted(kinds) for sample in kinds[label][:most]]
+
+
+def main() -> None:
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--methods", nargs="+", default=list(METHODS), choices=METHODS, metavar="NAME")
+    made.add_argument("--data", type=Path, action="append", required=True, help="measured on; repeatable")
+    made.add_argument("--learn", type=Path, action="append", default=[], help="other products; repeatable")
+    made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
+    made.add_argument("--other", help="the second encoder of methods that have one")
+    made.add_argument("--steps", type=int, default=40, help="(default: 40)")
+    made.add_argument("--tested", type=int, default=40, help="pictures of each kind (default: 40)")
+    made.add_argument("--pool", type=int, default=200, help="defects that are made (default: 200)")
+    made.add_argument("--cache", type=Path, help="a folder for what a frozen tower sees")
+    made.add_argument("--threads", type=int, default=2)
+    given = made.parse_args()
+    torch.set_num_threads(given.threads)
+    loaded = encoders.load(given.encoder)
+    encoder = loaded if "seams" in loaded.can else Album(loaded)
+    for method in given.methods:
+        if catalog.card(method).needs <= encoder.can and (not given.other or catalog.card(method).second):
+            measure(method, encoder, given)
+
+
+if __name__ == "__main__":
+    main()
