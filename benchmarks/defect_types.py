@@ -151,8 +151,8 @@ def covered(seen: Seen, classifier: Classifier, seed: int, coverage: float = 0.9
     rows, tested = split(seen, None, seed)
     asked = 1 if seen.regions and not seen.crops else None
     namer = learn(classifier, examples(seen, rows, len(seen.types)), coverage=coverage, seed=seed, asked=asked)
-    probability = namer.sureness.probabilities(logits_of(classifier, seen.asked(tested, rows)).numpy())
-    sets = probability >= 1 - namer.sureness.rest
+    sure = namer.sureness
+    sets = sure.sets(sure.chances(logits_of(classifier, seen.asked(tested, rows)).numpy()))
     return classes.coverage(seen.numbers[tested].numpy(), sets), classes.set_size(sets)
 
 

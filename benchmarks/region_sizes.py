@@ -1,11 +1,13 @@
 """How large the regions of defects are beside the masks that people, or the program that drew them, made of them.
 
     python benchmarks/region_sizes.py --data drawn --data DIR [--encoder FILE] [--methods tab patchcore anomaly-dino]
+    python benchmarks/region_sizes.py --data drawn --shares 0.3 0.35 0.4 0.45 0.5
 
 Some good parts teach, others set the threshold of pixels, which is just above their highest. Of each defective
 picture the worst region that meets the mask is compared with the pieces of the mask that it meets: its longer side and
-its area, as shares of theirs. `drawn`: parts of six kinds with flaws, of this project's own generator. Every row is
-printed and added to `region_sizes.jsonl`.
+its area, as shares of theirs. `drawn`: parts of six kinds with flaws, of this project's own generator. `--shares`: of
+the height above the map's median at which a region ends, by the same maps. Every row is printed and added to
+`region_sizes.jsonl`.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from blemish import encoders
-from blemish.blocks.defect_regions import regions
+from blemish.blocks.defect_regions import SHARE, regions
 from blemish.classification.regions import inside_region
 from blemish.data.masks import read_ground_truth
 from blemish.data.sampling import shuffle
@@ -50,7 +52,7 @@ SMALLEST = 20
 """Pixels of a mask, at least, whose size is compared."""
 KINDS, FLAWS = 6, 8
 """Drawn parts, and flaws of each."""
-HEAD = ("set", "encoder", "method", "pictures", "longer side", "area", "by the threshold alone", "area")
+HEAD = ("set", "encoder", "method", "share", "pictures", "longer side", "area", "by the threshold alone", "area")
 
 
 class Size(NamedTuple):
@@ -113,26 +115,31 @@ def samples_of(root: Path) -> tuple[list[Sample], list[Sample]]:
     return shuffle([*good.values()], seed=0), shuffle(defects, seed=0)[:MOST]
 
 
-def measure(root: Path, encoder: Encoder, method: str) -> list[tuple[Size, Size]]:
-    """Of each picture of which a region meets the mask: of that region, and of all that the threshold reaches there."""
+def measure(root: Path, encoder: Encoder, method: str, shares: Sequence[float]) -> list[list[tuple[Size, Size]]]:
+    """By each share, of each picture of which a region meets the mask: of that region, and of all that the threshold
+    reaches there.
+    """
     good, defects = samples_of(root)
     learned = min(LEARNED, len(good) // 2)
     detector = fit_detector(method, encoder, product=root.name, good=[each.image for each in good[:learned]])
     held = [each.image for each in good[learned : learned + HELD]]
     peaks = [float(np.nanmax(each.anomaly_map)) for each in inspect(detector, held) if isinstance(each, Inspected)]
     threshold = math.nextafter(max(peaks), math.inf)
-    found = []
+    found: list[list[tuple[Size, Size]]] = [[] for _ in shares]
     for sample, result in zip(defects, inspect(detector, [each.image for each in defects]), strict=True):
         assert isinstance(result, Inspected)
         values = np.asarray(result.anomaly_map)
         marked, _ = components(read_ground_truth(sample.masks, sample.image, size=values.shape))
-        found += compare(values, threshold, marked)
+        for sizes, share in zip(found, shares, strict=True):
+            sizes += compare(values, threshold, marked, share)
     return found
 
 
-def compare(values: NDArray[np.float32], threshold: float, marked: NDArray[np.int32]) -> list[tuple[Size, Size]]:
+def compare(
+    values: NDArray[np.float32], threshold: float, marked: NDArray[np.int32], share: float
+) -> list[tuple[Size, Size]]:
     """Of the worst region that meets what is marked by numbers from 1 on; none or one."""
-    for each in regions(values, threshold):
+    for each in regions(values, threshold, share=share):
         inside = inside_region(values, each).pixels
         met = set(crop(marked, each.box)[inside].tolist()) - {0}
         wanted = np.isin(marked, sorted(met))
@@ -160,6 +167,7 @@ def main() -> None:
     made.add_argument("--data", action="append", default=[], help="a data set with masks, or drawn; repeatable")
     made.add_argument("--encoder", default=encoders.DEFAULT, help="a name or a checkpoint (default: %(default)s)")
     made.add_argument("--methods", nargs="+", default=["tab", "patchcore", "anomaly-dino"])
+    made.add_argument("--shares", nargs="+", type=float, default=[SHARE], help="(default: %(default)s)")
     made.add_argument("--threads", type=int, default=2, help="(default: 2)")
     given = made.parse_args()
     torch.set_num_threads(given.threads)
@@ -168,8 +176,10 @@ def main() -> None:
         for name in given.data:
             roots = draw_parts(Path(folder)) if name == "drawn" else [Path(name)]
             for method in given.methods:
-                sizes = np.array([pair for root in roots for pair in measure(root, encoder, method)])  # (N, 2, 2)
-                _write({"set": Path(name).name, "encoder": Path(encoder.name).stem, "method": method}, sizes)
+                about = {"set": Path(name).name, "encoder": Path(encoder.name).stem, "method": method}
+                found = [measure(root, encoder, method, given.shares) for root in roots]
+                for share, each in zip(given.shares, zip(*found, strict=True), strict=True):
+                    _write({**about, "share": share}, np.array([pair for part in each for pair in part]))  # (N, 2, 2)
 
 
 def _write(row: dict[str, Any], sizes: NDArray[np.float64]) -> None:
@@ -186,18 +196,20 @@ def section(options: Options) -> str:
     """The table of what has been measured."""
     rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
     lines = [
-        (row["set"], row["encoder"], row["method"], row["pictures"],
+        (row["set"], row["encoder"], row["method"], f"{row['share']:g}", row["pictures"],
          *(_cell(row[name]) for name in ("longer", "area", "longer_alone", "area_alone")))
-        for row in rows
+        for row in sorted(rows, key=lambda row: (row["set"], row["encoder"], row["method"], row["share"]))
     ]  # fmt: skip
     return "\n\n".join((
         "## Sizes of regions",
         "By `benchmarks/region_sizes.py`: longer side and area of the worst region of each picture, as shares of those "
         "of the mask that it meets: the median, and the range of 10 to 90 %. Beside it those of all that the threshold "
-        "of pixels reaches there, which is just above the highest pixel of 8 good parts. Half way down to the median "
-        "of the map was chosen on drawn parts and paper (PIPED), whose specks are smaller than a patch, among shares "
-        "of 0.2 to 0.6 of the height above the median, above the threshold, and above that of good parts, before "
-        "`mvtec_bottle` was measured: 0.6 overlapped the masks a little more, and made drawn defects shorter still.",
+        "of pixels reaches there, which is just above the highest pixel of 8 good parts. A region ends at a share of "
+        "its height above the median of the map. 0.5 was chosen on drawn parts and paper (PIPED), whose specks are "
+        "smaller than a patch, among 0.2 to 0.6 of the height above the median, above the threshold, and above that of "
+        "good parts, before `mvtec_bottle` was measured: 0.6 overlapped the masks a little more, and made drawn "
+        "defects shorter still. Below 0.5 drawn defects come nearer to their length, and specks of paper grow farther "
+        "beyond theirs, by more.",
         table(HEAD, lines),
     ))  # fmt: skip
 

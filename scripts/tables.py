@@ -17,6 +17,7 @@ import click
 import blemish
 from blemish import catalog, data
 from blemish import encoders as encoders_door
+from blemish.catalog.measured import NAMED
 from blemish.cli.main import main as program
 from blemish.encoders.checkpoints import names as published
 
@@ -51,6 +52,17 @@ def methods() -> str:
     """A row a method."""
     rows = [(f"`{name}`", *map(link, card.row())) for name, card in catalog.METHODS.items()]
     return table(("name", *catalog.COLUMNS), rows)
+
+
+def classifiers() -> str:
+    """A row a classifier, with how often it was right by few examples."""
+    cards = catalog.CLASSIFIERS.items()
+    rows = [(f"`{name}`", card.learns_from, *_right(name), link(card.paper), card.summary) for name, card in cards]
+    return table(("name", "learns from", "1", "3", "5", "10", "paper", "essence"), rows)
+
+
+def _right(name: str) -> tuple[str, ...]:
+    return tuple(f"{share:.2f}" for share in NAMED[name]) if name in NAMED else ("", "", "", "")
 
 
 def trained() -> str:
@@ -250,6 +262,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         names,
         exports,
         methods,
+        classifiers,
         trained,
         situations,
         unexportable,

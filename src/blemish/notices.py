@@ -7,9 +7,11 @@ Whoever talks to people or writes a report gathers the lines instead.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+NAMED = 5
+"""Names that a sentence lists at most."""
 _LOGGER = logging.getLogger("blemish")
 
 
@@ -21,6 +23,12 @@ def notice(kind: str, *about: object) -> None:
 def amount(count: int, noun: str) -> str:
     """So many: "1 picture", "3 pictures"."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def list_names(names: Sequence[str]) -> str:
+    """The first `NAMED` of them, and how many others there are: "a, b, c, d, e and 7 more"."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 @contextmanager

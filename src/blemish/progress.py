@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Protocol
 
@@ -21,6 +22,14 @@ class ShowProgress(Protocol):
 
     def __call__(self, stage: str, total: int, done: int = 0, /) -> Advance:
         """total: 0 where nobody knows. done: what an earlier run did. A stage begun again takes its own place."""
+
+
+@contextmanager
+def one_step(watch: ShowProgress, stage: str) -> Iterator[None]:
+    """A stage whose parts nobody counts: shown as soon as it begins."""
+    advance = watch(stage, 1)
+    yield
+    advance()
 
 
 def no_progress(stage: str, total: int, done: int = 0, /) -> Advance:

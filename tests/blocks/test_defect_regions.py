@@ -64,6 +64,8 @@ def test_a_region_ends_half_way_down_to_the_median_or_at_the_threshold() -> None
     assert found.box == Region(38, 18, 25, 25)
     (same,) = regions(10 + cone(50, 24), 28)
     assert (same.level, same.box) == (28, Region(44, 24, 13, 13))
+    (wider,) = regions(10 + cone(50, 24), 11, share=0.25)
+    assert (wider.level, wider.box) == (16, Region(32, 12, 37, 37))
     both = regions(10 + np.maximum(cone(40, 24), cone(70, 20)), 12)
     assert [(each.score, each.box.x) for each in both] == [(34, 28), (30, 62)]
 

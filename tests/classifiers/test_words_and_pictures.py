@@ -38,6 +38,18 @@ def test_words_and_pictures_are_added_by_deviations_of_what_examples_have() -> N
     torch.testing.assert_close(both.fit(examples)(new), pictures_alone + 10 * 0.3 * words, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("several", [False, True])
+def test_of_a_type_that_nobody_showed_words_decide(several: bool) -> None:
+    encoder = cast(TextEncoder, encoders.load(encoders.TINY))
+    both = PromptImages(encoder, types=TYPES[:2], several=several, image_size=64)
+    seen = both.look(pictures(4))[:, None]
+    seen[..., :32] = both.texts[0] + 0.01 * torch.randn(4, 1, 32, generator=torch.Generator().manual_seed(0))
+    both.fit(TypedExamples(seen, torch.tensor([[True, False]]).repeat(4, 1)))
+    asked = seen[:2].clone()
+    asked[1, :, :32] = both.texts[1]
+    assert both(asked).argmax(1).tolist() == [0, 1]
+
+
 def test_without_examples_words_alone_decide() -> None:
     encoder, images = cast(TextEncoder, encoders.load(encoders.TINY)), pictures(3)
     words, both = (made(encoder, types=TYPES, image_size=64) for made in (Words, PromptImages))

@@ -124,22 +124,16 @@ def test_the_words_that_fit_best_and_millimetres_are_said(parts: Path, tmp_path:
 
 
 def test_a_frozen_recipe_keeps_the_words_and_compares_with_examples_later(parts: Path, tmp_path: Path) -> None:
-    recipe = tmp_path / "words.blemish"
-    run(
-        "recipe",
-        "freeze",
-        recipe,
-        "--normal",
-        parts / "good",
-        "--defects",
-        "dark spot, stain",
-        "--method",
-        "patchcore",
-        *SEEN,
-    )
+    recipe, listed = tmp_path / "words.blemish", tmp_path / "defects.toml"
+    listed.write_text('["dark spot"]\ndefinition = "a dark round spot"\n[stain]\ndefinition = "a brown stain"\n')
+    good = parts / "good"
+    run("recipe", "freeze", recipe, "--normal", good, "--defects", listed, "--method", "patchcore", *SEEN)
     assert "dark spot, stain (words)" in run("recipe", "show", recipe)
     run("teach", recipe, "--defect", "dark spot", parts / "shown" / "images" / "dark spot")
-    assert "dark spot, stain (tip-adapter, by examples)" in run("recipe", "show", recipe)
+    assert "dark spot, stain (prompt-images, by examples)" in run("recipe", "show", recipe)
+    shown = [line.split()[0] for line in run("recipe", "show", recipe).splitlines() if "dar" in line and ".png" in line]
+    run("teach", recipe, *(word for each in shown for word in ("--forget", each)))
+    assert "dark spot, stain (words)" in run("recipe", "show", recipe)
 
 
 def test_forgetting_the_pictures_of_a_type_takes_its_name(taught: Path, tmp_path: Path) -> None:
@@ -179,6 +173,7 @@ def test_whole_pictures_are_classified_and_what_was_learned_is_kept(parts: Path,
         ("scratch, Scratch", "one type in two spellings"),
         ("good", "no type of defect here"),
         (" , ", "names no defect"),
+        ("scratch,,dent", "'scratch,,dent' has a comma too many: write 'scratch, dent'"),
         ("none.toml", "none.toml does not exist"),
     ],
 )

@@ -43,6 +43,29 @@ def test_good_parts_among_the_examples_are_said_to_be_no_type(root: Path, tmp_pa
     assert "a.blemish exists: name another file, or use that one by --recipe" in said
 
 
+def test_one_example_of_a_type_is_said_to_be_little_once(root: Path, tmp_path: Path) -> None:
+    draw_defects(tmp_path, 3)
+    for kind in TYPES[:2]:
+        for path in sorted((tmp_path / "images" / kind).iterdir())[1:]:
+            path.unlink()
+    images, told = tmp_path / "images", f"{min(TYPES[:2])}, {max(TYPES[:2])}: one example is little to know a type by"
+    said = run("classify", images, "--examples", images, "--encoder", TINY)
+    assert said.count(f"note: {told}: show more") == 1
+    said = run("teach", root / "a.blemish", "--examples", tmp_path, "--out", tmp_path / "b.blemish")
+    assert said.count("one example is little") == 1
+    said = run("evaluate", root / "shown", "--task", "types", "--shots", "1", "--encoder", TINY)
+    assert "one example is little" not in said  # it was asked for
+
+
+def test_what_was_taught_of_several_types_is_undone_at_once(root: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "a.blemish"
+    recipe.write_bytes((root / "a.blemish").read_bytes())
+    run("teach", recipe, "--examples", root / "shown")
+    assert recipe.read_bytes() != (root / "a.blemish").read_bytes()
+    run("teach", recipe, "--undo")
+    assert recipe.read_bytes() == (root / "a.blemish").read_bytes()
+
+
 @pytest.mark.parametrize("command", ["classify", "teach"])
 def test_a_type_of_which_nothing_can_be_read_is_named(root: Path, tmp_path: Path, command: str) -> None:
     draw_defects(tmp_path, 2, kinds=TYPES[:2])

@@ -237,6 +237,13 @@ def test_a_table_may_name_several_types_and_one_may_be_held_out(several: Path, t
     assert "leave out --of defects" in said
 
 
+def test_one_picture_of_each_type_is_refused_in_one_sentence(root: Path, tmp_path: Path) -> None:
+    status, said = run(str(copied(root, tmp_path, {"dark spot": 1, "red tint": 1})))
+    assert status == 1
+    assert said.count("give two") == 1
+    assert "note:" not in said
+
+
 def test_a_type_with_one_picture_is_said_to_be_untested(root: Path, tmp_path: Path) -> None:
     status, said = run(str(copied(root, tmp_path, {"dark spot": 1, "red tint": 8})))
     assert status == 0

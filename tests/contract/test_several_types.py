@@ -41,7 +41,7 @@ def test_each_type_is_decided_by_itself(name: str) -> None:
     assert namer.sureness.middle is not None
     with torch.no_grad():
         logits = classifier(examples.seen)
-    chances = torch.from_numpy(namer.sureness.probabilities(logits))
+    chances = torch.from_numpy(namer.sureness.chances(logits))
     assert torch.isfinite(chances).all()
     assert chances.shape == (16, 3)
     for each, row in zip(namer.name(examples.seen), chances, strict=True):

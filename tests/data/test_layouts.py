@@ -104,6 +104,24 @@ def test_a_mask_belongs_to_the_picture_of_its_name(layout: str, tmp_path: Path) 
         assert sample.category in (*TREES[layout][1], "")
 
 
+@pytest.mark.parametrize("layout", TREES)
+def test_every_sample_is_in_a_split_and_the_folder_is_taken_apart_once(
+    layout: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, looked, detect = planted(layout, tmp_path), list[Path](), data.detect
+
+    def watched(path: Path) -> str:
+        looked.append(path)
+        return detect(path)
+
+    monkeypatch.setattr(data, "detect", watched)
+    found = data.every_sample(root)
+    assert looked == [root]
+    several = [each for split in data.splits(root) for each in data.samples(root, split=split)]
+    assert {each.image: each for each in several} == {each.image: each for each in found}
+    assert len(found) == len({each.image for each in found})
+
+
 @pytest.mark.parametrize("layout", [name for name in TREES if TREES[name][1]])
 def test_one_category_can_be_chosen(layout: str, tmp_path: Path) -> None:
     root = planted(layout, tmp_path)

@@ -9,6 +9,7 @@ import pytest
 from tests.support import trees
 
 from blemish import data
+from blemish.data import truth
 from blemish.data.truth import leave_out_masks
 from blemish.notices import gather
 from blemish.types import Sample
@@ -160,6 +161,13 @@ def test_a_type_whose_pictures_look_like_masks_of_the_others_is_said(tmp_path: P
     samples, (said,) = found(tmp_path)
     assert samples["marks/0_mask"].label == "marks"
     assert said.startswith(f"{tmp_path / 'marks'} is taken for a type of defect, though it looks as masks do")
+
+
+def test_of_very_many_types_no_picture_is_read_for_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts(tmp_path)
+    trees.mask(tmp_path / "marks/0_mask.png")
+    monkeypatch.setattr(truth, "LOOKED_AT", 1)
+    assert found(tmp_path)[1] == []
 
 
 def test_a_mask_beside_only_its_own_type_is_of_no_other(tmp_path: Path) -> None:

@@ -133,8 +133,9 @@ def test_what_a_recipe_has_decided_is_on_the_page_of_its_run(parts: Path) -> Non
     inspect(parts)
     results = parts / "out" / "results.jsonl"
     region = {"box": {"x": 20, "y": 22, "width": 9, "height": 8}, "area": 70, "area_mm2": None, "score": 3.0}
-    found = region | {"mean": 2.0, "contour": [[20, 22], [29, 22]], "type": "spot"}
-    more = {"verdict": "reject", "types": ["spot"], "regions": [found]}
+    found = region | {"mean": 2.0, "contour": [[20, 22], [29, 22]], "type": "spot", "probability": 0.4}
+    others = [found | {"type": name, "probability": sure} for name, sure in (("crack", 0.8), ("dent", 0.45))]
+    more = {"verdict": "reject", "types": ["spot", "crack", "dent"], "regions": [found, *others]}
     results.write_text("".join(json.dumps(line | more) + "\n" for line in lines(results)), encoding="utf-8")
     made = parts / "out" / "run.json"
     made.write_text(json.dumps({"settings": json.loads(made.read_text())["settings"] | {"recipe": "ab12"}}))
@@ -144,9 +145,9 @@ def test_what_a_recipe_has_decided_is_on_the_page_of_its_run(parts: Path) -> Non
     assert page.about["recipe"] == {"hash": "ab12", "parent": ""}
     assert page.about["taught"] == [{"id": "0011", "name": "a.png", "kind": "good"}]
     assert page.items[0]["verdict"] == "reject"
-    assert page.items[0]["type"] == "spot"
+    assert page.items[0]["type"] == "spot+crack"  # the worst region's, and what is likelier than not
     assert "contour" not in page.items[0]["regions"][0]
-    assert json.loads(page.texts["large-0"])["outlines"] == [[[20, 22], [29, 22]]]
+    assert json.loads(page.texts["large-0"])["outlines"] == [[[20, 22], [29, 22]]] * 3
 
 
 def test_what_a_recipe_decides_is_on_the_page_as_it_is_inspected(tmp_path: Path) -> None:
@@ -154,13 +155,14 @@ def test_what_a_recipe_decides_is_on_the_page_as_it_is_inspected(tmp_path: Path)
     (region, *_) = regions(result.anomaly_map, 0.2)
     about = about_run({"product": "plate", "recipe": "ab12"}, recipe())
     with report_page(page_file, about) as writer:
-        writer.add(Decided(result, "review", (TypedRegion(region, "dent"),), ("dent",)))
+        writer.add(Decided(result, "review", (TypedRegion(region, "dent", reason="it may be hail"),), ("dent",)))
         writer.add(Unreadable("b.png", "b.png is empty"))
         writer.finish()
     page = Page(page_file)
     (item,) = page.items
     assert (item["verdict"], item["type"]) == ("review", "dent")
-    assert item["regions"] == [{key: value for key, value in region.as_json("dent").items() if key != "contour"}]
+    said = region.as_json("dent") | {"reason": "it may be hail"}
+    assert item["regions"] == [{key: value for key, value in said.items() if key != "contour"}]
     assert page.about["unreadable_count"] == 1
     assert page.about["calibration"] == recipe()["calibration"]
 

@@ -23,7 +23,7 @@ import blemish
 from blemish import catalog, encoders
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.catalog.cards import GRADES
-from blemish.catalog.measured import MEASURED
+from blemish.catalog.measured import MEASURED, NAMED
 from blemish.catalog.reconstructions import RECONSTRUCTIONS
 from blemish.cli.main import main as program
 from blemish.errors import BadInput
@@ -77,6 +77,21 @@ def test_what_was_measured_of_a_block_stands_where_a_user_chooses(method: str) -
         assert any(row["claim"].removeprefix("not ") in part for part in parts) or row["claim"] == "it learns"
         assert all(part in worth for part in parts)
     assert bool(rows) != ("not measured yet" in worth)
+
+
+def test_how_often_classifiers_were_right_stands_where_a_user_chooses() -> None:
+    text = (ROOT.parents[1] / "benchmarks/defect_types.jsonl").read_text("utf-8")
+    rows = [each for each in map(json.loads, text.splitlines()) if each.get("of") == "pictures" and "shots" in each]
+    for name, said in NAMED.items():
+        own = [row for row in rows if (row["encoder"], row["classifier"]) == (encoders.DEFAULT, name)]
+        for shots, share in zip((1, 3, 5, 10), said, strict=True):
+            found = {row["set"]: row["accuracy"] for row in own if row["shots"] == shots}
+            assert len(found) == 4
+            assert share == pytest.approx(sum(found.values()) / 4, abs=0.0051)
+        assert f"{said[0]:.2f}, {said[1]:.2f}" in catalog.classifier_card(name).explanation[-1]
+    gains = [one - other for one, other in zip(NAMED["tip-adapter"], NAMED["words"], strict=True)]
+    assert max(gains) < 0.05
+    assert "hardly better than words alone" in catalog.classifier_card("tip-adapter").summary
 
 
 def test_the_catalogue_is_sorted() -> None:

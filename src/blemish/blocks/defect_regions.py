@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from blemish.errors import BadInput
 from blemish.images import Region, components, crop
 
+SHARE = 0.5
+"""Of the height of a defect's highest pixel above the median of its map, where the defect ends."""
 SAMPLED = 1 << 8
 """Rows, and columns, of a map that its median is taken of, at even distances."""
 
@@ -23,7 +25,7 @@ class DefectRegion(NamedTuple):
     length: float  # pixels between the two points of its outline that are farthest apart
     length_mm: float | None  # None without a scale; of six digits
     score: float  # the highest of the map
-    level: float  # of the map: the threshold, or what `half_way` says of the highest where that is more
+    level: float  # of the map: the threshold, or what `edge_of` says of the highest where that is more
     mean: float
     centroid: tuple[float, float]  # (x, y), the centre of the top left pixel being (0, 0)
     contour: NDArray[np.int64]  # (V, 2): the outline, see `outline`; holes are not drawn
@@ -44,14 +46,20 @@ class DefectRegion(NamedTuple):
 
 
 def regions(
-    anomaly_map: NDArray[Any], threshold: float, *, scale: float | None = None, least: int = 1, most: int = 1000
+    anomaly_map: NDArray[Any],
+    threshold: float,
+    *,
+    scale: float | None = None,
+    least: int = 1,
+    most: int = 1000,
+    share: float = SHARE,
 ) -> list[DefectRegion]:
     """The `most` worst regions of at least `least` pixels that a threshold finds in a map (H, W), worst first.
 
-    What is found are pixels >= threshold that touch each other. A region reaches from the highest of them `half_way`
-    down, or to the threshold where that is more: by very even good parts a threshold is so low that it finds much of
-    what is only near a defect. Where this cuts what was found in pieces each is a region. NaN, not inspected, belongs
-    to none. `scale` is millimetres a pixel.
+    What is found are pixels >= threshold that touch each other. A region reaches from the highest of them down to its
+    `edge_of`, or to the threshold where that is more: by very even good parts a threshold is so low that it finds much
+    of what is only near a defect. Where this cuts what was found in pieces each is a region. NaN, not inspected,
+    belongs to none. `scale` is millimetres a pixel, `share` that of `edge_of`.
     """
     if anomaly_map.ndim != 2:
         raise BadInput(f"the map is {tuple(anomaly_map.shape)}: regions are found in one map (H, W) at a time")
@@ -65,7 +73,7 @@ def regions(
     worst = (1 + np.argsort(-highest[1:], kind="stable"))[:most]
     median, found = median_of(scores) if len(worst) else np.nan, list[DefectRegion]()
     for number in worst.tolist():
-        box, level = boxes[number - 1], max(threshold, half_way(float(highest[number]), median))
+        box, level = boxes[number - 1], max(threshold, edge_of(float(highest[number]), median, share))
         values = crop(scores, box)
         pieces, places = components((crop(labels, box) == number) & (values >= level))
         each = zip((crop(pieces, place) == piece for piece, place in enumerate(places, 1)), places, strict=True)
@@ -73,9 +81,9 @@ def regions(
     return sorted((each for each in found if each.area >= least), key=lambda each: -each.score)[:most]
 
 
-def half_way(highest: float, median: float) -> float:
-    """Where a defect with that highest pixel ends, in a map with that median: at half of its height above it."""
-    return (highest + median) / 2
+def edge_of(highest: float, median: float, share: float = SHARE) -> float:
+    """Where a defect with that highest pixel ends, in a map with that median: at a share of its height above it."""
+    return median + share * (highest - median)
 
 
 def median_of(anomaly_map: NDArray[Any]) -> float:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from blemish.catalog.cards import Card
+from blemish.catalog.measured import describe_accuracy
 
-CLASSIFIERS = {
+_CARDS = {
     "attributes": Card(
         "blemish.classifiers.attributes:Attributes",
         "10.3390/app151910350",
@@ -127,7 +128,7 @@ CLASSIFIERS = {
     "tip-adapter": Card(
         "blemish.classifiers.tip_adapter:TipAdapter",
         "arXiv:2207.09519",
-        "words, and a cache of examples whose keys may be trained",
+        "words, and a cache of examples whose keys may be trained; by few examples hardly better than words alone",
         task="classify",
         labelled="required",
         needs=frozenset({"text"}),
@@ -136,9 +137,11 @@ CLASSIFIERS = {
     "words": Card(
         "blemish.classifiers.words:Words",
         "arXiv:2103.00020",
-        "sentences with the name, the definition and the attributes of each type",
+        "sentences with the name, the definition and the attributes of each type; a first guess, examples do better",
         task="classify",
         needs=frozenset({"text"}),
         words=("product", "words"),
     ),
 }
+
+CLASSIFIERS = {name: card._replace(worth=describe_accuracy(name)) for name, card in _CARDS.items()}

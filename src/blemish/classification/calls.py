@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -42,13 +43,18 @@ class Named(NamedTuple):
         }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Shown:
     """The examples that a namer was taught, for comparison."""
 
     seen: NDArray[np.float32]  # (M, D)
     numbers: NDArray[np.int64]  # (M,), of the type of each
     names: Sequence[str]  # of the picture of each
+
+    @cached_property
+    def usual(self) -> tuple[NDArray[Any], NDArray[Any]]:
+        """The mean and the deviation of what is seen of them, (D,) each."""
+        return self.seen.mean(0), np.maximum(self.seen.std(0), 1e-6)
 
 
 class RegionNamer(Protocol):
@@ -72,8 +78,22 @@ def call_defects(
     logits: NDArray[Any], seen: NDArray[Any], types: Sequence[str], sureness: Sureness, shown: Shown | None
 ) -> list[Named]:
     """Of logits (N, K) of these types, and of what was seen of each defect, (N, V, D)."""
-    rows = zip(logits, sureness.probabilities(logits), seen, strict=True)
-    return [_named(float(own.max()), shares, row, types, sureness, shown) for own, shares, row in rows]
+    chances = sureness.chances(logits)
+    rows = zip(logits, chances, sureness.limit(chances), sureness.sets(chances), seen, strict=True)
+    found = list[Named]()
+    for own, chance, probability, held, row in rows:
+        order = np.argsort(-chance, kind="stable").tolist()
+        like = "" if shown is None else _most_like(shown, row, order[0])
+        found.append(
+            Named(
+                _type_of(order, own, probability, types, sureness),
+                float(probability[order[0]]),
+                tuple(types[number] for number in order if held[number]),
+                like and f"{types[order[0]]}/{like}",
+                tuple((types[number], float(probability[number])) for number in order[:RANKS]),
+            )
+        )
+    return found
 
 
 def say_words(named: Sequence[Named], sayings: Sequence[str], chosen: Sequence[int]) -> list[Named]:
@@ -81,22 +101,17 @@ def say_words(named: Sequence[Named], sayings: Sequence[str], chosen: Sequence[i
     return [each._replace(words=sayings[number]) for each, number in zip(named, chosen, strict=True)]
 
 
-def _named(
-    highest: float,
+def _type_of(
+    order: Sequence[int],
+    logits: NDArray[Any],
     probability: NDArray[np.float64],
-    seen: NDArray[Any],
     types: Sequence[str],
     sureness: Sureness,
-    shown: Shown | None,
-) -> Named:
-    order, values = np.argsort(-probability, kind="stable").tolist(), probability.tolist()
-    may = tuple(types[number] for number in order if values[number] >= 1 - sureness.rest)
-    best, several = order[0], sureness.middle is not None
-    known = [number for number in order if values[number] >= 0.5] if several else order[: highest >= sureness.least]
-    near = "" if shown is None else _most_like(shown, seen, best)
-    like = near and f"{types[best]}/{near}"
-    ranks = tuple((types[number], values[number]) for number in order[:RANKS])
-    return Named(JOINED.join(sorted(types[each] for each in known)) or UNKNOWN, values[best], may, like, ranks)
+) -> str:
+    """The likeliest, in order, or of several all that are likelier than not; unknown where it is like none."""
+    if sureness.middle is None:
+        return types[order[0]] if logits.max() >= sureness.least else UNKNOWN
+    return JOINED.join(sorted(types[number] for number in order if probability[number] >= 0.5)) or UNKNOWN
 
 
 def _most_like(shown: Shown, seen: NDArray[Any], number: int) -> str:
@@ -104,7 +119,7 @@ def _most_like(shown: Shown, seen: NDArray[Any], number: int) -> str:
     of = np.flatnonzero(shown.numbers == number)
     if not len(of):
         return ""
-    centre, spread = shown.seen.mean(0), np.maximum(shown.seen.std(0), 1e-6)
+    centre, spread = shown.usual
     own, others = (seen.mean(0) - centre) / spread, (shown.seen[of] - centre) / spread
     near = others @ own / np.maximum(np.linalg.norm(others, axis=1), 1e-12)
     return shown.names[int(of[near.argmax()])]

@@ -14,7 +14,8 @@ from blemish.classification.namer import Namer, logits_of
 from blemish.data.several_types import types_of
 from blemish.errors import BadInput
 from blemish.images import Unreadable
-from blemish.notices import amount, notice
+from blemish.notices import amount, list_names, notice
+from blemish.progress import ShowProgress, no_progress
 from blemish.types import Classifier, TypedExamples
 
 FEW = 50
@@ -52,12 +53,12 @@ def typed_examples(
         raise BadInput("there is no example to learn from: give pictures of each type of defect")
     if thinned := [f"{types[number]} {most} of {count}" for number, count in counts.items() if count > most]:
         notice(
-            "of the examples only the first are learned, as many as memory was set aside for: %s", ", ".join(thinned)
+            "of the examples only the first are learned, as many as memory was set aside for: %s", list_names(thinned)
         )
     if lacking := [name for number, name in enumerate(types) if not counts[number]]:
         bad = amount(len(unreadable), "picture")
         why = f" ({bad} cannot be read, such as {unreadable[0].id})" if unreadable else ""
-        raise BadInput(f"there is no example of {', '.join(lacking)}{why}: show one, or leave the type out")
+        raise BadInput(f"there is no example of {list_names(lacking)}{why}: show one, or leave the type out")
     table = torch.zeros(len(labels), len(types), dtype=torch.bool)
     for row, own in enumerate(labels):
         table[row, own] = True
@@ -76,6 +77,7 @@ def learn(
     coverage: float = 0.9,
     seed: int = 0,
     asked: int | None = None,
+    watch: ShowProgress = no_progress,
 ) -> Namer:
     """The classifier, fitted to all examples, and how sure it is of others like them.
 
@@ -83,21 +85,27 @@ def learn(
     Says so where types have very unequal numbers of examples.
     asked: in how many of their views, the first ones, it will be asked of others; none: in all.
     """
-    counts = examples.types.sum(0).tolist()
-    if max(counts) > 10 * min(counts):
-        notice("the types have %s to %s examples; each counts alike", min(counts), max(counts))
-    rows, found = held_out_logits(classifier, examples, seed=seed, asked=asked)
-    logits, truth = found.numpy(), examples.types[rows]
+    counts = examples.types.sum(0)
+    most, least = int(counts.max()), int(counts[counts > 0].min())  # of a type without any there are words
+    if most > 10 * least:
+        notice("the types have %s to %s examples; each counts alike", least, most)
+    rows, found = held_out_logits(classifier, examples, seed=seed, asked=asked, watch=watch)
+    logits, truth, shown = found.numpy(), examples.types[rows], counts.numpy()
     sure = (
-        calibrate_several(logits, truth.numpy(), coverage)
+        calibrate_several(logits, truth.numpy(), coverage, shown=shown)
         if classifier.several
-        else calibrate_sureness(logits, truth.float().argmax(1).numpy(), coverage)
+        else calibrate_sureness(logits, truth.float().argmax(1).numpy(), coverage, shown=shown)
     )
     return Namer(classifier.fit(examples), sure)
 
 
 def held_out_logits(
-    classifier: Classifier, examples: TypedExamples, *, seed: int = 0, asked: int | None = None
+    classifier: Classifier,
+    examples: TypedExamples,
+    *,
+    seed: int = 0,
+    asked: int | None = None,
+    watch: ShowProgress = no_progress,
 ) -> tuple[Tensor, Tensor]:
     """Numbers of examples (R,), and of each the logits (R, K) by what is learned from those of other folds.
 
@@ -109,12 +117,15 @@ def held_out_logits(
     order = order[~alone[order]]
     numbers, held = [order[:0]], [torch.zeros(0, examples.types.shape[1])]
     folds = _folds(order[: max(1, SCORED // examples.types.shape[1])], examples.types)
-    for rows in folds[: -(-ENOUGH // max(1, len(folds[0]))) if folds else 0]:
+    folds = folds[: -(-ENOUGH // max(1, len(folds[0]))) if folds else 0]
+    advance = watch("learning types", len(folds))
+    for rows in folds:
         rest = torch.ones(len(alone), dtype=torch.bool)
         rest[rows] = False
         classifier.fit(TypedExamples(examples.seen[rest], examples.types[rest]))
         numbers.append(rows)
         held.append(logits_of(classifier, examples.seen[rows, :asked]))
+        advance()
     return torch.cat(numbers), torch.cat(held)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 from blemish.calibration.prediction_sets import Sureness
 from blemish.calibration.thresholds import Verdict
 from blemish.errors import BadInput
-from blemish.fields import Fields, is_number, is_string, list_of, one_of, or_none, table_of
+from blemish.fields import Fields, is_number, is_string, list_of, one_of, or_none
 
 UNKNOWN = "unknown"
 """What a defect of no known type is called."""
@@ -96,18 +96,26 @@ def from_json(read: Fields) -> Names:
     """The inverse of `Names.as_json`; raises the reader's error for what does not fit."""
     keys = ("classifier", "arguments", "of", "sureness", "types")
     read.only(*keys, needed=keys)
-    sure = read.one("sureness", {}, table_of(or_none(is_number)), "numbers")
-    limits: dict[str, Any] = {"least": -math.inf, "rest": 1.0, "temperature": 1.0, "coverage": 0.0, "middle": None}
-    if {*sure} - {"most"} != {*limits}:
-        raise read.misfit("sureness", sure, f"{', '.join(limits)}")
-    limits["most"] = 1.0  # which recipes did not have at first
+    types = tuple(_type_from(each) for each in read.tables("types"))
     return Names(
         classifier=read.one("classifier", "", is_string, "a classifier's name"),
         arguments=read.one("arguments", {}, lambda each: isinstance(each, dict), "a table"),
-        types=tuple(_type_from(each) for each in read.tables("types")),
-        sureness=Sureness(**{name: usual if sure.get(name) is None else sure[name] for name, usual in limits.items()}),
+        types=types,
+        sureness=_sureness_from(read.inner("sureness", read.values["sureness"]), len(types)),
         of=read.one("of", "", one_of(("pictures", "defects")), "pictures or defects"),
     )
+
+
+def _sureness_from(read: Fields, types: int) -> Sureness:
+    limits: dict[str, Any] = {"least": -math.inf, "rest": 1.0, "temperature": 1.0, "coverage": 0.0, "middle": None}
+    read.only(*limits, "most", needed=limits)
+    found = {name: read.one(name, None, or_none(is_number), "a number") for name in limits}
+    found = {name: usual if found[name] is None else found[name] for name, usual in limits.items()}
+    most = read.one("most", [], lambda each: is_number(each) or list_of(is_number)(each), "a number of each type")
+    most = [most] * types if is_number(most) else most  # one of all, as recipes had it at first
+    if len(most) not in (0, types):
+        raise read.misfit("most", most, f"{types} numbers, one of each type")
+    return Sureness(**found, most=tuple(most))
 
 
 def _type_from(read: Fields) -> DefectType:
@@ -133,14 +141,19 @@ def defect_types(said: str, *, product: str = "") -> tuple[DefectType, ...]:
     Such a table has `definition`, `attributes`, `severity` ("accept", "review" or "reject"), `accept_below_mm2` or
     `accept_below_px`, and `products`; all may be left out. Raises BadInput with file, table and key.
     """
-    if said.endswith(".toml"):
-        found = [*_from_toml(Path(said), product)]
-    else:
-        found = [DefectType(name.strip()) for name in said.split(",") if name.strip()]
+    found = [*_from_toml(Path(said), product)] if said.endswith(".toml") else _from_list(said)
     refuse_twins([each.name for each in found])
     if not found:
         raise BadInput(f"{said!r} names no defect{f' of {product}' if product else ''}: write what can go wrong")
     return tuple(found)
+
+
+def _from_list(said: str) -> list[DefectType]:
+    names = [name.strip() for name in said.split(",")]
+    given = [DefectType(name) for name in names if name]
+    if given and len(given) < len(names):
+        raise BadInput(f"{said!r} has a comma too many: write '{', '.join(each.name for each in given)}'")
+    return given
 
 
 def _from_toml(path: Path, product: str) -> Iterable[DefectType]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from blemish.blocks.defect_regions import DefectRegion, half_way, median_of
+from blemish.blocks.defect_regions import DefectRegion, edge_of, median_of
 from blemish.data.masks import read_ground_truth
 from blemish.images import Places, Region, area, components, crop, scale
 from blemish.notices import notice
@@ -40,9 +40,9 @@ def inside_region(anomaly_map: NDArray[Any], region: DefectRegion) -> Inside:
 
 
 def inside_worst(anomaly_map: NDArray[Any]) -> Inside:
-    """Round the highest value of a map (H, W), down to half way to its median: where nobody says what a defect is."""
+    """Round the highest value of a map (H, W), as far as a defect reaches: where nobody says what one is."""
     values = np.nan_to_num(anomaly_map, nan=-np.inf)
-    level = half_way(float(values.max()), median_of(anomaly_map))
+    level = edge_of(float(values.max()), median_of(anomaly_map))
     labels, _ = components(values >= level)
     return inside_mask(labels == labels[np.unravel_index(int(values.argmax()), values.shape)])
 

@@ -25,6 +25,9 @@ from blemish.types import TextEncoder, TypedExamples
 class PromptImages(DescribingInWords):
     """What words say of a picture, and what it shares with pictures of each type; without examples words alone.
 
+    Of types without an example, where others have some, words decide beside what the pictures leave to these: the more,
+    the less a picture is like any example.
+
     trust: of words, as a share for each deviation by which a cosine exceeds those of the examples.
     penalty, sharpness, kept: as of `ridge`, which learns the pictures.
     temperature: of cosines with words, where there are no examples.
@@ -54,7 +57,7 @@ class PromptImages(DescribingInWords):
         self.kept, self.image_size, self.geometry = kept, image_size, geometry(self.encoder, image_size)
         self.register_buffer("texts", word_prototypes(self.encoder, product, self.types, self.words))
         self.balance, self.pictures = Balance(self.encoder), Learned("slope: D K", "offset: K", "known: R D")
-        self.usual = Learned("mean: K", "spread: K")
+        self.usual = Learned("mean: K", "spread: K", "lacking: K")
 
     def fit(self, examples: TypedExamples) -> Self:
         """Of examples of each type, each view of one a row."""
@@ -65,7 +68,7 @@ class PromptImages(DescribingInWords):
         self.pictures.store(found._asdict() | {"known": known[first_examples(types, self.kept)]})
         said = self.meaning(rows) @ self.texts.T  # (M, K)
         spread = said.std(0, correction=0).clamp_min(1e-4)
-        self.usual.store({"mean": said.mean(0), "spread": spread})
+        self.usual.store({"mean": said.mean(0), "spread": spread, "lacking": (~types.any(0)).float()})
         return self
 
     def forward(self, seen: Tensor) -> Tensor:
@@ -76,7 +79,16 @@ class PromptImages(DescribingInWords):
             found = said / self.temperature
             return found - found.mean(1, keepdim=True) if self.several else found
         rows: Tensor = self.balance(seen)
-        share = rows @ self.pictures.get_buffer("slope") + self.pictures.get_buffer("offset")
         words = (said - self.usual.get_buffer("mean")) / self.usual.get_buffer("spread")
         known = familiarity(rows, self.pictures.get_buffer("known"))
-        return self.sharpness * (share + self.trust * words + (-0.5 if self.several else known))
+        shares = self._shares(rows, known)
+        return self.sharpness * (shares + self.trust * words + (-0.5 if self.several else known))
+
+    def _shares(self, rows: Tensor, known: Tensor) -> Tensor:
+        """Of pictures (N, D), which are so much like examples (N, 1), how much each type has: (N, K)."""
+        share = rows @ self.pictures.get_buffer("slope") + self.pictures.get_buffer("offset")
+        lacking, room = self.usual.get_buffer("lacking"), 1 - known.clamp(0, 1)
+        if self.several:
+            return share + 0.5 * room * lacking
+        left = room * lacking.mean()
+        return share * (1 - left) + left * lacking / lacking.sum().clamp_min(1)

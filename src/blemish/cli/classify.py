@@ -22,6 +22,7 @@ from blemish.cli.options import (
 )
 from blemish.errors import BadInput
 from blemish.notices import amount, notice
+from blemish.progress import one_step
 
 if TYPE_CHECKING:
     from blemish.classification.namer import Namer
@@ -114,14 +115,18 @@ def _learn(
     unreadable: list[Unreadable],
 ) -> Recipe:
     """how: the classifier, and the product in words."""
-    from blemish.evaluation.labelled_types import count_good, defects_of, take_several
+    from blemish import data
+    from blemish.evaluation.labelled_types import pick_defects, require_types, take_several
     from blemish.recipes.types_of_pictures import freeze_types
+    from blemish.types import GOOD
 
     assert root
     (classifier, product), arguments = how, arguments_of(chosen.arguments)
-    samples = defects_of(root)
+    with one_step(watch, "listing pictures"):
+        every = data.every_sample(root)
+        samples = require_types(pick_defects(every), root)
     arguments = take_several(samples) | arguments
-    if count := count_good(root):
+    if count := sum(each.label == GOOD for each in every):
         notice("%s among the examples: good is no type of defect, and is left out", amount(count, "good part"))
     words: dict[str, Any] = {"product": product} if product else {}
     return freeze_types(

@@ -18,7 +18,7 @@ WIDTH = 100
 
 @click.command()
 @click.argument("what", type=click.Choice(["methods", "classifiers", "encoders", "layouts"]), default="methods")
-@click.option("--explain", is_flag=True, help="Of methods also what was chosen where their papers say nothing.")
+@click.option("--explain", is_flag=True, help="Also what was chosen where papers say nothing, and what was measured.")
 def list(what: str, explain: bool) -> None:
     """Show the methods, classifiers, encoders or layouts there are; methods stand under what they need at the least."""
     from blemish import catalog, data

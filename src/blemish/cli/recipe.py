@@ -296,15 +296,14 @@ def _more_types(old: Recipe, root: Path, place: tuple[str | None, str], reading:
     if not samples:
         raise BadInput(f"{root} has no folder of a type of defect: make one for each, with its pictures")
     refuse_several(samples, old.source)
-    new, found, known = old, recipe_encoders(old, *place), {(each.sha256, each.kind) for each in old.taught}
+    known, shown = {(each.sha256, each.kind) for each in old.taught}, dict[str, list[Path]]()
     fresh = [each for each in samples if (sha256_of(each.image), each.label) not in known]
     if not fresh:
         raise BadInput(f"there is nothing new to teach: the recipe knows all pictures of {root}")
-    for kind in sorted({sample.label for sample in fresh}):
-        shown = {sample.image: sample.masks for sample in fresh if sample.label == kind}
-        masks = {path: those[0] for path, those in shown.items() if those}
-        new = update.add_defects(new, kind, list(shown), masks=masks, encoder=found, reading=reading)
-    return new
+    for each in sorted(fresh, key=lambda sample: sample.label):
+        shown.setdefault(each.label, []).append(each.image)
+    masks = {each.image: each.masks[0] for each in fresh if each.masks}
+    return update.add_types(old, shown, masks=masks, encoder=recipe_encoders(old, *place), reading=reading)
 
 
 def _tell(old: Recipe, new: Recipe, path: Path) -> None:

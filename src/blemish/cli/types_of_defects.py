@@ -26,8 +26,10 @@ from blemish.cli.options import (
 )
 from blemish.cli.tracking import log_report
 from blemish.errors import BadInput
+from blemish.progress import one_step
 
 if TYPE_CHECKING:
+    from blemish.evaluation.labelled_types import Listed
     from blemish.evaluation.types_by_recipe import RecipeTypes
     from blemish.evaluation.types_of_defects import TypesTrial
     from blemish.evaluation.types_report import TypesReport
@@ -126,23 +128,25 @@ def evaluate_types(
 ) -> None:
     """about: layout, category and product; drawn: shots and seed; page: where there is to be one."""
     from blemish import catalog, encoders
-    from blemish.evaluation.labelled_types import defects_of, every_type
+    from blemish.evaluation.labelled_types import every_type, list_defects
     from blemish.evaluation.types_of_defects import TypesTrial
 
     (layout, category, product), (shots, seed) = about, drawn
     catalog.classifier_card(named.classifier)
     arguments = arguments_of(chosen.arguments)
-    samples = defects_of(root, layout=layout, category=category)  # refused before an encoder is loaded
-    trial = TypesTrial(
-        root, named.classifier, chosen.load_encoder(), layout, category, shots, seed, named.hold_out,
-        cast(Any, named.of), arguments, product, named.coverage, chosen.batch_size,
-    )  # fmt: skip
-    note = encoders.note(cast(Any, trial.encoder))
-    held_out = every_type(samples) if named.hold_out == "each" else [named.hold_out or ""]
-    pages = {name: page and page_for(page, name if len(held_out) > 1 else "") for name in held_out}
     with show_progress() as watch:
+        with one_step(watch, "listing pictures"):
+            defects = list_defects(root, layout=layout, category=category)  # refused before an encoder is loaded
+        trial = TypesTrial(
+            root, named.classifier, chosen.load_encoder(), layout, category, shots, seed, named.hold_out,
+            cast(Any, named.of), arguments, product, named.coverage, chosen.batch_size,
+        )  # fmt: skip
+        note = encoders.note(cast(Any, trial.encoder))
+        held_out = every_type(defects.samples) if named.hold_out == "each" else [named.hold_out or ""]
+        pages = {name: page and page_for(page, name if len(held_out) > 1 else "") for name in held_out}
         found = {
-            name: _run(dataclasses.replace(trial, hold_out=name or None), watch, pages[name], note) for name in held_out
+            name: _run(dataclasses.replace(trial, hold_out=name or None), defects, watch, pages[name], note)
+            for name in held_out
         }
     said = {"classifier": named.classifier, "encoder": trial.encoder_name, "seed": seed}
     _tell(found, said, [*pages.values()], as_json=as_json)
@@ -150,15 +154,15 @@ def evaluate_types(
     leave(first.unreadable, first.naming.defects, note)
 
 
-def _run(trial: TypesTrial, watch: ShowProgress, page: Path | None, note: str) -> TypesReport:
+def _run(trial: TypesTrial, defects: Listed, watch: ShowProgress, page: Path | None, note: str) -> TypesReport:
     from blemish.evaluation.types_of_defects import run_types_trial
     from blemish.report.types_page import about_types, write_types
     from blemish.report.writer import Writer
 
     if page is None:
-        return run_types_trial(trial, watch=watch)
+        return run_types_trial(trial, defects=defects, watch=watch)
     with Writer(page, about_types(trial, note)) as writer:
-        report = run_types_trial(trial, watch=watch)
+        report = run_types_trial(trial, defects=defects, watch=watch)
         write_types(writer, report, watch=watch)
     return report
 

@@ -36,7 +36,7 @@ LAYOUTS = {  # tried in this order by `detect`: a layout comes before those whos
 
 
 class Layout(Protocol):
-    """What the file of a layout provides."""
+    """What the file of a layout provides; `SPLITS`, and `list_all` where one look is enough for all, if any."""
 
     LOOKED_FOR: str  # the files and folders that make the layout, for messages
 
@@ -62,15 +62,28 @@ def samples(
     root lacks the layout or names a picture that is not there. A defect without a mask has none, and masks that fit no
     picture are said.
     """
-    reader, known = _reader(Path(root), layout), splits(root, layout=layout)
-    if split not in known:
+    reader = _reader(Path(root), layout)
+    if split not in (known := _splits(reader)):
         raise UnknownName(f"split {split!r} does not exist here: choose one of {', '.join(known)}")
     return reader.samples(Path(root), category, split)
 
 
+def every_sample(root: str | Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
+    """The samples of all splits, each picture once, as the last split has it; raises as `samples` does."""
+    reader = _reader(Path(root), layout)
+    if whole := getattr(reader, "list_all", None):
+        return list(whole(Path(root), category))
+    lists = [reader.samples(Path(root), category, split) for split in _splits(reader)]
+    return list({each.image: each for found in lists for each in found}.values())
+
+
 def splits(root: str | Path, *, layout: str | None = None) -> tuple[str, ...]:
     """Names that `samples` takes as split."""
-    found: tuple[str, ...] = getattr(_reader(Path(root), layout), "SPLITS", SPLITS)
+    return _splits(_reader(Path(root), layout))
+
+
+def _splits(reader: Layout) -> tuple[str, ...]:
+    found: tuple[str, ...] = getattr(reader, "SPLITS", SPLITS)
     return found
 
 
@@ -98,7 +111,9 @@ def detect(root: str | Path) -> str:
 def _reader(root: Path, layout: str | None) -> Layout:
     if not root.exists():
         raise BadData(f"{root} does not exist: give the folder, or the table, of a data set")
-    reader = _load(layout or detect(root))
+    if layout is None:
+        return _load(detect(root))
+    reader = _load(layout)
     if not reader.matches(root):
         raise BadData(
             f"{root} does not have the layout {layout!r}: looked for {reader.LOOKED_FOR}; "

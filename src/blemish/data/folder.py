@@ -29,12 +29,17 @@ def categories(root: Path) -> list[str]:
 
 def samples(root: Path, category: str | None, split: str) -> list[Sample]:
     """Defects and unknowns are test, and a fifth of the good if there are defects, by `sampling.held_out`."""
+    return hold_out(list_all(root, category), split)
+
+
+def list_all(root: Path, category: str | None) -> list[Sample]:
+    """Those of both splits, in the order of the folders' names after what lies in the root."""
     choose([], category)
     home = _home(root)
     for empty in (kind for kind in kinds(home) if not any(kind.iterdir())):
         notice("%s is empty, so %s is no type here: put pictures into it, or remove it", empty, empty.name)
     known = samples_in(kinds(home), list(dict.fromkeys((root, home))))
-    return hold_out([*(Sample(path) for path in without_masks(root)), *known], split)
+    return [*(Sample(path) for path in without_masks(root)), *known]
 
 
 def _home(root: Path) -> Path:

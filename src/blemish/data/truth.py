@@ -27,6 +27,9 @@ _IMAGES = ("mask_image", "mask_img", "label_image", "ground_truth_mask", "ground
 FOLDERS = {"labels", *(name + plural for name in (*_MASKS, *_IMAGES) for plural in ("", "s"))}  # a label is also a part
 ENDINGS = ("_ground_truth", "_groundtruth", "_mask", "_label", "_gt", "_segmentation", "_seg", "_annotation")
 
+LOOKED_AT = 100
+"""Folders of types of which a picture of each is read, to see whether it is a mask; of more folders none is."""
+
 _Masks = tuple[Path, ...]
 
 
@@ -158,7 +161,7 @@ def _say_ignored(homes: Sequence[Path], shown: Mapping[Path, Sequence[Path]]) ->
             notice("%s is ignored, though its files are called as pictures are: call it ground_truth for masks", place)
     folders_of = Counter(stem for found in defects.values() for stem in {path.stem.lower() for path in found})
     for folder, found in defects.items():
-        if _are_masks(found, folders_of):
+        if len(defects) <= LOOKED_AT and _are_masks(found, folders_of):
             notice("%s is taken for a type of defect, though it looks as masks do: call it ground_truth then", folder)
 
 

@@ -4,27 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from blemish import data
 from blemish.data.several_types import join_types, types_of
 from blemish.errors import BadData
-from blemish.notices import amount, notice, silence
-from blemish.types import GOOD, Sample
+from blemish.notices import amount, gather, notice
+from blemish.types import Sample
+
+
+class Listed(NamedTuple):
+    """The defects of a data set, and what was odd about how they lie there."""
+
+    samples: list[Sample]
+    notes: tuple[str, ...]
+
+
+def list_defects(root: Path, *, layout: str | None = None, category: str | None = None) -> Listed:
+    """As `defects_of`."""
+    with gather() as notices:
+        samples = defects_of(root, layout=layout, category=category)
+    return Listed(samples, tuple(notices.lines()))
 
 
 def labelled_defects(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
-    """Every picture of a defect of a data set, whatever split it is in; raises BadData for a name in two spellings.
+    """Every picture of a defect of a data set, whatever split it is in, see `pick_defects`."""
+    return pick_defects(data.every_sample(root, layout=layout, category=category))
 
-    A picture that stands under several types is there once, with all of them.
-    """
-    found = {}
-    for split in data.splits(root, layout=layout):
-        for sample in data.samples(root, layout=layout, category=category, split=split):
-            if sample.is_anomalous:
-                found[sample.image] = sample
-    samples = join_types(list(found.values()))
-    check_names(every_type(samples))
-    return samples
+
+def pick_defects(samples: Iterable[Sample]) -> list[Sample]:
+    """Those of defects, each once, with all the types that it stands under; raises BadData for one in two spellings."""
+    found = join_types([sample for sample in samples if sample.is_anomalous])
+    check_names(every_type(found))
+    return found
 
 
 def take_several(samples: Iterable[Sample]) -> dict[str, bool]:
@@ -49,7 +61,11 @@ def refuse_several(samples: Iterable[Sample], recipe: str) -> None:
 
 def defects_of(root: Path, *, layout: str | None = None, category: str | None = None) -> list[Sample]:
     """As `labelled_defects`; raises BadData for fewer than two types."""
-    samples = labelled_defects(root, layout=layout, category=category)
+    return require_types(labelled_defects(root, layout=layout, category=category), root)
+
+
+def require_types(samples: list[Sample], root: Path) -> list[Sample]:
+    """The same; raises BadData for fewer than two types."""
     types = every_type(samples)
     if len(types) < 2:
         raise BadData(
@@ -57,13 +73,6 @@ def defects_of(root: Path, *, layout: str | None = None, category: str | None = 
             "folder of pictures for each"
         )
     return samples
-
-
-def count_good(root: Path) -> int:
-    """Pictures of good parts of a data set, which no type can be learned from."""
-    with silence():
-        found = [sample for split in data.splits(root) for sample in data.samples(root, split=split)]
-    return len({sample.image for sample in found if sample.label == GOOD})
 
 
 def every_type(samples: Iterable[Sample]) -> list[str]:

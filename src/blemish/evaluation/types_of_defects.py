@@ -17,10 +17,10 @@ from blemish.classification.namer import Namer, untaught
 from blemish.data.sampling import shuffle
 from blemish.data.several_types import types_of
 from blemish.errors import BadInput
-from blemish.evaluation.labelled_types import defects_of, every_type, take_several
+from blemish.evaluation.labelled_types import Listed, every_type, list_defects, take_several
 from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.images import Unreadable
-from blemish.notices import gather, notice
+from blemish.notices import gather, list_names, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Classifier, Cropper, Encoder, Sample
 
@@ -79,13 +79,15 @@ def divide(samples: Sequence[Sample], shots: int | None, seed: int) -> Divided:
     return Divided(learned, tested)
 
 
-def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> TypesReport:
-    """Learn types from some pictures of each, and name others."""
+def run_types_trial(
+    trial: TypesTrial, *, defects: Listed | None = None, watch: ShowProgress = no_progress
+) -> TypesReport:
+    """Learn types from some pictures of each, and name others; `defects` where they were listed before."""
+    defects = defects or list_defects(trial.root, layout=trial.layout, category=trial.category)
+    samples, every = defects.samples, every_type(defects.samples)
     with gather() as notices:
-        samples = defects_of(trial.root, layout=trial.layout, category=trial.category)
-        every = every_type(samples)
         if trial.hold_out is not None and trial.hold_out not in every:
-            raise BadInput(f"{trial.hold_out!r} is no type here: choose one of {', '.join(every)}")
+            raise BadInput(f"{trial.hold_out!r} is no type here: choose one of {list_names(every)}")
         types = [name for name in every if name != trial.hold_out]
         several = take_several(samples)
         if several and trial.of == "defects":
@@ -110,9 +112,8 @@ def run_types_trial(trial: TypesTrial, *, watch: ShowProgress = no_progress) -> 
         measured = measure_names(
             namer, list(found), trial.root, several=bool(several), together=together, seed=trial.seed
         )
-    return measured._replace(
-        learned=counts, seconds=seconds, unreadable=tuple(unreadable), notes=tuple(notices.lines())
-    )
+    notes = (*defects.notes, *notices.lines())
+    return measured._replace(learned=counts, seconds=seconds, unreadable=tuple(unreadable), notes=notes)
 
 
 def _asked(trial: TypesTrial, classifier: Classifier) -> int | None:
@@ -122,9 +123,10 @@ def _asked(trial: TypesTrial, classifier: Classifier) -> int | None:
 
 def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
     there = {*every_type(tested)}
-    if alone := [name for name in types if name not in there]:
+    alone = [name for name in types if name not in there]
+    if alone and there:  # where nothing at all is tested that is refused
         each = "its only picture" if len(alone) == 1 else "the only picture of each"
-        notice("%s: %s may teach, so nothing of it is tested: give two at least", ", ".join(alone), each)
+        notice("%s: %s may teach, so nothing of it is tested: give two at least", list_names(alone), each)
 
 
 def _taught(
@@ -154,4 +156,5 @@ def _taught(
     if card.scores == "set":
         notice("%s names a set together: how often sets of types hold the right one is not promised", trial.classifier)
     asked = _asked(trial, classifier)
-    return learn(classifier, examples, coverage=trial.coverage, seed=trial.seed, asked=asked), counts, begun
+    namer = learn(classifier, examples, coverage=trial.coverage, seed=trial.seed, asked=asked, watch=watch)
+    return namer, counts, begun

@@ -173,7 +173,7 @@ def _score_one(terms: Terms, named: Sequence[NamedDefect], found: Sequence[bool]
     truth = np.array([types.index(label) for label in labels if label in types])
     probability = terms.sureness.probabilities(logits[known])
     error = classes.calibration_error(truth, probability) if terms.sureness.coverage else None
-    return naming, *_sets(terms.sureness, probability, truth[:, None] == np.arange(len(types)), seed), error
+    return naming, *_sets(terms.sureness, logits[known], truth[:, None] == np.arange(len(types)), seed), error
 
 
 def _score_several(terms: Terms, named: Sequence[NamedDefect], seed: int) -> _Scored | None:
@@ -185,19 +185,19 @@ def _score_several(terms: Terms, named: Sequence[NamedDefect], seed: int) -> _Sc
     naming = score_several(truth, logits, probability >= 0.5, types, unknown, seed=seed)
     if naming is None:
         return None
-    own, chances = truth[~unknown], probability[~unknown]
-    odds = np.stack([1 - chances, chances], -1).reshape(-1, 2)  # of each decision
+    own, known = truth[~unknown], probability[~unknown]
+    odds = np.stack([1 - known, known], -1).reshape(-1, 2)  # of each decision
     error = classes.calibration_error(own.ravel().astype(np.int64), odds) if terms.sureness.coverage else None
-    return naming, *_sets(terms.sureness, chances, own, seed), error
+    return naming, *_sets(terms.sureness, logits[~unknown], own, seed), error
 
 
 def _sets(
-    sureness: Sureness, probability: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
+    sureness: Sureness, logits: NDArray[np.float64], truth: NDArray[np.bool_], seed: int
 ) -> tuple[Estimate | None, Estimate | None]:
     """How often sets hold all that a defect is, (N, K), and their size."""
     if not sureness.coverage:
         return None, None
-    sets = probability >= 1 - sureness.rest
+    sets = sureness.sets(sureness.chances(logits))
     held = (sets | ~truth).all(1)
     return (
         estimate(lambda each: float(each.mean()), held, seed=seed),

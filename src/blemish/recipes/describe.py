@@ -89,6 +89,8 @@ def _leaves_of_names(recipe: Recipe) -> dict[str, str]:
     found |= {f"words of {each.name}": "; ".join(each.words) for each in names.types if each.words}
     found |= {f"severity of {name}": str(each) for name, each in names.severities().items()}
     sure = {key: value for key, value in names.sureness._asdict().items() if value is not None}
+    most = zip(names.known, sure.pop("most"), strict=False)
+    found |= {f"highest probability of {name}": f"{value:.6g}" for name, value in most}
     return found | {f"sureness {key}": f"{value:.6g}" for key, value in sure.items()}
 
 

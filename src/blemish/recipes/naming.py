@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from blemish import catalog
 from blemish.classification.learn import learn
 from blemish.classification.namer import Namer
-from blemish.classification.names import DefectType, Names
+from blemish.classification.names import CERTAIN, DefectType, Names
+from blemish.notices import list_names, notice
+from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.examples_kept import LEARNED, LIKE, NUMBERS, OF, SEEN, shown_examples, texts_of
 from blemish.recipes.tensors import arrays_of
 from blemish.types import Classifier, Cropper, Encoder, TypedExamples
@@ -48,23 +50,32 @@ def by_words(types: Sequence[DefectType], encoder: Encoder, product: str) -> tup
 
 
 def by_examples(
-    names: Names, encoder: Encoder, examples: Sequence[tuple[int, int, str, Tensor]], *, coverage: float = 0.9
+    names: Names,
+    encoder: Encoder,
+    examples: Sequence[tuple[int, int, str, Tensor]],
+    *,
+    coverage: float = 0.9,
+    watch: ShowProgress = no_progress,
 ) -> tuple[Names, dict[str, Tensor]]:
     """Names that learn from examples: of each its picture's number and name, its type's number, and what is seen.
 
     One type alone cannot be told from another: of it the examples are kept until there is a second. An example of
-    several types is there once for each.
+    several types is there once for each. Says so where there is one example of a type.
     """
     seen = _same_views([each for *_, each in examples]).half()
     numbers = torch.tensor([number for _, number, _, _ in examples])
     pictures = torch.tensor([picture for picture, *_ in examples])
-    table = nn.functional.one_hot(numbers, len(names.types)).bool()
+    table = torch.zeros(len(numbers), len(names.types), dtype=torch.bool)
+    table[torch.arange(len(numbers)), numbers] = True
     rows, table = _join_types(pictures, table) if names.arguments.get("several") else (torch.arange(len(table)), table)
-    sure, state = names.sureness, dict[str, Tensor]()
+    sure, state = CERTAIN, dict[str, Tensor]()
     if len(names.types) > 1:
+        if alone := [name for name, count in zip(names.known, table.sum(0).tolist(), strict=True) if count == 1]:
+            notice("%s: one example is little to know a type by: show more", list_names(alone))
         classifier = classifier_of(names, encoder)
         asked = 1 if names.of == "defects" and not isinstance(classifier, Cropper) else None  # as new ones are seen
-        namer = learn(classifier, TypedExamples(seen[rows].float(), table), coverage=coverage, asked=asked)
+        shown = TypedExamples(seen[rows].float(), table)
+        namer = learn(classifier, shown, coverage=coverage, asked=asked, watch=watch)
         sure, state = namer.sureness, state_of_classifier(namer.classifier)
     tensors = {
         SEEN: seen,

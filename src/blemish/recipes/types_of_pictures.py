@@ -12,6 +12,7 @@ from blemish.data.several_types import types_of
 from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.images import Unreadable
+from blemish.notices import list_names
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes import known_defects
 from blemish.recipes.naming import by_examples, classifier_of
@@ -51,7 +52,7 @@ def freeze_types(
             for kind in types_of(each.sample)
         ]
     if lacking := sorted(set(kinds) - {kinds[number] for _, number, _, _ in examples}):
-        raise BadInput(f"no picture of {', '.join(lacking)} can be read: replace them, or leave the type out")
-    names, tensors = by_examples(names, encoder, examples, coverage=coverage)
+        raise BadInput(f"no picture of {list_names(lacking)} can be read: replace them, or leave the type out")
+    names, tensors = by_examples(names, encoder, examples, coverage=coverage, watch=watch)
     meant = {ENCODER: Reference(encoder.name, encoder.sha256)}
     return stamp(Recipe("", {}, meant, tensors=tensors, taught=tuple(taught), names=names))

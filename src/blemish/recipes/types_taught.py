@@ -30,6 +30,9 @@ from blemish.recipes.naming import DEFAULT, by_examples, by_words, classifier_of
 from blemish.recipes.recipe import ENCODER, Place, Recipe, Taught, stamp
 from blemish.types import Classifier, Cropper, Encoder
 
+WORDS_AND_EXAMPLES = "prompt-images"
+"""The classifier of types of which there were words first."""
+
 
 class Shown(NamedTuple):
     """A picture that teaches a type."""
@@ -87,7 +90,7 @@ def teach_names(
     """
     names = recipe.names or Names(DEFAULT, {}, ())
     if names.classifier == "words":
-        names = dataclasses.replace(names, classifier="tip-adapter")
+        names = dataclasses.replace(names, classifier=WORDS_AND_EXAMPLES)
     before, new = names.known, dict.fromkeys(each.taught.kind for each in shown)
     refuse_twins(list(dict.fromkeys([*before, *new])))
     types = [*names.types, *(DefectType(name) for name in new if name not in before)]
@@ -113,7 +116,11 @@ def forget_names(
     types = [each for number, each in enumerate(recipe.names.types) if number in taught or (read and each.words)]
     if not types:
         return dataclasses.replace(recipe, names=None), without_names(tensors)
-    names, found = _relearn(recipe.names, types, recipe.names.known, examples, encoder)
+    names, found = (
+        _relearn(recipe.names, types, recipe.names.known, examples, encoder)
+        if examples
+        else by_words(types, encoder, recipe.product)
+    )
     return dataclasses.replace(recipe, names=names), without_names(tensors) | found
 
 

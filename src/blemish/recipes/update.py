@@ -27,7 +27,7 @@ from blemish.errors import BadInput
 from blemish.files import sha256_of
 from blemish.fitting import balance_scales, extract_all, good_parts, require_method
 from blemish.images import WHOLE, View, keep_readable
-from blemish.inspection import stream
+from blemish.inspection import Prepared, stream
 from blemish.recipes import defect_examples, known_defects, provenance
 from blemish.recipes.detectors import bare_detector, encoders_in, encoders_of, fresh_detector, misfits, state_of
 from blemish.recipes.examples_kept import SEEN
@@ -142,34 +142,59 @@ def add_defects(
     A mask, white on the defect and as large as its picture, says where it is; without one the patches count that the
     detector itself finds most anomalous.
     """
-    require_type(kind)
+    return add_types(recipe, {kind: paths}, masks=masks, encoder=encoder, reading=reading)
+
+
+def add_types(
+    recipe: Recipe,
+    defects: Mapping[str, Sequence[Path]],
+    *,
+    masks: Mapping[Path, Path] | None = None,
+    encoder: Place = None,
+    reading: Reading = PLAIN,
+) -> Recipe:
+    """As `add_defects`, of several types at once: how they differ is learned once."""
+    for kind in defects:
+        require_type(kind)
     found = encoders_of(recipe, encoder)
-    detector = bare_detector(recipe, found)
-    tensors, taught, seen = dict(recipe.tensors), list(recipe.taught), {each.sha256: each for each in recipe.taught}
-    shown, readable = list[Shown](), 0
-    advance = reading.watch(f"looking at {kind}", len(paths))
-    pictures = stream(paths, detector.geometry, view=recipe.view, advance=advance)
-    for source, prepared in keep_readable(pictures, reading.unreadable):
-        path, readable = Path(source.id), readable + 1
-        picture = Taught(sha256_of(path), path.name, kind)
-        if (before := seen.get(picture.sha256, picture)).kind != kind:
-            raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
-        if picture.sha256 not in seen:
-            mask, seer = (masks or {}).get(path), found[ENCODER]
-            shown.append(Shown(path, picture, mask))
-            example = defect_examples.example(detector, seer, path, prepared, recipe.view, mask)
-            tensors = defect_examples.with_example(tensors, example, known_defects.number(picture.id))
-            taught.append(picture)
-            seen[picture.sha256] = picture
-    if not readable:
-        raise BadInput(f"no picture of {kind} can be read: replace them, or leave the type out")
-    if len(taught) == len(recipe.taught):
+    detector, tensors, shown = bare_detector(recipe, found), dict(recipe.tensors), list[Shown]()
+    seen = {each.sha256: each for each in recipe.taught}
+    for kind, paths in defects.items():
+        for new, prepared in _new_defects(recipe.view, detector, kind, paths, masks or {}, seen, reading):
+            example = defect_examples.example(detector, found[ENCODER], new.path, prepared, recipe.view, new.mask)
+            tensors = defect_examples.with_example(tensors, example, known_defects.number(new.taught.id))
+            shown.append(new)
+    if not shown:
         raise BadInput("there is nothing new to teach: the recipe knows all of these pictures")
     if not len(tensors[known_defects.GOOD_ROWS]):
         raise BadInput("the masks leave nothing good to compare with: teach some good parts first, or mark less")
     names, known = teach_names(recipe, found, shown, batch_size=reading.batch_size)
-    named = dataclasses.replace(recipe, names=names)
+    named, taught = dataclasses.replace(recipe, names=names), [*recipe.taught, *(new.taught for new in shown)]
     return stamp(_with_taught(named, without_names(tensors) | known, taught), recipe.hash)
+
+
+def _new_defects(
+    view: View,
+    detector: Detector,
+    kind: str,
+    paths: Sequence[Path],
+    masks: Mapping[Path, Path],
+    seen: dict[str, Taught],
+    reading: Reading,
+) -> Iterator[tuple[Shown, Prepared]]:
+    """Of a type, the pictures that are not among those seen, by their sums, to which they are added."""
+    readable, advance = 0, reading.watch(f"looking at {kind}", len(paths))
+    pictures = stream(paths, detector.geometry, view=view, advance=advance)
+    for source, prepared in keep_readable(pictures, reading.unreadable):
+        path, readable = Path(source.id), readable + 1
+        picture = Taught(sha256_of(path), path.name, kind)
+        before = seen.setdefault(picture.sha256, picture)
+        if before.kind != kind:
+            raise BadInput(f"{path} is known as {before.kind}, by the id {before.id}: forget it first")
+        if before is picture:
+            yield Shown(path, picture, masks.get(path)), prepared
+    if not readable:
+        raise BadInput(f"no picture of {kind} can be read: replace them, or leave the type out")
 
 
 def require_type(kind: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from blemish.data.several_types import JOINED
 from blemish.types import GOOD
 
 
@@ -58,7 +59,7 @@ class Item:
     score: float  # raw, higher is more anomalous
     size: tuple[int, int]  # width, height
     label: str = ""  # "good", the defect's type, or "" where nobody knows
-    type: str = ""  # of the defect as the run named it
+    type: str = ""  # of the defect as the run named it; of several, joined
     verdict: str = ""  # as the run decided it
     mistake: str = ""  # what is wrong with its name, where names are measured
     area: float | None = None  # labelled defect, pixels
@@ -83,6 +84,16 @@ class Item:
         known = {name: value for name, value in values.items() if name not in unknown}
         boxes = [{name: each for name, each in region.items() if name != "contour"} for region in self.regions]
         return known | ({"regions": boxes} if boxes else {})
+
+
+def types_on_tile(types: Sequence[str], regions: Sequence[Mapping[str, Any]]) -> str:
+    """Of a picture of these types, the worst region's first: that one, and what another region is likelier than not.
+
+    regions: as a line of results.jsonl lists them; one that says no probability is sure.
+    """
+    sure = [each for each in regions if each.get("probability") is None or each["probability"] >= 0.5]
+    likely = {each["type"] for each in sure}
+    return JOINED.join([*types[:1], *(name for name in types[1:] if name in likely)])
 
 
 def outlines(item: Item, most: int = 240) -> list[list[list[float]]]:

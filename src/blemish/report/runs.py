@@ -18,7 +18,7 @@ from blemish.inspection import read_each
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Recipe
 from blemish.report import pictures
-from blemish.report.items import About, Encoded, Item
+from blemish.report.items import About, Encoded, Item, types_on_tile
 from blemish.report.similar_parts import GoodParts, read_good_parts
 from blemish.report.writer import Writer
 from blemish.runs.note import NAME, read_note
@@ -141,7 +141,7 @@ def _recorded(line: Mapping[str, Any], folder: Path, original: Image.Image | Non
         path=line["path"],
         score=line["score"],
         size=size,
-        type=next(iter(line.get("types") or ()), ""),
+        type=types_on_tile(line.get("types") or (), regions),
         verdict=line.get("verdict") or "",
         seconds=line.get("seconds", {}).get("detect"),
         peak=(peak["x"], peak["y"]) if peak else None,

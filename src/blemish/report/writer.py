@@ -22,7 +22,7 @@ from blemish.metrics.pixel import Curves
 from blemish.report import html, pictures
 from blemish.report.decision import start
 from blemish.report.good_places import compare_places
-from blemish.report.items import About, Encoded, Item, outlines
+from blemish.report.items import About, Encoded, Item, outlines, types_on_tile
 from blemish.report.selection import Selection
 from blemish.report.similar_parts import GoodParts
 from blemish.report.spool import Spool
@@ -93,7 +93,7 @@ class Writer:
             score=result.score,
             size=(width, height),
             label=label,
-            type=next(iter(found.types), ""),
+            type=types_on_tile(found.types, regions),
             verdict=found.verdict,
             area=None if mask is None else float(mask.sum()),
             seconds=round(result.seconds, 6),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from blemish.calibration.thresholds import Calibration, Verdict
 from blemish.classification.calls import Named, RegionNamer
 from blemish.classification.names import UNKNOWN, VERDICTS
 from blemish.classification.regions import inside_region, inside_worst
+from blemish.classification.rules import ask
 from blemish.images import Inspected, Unreadable
 from blemish.types import ArrayDetector, Detector, Sample
 
@@ -39,11 +40,12 @@ class TypedRegion(NamedTuple):
     sentence: str = ""  # the same in words, of a detector that has them
     named: Named | None = None  # how sure the type is, by a classifier
     severity: str = ""  # the verdict that its type asks for
+    reason: str = ""  # why its type's rule, which would accept it, does not decide
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as a line of `results.jsonl` lists them."""
         named = self.named.as_json() if self.named else {}
-        more = {"severity": self.severity, "sentence": self.sentence}
+        more = {"severity": self.severity, "reason": self.reason, "sentence": self.sentence}
         return self.region.as_json(self.type) | named | {name: said for name, said in more.items() if said}
 
 
@@ -205,22 +207,9 @@ def _named(result: Inspected, found: Sequence[DefectRegion], namer: RegionNamer)
     typed = []
     names = namer.name_regions(result.picture, result.places, inside)
     for region, named in zip(found, names, strict=True):
-        asked = _severity(namer, named, region)
-        sentence = sentence_of(region, named, result.anomaly_map.shape)
-        typed.append(TypedRegion(region, named.type, sentence, named, asked))
+        sentence, asked = sentence_of(region, named, result.anomaly_map.shape), ask(namer, named, region)
+        typed.append(TypedRegion(region, named.type, sentence, named, asked.verdict, asked.reason))
     return tuple(typed)
-
-
-def _severity(namer: RegionNamer, named: Named, region: DefectRegion) -> Verdict | Literal[""]:
-    """What the type asks for; to accept only where no other type that it may be asks for worse."""
-    own = namer.severities.get(named.type)
-    asked = own.of(region.area, region.area_mm2) if own else ""
-    if asked != "accept":
-        return asked
-    may_be = named.others if namer.sureness.coverage else (*named.others, *namer.severities)
-    others = (namer.severities.get(each) for each in may_be)
-    mild = all(each is not None and each.of(region.area, region.area_mm2) == "accept" for each in others)
-    return "accept" if mild else ""
 
 
 def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:

@@ -14,6 +14,7 @@ function readItems() {
     item.label ??= "";
     item.kind = item.label === "good" ? "good" : item.label ? "defect" : "unknown";
     item.shownType = item.label || item.type || "";
+    item.types = item.shownType.split("+").filter(Boolean);
     item.name = item.path.split(/[\\/]/).pop();
     item.sought = (item.path + " " + item.label + " " + (item.type ?? "")).toLowerCase();
   });

@@ -20,7 +20,7 @@ function fits(item) {
   return (
     (!filter.verdict || verdictOfItem(item) === filter.verdict) &&
     (!filter.mistake || mistakeOf(item) === filter.mistake) &&
-    (!filter.type || item.shownType === filter.type || (filter.type === "\0unknown" && !item.shownType)) &&
+    (!filter.type || item.types.includes(filter.type) || (filter.type === "\0unknown" && !item.shownType)) &&
     (!filter.text || item.sought.includes(filter.text))
   );
 }
@@ -172,7 +172,8 @@ function galleryKey(event) {
 
 function fillTypes() {
   const counts = new Map();
-  for (const item of items) counts.set(item.shownType, (counts.get(item.shownType) ?? 0) + 1);
+  for (const item of items)
+    for (const type of item.types.length ? item.types : [""]) counts.set(type, (counts.get(type) ?? 0) + 1);
   const known = [...counts].filter(([type]) => type).sort((a, b) => b[1] - a[1]);
   const options = known.map(([type, count]) => element("option", { value: type }, `${type} (${grouped(count)})`));
   const unknown =

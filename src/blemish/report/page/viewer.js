@@ -135,7 +135,9 @@ function regionTable(regions) {
         element("td", {}, ...typeCell(region)),
       ),
     );
-  const sentences = regions.slice(0, 3).map(({ sentence, compared }) => [sentence, compared].filter(Boolean).join("; "));
+  const sentences = regions
+    .slice(0, 3)
+    .map(({ sentence, compared, reason }) => [sentence, compared, reason].filter(Boolean).join("; "));
   return [
     element("h3", {}, `Regions (${regions.length})`),
     ...sentences.filter(Boolean).map((sentence) => element("p.sentence", {}, sentence)),
