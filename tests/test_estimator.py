@@ -97,3 +97,23 @@ def test_what_is_no_picture_is_refused(fitted: InspectionEstimator) -> None:
         make(rejected=1.5).fit(drawn(2))
     with pytest.raises(ValueError, match="Negative values"):
         fitted.predict(-drawn(1).astype(float))
+    with pytest.raises(BadInput, match=r"move the channels to the end, np\.moveaxis\(X, 1, -1\)$"):
+        fitted.predict(np.moveaxis(drawn(2), -1, 1))
+    with pytest.raises(BadInput, match=r"leave out the fourth channel, \[\.\.\., :3\]$"):
+        fitted.predict(np.zeros((2, 8, 8, 4), np.uint8))
+    with pytest.raises(BadInput, match=r"move the channels to the end.* and leave out the fourth channel"):
+        fitted.predict(np.zeros((2, 4, 8, 8), np.uint8))
+    with pytest.raises(BadInput, match="as one picture in colour is: give X"):
+        fitted.predict(drawn(1)[0])
+    for whole in (drawn(2).astype(float), drawn(2).astype(int)):
+        with pytest.raises(BadInput, match=r"X has numbers up to 1\d\d in .*64, where white is 1: .* X / 255"):
+            fitted.predict(whole)
+
+
+def test_what_is_a_little_brighter_than_white_is_white_and_rows_are_told_of_more(
+    fitted: InspectionEstimator, caplog: pytest.LogCaptureFixture
+) -> None:
+    bright = np.ones((1, 32, 32, 3))
+    assert np.array_equal(fitted.score_samples(bright), fitted.score_samples(bright * 1.05))
+    make().fit(np.random.default_rng(0).uniform(0, 200, (4, 32)))
+    assert "where white is 1, and more is white too: divide by what is white" in caplog.text

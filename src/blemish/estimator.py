@@ -19,6 +19,7 @@ from blemish.errors import BadInput, MissingExtra
 from blemish.fitting import make_detector, remember
 from blemish.images import Inspected, Source, keep_readable, keyed_batches
 from blemish.inspection import inspect, stream
+from blemish.notices import notice
 from blemish.types import Batch, Detector, Encoder, Learner
 
 try:
@@ -27,6 +28,8 @@ try:
 except ImportError as error:
     raise MissingExtra("InspectionEstimator needs scikit-learn: pip install 'blemish[sklearn]'") from error
 
+OVERSHOT = 2.0
+"""What is resampled reaches a little above white; numbers above this are of another range."""
 _FOLDS = 5
 """How often some of the good parts are held out, to see how unknown ones score."""
 
@@ -36,7 +39,7 @@ class InspectionEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
 
     X is pictures (n, height, width) or (n, height, width, 3), of one size; or rows (n, pixels), each of which is a grey
     picture of `shape` (height, width), of one line if that is left out; or a list of files. White is 255 in uint8,
-    65535 in uint16, and 1 in other numbers, of which what is brighter is white too; nothing is darker than 0.
+    65535 in uint16, and 1 in other numbers, of which what is a little brighter is white too; nothing is darker than 0.
     """
 
     def __init__(
@@ -122,6 +125,8 @@ class InspectionEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
         """The pictures, by their files or as arrays of uint8, uint16 or floats up to 1."""
         if isinstance(X, list | tuple) and X and all(isinstance(each, str | Path) for each in X):
             return [Source(Path(each), str(each)) for each in X]
+        if len(getattr(X, "shape", ())) > 2:
+            _require_pictures(X.shape)
         found = validate_data(self, X, reset=reset, allow_nd=True)
         check_non_negative(found, "InspectionEstimator (it sees pictures)")
         if found.ndim == 2:
@@ -129,6 +134,36 @@ class InspectionEstimator(OutlierMixin, BaseEstimator):  # type: ignore[misc]
             if height * width != found.shape[1]:
                 raise BadInput(f"shape={self.shape}: rows of {found.shape[1]} pixels are no such pictures")
             found = found.reshape(len(found), height, width)
+        else:
+            _require_pictures(found.shape)
         if found.dtype not in (np.uint8, np.uint16):
+            _require_white(found, is_line=found.shape[1] == 1)
             found = np.minimum(found, 1).astype(np.float32)
         return [Source(each, f"X[{number}]") for number, each in enumerate(found)]
+
+
+def _require_pictures(shape: tuple[int, ...]) -> None:
+    """Raise BadInput for what is no (n, height, width) or (n, height, width, 3 or 1)."""
+    if len(shape) == 3 and shape[2] in (3, 4):
+        raise BadInput(f"X is {shape}, as one picture in colour is: give X[None], pictures (n, height, width, 3)")
+    if len(shape) == 3 or (len(shape) == 4 and shape[3] in (1, 3)):
+        return
+    first = len(shape) == 4 and shape[1] in (1, 3, 4)
+    ways = [
+        *(["move the channels to the end, np.moveaxis(X, 1, -1)"] if first else []),
+        *(["leave out the fourth channel, [..., :3]"] if len(shape) == 4 and shape[1 if first else 3] == 4 else []),
+    ]
+    said = " and ".join(ways) or "reshape it"
+    raise BadInput(f"X is {shape}, and pictures are (n, height, width) or (n, height, width, 3): {said}")
+
+
+def _require_white(pictures: NDArray[Any], *, is_line: bool) -> None:
+    """Raise BadInput where white is not 1; rows of numbers, which need be no pictures, are told of instead."""
+    most = pictures.max()
+    if not most > OVERSHOT:
+        return
+    said = f"X has numbers up to {most:g} in {pictures.dtype}, where white is 1"
+    if is_line:
+        notice("%s, and more is white too: divide by what is white", said)
+        return
+    raise BadInput(f"{said}: give uint8 or uint16, or divide by what is white, X / 255")

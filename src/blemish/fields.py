@@ -63,7 +63,7 @@ class Fields:
         for key in self.values:
             if key not in known:
                 close = get_close_matches(key, known, 1)
-                hint = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(sorted(known)) or 'none'}"
+                hint = f"did you mean {close[0]}?" if close else f"the keys are {', '.join(sorted({*known})) or 'none'}"
                 raise self.refused(key[:SHOWN], f"there is no such key; {hint}")
         for key in needed:
             if key not in self.values:

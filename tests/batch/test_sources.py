@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import threading
 import zipfile
@@ -179,7 +180,9 @@ def test_a_file_system_by_its_url(tmp_path: Path) -> None:
     assert "memory:///plant/day/1.png does not exist any more" in str(found[1].content)
     with pytest.raises(BadInput, match="nosuch://a"):
         list(names("nosuch://a"))
-    with pytest.raises(BadImage, match=r"memory://plant does not lie on this machine: `blemish batch` inspects"):
+    with pytest.raises(
+        BadImage, match="inspect it by `blemish batch memory://plant --recipe FILE --out DIR`, with --shard"
+    ):
         find(["memory://plant"])
 
 
@@ -250,3 +253,32 @@ def test_results_go_to_a_store_and_two_drivers_do_not_meet(tmp_path: Path, monke
         target.read("batch.json")
     target.clear("results")
     assert target.listed("results") == []
+
+
+def test_a_path_as_a_url_is_a_path_and_a_chain_of_places_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(1))
+    assert list(names(f"file://{tmp_path}")) == [f"{tmp_path}/a.png"] == list(map(str, find([f"file://{tmp_path}"])))
+    target_of(f"file://{tmp_path}/out").put("summary.json", "{}")
+    assert (tmp_path / "out/summary.json").read_text(encoding="utf-8") == "{}"
+    said = "chains places by ::, which is not followed: name the last one, "
+    for chain, last in (
+        (f"zip://*.png::file://{tmp_path}/a.zip", f"{tmp_path}/a.zip"),
+        (f"zip://*.png::{tmp_path}/a.zip", f"{tmp_path}/a.zip"),
+        ("simplecache::s3://plant/july", "s3://plant/july"),
+    ):
+        with pytest.raises(BadInput, match=f"{re.escape(said + last)}; zips, tars and tables"):
+            list(names(chain))
+        with pytest.raises(BadInput, match=said):
+            target_of(chain)
+
+
+def test_what_a_web_server_does_not_have_is_told_from_one_that_does_not_answer(site: str) -> None:
+    for name in ("no.zip", "no.tar"):
+        with pytest.raises(BadInput, match=f"{site}{name} does not exist"):
+            list(pieces(f"{site}{name}", 4, keep))
+        with pytest.raises(BadInput, match=r"127\.0\.0\.1:9/.*cannot be .* \(ClientConnectorError: .*check the name"):
+            list(pieces(f"http://127.0.0.1:9/{name}", 4, keep))
+    (found,) = pictures(Piece("tar", f"{site}no.tar"))
+    assert "no.tar does not exist any more" in str(source_of(found).content)
+    with pytest.raises(BadInput, match=r"a\.tar cannot be read \(ClientConnectorError"):
+        list(pictures(Piece("tar", "http://127.0.0.1:9/a.tar")))

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 from tests.cli.test_inspect import picture, run
+from tests.support.deployed import brightness
 
 from blemish.cli.completion import completion
 from blemish.cli.main import main
@@ -69,6 +70,28 @@ def test_what_a_recipe_has_of_its_own_is_not_taken_from_the_file(home: Path) -> 
         assert "encoder = " not in result.stderr
     result = run("inspect", "../../good", "--recipe=a.blemish", "--out", "more", "--method", "patchcore")
     assert "--recipe has its own --method" in result.stderr
+
+
+def test_a_deployed_recipe_has_no_device_and_one_that_the_file_names_gives_way_to(home: Path) -> None:
+    brightness(home / "below" / "a.blemish")
+    (home / "blemish.toml").write_text('encoder = "test-tiny"\ndevice = "cpu"\n')
+    for command in ("inspect", "batch"):
+        result = run(command, "../../good", "--recipe", "../a.blemish", "--out", command)
+        assert result.exit_code in (0, 10, 11), result.output
+        assert f"{home / 'blemish.toml'}: not used, for --recipe has its own: encoder, device\n" in result.stderr
+    result = run("inspect", "../../good", "--recipe", "../a.blemish", "--out", "more", "--device", "cpu")
+    assert "--recipe has its own --device" in result.stderr
+    (home / "blemish.toml").write_text('encoder = "test-tiny"\n[inspect]\nrecipe = "below/a.blemish"\ndevice = "cpu"\n')
+    result = run("inspect", "../../good", "--out", "last")
+    assert result.exit_code in (0, 10, 11), result.output
+    assert "has its own: encoder, device\n" in result.stderr
+
+
+def test_each_key_that_may_be_there_is_named_once(home: Path) -> None:
+    (home / "blemish.toml").write_text("zzz = 1\n")
+    listed = run("list", "layouts").output.partition("the keys are ")[2].split(", ")
+    assert "batch" in listed
+    assert len(listed) == len(set(listed))
 
 
 def test_what_nobody_uses_is_not_said(home: Path) -> None:

@@ -13,7 +13,7 @@ from tests.support.annotated import CRACK, HEIGHT, STAIN, WIDTH, run
 from tests.support.peers_read import peer
 
 from blemish.formats import written_format
-from blemish.formats.polygons import fill_polygon
+from blemish.formats.polygons import fill_polygons
 from blemish.formats.runs import read_run
 from blemish.formats.supervision import detections_of
 from blemish.formats.table import keep
@@ -29,7 +29,7 @@ def write(name: str, folder: Path) -> Path:
 
 def wanted_mask(contour: list[list[int]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     mask = np.zeros((HEIGHT, WIDTH), bool)
-    fill_polygon(mask, contour)
+    fill_polygons(mask, [contour])
     return mask
 
 

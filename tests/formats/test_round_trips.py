@@ -17,7 +17,7 @@ from blemish import data
 from blemish.data.masks import read_ground_truth
 from blemish.formats import READ, WRITTEN, read_format, written_format
 from blemish.formats.labels import read_labels
-from blemish.formats.polygons import crosses_itself, fill_polygon, polygons_of
+from blemish.formats.polygons import cross_themselves, fill_polygons, polygons_of
 from blemish.formats.runs import read_run
 from blemish.formats.table import Annotated, Annotation, Box, Refused, keep
 
@@ -90,7 +90,7 @@ def test_labels_become_folders_that_data_sets_are_read_from(tmp_path: Path) -> N
     assert set(samples) == {"good", "crack", "stain", "defect"}
     for label, contour in (("crack", CRACK), ("stain", STAIN), ("defect", STAIN)):
         wanted = np.zeros((HEIGHT, WIDTH), bool)
-        fill_polygon(wanted, contour)
+        fill_polygons(wanted, [contour])
         assert (read_ground_truth(samples[label].masks, samples[label].image) == wanted).all()
     assert samples["crack"].image.read_bytes() == (tmp_path / "parts" / "a.png").read_bytes()
 
@@ -132,9 +132,9 @@ def test_pixels_become_polygons_and_the_same_pixels_again(drawn: st.DataObject) 
     flat = drawn.draw(st.lists(st.booleans(), min_size=30, max_size=30))
     mask = fill_holes(np.array(flat).reshape(5, 6))
     again = np.zeros_like(mask)
-    for each in polygons_of(mask):
-        fill_polygon(again, each)
-        assert not crosses_itself(each)
+    polygons = polygons_of(mask)
+    fill_polygons(again, polygons)
+    assert not cross_themselves(polygons).any()
     assert (again == mask).all()
 
 
@@ -156,24 +156,62 @@ def fill_holes(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.
 
 def test_a_mask_that_is_written_has_the_pixels_whose_centres_lie_inside() -> None:
     mask = np.zeros((4, 6), bool)
-    fill_polygon(mask, [[1, 1], [4, 1], [4, 3], [1, 3]])
+    fill_polygons(mask, [[[1, 1], [4, 1], [4, 3], [1, 3]]])
     assert mask.sum() == 6
     assert mask[1:3, 1:4].all()
     mask = np.zeros((4, 4), bool)
-    fill_polygon(mask, [[-5, -5], [9, -5], [9, 9], [-5, 9]])
+    fill_polygons(mask, [[[-5, -5], [9, -5], [9, 9], [-5, 9]]])
     assert mask.all()
 
 
 def test_the_pixels_of_a_slanted_polygon_are_those_whose_centres_lie_on_one_side_of_each_side() -> None:
     corners = np.array([(3.2, 2.1), (25.7, 8.3), (18.4, 27.9), (5.5, 20.0)])
     mask = np.zeros((32, 32), bool)
-    fill_polygon(mask, corners.tolist())
+    fill_polygons(mask, [corners.tolist()])
     y, x = np.mgrid[:32, :32] + 0.5
     along = np.roll(corners, -1, axis=0) - corners
     sides = [a * (y - py) - b * (x - px) for (a, b), (px, py) in zip(along, corners, strict=True)]
     assert (mask == (np.min(sides, axis=0) > 0)).all()
-    assert not crosses_itself(corners.tolist())
-    assert crosses_itself(corners[[0, 2, 1, 3]].tolist())
+    crossed = cross_themselves([corners.tolist(), corners[[0, 2, 1, 3]].tolist(), corners[:3].tolist()])
+    assert crossed.tolist() == [False, True, False]
+
+
+def test_many_polygons_at_once_are_what_each_is_alone() -> None:
+    rng = np.random.default_rng(0)
+    several = [rng.uniform(-5, 45, (count, 2)).tolist() for count in (3, 4, 5, 9, 24, 40) for _ in range(4)]
+    several += [[[x, y], [x + 9, y], [x + 9, y + 7], [x, y + 7]] for x, y in rng.integers(0, 40, (6, 2)).tolist()]
+    together, alone = np.zeros((40, 36), bool), np.zeros((40, 36), bool)
+    fill_polygons(together, several)
+    for each in several:
+        one = np.zeros((40, 36), bool)
+        fill_polygons(one, [each])
+        assert (one == (depths(each, 40, 36) % 2 == 1)).all()
+        alone |= one
+    assert (together == alone).all()
+    assert cross_themselves(several).tolist() == [bool(cross_themselves([each])[0]) for each in several]
+    assert cross_themselves(several).tolist() == [cuts_itself(np.array(each)) for each in several]
+
+
+def depths(polygon: list[list[float]], height: int, width: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """How many sides lie to the left of each pixel's centre."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    found = np.zeros((height, width), np.int64)
+    for (x0, y0), (x1, y1) in zip(polygon, [*polygon[1:], polygon[0]], strict=True):
+        inside = (np.minimum(y0, y1) <= y) & (y < np.maximum(y0, y1))
+        found += inside & (x0 + (y - y0) * (x1 - x0) / (y1 - y0 or 1) <= x)
+    return found
+
+
+def cuts_itself(corners: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
+    """Side by side."""
+    sides = list(zip(corners, np.roll(corners, -1, axis=0), strict=True))
+
+    def on(side: Any, point: Any) -> float:
+        (x0, y0), (x1, y1) = side
+        return float((x1 - x0) * (point[1] - y0) - (y1 - y0) * (point[0] - x0))
+
+    apart = [(a, b) for i, a in enumerate(sides) for j, b in enumerate(sides) if 1 < j - i < len(sides) - (i == 0)]
+    return any(on(a, b[0]) * on(a, b[1]) < 0 and on(b, a[0]) * on(b, a[1]) < 0 for a, b in apart)
 
 
 def test_every_format_says_what_it_reads() -> None:

@@ -86,7 +86,7 @@ def test_pictures_that_came_later_are_missing(parts: Path, shards: list[Path]) -
     done = run("merge", *shards, "--out", parts / "all", "--of", parts / "new")
     assert done.exit_code == 3
     assert f"missing: {parts / 'new' / 'late.png'}\n" in done.stderr
-    assert "1 picture missing: inspect their shards with --resume" in done.stderr
+    assert "1 picture missing: what came later is inspected by the same commands with --resume" in done.stderr
 
 
 def _another(parts: Path, shards: list[Path]) -> list[Path]:

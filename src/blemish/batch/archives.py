@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, NamedTuple, Self
 
 from blemish.batch.stores import explain, fetch, is_url, open_binary
-from blemish.batch.tables import arrow_pictures, groups, parquet_pictures
+from blemish.batch.tables import arrow_pictures, groups, parquet_pictures, rows_of_group
 from blemish.errors import BadImage, BadInput
-from blemish.images import SUFFIXES, Source, decode
+from blemish.images import SUFFIXES, Source, decode, source_of
 
 Kind = Literal["files", "zip", "tar", "parquet", "arrow"]
 _ENDS: dict[str, Kind] = {
@@ -64,6 +64,17 @@ def pictures(piece: Piece) -> Iterator[Path | Source]:
             yield from _READERS[piece.kind](piece)
     except BadImage as error:
         yield Source(error, piece.at)
+
+
+def names_inside(piece: Piece) -> Iterator[str]:
+    """What the results call the pictures of a piece; raises as `pictures` does."""
+    if piece.names:
+        yield from (f"{piece.at}/{each}" if piece.at else each for each in piece.names)
+    elif piece.kind == "parquet":
+        with explain(piece.at), open_binary(piece.at) as file:
+            yield from (f"{piece.at}/{row}" for row in rows_of_group(file, piece.at, piece.group))
+    else:
+        yield from (source_of(each).id for each in pictures(piece))
 
 
 def _files(piece: Piece) -> Iterator[Path | Source]:

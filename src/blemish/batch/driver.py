@@ -76,14 +76,16 @@ class _Messenger:
 
 def conclude(target: Target, manifest: Manifest, notes: list[str], watch: ShowProgress) -> Outcome:
     """Count all results line by line, and write `unreadable.jsonl` and `summary.json`."""
-    tally, count, first = Tally(), 0, list[Unreadable]()
+    tally, count, first, last = Tally(), 0, list[Unreadable](), Unreadable("", "")
     with target.written(UNREADABLE) as path, path.open("w", encoding="ascii") as file:
         for line in _lines(target, manifest, watch("counting, parts", manifest.parts)):
             if "error" not in line:
                 tally.add(line)
                 continue
-            count += 1
             bad = Unreadable(line["path"], line["error"])
+            if bad == last:  # an archive that has gone, as each of its parts says
+                continue
+            count, last = count + 1, bad
             first += [bad] if count <= NOTES else []
             file.write(json.dumps(unreadable_line(bad)) + "\n")
     said = tally.as_json(count, notes) | {"suggested": None, "drift": None}

@@ -12,8 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any
 
-from blemish.batch.archives import Piece, container_of, contents
-from blemish.batch.stores import explain, is_url, system_of
+from blemish.batch.archives import Piece, container_of, contents, names_inside
+from blemish.batch.stores import explain, is_url, local, system_of
 from blemish.errors import BadImage
 from blemish.images import SUFFIXES, find
 
@@ -45,8 +45,15 @@ def pieces(source: str, size: int, keep: Keep) -> Iterator[Piece]:
         raise BadImage(f"{source} holds no picture ({', '.join(SUFFIXES)}): check the folder, or name the files")
 
 
+def picture_names(source: str) -> Iterator[str]:
+    """Of every picture, as results call it; tars and Arrow files are read through for it. Raises as `pieces` does."""
+    for piece in pieces(source, MOST_SORTED, lambda name: True):
+        yield from names_inside(piece)
+
+
 def names(source: str) -> Iterator[str]:
     """Paths or URLs of pictures, archives and tables."""
+    source = local(source)
     if is_url(source):
         return _elsewhere(source)
     if os.path.isdir(source):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from typing import IO, Any
 from blemish.errors import BadImage, BadInput, BlemishError, MissingExtra
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_CHAIN = re.compile(r"^[A-Za-z0-9+.-]+::.*://|^(zip|tar)://.*::|::[A-Za-z0-9+.-]+://")
 READ_AT_ONCE = 8 << 20
 """Bytes that are read ahead of an archive that lies elsewhere."""
 TRIES = 3
@@ -23,12 +23,17 @@ EXTRAS = {"s3": "s3", "s3a": "s3", "gs": "gs", "gcs": "gs"}
 
 def is_url(place: str) -> bool:
     """Whether it is one of another place than this machine's folders."""
-    return bool(_URL.match(place))
+    return bool(_URL.match(place) or _CHAIN.search(place))
+
+
+def local(place: str) -> str:
+    """The path of a file:// URL; any other place as it is."""
+    return place if _CHAIN.search(place) else place.removeprefix("file://")
 
 
 def absolute(place: str) -> str:
     """A path from the root; a URL is that already."""
-    return place if is_url(place) else str(Path(place).absolute())
+    return place if is_url(local(place)) else str(Path(local(place)).absolute())
 
 
 def protocol_of(url: str) -> str:
@@ -43,19 +48,33 @@ def explain(place: str, doing: str = "read") -> Iterator[None]:
         yield
     except BlemishError:
         raise
-    except FileNotFoundError as error:
-        raise BadInput(f"{place} does not exist: check the name") from error
     except Exception as error:  # the stores' errors have no class in common
-        said = " ".join(str(error).split())[:200]
-        about = f"{type(error).__name__}: {said}" if said else type(error).__name__
+        if is_missing(error):
+            raise BadInput(f"{place} does not exist: check the name") from error
+        why = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
+        said = " ".join(str(why).split())[:200]
+        about = f"{type(why).__name__}: {said}" if said else type(why).__name__
         raise BadInput(
             f"{place} cannot be {doing} ({about}): check the name, the network and the credentials, which are looked "
             "for where the library of this store looks for them"
         ) from error
 
 
+def is_missing(error: Exception) -> bool:
+    """Whether it says that a file is not there; fsspec says so as well of a web server that does not answer."""
+    cause = error.__cause__
+    is_of_web = type(cause).__module__.partition(".")[0] == "aiohttp" or isinstance(cause, TimeoutError)
+    unanswered = is_of_web and getattr(cause, "status", None) not in (404, 410)
+    return isinstance(error, FileNotFoundError) and not unanswered
+
+
 def system_of(url: str) -> tuple[Any, str]:
     """The file system of a URL, and the path there; raises MissingExtra, or BadInput for one that nobody knows."""
+    if _CHAIN.search(url):
+        raise BadInput(
+            f"{url} chains places by ::, which is not followed: name the last one, {local(url.rpartition('::')[2])}; "
+            "zips, tars and tables are read as what they hold"
+        )
     needed = EXTRAS.get(protocol_of(url), "remote")
     try:
         from fsspec.core import url_to_fs
@@ -75,12 +94,10 @@ def fetch(url: str) -> bytes:
     for wait in (*(0.5 * 2**number for number in range(TRIES - 1)), None):
         try:
             return bytes(system.cat_file(path))
-        except FileNotFoundError as error:
-            raise BadImage(f"{url} does not exist any more: it was there when the run began") from error
-        except PermissionError:
-            break
-        except Exception:  # the stores' errors have no class in common
-            if wait is None:
+        except Exception as error:  # the stores' errors have no class in common
+            if is_missing(error):
+                raise BadImage(f"{url} does not exist any more: it was there when the run began") from error
+            if wait is None or isinstance(error, PermissionError):
                 break
             time.sleep(wait)
     with explain(url):
@@ -99,11 +116,6 @@ def open_binary(place: str) -> Iterator[IO[bytes]]:
         with system.open(path, "rb", block_size=READ_AT_ONCE) as file:
             yield file
     except FileNotFoundError as error:
+        if not is_missing(error):
+            raise
         raise BadImage(f"{place} does not exist any more: it was there when the run began") from error
-
-
-def size_of(file: IO[bytes]) -> int:
-    """Bytes; the file is left at its start."""
-    size = file.seek(0, io.SEEK_END)
-    file.seek(0)
-    return size

@@ -34,17 +34,29 @@ def groups(file: IO[bytes], at: str) -> range:
     return range(found.num_row_groups)
 
 
+def rows_of_group(file: IO[bytes], at: str, group: int) -> range:
+    """The numbers of the rows of a row group, by the end of the file alone."""
+    _, parquet, _ = _packages(at)
+    return _rows(parquet.ParquetFile(file), group)
+
+
+def _rows(table: Any, group: int) -> range:
+    first = sum(table.metadata.row_group(number).num_rows for number in range(group))
+    return range(first, first + int(table.metadata.row_group(group).num_rows))
+
+
 def parquet_pictures(file: IO[bytes], at: str, group: int) -> Iterator[Source]:
     """Those of a row group."""
     arrow, parquet, _ = _packages(at)
     try:
         found = parquet.ParquetFile(file)
         column = _column(found.schema_arrow, at)
-        first = sum(found.metadata.row_group(number).num_rows for number in range(group))
+        first = _rows(found, group).start
         for batch in found.iter_batches(SOME_ROWS, row_groups=[group], columns=[column]):
             yield from _sources(batch.column(0).to_pylist(), at, first)
             first += batch.num_rows
     except (arrow.ArrowInvalid, OSError) as error:
+        _refuse_store(error)
         raise BadImage(f"{at} is damaged in row group {group} ({error}): copy it again from where it came") from error
 
 
@@ -60,7 +72,14 @@ def arrow_pictures(file: IO[bytes], at: str) -> Iterator[Source]:
             yield from _sources(some.column(column).to_pylist(), at, first)
             first += some.num_rows
     except (arrow.ArrowInvalid, OSError) as error:
+        _refuse_store(error)
         raise BadImage(f"{at} is damaged or cut off behind row {first} ({error}): copy it again") from error
+
+
+def _refuse_store(error: Exception) -> None:
+    """Raise what a store says: what is wrong with a table itself, pyarrow calls OSError and nothing else."""
+    if isinstance(error, OSError) and type(error) is not OSError:
+        raise error
 
 
 def _column(schema: Any, at: str) -> str:

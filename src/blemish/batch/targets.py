@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 from threading import Event, Thread
 from typing import Protocol
 
-from blemish.batch.stores import EXTRAS, explain, is_url, protocol_of, system_of
-from blemish.errors import BadData, CannotWrite
+from blemish.batch.stores import EXTRAS, explain, is_url, local, protocol_of, system_of
+from blemish.errors import BadData, BadInput, CannotWrite
 from blemish.files import alone_in, guard_write, put_in_place, write
 
 LOCK, STALE, RENEWED = ".lock", 90.0, 20.0
@@ -54,9 +54,13 @@ class Target(Protocol):
     def copied(self, name: str) -> AbstractContextManager[Path]:
         """A file as one of this machine."""
 
+    def whole(self) -> AbstractContextManager[Path]:
+        """All of it as a folder of this machine; raises BadInput where there is none."""
+
 
 def target_of(place: str) -> Target:
     """Of a path or a URL."""
+    place = local(place)
     return _Bucket(place) if is_url(place) else _Folder(place)
 
 
@@ -98,6 +102,12 @@ class _Folder:
     @contextmanager
     def copied(self, name: str) -> Iterator[Path]:
         yield self._home / name
+
+    @contextmanager
+    def whole(self) -> Iterator[Path]:
+        if not self._home.is_dir():
+            raise BadInput(f"{self.place} is no folder: check the name")
+        yield self._home
 
 
 class _Bucket:
@@ -164,6 +174,13 @@ class _Bucket:
         with TemporaryDirectory() as folder, explain(f"{self.place}/{name}"):
             self._system.get_file(self._path(name), str(Path(folder, "part")))
             yield Path(folder, "part")
+
+    @contextmanager
+    def whole(self) -> Iterator[Path]:
+        with TemporaryDirectory() as folder:
+            with explain(self.place):
+                self._system.get(f"{self._home.rstrip('/')}/", f"{folder}/whole", recursive=True)
+            yield Path(folder, "whole")
 
     def _path(self, name: str) -> str:
         return f"{self._home.rstrip('/')}/{name}"

@@ -43,6 +43,11 @@ def convert(source: Path, target: str | None, origin: str | None, out: Path, ima
         raise click.UsageError("say --to, the format to write a run in, or --from, the one that labels are in")
     if images and not origin:
         raise click.UsageError("--images goes with --from: a run knows where its pictures lie")
+    if images and origin == "yolo":
+        raise click.UsageError(
+            "--images does not go with --from yolo, whose pictures lie in images/ beside labels/: put a link to "
+            f"{images} there"
+        )
     with alone_in(out):
         _require_empty(out)
         listed = out / LEFT_OUT

@@ -8,16 +8,16 @@ stand as well, a path begins with ./ or ../.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
 from blemish.cli.console import say
 from blemish.cli.options import FROZEN, METHOD
 from blemish.data.rows import read_text
-from blemish.errors import BadInput
+from blemish.errors import BadInput, BlemishError
 from blemish.fields import Fields
 from blemish.serve.toml_lines import lines_of
 
@@ -46,13 +46,34 @@ def defaults_of(program: click.Group, file: Path, name: str, words: Sequence[str
     if plain.keys() - everywhere:
         read.only(*everywhere, *commands)
     found = _of_command(commands[name], read, name, plain)
-    if name in BY_RECIPE and any(word == "--recipe" or word.startswith("--recipe=") for word in words):
-        found = _beside_recipe(commands[name], found, file)
+    recipe = _recipe_of(words) or getattr(found.get("recipe"), "value", "")
+    if name in BY_RECIPE and recipe:
+        found = _beside_recipe(commands[name], found, file, Path(recipe))
     return {name: found}
 
 
-def _beside_recipe(command: click.Command, found: Mapping[str, Any], file: Path) -> dict[str, Any]:
-    names = {str(each.name): key for key, each in _options(command).items() if each.name in _OF_RECIPE}
+def _recipe_of(words: Sequence[str]) -> str:
+    """What follows --recipe; "" without it."""
+    for word, after in zip(words, [*words[1:], ""], strict=False):
+        if word == "--recipe":
+            return after
+        if word.startswith("--recipe="):
+            return word.partition("=")[2]
+    return ""
+
+
+def _is_deployed(recipe: Path) -> bool:
+    from blemish.recipes.recipe import load
+
+    try:
+        return load(recipe).deployed is not None
+    except BlemishError:
+        return False  # the command says what is wrong with it
+
+
+def _beside_recipe(command: click.Command, found: Mapping[str, Any], file: Path, recipe: Path) -> dict[str, Any]:
+    own = {*_OF_RECIPE, *(["device"] if "device" in found and _is_deployed(recipe) else [])}
+    names = {str(each.name): key for key, each in _options(command).items() if each.name in own}
     unused = [names[name] for name in found if name in names]
     if unused:
         say(f"{file}: not used, for --recipe has its own: {', '.join(unused)}", err=True)
@@ -107,16 +128,21 @@ def _of_command(command: click.Command, above: Fields, name: str, given: Given) 
     return {str(options[key].name): _default(options[key], key, table) for key, table in there.items()}
 
 
-def _default(option: click.Option, key: str, table: Fields) -> Callable[[], Any]:
-    """The value, to be asked for where the command line has none."""
+class _Default(NamedTuple):
+    """The value, which is asked for where the command line has none, and is then told."""
+
+    value: Any
+    told: str
+
+    def __call__(self) -> Any:
+        say(self.told, err=True)
+        return self.value
+
+
+def _default(option: click.Option, key: str, table: Fields) -> _Default:
     value = _value(option, key, table)
     shown = value if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else repr(value)
-
-    def use() -> Any:
-        say(f"{table.file}: {key} = {shown}", err=True)
-        return value
-
-    return use
+    return _Default(value, f"{table.file}: {key} = {shown}")
 
 
 def _value(option: click.Option, key: str, table: Fields) -> Any:

@@ -27,11 +27,22 @@ FILE = click.Path(path_type=Path)
 PLACE = click.Path()
 """A file, a folder or a glob, as text."""
 FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
-NEW_FOLDER = click.Path(path_type=Path, file_okay=False)
 SOME_UNREADABLE = 3
 """Exit status when every picture that could be read was inspected but some could not; 1 is failure, 2 wrong usage."""
 SOME_IN_REVIEW, SOME_REJECTED = 10, 11
 """Exit status by a calibrated recipe; of several that apply the one that asks for most: 11, then 3, then 10."""
+
+
+class _NewFolder(click.Path):
+    """A folder of this machine to write."""
+
+    def convert(self, value: Any, option: click.Parameter | None, context: click.Context | None) -> Any:
+        if "://" in str(value):
+            self.fail(f"{value} does not lie on this machine: name a folder; `blemish batch` writes to URLs")
+        return super().convert(value, option, context)
+
+
+NEW_FOLDER = _NewFolder(path_type=Path, file_okay=False)
 
 
 ABOVE_0 = click.FloatRange(0, min_open=True)

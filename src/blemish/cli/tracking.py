@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from blemish.cli.console import say, show_progress
+from blemish.errors import BadInput
 
 if TYPE_CHECKING:
     from blemish.progress import ShowProgress
@@ -18,10 +19,11 @@ _KEY = "blemish.log"
 
 
 def _keep(context: click.Context, option: click.Parameter, name: str | None) -> None:
+    if not name or context.resilient_parsing:
+        return
     from blemish.tracking import require_tracker
 
-    if name:
-        require_tracker(name)
+    require_tracker(name)
     context.meta[_KEY] = name
 
 
@@ -57,7 +59,8 @@ def log_run(title: str) -> Iterator[Tracker]:
         return
     with open_tracker(name, title) as tracker:
         yield tracker
-    say(f"logged: {tracker.place}", err=True)
+    if tracker.place:
+        say(f"logged: {tracker.place}", err=True)
 
 
 @contextmanager
@@ -70,9 +73,12 @@ def log_progress(title: str) -> Iterator[tuple[ShowProgress, Tracker]]:
 
 
 def log_report(title: str, settings: Mapping[str, Any], measured: Mapping[str, Any]) -> None:
-    """A run that is over, in one."""
+    """A run that is over, in one; where it cannot be kept, that is said and nothing is lost but this."""
     from blemish.tracking import numbers_of
 
-    with log_run(title) as tracker:
-        tracker.describe(settings)
-        tracker.measure(numbers_of(measured))
+    try:
+        with log_run(title) as tracker:
+            tracker.describe(settings)
+            tracker.measure(numbers_of(measured))
+    except BadInput as error:
+        say(f"note: {title} is not logged: {error}", err=True)

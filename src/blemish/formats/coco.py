@@ -9,9 +9,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ _TABLES = """
 create table images (id integer primary key, content text);
 create table annotations (id integer primary key, image integer, content text);
 create table categories (id integer primary key, name text);
-create table twice (image integer, said text);
+create table wrong (image integer, said text);
 """
 
 
@@ -78,13 +78,13 @@ def read(place: Path) -> Iterator[Annotated | Refused]:
         yield from _fill(opened, place)
         opened.execute("create index by_image on annotations (image)")
         known = _Database(opened, dict(opened.execute("select id, name from categories")))
-        twice = dict(opened.execute("select image, said from twice"))
+        wrong = dict(opened.execute("select image, said from wrong"))
         lost = "select id, image from annotations where image not in (select id from images)"
         said = "an annotation is of an image that is not listed"
         yield from (Refused(said, f"annotation {number}", f"image {image}") for number, image in opened.execute(lost))
         for number, content in opened.execute("select id, content from images order by id"):
             image = json.loads(content)
-            yield Refused(twice[number], image["file_name"]) if number in twice else _picture(number, image, known)
+            yield Refused(wrong[number], image["file_name"]) if number in wrong else _picture(number, image, known)
 
 
 def _fill(database: sqlite3.Connection, place: Path) -> Iterator[Refused]:
@@ -103,38 +103,47 @@ def _fill(database: sqlite3.Connection, place: Path) -> Iterator[Refused]:
 
 def _add_image(database: sqlite3.Connection, image: Any) -> Iterator[Refused]:
     sizes = ("width", "height")
-    if not (_has(image, "id", is_count) and _has(image, "file_name", is_text)):
+    if not (_has(image, "id", _is_id) and _has(image, "file_name", is_text)):
         yield Refused("an image has no id or no file_name", f"{image!r:.80}")
     elif not all(_has(image, side, is_count) and image[side] for side in sizes):
         yield Refused("an image has no width or no height", image["file_name"])
     elif not _insert(database, "images", (image["id"], json.dumps(image))):
-        said = (image["id"], "another image has the same id")
-        database.execute("insert into twice values (?, ?)", said)
-        yield Refused(said[1], image["file_name"], f"id {image['id']}")
+        said = "another image has the same id"
+        yield Refused(said, image["file_name"], f"id {image['id']}")
+        database.execute("insert into wrong values (?, ?)", (image["id"], said))
 
 
 def _add_annotation(database: sqlite3.Connection, found: Any) -> Iterator[Refused]:
-    if not (_has(found, "id", is_count) and _has(found, "image_id", is_count)):
-        yield Refused("an annotation has no id or no image_id", f"{found!r:.80}")
-    elif not _insert(database, "annotations", (found["id"], found["image_id"], json.dumps(found))):
-        said = (found["image_id"], f"two annotations have the same id {found['id']}")
-        database.execute("insert into twice values (?, ?)", said)
+    """Where one is wrong, so is the image that it is of, and of two with one id those of both."""
+    mark, image = "insert into wrong values (?, ?)", found["image_id"] if _has(found, "image_id", _is_id) else None
+    if image is None or not _has(found, "id", _is_id):
+        said = "an annotation has no id or no image_id"
+        yield Refused(said, f"{found!r:.80}")
+        database.execute(mark, (image, said))
+    elif not _insert(database, "annotations", (found["id"], image, json.dumps(found))):
+        said = "two annotations have the same id"
+        yield Refused(said, f"annotation {found['id']}", f"image {image}")
+        database.execute(mark, (image, said))
+        database.execute("insert into wrong select image, ? from annotations where id = ?", (said, found["id"]))
 
 
 def _add_category(database: sqlite3.Connection, found: Any) -> Iterator[Refused]:
-    if not (_has(found, "id", is_count) and _has(found, "name", is_text)):
+    """One that has two names has none."""
+    if not (_has(found, "id", _is_id) and _has(found, "name", is_text)):
         yield Refused("a category has no id or no name", f"{found!r:.80}")
     elif not _insert(database, "categories", (found["id"], found["name"])):
         yield Refused("two categories have the same id", found["name"], f"id {found['id']}")
+        database.execute("update categories set name = '' where id = ? and name <> ?", (found["id"], found["name"]))
 
 
 def _insert(database: sqlite3.Connection, table: str, row: tuple[Any, ...]) -> bool:
     """Whether its id was free."""
     marks = ", ".join("?" * len(row))
-    try:
-        return database.execute(f"insert or ignore into {table} values ({marks})", row).rowcount == 1
-    except (OverflowError, sqlite3.Error):
-        return False
+    return database.execute(f"insert or ignore into {table} values ({marks})", row).rowcount == 1
+
+
+def _is_id(value: Any) -> bool:
+    return is_count(value) and value < 1 << 63
 
 
 def _has(found: Any, key: str, fits: Any) -> bool:
@@ -164,17 +173,18 @@ def _picture(number: int, image: Mapping[str, Any], known: _Database) -> Annotat
 
 def _region(found: Mapping[str, Any], image: Mapping[str, Any], names: Mapping[int, str]) -> Annotation | str:
     """A region, or what is wrong with it."""
-    if found.get("category_id") not in names:
+    name = names.get(found["category_id"]) if _has(found, "category_id", is_count) else None
+    if name is None:
         return "the category of an annotation is not listed"
-    name, score = names[found["category_id"]], found.get("score")
-    about = "" if name == NO_TYPE else name
+    if not name:
+        return "the category of an annotation has two names"
+    about, score = "" if name == NO_TYPE else name, found.get("score")
     score = score if is_number(score) else None
+    box = Box(*found["bbox"]) if list_of(is_number, 4)(found.get("bbox")) else None
     if shape := found.get("segmentation"):
         polygons = _polygons(shape, image)
-        return Annotation(about, polygons, None, score) if polygons else "a segmentation is no polygon and no mask"
-    if list_of(is_number, 4)(found.get("bbox")):
-        return Annotation(about, (), Box(*found["bbox"]), score)
-    return "an annotation has neither segmentation nor bbox"
+        return Annotation(about, polygons, box, score) if polygons else "a segmentation is no polygon and no mask"
+    return Annotation(about, (), box, score) if box else "an annotation has neither segmentation nor bbox"
 
 
 def _polygons(shape: Any, image: Mapping[str, Any]) -> list[Any]:
@@ -193,7 +203,14 @@ def _polygons(shape: Any, image: Mapping[str, Any]) -> list[Any]:
 def _is_outline(values: Any) -> bool:
     """Whether it is 3 points or more, x and y in turn."""
     fits = isinstance(values, list) and len(values) >= 6 and len(values) % 2 == 0
-    return fits and set(map(type, values)) <= {int, float} and isfinite(sum(values))
+    return fits and set(map(type, values)) <= {int, float} and is_number(_sum(values))
+
+
+def _sum(values: Sequence[float]) -> float:
+    try:
+        return sum(values)
+    except OverflowError:  # of a whole number that no float holds and another one with decimals
+        return inf
 
 
 def _runs(text: str) -> list[int]:

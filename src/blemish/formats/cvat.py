@@ -104,7 +104,7 @@ def _images(top: Element, elements: Iterator[Element]) -> Iterator[Annotated | R
         if element.tag != "image":
             continue
         number = element.get("id", "")
-        if number in numbers:
+        if number and number in numbers:
             yield Refused("two images have the same id", element.get("name", ""), f"id {number}")
         else:
             yield _picture(element, labels)

@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from blemish.data.files import label_of
 from blemish.data.truth import is_mask_folder
 from blemish.errors import BadInput
-from blemish.files import as_name, guard_write
-from blemish.formats.pictures import copy_picture
-from blemish.formats.polygons import fill_polygon
+from blemish.files import as_name
+from blemish.formats.pictures import copy_picture, save_mask
+from blemish.formats.polygons import fill_polygons
 from blemish.formats.table import NO_TYPE, Annotated, Annotation, Survey
 from blemish.notices import notice
 from blemish.types import GOOD
@@ -40,7 +39,7 @@ def write_folders(table: Iterable[Annotated], survey: Survey, out: Path) -> Coun
             target = out / as_name(label) / _free_name(label, survey.name(picture), taken)
             copy_picture(picture.place, target)
             if regions:
-                _save(out / MASKS / as_name(label) / f"{target.stem}.png", draw_mask(regions, picture))
+                save_mask(out / MASKS / as_name(label) / f"{target.stem}.png", draw_mask(regions, picture))
             counts[label] += 1
     return counts
 
@@ -48,9 +47,7 @@ def write_folders(table: Iterable[Annotated], survey: Survey, out: Path) -> Coun
 def draw_mask(regions: Iterable[Annotation], picture: Annotated) -> NDArray[np.bool_]:
     """True where any of the regions is: (H, W) of the picture."""
     mask = np.zeros((picture.height, picture.width), bool)
-    for region in regions:
-        for outline in region.outlines:
-            fill_polygon(mask, outline)
+    fill_polygons(mask, [outline for region in regions for outline in region.outlines])
     return mask
 
 
@@ -85,9 +82,3 @@ def _free_name(label: str, name: str, taken: set[int]) -> str:
         return f"{flat.stem}-{sha256(name.encode(errors='surrogatepass')).hexdigest()[:8]}{flat.suffix}"
     taken.add(key)
     return flat.name
-
-
-def _save(path: Path, mask: NDArray[np.bool_]) -> None:
-    with guard_write(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(mask).save(path, compress_level=1)

@@ -5,13 +5,14 @@ A picture of which anything is wrong is left out whole: a defect that is not mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from math import isfinite
 from pathlib import Path
 
 from blemish.errors import BadData, BadImage
 from blemish.formats import read_format
-from blemish.formats.polygons import crosses_itself
+from blemish.formats.polygons import cross_themselves
 from blemish.formats.table import Annotated, Annotation, Box, Refused
 from blemish.images import read_header
 
@@ -55,13 +56,26 @@ def check(picture: Annotated, homes: list[Path]) -> Annotated | Refused:
     if picture.width and (picture.width, picture.height) != (width, height):
         sizes = f"{picture.width} x {picture.height} and {width} x {height}"
         return Refused("a picture has another size than its labels say", picture.path, sizes)
-    regions = []
-    for number, region in enumerate(picture.regions, start=1):
+    regions, said = list[Annotation](), ""
+    for region in picture.regions:
         inside = _inside(region, width, height)
         if isinstance(inside, str):
-            return Refused(inside, f"{picture.path}, region {number}", f"{tuple(region.box)}")
+            said = inside
+            break
         regions.append(inside)
+    crossing = _first_crossing(picture.regions[: len(regions)])
+    wrong, said = (len(regions), said) if crossing is None else (crossing, "a polygon crosses itself")
+    if said:
+        about = picture.regions[wrong]
+        return Refused(said, f"{picture.path}, region {wrong + 1}", f"{tuple(about.drawn_box or about.box)}")
     return picture._replace(width=width, height=height, regions=regions, file=str(file))
+
+
+def _first_crossing(regions: Sequence[Annotation]) -> int | None:
+    """The number of the first region of which a polygon crosses itself."""
+    outlines = [(number, each) for number, region in enumerate(regions) for each in region.polygons]
+    crossed = cross_themselves([each for _, each in outlines])
+    return next((number for (number, _), does in zip(outlines, crossed, strict=True) if does), None)
 
 
 def _find(path: str, homes: list[Path]) -> Path | None:
@@ -73,18 +87,32 @@ def _find(path: str, homes: list[Path]) -> Path | None:
 
 def _inside(region: Annotation, width: int, height: int) -> Annotation | str:
     """The region cut at the picture's border, or what is wrong with it."""
-    x, y, wide, high = region.box
-    if not all(map(isfinite, (x, y, wide, high, *(value for each in region.polygons for at in each for value in at)))):
+    x, y, wide, high = box = region.box
+    places = chain.from_iterable(chain.from_iterable(region.polygons))
+    if not (_is_finite(box) and _is_finite(places)):
         return "a region has a place that is no finite number"
     if not (wide > 0 and high > 0):
         return "a region has no area"
-    if x < -SLACK or y < -SLACK or x + wide > width + SLACK or y + high > height + SLACK:
+    if _is_beyond(box, width, height):
         return "a region reaches beyond its picture"
-    if any(len(each) > 3 and crosses_itself(each) for each in region.polygons):
-        return "a polygon crosses itself"
+    if region.polygons and region.drawn_box and _is_beyond(region.drawn_box, width, height):
+        return "the box of a polygon reaches beyond its picture"
     if x >= 0 and y >= 0 and x + wide <= width and y + high <= height:
-        return region
+        return region._replace(drawn_box=None) if region.polygons else region
     polygons = [[[min(max(px, 0), width), min(max(py, 0), height)] for px, py in each] for each in region.polygons]
     left, top = max(x, 0), max(y, 0)
     box = Box(left, top, min(x + wide, width) - left, min(y + high, height) - top)
     return region._replace(polygons=polygons, drawn_box=None if polygons else box)
+
+
+def _is_beyond(box: Box, width: int, height: int) -> bool:
+    x, y, wide, high = box
+    return x < -SLACK or y < -SLACK or x + wide > width + SLACK or y + high > height + SLACK
+
+
+def _is_finite(values: Iterable[float]) -> bool:
+    """Whether all are: a sum is not where one is not."""
+    try:
+        return isfinite(sum(map(float, values)))
+    except OverflowError:  # of a whole number that no float holds
+        return False

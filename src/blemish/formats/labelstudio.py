@@ -83,10 +83,14 @@ def _results(number: int, region: Annotation, picture: Annotated) -> Iterator[di
 
 def read(place: Path) -> Iterator[Annotated | Refused]:
     """The pictures of the tasks in order; what people said of each, else the last prediction."""
+    seen = set[str]()
     for number, (key, task) in enumerate(members(place), start=1):
         if key or not isinstance(task, Mapping):
             raise BadData(f"{place} is no export of Label Studio: wanted is {LOOKED_FOR}")
-        yield _picture(task, f"task {task.get('id', number)}")
+        name = str(task.get("id", f"number {number}"))
+        twice = Refused("two tasks have the same id", _path(task.get("data")), f"id {name}")
+        yield twice if name in seen else _picture(task, f"task {name}")
+        seen.add(name)
 
 
 def _picture(task: Mapping[str, Any], name: str) -> Annotated | Refused:
@@ -102,23 +106,36 @@ def _picture(task: Mapping[str, Any], name: str) -> Annotated | Refused:
     last: Mapping[str, Any] = said[-1]
     results = last.get("result") or ()
     width, height = _size(task, results)
-    regions = dict[str, Annotation]()
+    regions, ids = dict[str, Annotation](), set[str]()
     for each in results:
         region = _region(each, width, height)
         if isinstance(region, str):
             return Refused(region, f"{path}, region {each.get('id')}")
         if region:
-            key = str(each.get("id", len(regions))).partition(".")[0]
-            before = regions.get(key)
-            if before and not (before.polygons and region.polygons):
-                return Refused("two regions have the same id", f"{path}, region {each.get('id')}")
-            joined = (*before.polygons, *region.polygons) if before else region.polygons
-            regions[key] = region._replace(polygons=joined)
+            name = str(each.get("id", f"number {len(regions)}"))
+            key = name.partition(".")[0]
+            joined = _join(regions[key], region, again=name in ids) if key in regions else region
+            if joined is None:
+                return Refused("two regions have the same id", f"{path}, region {name}")
+            regions[key] = joined
+            ids.add(name)
     score = last.get("score") if "predictions" in task else None
     verdict, types = _chosen(results, "verdict"), _chosen(results, "types")
     return Annotated(
         path, width, height, list(regions.values()), score if is_number(score) else None, "".join(verdict[:1]), types
     )
+
+
+def _join(before: Annotation, found: Annotation, *, again: bool) -> Annotation | None:
+    """A region with one more polygon, or with the label that its shape has; None for two regions of one id.
+
+    again: the whole id is the same, as of a shape and its label, which Label Studio may tell one after the other.
+    """
+    if again:
+        same = (before.drawn_box, list(before.polygons[-1:])) == (found.drawn_box, list(found.polygons))
+        return before._replace(type=before.type or found.type) if same and "" in (before.type, found.type) else None
+    alike = before.polygons and found.polygons and before.type == found.type
+    return before._replace(polygons=[*before.polygons, *found.polygons]) if alike else None
 
 
 def _path(data: Any) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain, groupby
 from math import isfinite
 
 import numpy as np
@@ -36,59 +37,99 @@ def area(polygon: Polygon) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def fill_polygon(mask: NDArray[np.bool_], polygon: Polygon) -> None:
-    """Set the pixels (H, W) whose centre lies in the polygon; where it runs over itself, those of odd depth."""
+def fill_polygons(mask: NDArray[np.bool_], polygons: Sequence[Polygon]) -> None:
+    """Set the pixels (H, W) whose centre lies in a polygon; where one runs over itself, those of odd depth."""
     height, width = mask.shape
-    start = np.asarray(polygon, np.float64)
-    end = _next(start)
+    start, corners = _flat(polygons)
+    after = np.arange(1, len(start) + 1)
+    after[np.cumsum(corners) - 1] -= corners  # the first corner follows the last
+    end = start[after]
     low, high = np.minimum(start[:, 1], end[:, 1]), np.maximum(start[:, 1], end[:, 1])
     first = np.clip(np.ceil(low - 0.5), 0, height).astype(np.int64)  # rows whose centres the side passes
     count = np.clip(np.ceil(high - 0.5), 0, height).astype(np.int64) - first
     side = np.repeat(np.arange(len(start)), count)
-    if not len(side):
-        return
-    row = np.arange(len(side)) - np.repeat(np.cumsum(count) - count, count) + first[side]
+    row = _steps(count) + first[side]
     (x0, y0), (x1, y1) = start[side].T, end[side].T
-    column = np.ceil(x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0) - 0.5)
-    top, left = int(row.min()), max(0, int(column.min()))
-    right, down = min(width, int(column.max())), int(row.max()) + 1
-    if right <= left:
-        return
-    wide = right - left + 1
-    places = (row - top) * wide + (np.clip(column, left, right).astype(np.int64) - left)
-    crossed = np.bincount(places, minlength=(down - top) * wide).reshape(-1, wide)
-    mask[top:down, left:right] |= (np.cumsum(crossed, axis=1)[:, :-1] & 1).astype(bool)
+    column = np.clip(np.ceil(x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0) - 0.5), 0, width).astype(np.int64)
+    line = np.repeat(np.arange(len(corners)), corners)[side] * height + row  # of each polygon its own rows
+    entered, left = np.sort(line * (width + 1) + column).reshape(-1, 2).T  # in each row as often as it is left
+    line, column = np.divmod(entered, width + 1)
+    _fill_spans(mask, line % height, column, left - entered)
 
 
-def _next(corners: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The corner after each, the first one after the last."""
-    return np.concatenate((corners[1:], corners[:1]))
+def _fill_spans(
+    mask: NDArray[np.bool_], row: NDArray[np.int64], column: NDArray[np.int64], length: NDArray[np.int64]
+) -> None:
+    step = max(1, _AT_ONCE // mask.shape[1])
+    for at in range(0, len(row), step):
+        some, count = slice(at, at + step), length[at : at + step]
+        mask[np.repeat(row[some], count), np.repeat(column[some], count) + _steps(count)] = True
 
 
-def crosses_itself(polygon: Polygon) -> bool:
-    """Whether two sides cut through each other; to touch, up to rounding, is not to cross."""
-    corners = np.asarray(polygon, np.float64)
-    corners = corners - corners[0]
-    (x, y), (along, down) = corners.T, (_next(corners) - corners).T
-    lines = np.stack([along, -down, down * x - along * y], axis=1)  # (N, 3); times a point: on which side it lies
-    points = np.stack([y, x, np.ones_like(x)])  # (3, N)
-    rounding = 1e-9 * float(np.abs(corners).max() ** 2)
-    step = max(1, _AT_ONCE // len(corners))
-    return any(_cut(lines, points, slice(at, at + step), rounding) for at in range(0, len(corners), step))
+def _steps(count: NDArray[np.int64]) -> NDArray[np.int64]:
+    """0, 1, ... one after the other, so many of each: (2, 3) -> (0, 1, 0, 1, 2)."""
+    return np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
 
 
-def _cut(lines: NDArray[np.float64], points: NDArray[np.float64], some: slice, rounding: float) -> bool:
+def _flat(polygons: Sequence[Polygon]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The corners of all, one after the other (N, 2), and how many each has."""
+    corners = np.fromiter(map(len, polygons), np.int64, len(polygons))
+    values = chain.from_iterable(chain.from_iterable(polygons))
+    return np.fromiter(values, np.float64, 2 * int(corners.sum())).reshape(-1, 2), corners
+
+
+def cross_themselves(polygons: Sequence[Polygon]) -> NDArray[np.bool_]:
+    """Of each polygon whether two of its sides cut through each other; to touch, up to rounding, is not to cross."""
+    found = np.zeros(len(polygons), bool)
+    may_cross = [number for number, each in enumerate(polygons) if len(each) > 3]
+    by_size = sorted(may_cross, key=lambda number: len(polygons[number]))
+    for _, alike in groupby(by_size, key=lambda number: len(polygons[number]).bit_length()):
+        some = list(alike)
+        found[some] = _crossed(_stack([polygons[number] for number in some]))
+    return found
+
+
+def _stack(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
+    """Corners (P, N, 2), each from its first one on; the last is there several times where a polygon has fewer."""
+    flat, corners = _flat(polygons)
+    begin = np.cumsum(corners) - corners
+    place = begin[:, None] + np.minimum(np.arange(corners.max()), corners[:, None] - 1)
+    return np.asarray(flat[place] - flat[begin][:, None])
+
+
+def _crossed(corners: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """(P, N, 2) -> (P,)."""
+    (x, y), (along, down) = np.moveaxis(corners, 2, 0), np.moveaxis(np.roll(corners, -1, 1) - corners, 2, 0)
+    lines = np.stack([along, -down, down * x - along * y], axis=2)  # (P, N, 3); times a point: on which side it lies
+    points = np.stack([y, x, np.ones_like(x)], axis=1)  # (P, 3, N)
+    rounding = 1e-9 * np.abs(corners).max((1, 2), keepdims=True) ** 2
+    found = np.zeros(len(corners), bool)
+    step = max(1, _AT_ONCE // x.size)
+    for at in range(0, x.shape[1], step):
+        found |= _cut(lines, points, slice(at, at + step), rounding)
+        if found.all():
+            break
+    return found
+
+
+def _cut(
+    lines: NDArray[np.float64], points: NDArray[np.float64], some: slice, rounding: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Whether one of `some` sides cuts through any other: the ends of each lie on two sides of the other's line."""
-    start = _sides(lines[some], points, rounding)
-    through = start * _next(start.T).T < 0
-    if len(through) == len(lines):
-        return bool((through & through.T).any())
-    end = _sides(lines, _next(points.T).T[:, some], rounding)
-    return bool((through & (_sides(lines, points[:, some], rounding) * end < 0).T).any())
+    start = _sides(lines[:, some], points, rounding)
+    through = start * np.roll(start, -1, 2) < 0  # (P, some, N)
+    if through.shape[1] == through.shape[2]:
+        back = through
+    else:
+        end = _sides(lines, np.roll(points, -1, 2)[:, :, some], rounding)
+        back = _sides(lines, points[:, :, some], rounding) * end < 0
+    return np.asarray((through & back.swapaxes(1, 2)).any((1, 2)))
 
 
-def _sides(lines: NDArray[np.float64], points: NDArray[np.float64], rounding: float) -> NDArray[np.float64]:
-    """(N, 3), (3, M) -> (N, M): positive and negative on the two sides of each line, 0 on it."""
+def _sides(
+    lines: NDArray[np.float64], points: NDArray[np.float64], rounding: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(P, N, 3), (P, 3, M) -> (P, N, M): positive and negative on the two sides of each line, 0 on it."""
     found = lines @ points
     found[np.abs(found) < rounding] = 0
     return found

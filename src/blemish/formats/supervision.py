@@ -15,7 +15,7 @@ import numpy as np
 
 from blemish.errors import MissingExtra
 from blemish.files import write_text
-from blemish.formats.polygons import fill_polygon
+from blemish.formats.polygons import fill_polygons
 from blemish.formats.table import NO_TYPE, Annotated, Pictures, Survey
 
 if TYPE_CHECKING:
@@ -77,6 +77,5 @@ def _masks(line: Mapping[str, Any]) -> Any:
     width, height = line["metadata"]["size"]
     masks = np.zeros((len(line["xyxy"]), height, width), bool)
     for mask, (x, y, right, down), polygons in zip(masks, line["xyxy"], line["data"]["polygons"], strict=True):
-        for each in polygons or [[[x, y], [right, y], [right, down], [x, down]]]:
-            fill_polygon(mask, each)
+        fill_polygons(mask, polygons or [[[x, y], [right, y], [right, down], [x, down]]])
     return masks

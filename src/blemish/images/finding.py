@@ -31,8 +31,11 @@ def _expanded(path: str | Path) -> list[Path]:
         return _inside(Path(path))
     if os.path.exists(path):
         return [Path(path)]
+    if str(path).startswith("file://"):
+        return _expanded(str(path).removeprefix("file://"))
     if "://" in str(path):
-        raise BadImage(f"{path} does not lie on this machine: `blemish batch` inspects what URLs say")
+        by_batch = f"`blemish batch {path} --recipe FILE --out DIR`, with --shard K/N for a share of it"
+        raise BadImage(f"{path} does not lie on this machine: copy it here, or inspect it by {by_batch}")
     if not glob.has_magic(str(path)):
         raise BadImage(f"{path} does not exist: check the name and the folder it is in")
     matches = sorted(Path(match) for match in glob.glob(_pattern(Path(path)), recursive=True))

@@ -32,6 +32,8 @@ class RunNote(NamedTuple):
 
 def read_note(home: Path, way_out: str) -> RunNote:
     """The note of the run in a folder; raises BadData when there is none or it is damaged."""
+    if not (home / NAME).exists():
+        raise BadData(f"{home} has no {NAME}: it is no run, or one that has not begun: {way_out}")
     read = read_json(home / NAME, BadData, way_out)
     read.only(*RunNote._fields, needed=("settings",))
     settings = dict(read.inner("settings", read.values["settings"]).values)

@@ -6,7 +6,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from hashlib import sha256
 from io import BytesIO
@@ -75,7 +75,7 @@ class Merged(NamedTuple):
     """What came of several runs."""
 
     record: RunWriter
-    missing: list[Path]  # pictures that were to be there and are not
+    missing: list[str]  # pictures that were to be there and are not
 
 
 class _Part(NamedTuple):
@@ -89,7 +89,7 @@ class _Part(NamedTuple):
         return {name: value for name, value in self.note.settings.items() if name != SETTING}
 
 
-def merge(folders: Sequence[Path], out: Path, pictures: Sequence[Path] | None = None) -> Merged:
+def merge(folders: Sequence[Path], out: Path, pictures: Iterable[str] | None = None) -> Merged:
     """One run's folder of those of all its shards, in the order of the pictures, or of their paths without a list.
 
     Raises BadInput for shards of different recipes or settings, for one that is missing, twice or not finished, and for
@@ -97,18 +97,19 @@ def merge(folders: Sequence[Path], out: Path, pictures: Sequence[Path] | None = 
     """
     parts = _fitting([_part(folder) for folder in folders])
     places = _places(parts)
-    order = _order(places, pictures)
+    listed = None if pictures is None else {_key(each): each for each in pictures}
+    order = _order(places, listed)
     record = RunWriter(out, parts[0].settings(), overlays=False)
     record.suggested = parts[0].note.suggested
     with record:
         for line in _lines(parts, [places[key] for key in order if key in places]):
             _keep_overlay(line, out)
             record.take(line)
-        for bad in sorted(_unreadable(parts), key=lambda each: Path(each.id)):
+        for bad in sorted(dict.fromkeys(_unreadable(parts)), key=lambda each: Path(each.id)):
             record.add(bad)
         record.finish()
-    told = places.keys() | {place_of(bad.id) for bad in record.unreadable}
-    return Merged(record, [each for each in pictures or () if place_of(each) not in told])
+    told = places.keys() | {_key(bad.id) for bad in record.unreadable}
+    return Merged(record, [each for key, each in (listed or {}).items() if key not in told])
 
 
 def _part(folder: Path) -> _Part:
@@ -186,13 +187,17 @@ def _refuse_two(one: _Place, other: _Place, parts: Sequence[_Part]) -> None:
         raise BadInput(f"{other.path} is in {parts[one.part].folder} and in {parts[other.part].folder}")
 
 
-def _order(places: Mapping[str, _Place], pictures: Sequence[Path] | None) -> list[str]:
-    if pictures is None:
+def _order(places: Mapping[str, _Place], listed: Mapping[str, str] | None) -> list[str]:
+    if listed is None:
         return sorted(places, key=lambda key: Path(places[key].path))
-    listed = dict.fromkeys(map(place_of, pictures))
     if more := next((each.path for key, each in places.items() if key not in listed), None):
         raise BadInput(f"{more} was inspected and is not among the pictures that are named: name all")
     return list(listed)
+
+
+def _key(picture: str) -> str:
+    """What tells a picture from others: where its file lies, or the URL as it is."""
+    return picture if "://" in picture else place_of(picture)
 
 
 def _lines(parts: Sequence[_Part], places: Sequence[_Place]) -> Iterator[dict[str, Any]]:
