@@ -74,6 +74,8 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "serve": serve.section,
     "soak": serve.soak_section,
     "scale": scale.section,
+    "scale_memory": scale.memory_section,
+    "scale_kills": scale.killed_section,
     "kept": kept.section,
     "claims": claims.section,
 }

@@ -1,9 +1,9 @@
 """`blemish convert` with these words: its seconds, and the most memory that it had, in MiB."""
 
-import json
-import resource
 import sys
 import time
+
+from timing import peak_mib, report
 
 from blemish.cli.main import main
 
@@ -14,4 +14,4 @@ except SystemExit as ended:
     if ended.code:
         raise
 seconds = time.perf_counter() - begun
-print(json.dumps({"seconds": seconds, "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}))
+report(seconds=seconds, peak=peak_mib())

@@ -5,14 +5,13 @@ python types_ours.py COUNT TYPES CLASSIFIER
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from timing import peak_mib, report
 
 from blemish import catalog, encoders
 from blemish.classification.describe import Description
@@ -30,29 +29,23 @@ def examples(count: int, types: list[str], length: int) -> Iterator[Description]
         yield Description(Sample(Path(f"{number}.png"), types[own]), seen)
 
 
-def resident() -> float:
-    """The highest so far, MiB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
 def main() -> None:
     """Report it as one line of JSON."""
     count, kinds, name = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     types = [f"type {number:03}" for number in range(kinds)]
     classifier = catalog.classifier(name, encoders.DEFAULT, types)
     length = classifier.look(torch.rand(1, 3, 64, 64)).shape[1]
-    before, begun = resident(), time.perf_counter()
+    before, begun = peak_mib(), time.perf_counter()
     shown, _ = typed_examples(examples(count, types, length), types)
     namer = learn(classifier, shown)
-    row = {
-        "length": length,
-        "kept": len(shown.seen),
-        "before": before,
-        "peak": resident(),
-        "seconds": time.perf_counter() - begun,
-        "coverage": namer.sureness.coverage,
-    }
-    print(json.dumps(row))
+    report(
+        length=length,
+        kept=len(shown.seen),
+        before=before,
+        peak=peak_mib(),
+        seconds=time.perf_counter() - begun,
+        coverage=namer.sureness.coverage,
+    )
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ import torch
 from timing import report
 from torch.nn import functional as F
 
-from blemish import Batch, WinCLIP, load_encoder, remember
+from blemish import Batch, Prediction, WinCLIP, load_encoder, remember
 
 folder, product = Path(sys.argv[1]), sys.argv[2]
 images, theirs = np.load(folder / "images.npz"), np.load(folder / "peer.npz")
@@ -19,10 +19,12 @@ image, references = (torch.from_numpy(images[name]) for name in ("image", "refer
 groups = json.loads((folder / "sentences.json").read_text(encoding="utf-8"))
 
 
-def far(prediction: tuple[torch.Tensor, torch.Tensor], kind: str) -> dict[str, float]:
+def far(prediction: Prediction, kind: str) -> dict[str, float]:
     """Greatest absolute difference of score and map."""
-    named = zip(("score", "map"), prediction, strict=True)
-    return {f"{kind}_{name}": float(np.abs(found.numpy() - theirs[f"{kind}_{name}"]).max()) for name, found in named}
+    named = {"score": prediction.image_score, "map": prediction.anomaly_map}
+    return {
+        f"{kind}_{name}": float(np.abs(found.numpy() - theirs[f"{kind}_{name}"]).max()) for name, found in named.items()
+    }
 
 
 with torch.inference_mode():

@@ -3,9 +3,12 @@ from __future__ import annotations
 import pytest
 
 from blemish import encoders
+from blemish.catalog.own import own_name
+from blemish.detectors.patchcore import PatchCore
 from blemish.errors import BadInput, UnknownName
 from blemish.runs.views import tile_sides
 from blemish.tuning.candidates import Candidate, candidates, check_methods
+from blemish.types import Encoder
 
 EMBEDDED = {"embedded": encoders.load("embedded")}
 
@@ -47,6 +50,21 @@ def test_methods_are_chosen_from_those_that_are_named() -> None:
         check_methods(["glass"])
     with pytest.raises(UnknownName):
         check_methods(["padimm"])
+
+
+class Own(PatchCore):
+    """Of one's own, and of one size."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        super().__init__(encoder)
+
+
+def test_a_method_of_ones_own_is_a_candidate() -> None:
+    name = own_name(Own)
+    check_methods([name])
+    found = candidates(EMBEDDED, (500, 500), methods=[name, "padim"])
+    assert {each.method for each in found} == {name, "padim"}
+    assert {each.arguments.get("image_size") for each in found if each.method == name} == {None}
 
 
 def test_quick_candidates_come_before_slow_ones_and_variants_last() -> None:

@@ -12,6 +12,7 @@ from blemish.cli.console import print_table, say, show_progress
 from blemish.cli.options import (
     ABOVE_0,
     FILE,
+    METHOD,
     PLACE,
     TOGETHER,
     DetectorOptions,
@@ -44,7 +45,14 @@ def _seconds(context: click.Context, option: click.Parameter, value: str) -> flo
 @white_option
 @click.option("--product", help="What the part is, in words, for methods that read them.  [default: object]")
 @click.option("--encoder", "encoders", multiple=True, metavar="NAME|PATH", help="To choose from; repeatable.")
-@click.option("--method", "methods", multiple=True, metavar="NAME", help="To choose from; repeatable.  [default: all]")
+@click.option(
+    "--method",
+    "methods",
+    multiple=True,
+    type=METHOD,
+    metavar="NAME",
+    help="To choose from, or your own, FILE.py:Class; repeatable.  [default: all]",
+)
 @click.option(
     "--work", type=click.Path(path_type=Path, file_okay=False), help="Folder of flaws and results, see below."
 )

@@ -152,8 +152,13 @@ def count_tiles(size: Sequence[int], side: int) -> int:
 
 def usual_side(method: str, encoder: Encoder) -> int:
     """Of what is seen at once: that of the method, or of the encoder."""
-    default: int | None = signature(catalog.method(method)).parameters["image_size"].default
-    return default or encoder.image_size
+    sides = signature(catalog.method(method)).parameters.get("image_size")
+    return (sides and sides.default) or encoder.image_size
+
+
+def takes_side(method: str) -> bool:
+    """Whether it sees pictures at any side; one's own method need not."""
+    return "image_size" in signature(catalog.method(method)).parameters
 
 
 def seconds_of(detector: Detector, pictures: Sequence[Path], view: View, *, batch_size: int = 8) -> float:
@@ -180,7 +185,7 @@ class _Timed(NamedTuple):
     def finest(self, view: View, allowed: float) -> ChosenView:
         """The view that shows most of those that take at most so many seconds; raises BadInput where there is none."""
         size, usual = part_size(self.good, view), usual_side(self.method, self.encoder)
-        coarsest, *finer = _sights(view, size, usual)
+        coarsest, *finer = _sights(view, size, usual, is_fixed=not takes_side(self.method))
         first = self._seconds(coarsest)
         if first > allowed:
             raise BadInput(
@@ -210,11 +215,11 @@ class _Timed(NamedTuple):
         return ChosenView(sight.view, self._arguments(sight), (said,))
 
 
-def _sights(view: View, size: tuple[int, int], own: int) -> Iterator[Sight]:
+def _sights(view: View, size: tuple[int, int], own: int, *, is_fixed: bool) -> Iterator[Sight]:
     """From the whole at a method's usual side to whole and tiles at the pictures' own resolution."""
     yield Sight(view, own)
     shorter = min(size)
-    if shorter >= LARGER * own:
+    if shorter >= LARGER * own and not is_fixed:
         yield Sight(view, 2 * own)
     plain = replace(view, keep_aspect=False, aspect=None)  # so that all inputs have one size
     for side in tile_sides(size, shares=SHARES, most=1 << 30):

@@ -12,7 +12,7 @@ from blemish.catalog.cards import Card
 from blemish.errors import BadInput
 from blemish.fitting import default_method
 from blemish.images import WHOLE, View
-from blemish.runs.views import LARGER, LONGISH, Sight, aspect_of, tile_sides, usual_side, view_in_words
+from blemish.runs.views import LARGER, LONGISH, Sight, aspect_of, takes_side, tile_sides, usual_side, view_in_words
 from blemish.types import Encoder
 
 VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {"tab": ({}, {"trust": 1.0}, {"trust": 0.0})}
@@ -49,15 +49,14 @@ def candidates(
 ) -> list[Candidate]:
     """All of them for parts of about a size (height, width), the default of the first encoder first.
 
-    methods: those to choose from; where there are none, all that need no training. What is usually quick comes before
-    what is slow, so that little time is not spent on one of them, and at last the variants of a method. view: the
-    region, mask and white of all of them.
+    methods: those to choose from, also one's own, "module:Class"; where there are none, all that need no training.
+    What is usually quick comes before what is slow, so that little time is not spent on one of them, and at last the
+    variants of a method. view: the region, mask and white of all of them.
     """
     found = [
         ((number > 0, _passes(made, encoder, size), _place(method)), made)
         for name, encoder in encoders.items()
-        for method, card in _methods(encoder).items()
-        if not methods or method in methods
+        for method, card in _methods(encoder, methods).items()
         for number, variant in enumerate(VARIANTS.get(method, ({},)))
         for made in _views(Candidate(method, name, _words(card, product) | dict(variant), view), encoder, size)
     ]
@@ -97,9 +96,10 @@ def _is_free(card: Card) -> bool:
     return card.task == "detect" and not (card.trained or card.grade) and card.scores == "one"
 
 
-def _methods(encoder: Encoder) -> dict[str, Card]:
-    """Those that need no training, judge a picture alone, and can use the encoder."""
-    return {name: card for name, card in catalog.METHODS.items() if _is_free(card) and card.needs <= encoder.can}
+def _methods(encoder: Encoder, asked: Collection[str]) -> dict[str, Card]:
+    """Those that are asked for, or all: that need no training, judge a picture alone, and can use the encoder."""
+    known = {name: catalog.card(name) for name in asked or catalog.METHODS}
+    return {name: card for name, card in known.items() if _is_free(card) and card.needs <= encoder.can}
 
 
 def _words(card: Card, product: str | None) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def _views(candidate: Candidate, encoder: Encoder, size: tuple[int, int]) -> Ite
     longish = aspect_of(size, least=LONGISH)
     whole = _at(candidate, encoder, own)._replace(view=replace(view, aspect=aspect))
     yield whole
-    if min(size) >= LARGER * own:
+    if min(size) >= LARGER * own and takes_side(candidate.method):
         yield _at(candidate, encoder, 2 * own)._replace(view=whole.view)
     if longish:
         yield whole._replace(view=replace(view, aspect=None if aspect else longish))
