@@ -78,6 +78,16 @@ def test_a_line_is_checked_and_nothing_started(recipe: Path, tmp_path: Path) -> 
     assert not (tmp_path / "line-data").exists()
 
 
+def test_a_demonstration_needs_no_file_and_a_line_that_others_could_reach_is_named(
+    recipe: Path, tmp_path: Path
+) -> None:
+    assert run("serve", "--demo", "--check").output == "Demonstration: 1 station, 0 recipes, all fits\n"
+    assert "name a line.toml, or look at a demonstration by --demo" in run("serve").output
+    file = tmp_path / "line.toml"
+    file.write_text(f'server.host = "0.0.0.0"\n[[stations]]\nname = "gears"\nrecipes = {{ gear = "{recipe}" }}\n')
+    assert "0.0.0.0 can be reached by others: give certificate and key" in run("serve", file, "--check").output
+
+
 def test_records_are_written_as_tables(tmp_path: Path) -> None:
     settings = line_settings(tmp_path, LINE)
     with Store(settings.store) as store:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 LINE = click.argument("line", type=click.Path(path_type=Path, dir_okay=False))
 DEMO = Path("blemish-demo")
+DEMO_LINE = Path(__file__).parents[1] / "serve" / "demo.toml"
 NEEDED = ("fastapi", "jinja2", "prometheus_client", "sqlalchemy", "uvicorn")
 
 
@@ -30,17 +31,19 @@ def _settings(line: Path, *, made: bool = False) -> LineSettings:
 
 
 @click.command()
-@LINE
+@click.argument("line", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--check", is_flag=True, help="Read LINE and its recipes, say what does not fit, and start nothing.")
 @click.option("--demo", is_flag=True, help=f"On drawn parts, in the folder {DEMO}; recipes are made.")
-def serve(line: Path, check: bool, demo: bool) -> None:
+def serve(line: Path | None, check: bool, demo: bool) -> None:
     """Inspect a line: pictures in by HTTP or a folder, verdicts out within a budget, a record of every part.
 
-    LINE is TOML; examples/line.toml shows every key. Every station has a process of its own, and the server none of
-    their work. Off this machine it starts only with TLS, or a proxy that has it, and with users: `blemish user add`.
-    Ends by Ctrl-C; parts that are open then are recorded as not inspected.
+    LINE is TOML; examples/line.toml shows every key; with --demo it may be left out. Every station has a process of its
+    own, and the server none of their work. Off this machine it starts only with TLS, or a proxy that has it, and with
+    users: `blemish user add`. Ends by Ctrl-C; parts that are open then are recorded as not inspected.
     """
-    settings = _settings(line, made=demo)
+    if line is None and not demo:
+        raise click.UsageError("name a line.toml, or look at a demonstration by --demo")
+    settings = _settings(line or DEMO_LINE, made=demo)
     if check:
         _check(settings, demo=demo)
         return
@@ -65,9 +68,11 @@ def _demonstration(settings: LineSettings) -> LineSettings:
 
 
 def _check(settings: LineSettings, *, demo: bool) -> None:
+    from blemish.serve.access import refuse_open
     from blemish.serve.judge import judge_by_recipe
 
     files = [] if demo else sorted({file for station in settings.stations for file in station.recipes.values()})
+    refuse_open(settings, users_there=True)  # who they are does not stand in the file
     for file in files:
         judge_by_recipe(file, 1)
     say(f"{settings.name}: {amount(len(settings.stations), 'station')}, {amount(len(files), 'recipe')}, all fits")
