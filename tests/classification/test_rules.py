@@ -57,10 +57,9 @@ def test_why_the_rule_does_not_decide_is_said() -> None:
     assert both == ("", f"{begins}it may be stain or crack, and crack asks for reject{ends}")
     assert asked("stain", ("stain", "dent")) == ("", f"{begins}it may be stain or dent, and dent has no rule{ends}")
     assert asked("stain", ()) == ("", f"{begins}no type fits it well{ends}")
+    may_be = "by words alone it may be stain or dust or crack, and crack asks for reject"
     words = asked("stain", ("stain",), taught=False)
-    assert words == (
-        "", f"{begins}by words alone it may be stain or dust or crack, and crack asks for reject{ends}"
-    )  # fmt: skip
+    assert words == ("", f"{begins}{may_be}{ends} until examples tell types apart")
 
 
 def test_the_reason_stands_beside_the_verdict_of_the_score() -> None:

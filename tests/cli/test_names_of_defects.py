@@ -12,6 +12,7 @@ from tests.support.defects import TYPES, draw_defects, draw_good
 
 from blemish.cli.main import main
 from blemish.encoders import TINY
+from blemish.recipes.recipe import load
 
 SEEN = ["--set", "image_size=64"]
 
@@ -127,8 +128,10 @@ def test_a_frozen_recipe_keeps_the_words_and_compares_with_examples_later(parts:
     recipe, listed = tmp_path / "words.blemish", tmp_path / "defects.toml"
     listed.write_text('["dark spot"]\ndefinition = "a dark round spot"\n[stain]\ndefinition = "a brown stain"\n')
     good = parts / "good"
-    run("recipe", "freeze", recipe, "--normal", good, "--defects", listed, "--method", "patchcore", *SEEN)
+    words = ("--defects", listed, "--product", "plate")  # which the method does not read
+    run("recipe", "freeze", recipe, "--normal", good, *words, "--method", "patchcore", *SEEN)
     assert "dark spot, stain (words)" in run("recipe", "show", recipe)
+    assert load(recipe).names.arguments == {"product": "plate"}  # type: ignore[union-attr]
     run("teach", recipe, "--defect", "dark spot", parts / "shown" / "images" / "dark spot")
     assert "dark spot, stain (prompt-images, by examples)" in run("recipe", "show", recipe)
     shown = [line.split()[0] for line in run("recipe", "show", recipe).splitlines() if "dar" in line and ".png" in line]

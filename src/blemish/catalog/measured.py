@@ -49,4 +49,6 @@ def describe_accuracy(name: str) -> str:
         return ""
     own, usual = (", ".join(f"{share:.2f}" for share in NAMED[each]) for each in (name, "ridge"))
     beside = "" if name == "ridge" else f"; ridge {usual}"
-    return f"right by 1, 3, 5 and 10 examples of each type: {own}{beside} (default encoder; benchmarks/RESULTS.md)"
+    learns = "" if len({*NAMED[name]}) > 1 else ", which it does not learn from"
+    said = f"right by 1, 3, 5 and 10 examples of each type{learns}: {own}{beside}"
+    return f"{said} (default encoder; benchmarks/RESULTS.md)"

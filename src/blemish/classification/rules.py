@@ -37,4 +37,5 @@ def ask(namer: RegionNamer, named: Named, region: DefectRegion) -> Asked:
     by = "it may be" if taught else "by words alone it may be"
     said = [f"{name} asks for {asked}" if asked else f"{name} has no rule" for name, asked in worse.items()]
     why = f"{by} {' or '.join(may_be)}, and {', '.join(said)}" if may_be else "no type fits it well"
-    return Asked("", f"the rule for {named.type} would accept it, but {why}: the score decides")
+    until = "" if taught else " until examples tell types apart"
+    return Asked("", f"the rule for {named.type} would accept it, but {why}: the score decides{until}")

@@ -80,7 +80,7 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
 @click.option(
     "--normal", multiple=True, metavar="DIR", type=PLACE, help="Good parts: folder, file or glob; repeatable."
 )
-@click.option("--product", help="What the part is, in words, for a method that reads them.  [default: object]")
+@click.option("--product", help="What the part is, in words, for a method or names of defects.  [default: object]")
 @region_options
 @click.option("--weights", type=FILE, metavar="FILE", help="What a trained method's authors publish, see below.")
 @defects_option
@@ -112,11 +112,12 @@ def freeze(
 
     hold_new(out)
     good, unreadable = find(normal) if normal else [], list["Unreadable"]()
-    words = {"product": product} if product else {}
+    words = _words(chosen.method, product, defects)
     trained = weights is not None
     asked = choose_detector(
         chosen, good=bool(good), region=region, mask=mask, frozen=True, words=words, trained=trained
     )
+    asked = asked._replace(arguments={**asked.arguments, **_words(asked.method, product, defects)})
     with show_progress() as watch:
         asked = settle_view(chosen, asked, good, product=product, watch=watch)
         made = update.freeze(
@@ -129,17 +130,26 @@ def freeze(
             reading=Reading(chosen.batch_size, watch, unreadable),
             weights=weights,
         )
-        made = _with_defects(made, defects, asked.encoder) if defects else made
+        made = _with_defects(made, defects, asked.encoder, product or "object") if defects else made
     recipes.save(made, out)
     print_table(("", out.name), describe.summary(made))
     leave(unreadable, len(made.taught), encoders.note(asked.encoder))
 
 
-def _with_defects(made: Recipe, said: str, encoder: Encoder) -> Recipe:
-    from blemish.classification.names import defect_types
-    from blemish.recipes.types_taught import name_types
+def _words(method: str | None, product: str | None, defects: str | None) -> dict[str, str]:
+    """The product for a method that reads it; of one that does not, names of defects read it, if there are any."""
+    from blemish.catalog import card
 
-    return name_types(made, defect_types(said, product=made.product), encoder=encoder)
+    is_read = not defects or (method and "product" in card(method).words)
+    return {"product": product} if product and is_read else {}
+
+
+def _with_defects(made: Recipe, said: str, encoder: Encoder, product: str = "") -> Recipe:
+    from blemish.classification.names import defect_types
+    from blemish.recipes.types_taught import name_types, product_of
+
+    types = defect_types(said, product=product or product_of(made))
+    return name_types(made, types, product=product, encoder=encoder)
 
 
 @click.command()

@@ -123,8 +123,8 @@ class _Index:
         return ()
 
     def beside(self, picture: Path) -> _Masks:
-        listed = self._of(picture.parent)
-        return self._use(path for ending in ENDINGS for path in listed.get(picture.stem.lower() + ending, []))
+        listed, stem = self._of(picture.parent), picture.stem.lower()
+        return self._use(path for ending in ENDINGS for path in listed.get(stem + ending, []))
 
     def _use(self, found: Iterator[Path] | _Masks) -> _Masks:
         own = tuple(found)

@@ -42,18 +42,19 @@ class Shown(NamedTuple):
     mask: Path | None = None
 
 
-def name_types(recipe: Recipe, types: Sequence[DefectType], *, encoder: Place = None) -> Recipe:
+def name_types(recipe: Recipe, types: Sequence[DefectType], *, product: str = "", encoder: Place = None) -> Recipe:
     """The recipe that names the defects it finds, by words alone until pictures teach it.
 
-    Types that it knows already keep their examples and take the new words and severity. Raises BadInput for an encoder
-    that reads nothing, or for types of which it has examples and that are not among these.
+    Types that it knows already keep their examples and take the new words and severity. product: in words; "": as
+    before, or the recipe's. Raises BadInput for an encoder that reads nothing, or for types of which it has examples
+    and that are not among these.
     """
     refuse_twins([each.name for each in types])
     seer = encoders_of(recipe, encoder)[ENCODER]
     before = recipe.names.known if recipe.names else []
     examples = examples_in(recipe.tensors)
     if not examples or recipe.names is None:
-        names, tensors = by_words(types, seer, recipe.product)
+        names, tensors = by_words(types, seer, product or product_of(recipe))
     else:
         told = {each.name: each for each in types}
         taught = {before[number] for _, number, _, _ in examples}
@@ -68,6 +69,12 @@ def name_types(recipe: Recipe, types: Sequence[DefectType], *, encoder: Place = 
         names, tensors = _relearn(recipe.names, list(types), before, examples, seer)
     changed = dataclasses.replace(recipe, names=names, tensors=without_names(recipe.tensors) | tensors)
     return stamp(changed, recipe.hash)
+
+
+def product_of(recipe: Recipe) -> str:
+    """What its names call the part, or else the recipe itself."""
+    said = recipe.names.arguments.get("product") if recipe.names else None
+    return str(said or recipe.product)
 
 
 def with_severities(recipe: Recipe, types: Sequence[DefectType]) -> Names:
@@ -119,7 +126,7 @@ def forget_names(
     names, found = (
         _relearn(recipe.names, types, recipe.names.known, examples, encoder)
         if examples
-        else by_words(types, encoder, recipe.product)
+        else by_words(types, encoder, product_of(recipe))
     )
     return dataclasses.replace(recipe, names=names), without_names(tensors) | found
 
