@@ -17,7 +17,7 @@ from blemish.errors import BadData, CannotWrite
 from blemish.serve import schema
 from blemish.serve.queries import Wanted, list_parts
 from blemish.serve.review import count_for_review, oldest_for_review
-from blemish.serve.store import Store
+from blemish.serve.store import Store, engine_of
 from blemish.serve.trends import mistakes_of, recent_rows
 
 FIRST_VERSION = Path(__file__).parent / "store_1.sql"
@@ -159,12 +159,18 @@ def test_one_process_at_a_time_writes_a_store(tmp_path: Path) -> None:
         Store(store_settings(tmp_path)).__enter__()
 
 
-def test_a_store_of_the_first_version_is_read_by_this_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("steps", range(len(schema.STEPS)))
+def test_a_store_of_every_earlier_version_is_read_by_this_one(tmp_path: Path, steps: int) -> None:
+    """steps: those that a first store had made."""
     import sqlite3
 
     with sqlite3.connect(tmp_path / "parts.sqlite") as old:
         old.executescript(FIRST_VERSION.read_text(encoding="utf-8"))
     old.close()
+    engine = engine_of(store_settings(tmp_path))
+    with engine.begin() as connection:
+        assert schema.migrate(connection, schema.STEPS[:steps]) == 1 + steps
+    engine.dispose()
     with Store(store_settings(tmp_path)) as store:
         assert [(row["part"], row["verdict"], row["score"]) for row in rows(store)] == [("A 1", "review", 0.5)]
         migrated = _tables(store)
