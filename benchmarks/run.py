@@ -40,6 +40,7 @@ import windows
 import words
 from harness import HERE, SOURCE, Options, options, parser, printed
 
+import parity
 import report
 import serve
 
@@ -69,6 +70,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "defect_types": defect_types.section,
     "region_sizes": region_sizes.section,
     "deploy": deploy.section,
+    "parity": parity.section,
     "again": again.section,
     "mdc": mdc.section,
     "serve": serve.section,

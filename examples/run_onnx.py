@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import onnxruntime
-from PIL import Image
+from PIL import Image, ImageOps
 
 
 def stretch(before: int, after: int) -> np.ndarray:
@@ -23,11 +23,14 @@ def stretch(before: int, after: int) -> np.ndarray:
 session = onnxruntime.InferenceSession(sys.argv[1])
 header = json.loads(session.get_modelmeta().custom_metadata_map["blemish recipe"])
 height, width = header["deployed"]["size"]  # pictures are stretched to it, unless `geometry` says otherwise
-limits = {name: float((header["calibration"] or {}).get(name, "nan")) for name in ("accept", "reject")}
+limits = header["calibration"] and [float(header["calibration"][name]) for name in ("accept", "reject")]
 for name in sys.argv[2:]:
-    pixels = np.asarray(Image.open(name).convert("RGB")) / 255
+    picture = ImageOps.exif_transpose(Image.open(name))
+    found = np.asarray(picture if picture.mode.startswith("I;16") else picture.convert("RGB"))
+    pixels = np.broadcast_to(np.atleast_3d(found / np.iinfo(found.dtype).max), (*found.shape[:2], 3))
     rows, columns = stretch(pixels.shape[0], height), stretch(pixels.shape[1], width)
     image = np.clip(np.einsum("hy,yxc,wx->chw", rows, pixels, columns, optimize=True), 0, 1)
     score, anomaly_map, *_ = session.run(None, {"images": image[None].astype(np.float32)})
-    verdict = "accept" if score[0] < limits["accept"] else "reject" if score[0] >= limits["reject"] else "review"
-    print(f"{name}: {score[0]:.7g} {verdict}, worst at {np.unravel_index(anomaly_map[0].argmax(), (height, width))}")
+    verdict = ("accept", "review", "reject")[sum(score[0] >= limits)] if limits else "no verdict"
+    y, x = divmod(int(anomaly_map[0].argmax()), width)
+    print(f"{name}: {score[0]:.7g} {verdict}, worst at x {x}, y {y} of {width} x {height}")

@@ -55,6 +55,6 @@ def require_torch() -> Iterator[None]:
         if error.name not in ("torch", "tokenizers", "huggingface_hub", "scipy"):
             raise
         raise MissingExtra(
-            f"this needs {error.name}, which runs no deployed recipe, but learns, teaches and exports: pip install "
-            "'blemish[torch]'"
+            f"this needs {error.name}, as all does but what a deployed recipe is used for: pip install "
+            "'blemish[torch]', or export the recipe by `blemish export` where that is installed"
         ) from error

@@ -24,6 +24,7 @@ from blemish.errors import BadRecipe, CannotWrite
 from blemish.images import Region, View
 from blemish.recipes import file as recipe_file
 from blemish.recipes import update
+from blemish.recipes.deployed import Deployed
 from blemish.recipes.describe import differences, summary, to_json
 from blemish.recipes.detectors import detector, encoders_of
 from blemish.recipes.file import KEY
@@ -208,9 +209,22 @@ def test_the_summary_and_the_description_say_what_it_is(saved: Path) -> None:
     assert rows["taught by"] == "good 3, spot 1"
     assert rows["region"] == "30 x 40 at (1, 2)"
     assert "accept below" in rows["verdicts"]
+    assert "deployed" not in rows
     told = json.loads(json.dumps(to_json(found)))
     assert told["hash"] == found.hash
     assert told["tensors"]["view.mask"]["type"] == "U8"
+
+
+def test_of_a_deployed_recipe_it_is_said_how_it_runs_and_what_was_compared() -> None:
+    check = {"pictures": 16, "score": 2.7e-7, "map": 9.1e-7, "verdicts": 0, "types": None}
+    deployed = Deployed(Geometry(8), (8, 16), ("image_score", "anomaly_map"), backend="openvino", check=check)
+    one = Recipe("padim", {}, {"encoder": Reference("test-tiny", "")}, deployed=deployed)
+    rows = dict(summary(one))
+    assert rows["deployed"] == "float32 by openvino, 16 x 8"
+    assert rows["compared"] == "16 pictures differ in scores by 2.7e-07, maps by 9.1e-07; verdicts flipped: 0"
+    other = dataclasses.replace(one, deployed=dataclasses.replace(deployed, precision="bfloat16", check={}))
+    assert dict(summary(other))["deployed"].startswith("bfloat16")
+    assert [row[0] for row in differences(one, other)] == ["hash", "deployed precision", "deployed check"]
 
 
 def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 
 import numpy as np
 import onnx
@@ -15,7 +16,7 @@ from tests.structure.source import ROOT
 from blemish.errors import BadInput, BadRecipe
 from blemish.recipes.deployed import Backend, Deployed
 from blemish.runtime.graph import GraphDetector, GraphNamer, open_model
-from blemish.runtime.onnx_bytes import demands
+from blemish.runtime.onnx_bytes import ALIGNED, align, demands, split_weights
 from blemish.types import Geometry
 
 DEPLOYED = Deployed(Geometry(8), (8, 8), ("image_score", "anomaly_map"))
@@ -118,6 +119,64 @@ def test_bytes_that_are_no_model_are_refused(length: int) -> None:
     for data in (good[:length], noise[:length]):
         with pytest.raises(BadRecipe, match="line3"):
             GraphDetector(data, DEPLOYED, "line3")
+
+
+def with_weights() -> onnx.ModelProto:
+    """Pictures turned by a large matrix, and the sum of each; the matrix comes last, a small tensor first."""
+    made = model()
+    turn = np.random.default_rng(0).random((192, 64), dtype=np.float32)
+    shapes = {"line": np.array([-1, 192]), "square": np.array([-1, 8, 8]), "sides": np.array([1, 2])}
+    made.graph.initializer.extend(numpy_helper.from_array(each, name) for name, each in shapes.items())
+    made.graph.initializer.append(numpy_helper.from_array(turn, "turn"))
+    steps = (
+        ("Reshape", ["images", "line"], "lines"),
+        ("MatMul", ["lines", "turn"], "turned"),
+        ("Reshape", ["turned", "square"], "anomaly_map"),
+        ("ReduceMean", ["anomaly_map", "sides"], "image_score"),
+    )
+    del made.graph.node[:]
+    for kind, given, to in steps:
+        made.graph.node.append(helper.make_node(kind, given, [to]))
+    made.graph.node[-1].attribute.append(helper.make_attribute("keepdims", 0))
+    return made
+
+
+@pytest.mark.parametrize("laid", [bytes, align])
+@pytest.mark.parametrize("backend", ["onnxruntime", "openvino"])
+def test_weights_are_read_where_they_lie(backend: Backend, laid: Callable[[bytes], bytes]) -> None:
+    made = with_weights()
+    data = np.frombuffer(laid(made.SerializeToString()), np.uint8).copy()
+    run = open_model(data.data, backend, "float32", "line3").run
+    expected = np.random.default_rng(1).random((2, 3, 8, 8), dtype=np.float32)
+    given = run({"images": expected})
+    turned = expected.reshape(2, 192) @ numpy_helper.to_array(made.graph.initializer[-1])
+    np.testing.assert_allclose(given[1], turned.reshape(2, 8, 8), rtol=1e-4)
+    np.testing.assert_allclose(given[0], turned.mean(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["a", "a longer name", "a name " * 20])
+def test_large_tensors_begin_where_a_backend_wants_them(name: str) -> None:
+    made = with_weights()
+    made.graph.name, made.graph.initializer[-1].name, made.graph.node[1].input[1] = name, name, name
+    for before in (made.SerializeToString(), align(made.SerializeToString())):  # what is aligned stays so
+        after = align(before)
+        found = onnx.load_from_string(after)
+        assert after.index(made.graph.initializer[-1].raw_data) % ALIGNED == 0
+        for each in found.graph.initializer:
+            each.ClearField("doc_string")
+        assert [*map(repr, found.graph.initializer)] == [*map(repr, made.graph.initializer)]
+        assert found.graph.node == made.graph.node
+        assert len(after) - len(made.SerializeToString()) < 2 * ALIGNED + 8
+
+
+def test_a_model_without_its_weights_is_small_and_says_where_they_are() -> None:
+    data = align(with_weights().SerializeToString())
+    bare, weights = split_weights(data, "outside")
+    assert list(weights) == ["turn"]
+    assert len(bare) < len(data) - weights["turn"].nbytes + 100
+    (said,) = [each for each in onnx.load_from_string(bare).graph.initializer if each.external_data]
+    place = {entry.key: entry.value for entry in said.external_data}
+    assert data[int(place["offset"]) :][: int(place["length"])] == weights["turn"].tobytes()
 
 
 def test_what_a_model_asks_for_is_read_as_its_own_library_reads_it() -> None:

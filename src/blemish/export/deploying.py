@@ -23,6 +23,7 @@ from blemish.recipes import detectors
 from blemish.recipes.deployed import GRAPH, NAMER, Backend, Deployed, Precision
 from blemish.recipes.examples_kept import LEARNED, may_name
 from blemish.recipes.recipe import Place, Recipe, require_finder, stamp
+from blemish.runtime.onnx_bytes import align
 from blemish.types import Classifier, Detector, Geometry, Reader
 
 KEPT = "names."
@@ -142,8 +143,8 @@ def is_learned(name: str) -> bool:
 
 
 def tensor_of(data: bytes) -> Tensor:
-    """Bytes as a recipe's file keeps them: uint8 (B,)."""
-    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+    """A model as a recipe's file keeps it: uint8 (B,)."""
+    return torch.frombuffer(bytearray(align(data)), dtype=torch.uint8)
 
 
 def size_for(recipe: Recipe, geometry: Geometry, pictures: Sequence[Path]) -> tuple[int, int]:

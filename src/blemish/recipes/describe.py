@@ -43,10 +43,23 @@ def summary(recipe: Recipe) -> list[tuple[str, str]]:
         *(("trained on", _training_set(each)) for each in recipe.trained_on),
         ("taught by", _list(kinds) or ("" if recipe.trained_on else "words alone")),
         ("tensors", f"{size / 2**20:.1f} MiB"),
+        *_deployed(recipe),
         *_names(recipe),
         ("verdicts", _verdicts(recipe)),
     ]
     return [row for row in rows if row[1]]
+
+
+def _deployed(recipe: Recipe) -> list[tuple[str, str]]:
+    """How its graph is run, and how it differs from the recipe that it was exported from."""
+    if (found := recipe.deployed) is None:
+        return []
+    height, width = found.size
+    check = {name: value for name, value in found.check.items() if value is not None}
+    shares = ", ".join(f"{name}s by {check[name]:.1e}" for name in ("score", "map") if name in check)
+    flips = f"; verdicts flipped: {check['verdicts']:.0f}" if "verdicts" in check else ""
+    compared = f"{amount(int(check['pictures']), 'picture')} differ in {shares}{flips}" if "pictures" in check else ""
+    return [("deployed", f"{found.precision} by {found.backend}, {width} x {height}"), ("compared", compared)]
 
 
 def _verdicts(recipe: Recipe) -> str:
@@ -69,7 +82,7 @@ def differences(one: Recipe, other: Recipe) -> list[tuple[str, str, str]]:
 def _leaves(recipe: Recipe) -> dict[str, str]:
     header = dict(content_of(recipe).header)
     taught, verdicts = header.pop("taught"), header.pop("calibration")
-    nested = {name: header.pop(name) for name in ("arguments", "view", "versions")}
+    nested = {name: header.pop(name, {}) for name in ("arguments", "view", "versions", "deployed")}
     encoders, _ = header.pop("encoders"), header.pop("trained_on")
     header.pop("names", None)
     flat = {"hash": recipe.hash} | {name: str(value) for name, value in header.items()} | _leaves_of_names(recipe)

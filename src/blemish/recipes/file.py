@@ -239,8 +239,6 @@ def _refuse_gaps(places: list[_Place], size: int, path: Path) -> None:
 
 def _tensor(file: BufferedReader, place: _Place, path: Path) -> NDArray[Any]:
     """The next one, in memory of its own: what lies in the file may lie at any byte."""
-    if place.kind == "U8" and len(place.shape) == 1:  # it may be a graph, which its runtime wants as bytes
-        return np.frombuffer(file.read(place.end - place.start), np.uint8)
     found = np.empty(place.shape, TYPES[place.kind])
     if file.readinto(found.reshape(-1).view(np.uint8).data) != found.nbytes:
         raise BadRecipe(f"{path} was cut while it was read: {COPY}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from blemish.errors import BadInput, BadRecipe, MissingExtra
 from blemish.recipes.deployed import Backend, Deployed, Precision
-from blemish.runtime.onnx_bytes import demands
+from blemish.runtime.onnx_bytes import PLACE, Buffer, demands, split_weights
 from blemish.types import ArrayPrediction
 
 AGAIN = "export it again"
@@ -34,10 +35,34 @@ class Session(NamedTuple):
     run: Run
 
 
+@dataclass(frozen=True, slots=True)
+class _OnnxruntimeRun:
+    """See `Run`; the session reads its weights where they lie as long as it runs."""
+
+    session: Any
+    weights: Buffer
+
+    def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        return list(self.session.run(None, dict(arrays)))
+
+
+@dataclass(frozen=True, slots=True)
+class _OpenvinoRun:
+    """See `Run`; the model reads its weights where they lie as long as it runs."""
+
+    model: Any
+    weights: Sequence[NDArray[Any]]
+    names: Sequence[str]
+
+    def __call__(self, arrays: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+        given = self.model(dict(arrays))
+        return [np.array(given[name]) for name in self.names]  # copies: the next call writes over them
+
+
 class GraphDetector:
     """The detector of a deployed recipe, see `types.ArrayDetector`: of float32 (N, 3, *size) in [0, 1]."""
 
-    def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
+    def __init__(self, model: Buffer, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
         self.deployed, self.geometry, self.types = deployed, deployed.geometry, deployed.types
         self.type_prompts = deployed.prompts
         self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
@@ -61,7 +86,7 @@ class GraphDetector:
 class GraphNamer:
     """The classifier of a deployed recipe: what it sees of regions by their places, the logits of its types, words."""
 
-    def __init__(self, model: bytes, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
+    def __init__(self, model: Buffer, deployed: Deployed, source: str = "this recipe", *, threads: int = 0) -> None:
         self._session = open_model(model, deployed.backend, deployed.precision, source, threads=threads)
         require_ports(self._session.inputs, dict.fromkeys(("places", "share")), source)
         self.words, outputs = deployed.words, ("seen", "logits", *(["words"] if deployed.words else []))
@@ -90,7 +115,7 @@ def require_ports(found: Sequence[Port], wanted: Mapping[str, tuple[int, ...] | 
         raise BadRecipe(f"{source} has a graph with {has}, and says it has {', '.join(wanted)}: {AGAIN}")
 
 
-def open_model(model: bytes, backend: Backend, precision: Precision, source: str, *, threads: int = 0) -> Session:
+def open_model(model: Buffer, backend: Backend, precision: Precision, source: str, *, threads: int = 0) -> Session:
     """Ready to run; raises BadRecipe for a model that cannot be trusted or run, MissingExtra without its backend.
 
     threads: how many it may use; 0: as many as there are.
@@ -107,7 +132,7 @@ def open_model(model: bytes, backend: Backend, precision: Precision, source: str
     return _by_onnxruntime(model, source, threads, asks.opset)
 
 
-def _by_onnxruntime(model: bytes, source: str, threads: int, opset: int) -> Session:
+def _by_onnxruntime(model: Buffer, source: str, threads: int, opset: int) -> Session:
     try:
         import onnxruntime
     except ImportError as error:
@@ -116,17 +141,23 @@ def _by_onnxruntime(model: bytes, source: str, threads: int, opset: int) -> Sess
     options.log_severity_level, options.intra_op_num_threads = 4, threads
     options.enable_mem_pattern = False  # it lays out all tensors at once, and took more memory and no less time
     try:
-        found = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        found = onnxruntime.InferenceSession(_bare(model, options), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no class of their own
         raise _refused(source, "onnxruntime", onnxruntime.__version__, opset, error) from error
 
-    def run(arrays: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        return list(found.run(None, dict(arrays)))
-
-    return Session(_ports(found.get_inputs()), _ports(found.get_outputs()), run)
+    return Session(_ports(found.get_inputs()), _ports(found.get_outputs()), _OnnxruntimeRun(found, model))
 
 
-def _by_openvino(model: bytes, precision: Precision, source: str, threads: int) -> Session:
+def _bare(model: Buffer, options: Any) -> bytes:
+    """The model without its weights, which the session is told to read where they lie, if it can; else all of it."""
+    if not hasattr(options, "add_external_initializers_from_files_in_memory"):  # of an older onnxruntime
+        return bytes(model)
+    options.add_session_config_entry("session.use_external_initializer_file_buffers_directly", "1")
+    options.add_external_initializers_from_files_in_memory([PLACE], [np.frombuffer(model, np.uint8)], [len(model)])
+    return split_weights(model, "outside").model
+
+
+def _by_openvino(model: Buffer, precision: Precision, source: str, threads: int) -> Session:
     try:
         import openvino
     except ImportError as error:
@@ -135,16 +166,28 @@ def _by_openvino(model: bytes, precision: Precision, source: str, threads: int) 
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32"}
     settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
     try:
-        found = openvino.Core().compile_model(openvino.Core().read_model(model), "CPU", settings)
+        bare, weights = split_weights(model, "inputs")
+        core = openvino.Core()
+        read = core.read_model(bare)
+        _hand_over(read, weights)
+        found = core.compile_model(read, "CPU", settings)
     except Exception as error:  # its errors have no class of their own
         raise _refused(source, "OpenVINO", openvino.__version__, 0, error) from error
-    names = [port.any_name for port in found.outputs]
-
-    def run(arrays: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        given = found(dict(arrays))
-        return [np.array(given[name]) for name in names]  # copies: the next call writes over them
-
+    run = _OpenvinoRun(found, list(weights.values()), [port.any_name for port in found.outputs])
     return Session(_openvino_ports(found.inputs), _openvino_ports(found.outputs), run)
+
+
+def _hand_over(model: Any, weights: dict[str, NDArray[Any]]) -> None:
+    """Constants in place of the inputs of these names, on the same memory."""
+    from openvino.op import Constant
+
+    for each in model.get_parameters():
+        if (name := each.get_friendly_name()) in weights:
+            if not weights[name].flags.writeable:  # it shares no other, though it writes to none
+                weights[name] = weights[name].copy()
+            each.output(0).replace(Constant(weights[name], shared_memory=True).output(0))
+            model.remove_parameter(each)
+    model.validate_nodes_and_infer_types()
 
 
 def _refused(source: str, backend: str, version: str, opset: int, error: Exception) -> BadRecipe:

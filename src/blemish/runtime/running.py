@@ -23,6 +23,7 @@ from blemish.recipes.tensors import arrays_of
 from blemish.runs.decision import Decided, decision
 from blemish.runs.plan import InspectionRun, ReadyDetector, settings_of
 from blemish.runtime.graph import GraphDetector, GraphNamer
+from blemish.runtime.memory import give_back_memory
 from blemish.runtime.naming import DeployedNamer
 from blemish.types import ArrayPrediction
 
@@ -71,7 +72,9 @@ def graph_detector(recipe: Recipe, *, threads: int = 0) -> DeployedDetector:
     if deployed is None:
         raise BadRecipe(f"{recipe.source} holds no graph to run without torch: export it by `blemish export`")
     graph = GraphDetector(_graph(recipe, GRAPH), deployed, recipe.source, threads=threads)
-    return DeployedDetector(graph, _namer(recipe, deployed, threads))
+    namer = _namer(recipe, deployed, threads)
+    give_back_memory()
+    return DeployedDetector(graph, namer)
 
 
 def by_graph(
@@ -102,8 +105,8 @@ def _namer(recipe: Recipe, deployed: Deployed, threads: int) -> DeployedNamer | 
     return DeployedNamer(graph, recipe.names, shown)
 
 
-def _graph(recipe: Recipe, name: str) -> bytes:
+def _graph(recipe: Recipe, name: str) -> memoryview:
     found = arrays_of(recipe.tensors).get(name)
     if found is None:
         raise BadRecipe(f"{recipe.source} says that it is deployed and holds no graph: {COPY}")
-    return found.base if isinstance(found.base, bytes) else found.tobytes()  # without a copy, as it was read
+    return found.data
