@@ -7,7 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from tests.cli.test_inspect import run as command
 from tests.support.annotated import CRACK, HEIGHT, WIDTH, picture
 
@@ -113,6 +115,23 @@ def test_pictures_of_yolo_lie_beside_their_labels(tmp_path: Path) -> None:
     result = command("convert", tmp_path, "--from", "yolo", "--images", tmp_path, "--out", tmp_path / "out")
     assert result.exit_code == 2
     assert f"put a link to {tmp_path} there" in " ".join(result.output.split())
+
+
+def test_a_picture_with_defects_of_two_types_is_in_both_folders_with_the_mask_of_each(tmp_path: Path) -> None:
+    def change(whole: dict[str, Any]) -> None:
+        whole["categories"].append({"id": 2, "name": "dent"})
+        box = {"id": 2, "image_id": 1, "category_id": 2, "bbox": [50, 5, 4, 6]}
+        whole["annotations"].append(box)
+
+    out = tmp_path / "out"
+    result = command("convert", coco(tmp_path, change), "--from", "coco", "--out", out)
+    assert result.exit_code == 0, result.output
+    assert (out / "crack/1.png").read_bytes() == (tmp_path / "1.png").read_bytes()
+    assert (out / "dent/1.png").samefile(out / "crack/1.png")
+    masks = [np.asarray(Image.open(out / "masks" / name / "1.png")) for name in ("crack", "dent")]
+    assert masks[1].sum() == 4 * 6 == masks[1][5:11, 50:54].sum()
+    assert masks[0].any()
+    assert not (masks[0] & masks[1]).any()
 
 
 def test_a_picture_that_is_there_twice_is_one_sentence(tmp_path: Path) -> None:

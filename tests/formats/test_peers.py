@@ -29,7 +29,7 @@ def write(name: str, folder: Path) -> Path:
 
 def wanted_mask(contour: list[list[int]]) -> np.ndarray[Any, np.dtype[np.bool_]]:
     mask = np.zeros((HEIGHT, WIDTH), bool)
-    fill_polygons(mask, [contour])
+    fill_polygons(mask[None], [contour], [0])
     return mask
 
 

@@ -90,7 +90,7 @@ def test_labels_become_folders_that_data_sets_are_read_from(tmp_path: Path) -> N
     assert set(samples) == {"good", "crack", "stain", "defect"}
     for label, contour in (("crack", CRACK), ("stain", STAIN), ("defect", STAIN)):
         wanted = np.zeros((HEIGHT, WIDTH), bool)
-        fill_polygons(wanted, [contour])
+        fill_polygons(wanted[None], [contour], [0])
         assert (read_ground_truth(samples[label].masks, samples[label].image) == wanted).all()
     assert samples["crack"].image.read_bytes() == (tmp_path / "parts" / "a.png").read_bytes()
 
@@ -133,7 +133,7 @@ def test_pixels_become_polygons_and_the_same_pixels_again(drawn: st.DataObject) 
     mask = fill_holes(np.array(flat).reshape(5, 6))
     again = np.zeros_like(mask)
     polygons = polygons_of(mask)
-    fill_polygons(again, polygons)
+    fill_polygons(again[None], polygons, [0] * len(polygons))
     assert not cross_themselves(polygons).any()
     assert (again == mask).all()
 
@@ -156,18 +156,18 @@ def fill_holes(mask: np.ndarray[Any, np.dtype[np.bool_]]) -> np.ndarray[Any, np.
 
 def test_a_mask_that_is_written_has_the_pixels_whose_centres_lie_inside() -> None:
     mask = np.zeros((4, 6), bool)
-    fill_polygons(mask, [[[1, 1], [4, 1], [4, 3], [1, 3]]])
+    fill_polygons(mask[None], [[[1, 1], [4, 1], [4, 3], [1, 3]]], [0])
     assert mask.sum() == 6
     assert mask[1:3, 1:4].all()
     mask = np.zeros((4, 4), bool)
-    fill_polygons(mask, [[[-5, -5], [9, -5], [9, 9], [-5, 9]]])
+    fill_polygons(mask[None], [[[-5, -5], [9, -5], [9, 9], [-5, 9]]], [0])
     assert mask.all()
 
 
 def test_the_pixels_of_a_slanted_polygon_are_those_whose_centres_lie_on_one_side_of_each_side() -> None:
     corners = np.array([(3.2, 2.1), (25.7, 8.3), (18.4, 27.9), (5.5, 20.0)])
     mask = np.zeros((32, 32), bool)
-    fill_polygons(mask, [corners.tolist()])
+    fill_polygons(mask[None], [corners.tolist()], [0])
     y, x = np.mgrid[:32, :32] + 0.5
     along = np.roll(corners, -1, axis=0) - corners
     sides = [a * (y - py) - b * (x - px) for (a, b), (px, py) in zip(along, corners, strict=True)]
@@ -180,14 +180,12 @@ def test_many_polygons_at_once_are_what_each_is_alone() -> None:
     rng = np.random.default_rng(0)
     several = [rng.uniform(-5, 45, (count, 2)).tolist() for count in (3, 4, 5, 9, 24, 40) for _ in range(4)]
     several += [[[x, y], [x + 9, y], [x + 9, y + 7], [x, y + 7]] for x, y in rng.integers(0, 40, (6, 2)).tolist()]
-    together, alone = np.zeros((40, 36), bool), np.zeros((40, 36), bool)
-    fill_polygons(together, several)
-    for each in several:
-        one = np.zeros((40, 36), bool)
-        fill_polygons(one, [each])
-        assert (one == (depths(each, 40, 36) % 2 == 1)).all()
-        alone |= one
-    assert (together == alone).all()
+    together, apart = np.zeros((1, 40, 36), bool), np.zeros((len(several), 40, 36), bool)
+    fill_polygons(together, several, [0] * len(several))
+    fill_polygons(apart, several, range(len(several)))
+    for each, mask in zip(several, apart, strict=True):
+        assert (mask == (depths(each, 40, 36) % 2 == 1)).all()
+    assert (together == apart.any(0)).all()
     assert cross_themselves(several).tolist() == [bool(cross_themselves([each])[0]) for each in several]
     assert cross_themselves(several).tolist() == [cuts_itself(np.array(each)) for each in several]
 

@@ -90,11 +90,11 @@ def read(place: Path) -> Iterator[Annotated | Refused]:
 def _fill(database: sqlite3.Connection, place: Path) -> Iterator[Refused]:
     """Put the file into the database; what has no place there is told."""
     found = set[str]()
-    for key, item in members(place, found):
+    for key, item, text in members(place, found):
         if key == "images":
             yield from _add_image(database, item)
         elif key == "annotations":
-            yield from _add_annotation(database, item)
+            yield from _add_annotation(database, item, text)
         elif key == "categories":
             yield from _add_category(database, item)
     if not {"images", "annotations", "categories"} <= found:
@@ -113,14 +113,14 @@ def _add_image(database: sqlite3.Connection, image: Any) -> Iterator[Refused]:
         database.execute("insert into wrong values (?, ?)", (image["id"], said))
 
 
-def _add_annotation(database: sqlite3.Connection, found: Any) -> Iterator[Refused]:
+def _add_annotation(database: sqlite3.Connection, found: Any, text: str) -> Iterator[Refused]:
     """Where one is wrong, so is the image that it is of, and of two with one id those of both."""
     mark, image = "insert into wrong values (?, ?)", found["image_id"] if _has(found, "image_id", _is_id) else None
     if image is None or not _has(found, "id", _is_id):
         said = "an annotation has no id or no image_id"
         yield Refused(said, f"{found!r:.80}")
         database.execute(mark, (image, said))
-    elif not _insert(database, "annotations", (found["id"], image, json.dumps(found))):
+    elif not _insert(database, "annotations", (found["id"], image, text)):
         said = "two annotations have the same id"
         yield Refused(said, f"annotation {found['id']}", f"image {image}")
         database.execute(mark, (image, said))
@@ -180,7 +180,7 @@ def _region(found: Mapping[str, Any], image: Mapping[str, Any], names: Mapping[i
         return "the category of an annotation has two names"
     about, score = "" if name == NO_TYPE else name, found.get("score")
     score = score if is_number(score) else None
-    box = Box(*found["bbox"]) if list_of(is_number, 4)(found.get("bbox")) else None
+    box = Box(*found["bbox"]) if _are_numbers(found.get("bbox")) and len(found["bbox"]) == 4 else None
     if shape := found.get("segmentation"):
         polygons = _polygons(shape, image)
         return Annotation(about, polygons, box, score) if polygons else "a segmentation is no polygon and no mask"
@@ -202,14 +202,18 @@ def _polygons(shape: Any, image: Mapping[str, Any]) -> list[Any]:
 
 def _is_outline(values: Any) -> bool:
     """Whether it is 3 points or more, x and y in turn."""
-    fits = isinstance(values, list) and len(values) >= 6 and len(values) % 2 == 0
-    return fits and set(map(type, values)) <= {int, float} and is_number(_sum(values))
+    return _are_numbers(values) and len(values) >= 6 and len(values) % 2 == 0
+
+
+def _are_numbers(values: Any) -> bool:
+    """Whether it is a list of finite numbers, quicker than one by one."""
+    return isinstance(values, list) and set(map(type, values)) <= {int, float} and is_number(_sum(values))
 
 
 def _sum(values: Sequence[float]) -> float:
     try:
-        return sum(values)
-    except OverflowError:  # of a whole number that no float holds and another one with decimals
+        return sum(map(float, values))
+    except OverflowError:  # of a whole number that no float holds
         return inf
 
 

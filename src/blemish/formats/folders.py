@@ -6,7 +6,7 @@ A picture with defects of several types is in the folder of each, with a mask of
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import sha256
 from pathlib import Path
 
@@ -24,6 +24,8 @@ from blemish.notices import notice
 from blemish.types import GOOD
 
 MASKS = "masks"
+DRAWN_AT_ONCE = 1 << 22
+"""Pixels of masks that are in memory together, or those of one mask."""
 
 
 def write_folders(table: Iterable[Annotated], survey: Survey, out: Path) -> Counter[str]:
@@ -35,20 +37,27 @@ def write_folders(table: Iterable[Annotated], survey: Survey, out: Path) -> Coun
         _require_folder(name)
     counts, taken = Counter[str](), set[int]()
     for picture in table:
-        for label, regions in _labels(picture):
-            target = out / as_name(label) / _free_name(label, survey.name(picture), taken)
-            copy_picture(picture.place, target)
-            if regions:
-                save_mask(out / MASKS / as_name(label) / f"{target.stem}.png", draw_mask(regions, picture))
-            counts[label] += 1
+        labels, name = list(_labels(picture)), survey.name(picture)
+        targets = [out / as_name(label) / _free_name(label, name, taken) for label, _ in labels]
+        copy_picture(picture.place, *targets)
+        masks = draw_masks([regions for _, regions in labels if regions], picture)
+        for target in (each for each, (_, regions) in zip(targets, labels, strict=True) if regions):
+            save_mask(out / MASKS / target.parent.name / f"{target.stem}.png", next(masks))
+        counts.update(label for label, _ in labels)
     return counts
 
 
-def draw_mask(regions: Iterable[Annotation], picture: Annotated) -> NDArray[np.bool_]:
-    """True where any of the regions is: (H, W) of the picture."""
-    mask = np.zeros((picture.height, picture.width), bool)
-    fill_polygons(mask, [outline for region in regions for outline in region.outlines])
-    return mask
+def draw_masks(groups: Sequence[Sequence[Annotation]], picture: Annotated) -> Iterator[NDArray[np.bool_]]:
+    """True where any region of a group is, of each (H, W) of the picture; of a small picture many are drawn at once."""
+    step = max(1, DRAWN_AT_ONCE // (picture.height * picture.width))
+    for at in range(0, len(groups), step):
+        some = groups[at : at + step]
+        outlines = [
+            (number, each) for number, regions in enumerate(some) for region in regions for each in region.outlines
+        ]
+        masks = np.zeros((len(some), picture.height, picture.width), bool)
+        fill_polygons(masks, [each for _, each in outlines], [number for number, _ in outlines])
+        yield from masks
 
 
 def _labels(picture: Annotated) -> Iterator[tuple[str, list[Annotation]]]:

@@ -17,8 +17,8 @@ PIECE = 1 << 20
 _SPACE = " \t\r\n"
 
 
-def members(path: Path, keys: set[str] | None = None) -> Iterator[tuple[str, Any]]:
-    """Every value of the top: key and value of an object, of its lists each item under the list's key.
+def members(path: Path, keys: set[str] | None = None) -> Iterator[tuple[str, Any, str]]:
+    """Every value of the top with its text: key and value of an object, of its lists each item under the list's key.
 
     Of a list at the top each item under "". keys: filled with the keys of an object, those of empty lists too.
     BadData for what is no JSON.
@@ -26,7 +26,7 @@ def members(path: Path, keys: set[str] | None = None) -> Iterator[tuple[str, Any
     with _open(path) as file:
         text = _Text(file, path)
         if text.peek() == "[":
-            yield from (("", item) for item in text.items())
+            yield from (("", item, text.last) for item in text.items())
             return
         text.take("{")
         while text.peek() != "}":
@@ -35,9 +35,9 @@ def members(path: Path, keys: set[str] | None = None) -> Iterator[tuple[str, Any
             if keys is not None:
                 keys.add(key)
             if text.peek() == "[":
-                yield from ((key, item) for item in text.items())
+                yield from ((key, item, text.last) for item in text.items())
             else:
-                yield key, text.value()
+                yield key, text.value(), text.last
             if text.peek() != "}":
                 text.take(",")
 
@@ -58,6 +58,7 @@ class _Text:
 
     def __init__(self, file: IO[str], path: Path) -> None:
         self._file, self._path, self._left, self._at, self._size = file, path, "", 0, PIECE
+        self.last = ""  # what stands there of the last value
         self._decoder = json.JSONDecoder()
 
     def peek(self) -> str:
@@ -96,7 +97,7 @@ class _Text:
                     continue
                 raise self._damage(str(error)[:80]) from error
             if end < len(self._left) or not self._more():  # a number may go on
-                self._at, self._size = end, PIECE
+                self.last, self._at, self._size = self._left[self._at : end], end, PIECE
                 return value
 
     def _more(self) -> bool:

@@ -81,7 +81,8 @@ def _first_crossing(regions: Sequence[Annotation]) -> int | None:
 def _find(path: str, homes: list[Path]) -> Path | None:
     """Where it is named, below the folder of pictures, or directly in it."""
     plain = path.replace("\\", "/")
-    tried = [Path(path), *(home / plain for home in homes), *(home / Path(plain).name for home in homes)]
+    named = (home / plain for home in homes)
+    tried = chain([Path(path)], named, (home / Path(plain).name for home in homes))
     return next((each for each in tried if each.is_file()), None)
 
 

@@ -84,7 +84,7 @@ def _results(number: int, region: Annotation, picture: Annotated) -> Iterator[di
 def read(place: Path) -> Iterator[Annotated | Refused]:
     """The pictures of the tasks in order; what people said of each, else the last prediction."""
     seen = set[str]()
-    for number, (key, task) in enumerate(members(place), start=1):
+    for number, (key, task, _) in enumerate(members(place), start=1):
         if key or not isinstance(task, Mapping):
             raise BadData(f"{place} is no export of Label Studio: wanted is {LOOKED_FOR}")
         name = str(task.get("id", f"number {number}"))

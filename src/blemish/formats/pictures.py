@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
+import os
 import struct
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +14,27 @@ from blemish.errors import BadData
 from blemish.files import guard_write
 
 
-def copy_picture(picture: Path, target: Path) -> None:
-    """The same file at another place; raises BadData where it is gone."""
-    if not picture.is_file():
-        raise BadData(f"{picture} is gone, and this format has pictures beside their labels: put it back")
-    _write(target, lambda: shutil.copyfile(picture, target))
+def copy_picture(picture: Path, *targets: Path) -> None:
+    """The same file at other places, of which the disk holds it once; raises BadData where it is gone."""
+    try:
+        content = picture.read_bytes()
+    except OSError as error:
+        raise BadData(
+            f"{picture} is gone ({error.strerror}), and this format has pictures beside their labels: put it back"
+        ) from error
+    for number, target in enumerate(targets):
+        if not (number and _is_linked(targets[0], target)):
+            _write(target, content)
+
+
+def _is_linked(there: Path, target: Path) -> bool:
+    try:
+        if not target.parent.is_dir():
+            target.parent.mkdir(parents=True)
+        os.link(there, target)
+    except OSError:
+        return False  # the disk has no links
+    return True
 
 
 def save_mask(path: Path, mask: NDArray[np.bool_]) -> None:
@@ -32,14 +47,14 @@ def save_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     content = b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
-    _write(path, lambda: path.write_bytes(b"\x89PNG\r\n\x1a\n" + content))
+    _write(path, b"\x89PNG\r\n\x1a\n" + content)
 
 
-def _write(path: Path, do: Callable[[], object]) -> None:
-    """Do it, in a folder that is made where it is missing."""
+def _write(path: Path, content: bytes) -> None:
+    """In a folder that is made where it is missing."""
     with guard_write(path):
         try:
-            do()
+            path.write_bytes(content)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            do()
+            path.write_bytes(content)

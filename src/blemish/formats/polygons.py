@@ -37,9 +37,12 @@ def area(polygon: Polygon) -> float:
     return abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
 
 
-def fill_polygons(mask: NDArray[np.bool_], polygons: Sequence[Polygon]) -> None:
-    """Set the pixels (H, W) whose centre lies in a polygon; where one runs over itself, those of odd depth."""
-    height, width = mask.shape
+def fill_polygons(masks: NDArray[np.bool_], polygons: Sequence[Polygon], of: Sequence[int]) -> None:
+    """Set the pixels whose centre lies in a polygon, each in the mask (K, H, W) of its number.
+
+    Where a polygon runs over itself, its pixels are those of odd depth.
+    """
+    height, width = masks.shape[1:]
     start, corners = _flat(polygons)
     after = np.arange(1, len(start) + 1)
     after[np.cumsum(corners) - 1] -= corners  # the first corner follows the last
@@ -54,16 +57,22 @@ def fill_polygons(mask: NDArray[np.bool_], polygons: Sequence[Polygon]) -> None:
     line = np.repeat(np.arange(len(corners)), corners)[side] * height + row  # of each polygon its own rows
     entered, left = np.sort(line * (width + 1) + column).reshape(-1, 2).T  # in each row as often as it is left
     line, column = np.divmod(entered, width + 1)
-    _fill_spans(mask, line % height, column, left - entered)
+    number, row = np.divmod(line, height)
+    _fill_spans(masks, np.asarray(of, np.int64)[number], row, column, left - entered)
 
 
 def _fill_spans(
-    mask: NDArray[np.bool_], row: NDArray[np.int64], column: NDArray[np.int64], length: NDArray[np.int64]
+    masks: NDArray[np.bool_],
+    number: NDArray[np.int64],
+    row: NDArray[np.int64],
+    column: NDArray[np.int64],
+    length: NDArray[np.int64],
 ) -> None:
-    step = max(1, _AT_ONCE // mask.shape[1])
+    step = max(1, _AT_ONCE // masks.shape[2])
     for at in range(0, len(row), step):
-        some, count = slice(at, at + step), length[at : at + step]
-        mask[np.repeat(row[some], count), np.repeat(column[some], count) + _steps(count)] = True
+        count = length[at : at + step]
+        span = np.repeat(np.arange(at, at + len(count)), count)
+        masks[number[span], row[span], column[span] + _steps(count)] = True
 
 
 def _steps(count: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -99,7 +108,8 @@ def _stack(polygons: Sequence[Polygon]) -> NDArray[np.float64]:
 
 def _crossed(corners: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(P, N, 2) -> (P,)."""
-    (x, y), (along, down) = np.moveaxis(corners, 2, 0), np.moveaxis(np.roll(corners, -1, 1) - corners, 2, 0)
+    x, y = np.moveaxis(corners, 2, 0)
+    along, down = _next(x) - x, _next(y) - y
     lines = np.stack([along, -down, down * x - along * y], axis=2)  # (P, N, 3); times a point: on which side it lies
     points = np.stack([y, x, np.ones_like(x)], axis=1)  # (P, 3, N)
     rounding = 1e-9 * np.abs(corners).max((1, 2), keepdims=True) ** 2
@@ -112,16 +122,21 @@ def _crossed(corners: NDArray[np.float64]) -> NDArray[np.bool_]:
     return found
 
 
+def _next(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The one after each, the first one after the last."""
+    return np.concatenate((values[..., 1:], values[..., :1]), -1)
+
+
 def _cut(
     lines: NDArray[np.float64], points: NDArray[np.float64], some: slice, rounding: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
     """Whether one of `some` sides cuts through any other: the ends of each lie on two sides of the other's line."""
     start = _sides(lines[:, some], points, rounding)
-    through = start * np.roll(start, -1, 2) < 0  # (P, some, N)
+    through = start * _next(start) < 0  # (P, some, N)
     if through.shape[1] == through.shape[2]:
         back = through
     else:
-        end = _sides(lines, np.roll(points, -1, 2)[:, :, some], rounding)
+        end = _sides(lines, _next(points)[:, :, some], rounding)
         back = _sides(lines, points[:, :, some], rounding) * end < 0
     return np.asarray((through & back.swapaxes(1, 2)).any((1, 2)))
 

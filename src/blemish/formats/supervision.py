@@ -76,6 +76,9 @@ def detections_of(line: Mapping[str, Any], *, masks: bool = True) -> supervision
 def _masks(line: Mapping[str, Any]) -> Any:
     width, height = line["metadata"]["size"]
     masks = np.zeros((len(line["xyxy"]), height, width), bool)
-    for mask, (x, y, right, down), polygons in zip(masks, line["xyxy"], line["data"]["polygons"], strict=True):
-        fill_polygons(mask, polygons or [[[x, y], [right, y], [right, down], [x, down]]])
+    outlines = list[tuple[int, Any]]()
+    for number, ((x, y, right, down), polygons) in enumerate(zip(line["xyxy"], line["data"]["polygons"], strict=True)):
+        box = [[x, y], [right, y], [right, down], [x, down]]
+        outlines += [(number, each) for each in polygons or [box]]
+    fill_polygons(masks, [each for _, each in outlines], [number for number, _ in outlines])
     return masks
