@@ -305,6 +305,23 @@ def test_types_decide_the_verdict_where_they_ask_for_one(browser: Browser, folde
     assert browser.log() == []
 
 
+def test_a_picture_of_two_types_shows_both_and_is_found_by_each(browser: Browser, folder: Path) -> None:
+    path, small = folder / "both.html", Encoded(pictures.small(Image.new("RGB", (64, 48))))
+    with Writer(path, About("plate")) as writer:
+        for number, types in enumerate(("crack+dent", "dent", "")):
+            writer.put(Item(f"{number}.png", 3.0 - number, (64, 48), type=types, small=small))
+        writer.finish()
+    browser.open(path)
+    browser.run(FRAMES)
+    shown = "return [...document.querySelectorAll('.card .type')].map((each) => each.textContent)"
+    assert browser.run(shown) == ["crack+dent", "dent"]
+    options = "return [...document.querySelectorAll('#type option')].map((each) => each.textContent)"
+    assert browser.run(options) == ["all", "dent (2)", "crack (1)", "unknown (1)"]
+    browser.run("byId('type').value = 'crack'; byId('type').dispatchEvent(new Event('change'))")
+    browser.run(FRAMES)
+    assert browser.run(shown) == ["crack+dent"]
+
+
 def test_a_page_starts_where_good_parts_suggest_and_says_so(browser: Browser, folder: Path) -> None:
     about = About("plate", suggested={"good": [0.1, 0.2, 0.3], "accept": 0.4, "reject": 0.4})
     rows = written(folder / "suggested.html", [(result(number), "") for number in range(6)], about)
