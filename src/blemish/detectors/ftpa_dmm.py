@@ -32,6 +32,7 @@ class FTPADMM(FrozenSentenceDetector):
     """
 
     written = True
+    said: Tensor
 
     def __init__(
         self,
@@ -48,11 +49,12 @@ class FTPADMM(FrozenSentenceDetector):
         generator, width = torch.Generator().manual_seed(seed), self.encoder.width
         self.attention = CrossAttention(width, width, generator=generator) if refine else None
         self.gate, self.bank = Bottleneck(2, 1, 8, generator), MemoryBank()
+        self.register_buffer("said", prototypes(self.encoder, product), persistent=False)
         self.requires_grad_(False).eval()
 
     def read(self) -> Tensor:
         """Unit embeddings of the written sentences: (2, D)."""
-        return prototypes(self.encoder, self.product)
+        return self.said.clone()
 
     def say(self, seen: Features, texts: Tensor, products: Sequence[str] | None = None) -> Tensor:
         """Of each picture its refined sentences: (N, 2, D)."""
