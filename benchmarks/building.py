@@ -84,7 +84,7 @@ def classifiers(encoder: Any, types: list[str]) -> dict[str, Any]:
         "words: names in sentences": named("words", {}),
         "words: general definitions": named("words", GENERAL),
         "words: definitions of the field": named("words", BUILDING),
-        "ridge": catalog.classifier("ridge", encoder, types),
+        "pictures alone: ridge": catalog.classifier("ridge", encoder, types),
         "prompt-images: definitions of the field": named("prompt-images", BUILDING),
     }
 
@@ -116,7 +116,7 @@ PAIRS = (
     ("words: names in sentences", "words: list of terms", None),
     ("words: definitions of the field", "words: general definitions", None),
     ("words: definitions of the field", "words: names in sentences", None),
-    *(("prompt-images: definitions of the field", "ridge", shots) for shots in SHOTS),
+    *(("prompt-images: definitions of the field", "pictures alone: ridge", shots) for shots in SHOTS),
 )
 
 
