@@ -223,9 +223,14 @@ def _attend(qkv: Tensor, sizes: Sequence[tuple[int, ...]], heads: int, queries: 
     for scale in _split(qkv, sizes):
         q, k, v = scale.unflatten(-1, (3, heads, -1)).movedim(-3, 0).transpose(-2, -3)  # (..., W, heads, L, c)
         # Plain products: on sequences of 5 to 10 tokens a fused kernel spends its time on being called.
-        weights = (q[..., :queries, :] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5).softmax(-1)
+        weights = _softmax(q[..., :queries, :] @ k.transpose(-1, -2) * q.shape[-1] ** -0.5)
         mixed.append((weights @ v).transpose(-2, -3).flatten(-2).flatten(-3, -2))
     return torch.cat(mixed, dim=-2)
+
+
+def _softmax(rows: Tensor) -> Tensor:
+    """Over the last axis: of 5 to 10 numbers it is quicker where that comes first, since many rows go at once."""
+    return rows.movedim(-1, 0).contiguous().softmax(0).movedim(0, -1)
 
 
 def _split(rows: Tensor, sizes: Sequence[tuple[int, ...]]) -> list[Tensor]:
