@@ -62,7 +62,8 @@ def section(given: Options) -> str:
     lines = [[*key[1:4], key[4], *cells(each, sets)] for key, each in sorted(found.items())]
     rest = [name for name in METHODS if name not in {key[1] for key in found}]
     said = f"Not measured yet: {', '.join(map(why_not, rest))}." if rest else ""
-    return "\n\n".join(["## Reconstructed methods", f"{ABOUT} {circumstances()}", table(head, lines), said]).strip()
+    parts = ["## Reconstructed methods", f"{ABOUT} {circumstances()}", *([table(head, lines)] if lines else []), said]
+    return "\n\n".join(parts).strip()
 
 
 TITLES = ("image AUROC", "pixel AP", "AUPRO")
@@ -71,6 +72,8 @@ TITLES = ("image AUROC", "pixel AP", "AUPRO")
 def circumstances() -> str:
     """When, where, how long and on how much."""
     every = rows()
+    if not every:
+        return "Nothing is measured yet."
     days, machines, steps, tested, pictures = (
         ", ".join(sorted({str(row[name]) for row in every}))
         for name in ("measured", "machine", "steps", "tested", "pictures")
