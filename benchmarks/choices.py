@@ -50,7 +50,8 @@ VIEWS = {0: "good parts", SHOTS + LEARNED: "good parts, mirrored as well"}
 """By how many of them are mirrored."""
 ABOUT = (
     "TAB sees 224 px, trusts words by 0.25, learns up to 4 good parts mirrored as well, and takes the mean of the "
-    "highest 1 % of patches for the picture: chosen by this, before other sets were looked at. Larger pictures were "
+    "highest 1 % of patches for the picture: chosen by this, before other sets were looked at. That the mean of all "
+    "patches counts too was chosen later, by `materials.py`. Larger pictures were "
     "tried with an earlier model, on photographs and on two labelled sets, and 224 px was kept: a choice that has seen "
     "test sets, though it changed nothing. For small flaws `--set image_size=320` is worth a try."
 )

@@ -23,6 +23,7 @@ import coverage
 import defect_types
 import deploy
 import kept
+import materials
 import mdc
 import memory
 import patchcore
@@ -56,6 +57,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "backbones": backbones.section,
     "ablation": ablation.section,
     "choices": choices.section,
+    "materials": materials.section,
     "memory": memory.section,
     "memory_of_large_pictures": memory.large_section,
     "memory_of_types": memory.types_section,

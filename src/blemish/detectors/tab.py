@@ -32,7 +32,8 @@ class TAB(nn.Module):
     """Each patch, and the whole picture, against words for a good part and for what can go wrong with it.
 
     image_score: zero-shot, mean of the whole picture's probability of the anomalous words and that of the highest 1 %
-        of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores.
+        of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores plus `breadth` times that of all, which
+        rises where the whole part is another: broken, soiled, of another colour.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
         much more anomalous the words find the patch than that neighbour.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
@@ -53,6 +54,7 @@ class TAB(nn.Module):
         temperature: float = 0.07,
         words: str = "winclip",
         trust: float = 0.25,
+        breadth: float = 2.0,
         few: int = 4,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,
@@ -63,7 +65,7 @@ class TAB(nn.Module):
         super().__init__()
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
-        self.trust, self.few, self.layers, self.sigma = trust, few, layers, sigma
+        self.trust, self.breadth, self.few, self.layers, self.sigma = trust, breadth, few, layers, sigma
         self.image_size, self.most, self.seed = image_size, most, seed
         self.geometry = geometry(self.encoder, image_size)
         texts, self.innocent = class_prototypes(self.encoder, product, defects, ensemble(words))
@@ -89,7 +91,8 @@ class TAB(nn.Module):
             return Prediction(fuse_mean(whole, top_mean(words, HIGHEST)), self._spread(words, images))
         distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
         grid = distance + self.trust * (words - self.bank.get_buffer("words")[row]).clamp_min(0)
-        return Prediction(top_mean(grid, HIGHEST), self._spread(grid, images))
+        score = top_mean(grid, HIGHEST) + self.breadth * grid.mean((1, 2))
+        return Prediction(score, self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probability of anomalous words, of the whole (N,) and of each patch (N, h, w); patches for the memory."""
