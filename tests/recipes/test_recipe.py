@@ -27,7 +27,7 @@ from blemish.recipes import update
 from blemish.recipes.deployed import Deployed
 from blemish.recipes.describe import differences, summary, to_json
 from blemish.recipes.detectors import detector, encoders_of
-from blemish.recipes.file import KEY
+from blemish.recipes.file import FORMAT, KEY
 from blemish.recipes.recipe import Recipe, Reference, load, save
 from blemish.recipes.tensors import StoredTensors, arrays_of
 from blemish.types import Encoder, Geometry, Prediction
@@ -271,10 +271,10 @@ def test_a_header_changed_by_hand_is_refused(saved: Path) -> None:
 
 def test_a_newer_format_says_to_upgrade_whatever_else_has_changed(saved: Path) -> None:
     entries = header(saved)
-    entries["__metadata__"][KEY] = json.dumps({"format": 3, "unheard": "of"})
+    entries["__metadata__"][KEY] = json.dumps({"format": FORMAT + 1, "unheard": "of"})
     entries["detector.bank.rows"]["dtype"] = "F4"
     with_header(saved, entries)
-    with pytest.raises(BadRecipe, match="is of format 3, and this blemish reads up to 2: pip install --upgrade"):
+    with pytest.raises(BadRecipe, match=f"is of format {FORMAT + 1}, and this blemish reads up to {FORMAT}: pip"):
         load(saved)
 
 
