@@ -27,7 +27,7 @@ from blemish.inspection import inspect, stream
 from blemish.metrics import image
 from blemish.types import Detector
 
-SHOTS, TESTED = (1, 2, 4, 16), 30
+SHOTS, TESTED = (1, 4, 16), 30
 WAYS = ("words alone", "default", "default, breadth=0", "PatchCore on the peer's encoder")
 
 

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 class BlemishError(Exception):
     """The root: `except BlemishError` catches whatever blemish itself refuses."""
 
+    place = ""
+    """Of a file of settings, the key that it is about: "stations[0].budget_ms"."""
+
 
 class NotFitted(BlemishError):
     """A detector that learns was asked for a prediction before `fit`."""

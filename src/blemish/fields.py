@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Collection, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from inspect import signature
@@ -40,7 +42,18 @@ class Fields:
     def refused(self, key: str, said: str) -> BlemishError:
         """The error that says so about a key."""
         where = f"{self.file}{self._line(self.place(key))}: {self.place(key)}"
-        return self.error(f"{where}: {said}" + (self.way_out and f": {self.way_out}"))
+        error = self.error(f"{where}: {said}" + (self.way_out and f": {self.way_out}"))
+        error.place = self.place(key)
+        return error
+
+    def without(self, place: str) -> Fields | None:
+        """The same without the key at a place, "methods[1].arguments"; None where there is no such key."""
+        values = deepcopy(dict(self.values))
+        *above, last = [int(name) if name.isdigit() else name for name in re.findall(r"[^.\[\]]+", place)] or [""]
+        at: Any = values
+        for name in above:
+            at = at[name] if isinstance(at, list) or name in at else {}
+        return replace(self, values=values) if isinstance(at, dict) and at.pop(last, self) is not self else None
 
     def _line(self, place: str) -> str:
         """That of the key, or else of what it should stand under."""

@@ -192,6 +192,7 @@ def test_an_open_page_finds_a_line_again_that_was_killed(tmp_path: Path, browser
     with process("serve", tmp_path / "line.toml") as serving:
         client = listening(serving)
         client.send("before", "reject")
+        client.wait_for("/stations/gears/parts", bool)
         browser.open(f"http://127.0.0.1:{client.port}/stations/gears")
         browser.until(SHOWN.format("part") + " === 'before'")
         browser.run("window.same = true")

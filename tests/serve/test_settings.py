@@ -91,6 +91,14 @@ def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, sai
         line(tmp_path, text)
 
 
+def test_every_key_that_will_not_do_is_named(tmp_path: Path) -> None:
+    text = f"nam = 'a'\n[retention]\naccept = {{ weeks = 3 }}\n{STATION}budget_ms = 0\nqueue = 2.5\n"
+    with pytest.raises(BadInput) as refused:
+        line(tmp_path, text)
+    said = [each.partition(": ")[2].partition(":")[0] for each in str(refused.value).splitlines()]
+    assert said == ["nam", "stations[0].budget_ms", "stations[0].queue", "retention.accept.weeks"]
+
+
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"line\.toml cannot be read \(No such file"):
         read_line(tmp_path / "line.toml")

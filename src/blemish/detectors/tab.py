@@ -54,7 +54,7 @@ class TAB(nn.Module):
         temperature: float = 0.07,
         words: str = "winclip",
         trust: float = 0.25,
-        breadth: float = 2.0,
+        breadth: float = 1.0,
         few: int = 4,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,

@@ -128,8 +128,29 @@ class LineSettings:
 
 
 def read_line(path: Path, *, made: bool = False) -> LineSettings:
-    """The settings in a file; raises BadInput. `made`: its recipes will be made, so they need not be there."""
-    whole = _read(path).only("name", "server", "store", "retention", "stations", "connectors", needed=("stations",))
+    """The settings in a file; raises BadInput, with a line for each key that will not do.
+
+    made: its recipes will be made, so they need not be there.
+    """
+    whole, errors = _read(path), dict[str, str]()
+    while True:
+        try:
+            found = _line(whole, path, made=made)
+        except BadInput as error:
+            left = whole.without(error.place)
+            if left is None or error.place in errors:  # needed, and missing without it
+                errors.setdefault(error.place, str(error))
+                break
+            errors[error.place], whole = str(error), left
+        else:
+            break
+    if errors:
+        raise BadInput("\n".join(errors.values()))
+    return found
+
+
+def _line(whole: Fields, path: Path, *, made: bool) -> LineSettings:
+    whole.only("name", "server", "store", "retention", "stations", "connectors", needed=("stations",))
     folder = path.parent
     stations = tuple(_station(section, folder, made=made) for section in whole.tables("stations"))
     for number, each in enumerate(stations):
