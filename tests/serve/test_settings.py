@@ -92,11 +92,13 @@ def test_what_does_not_fit_is_named_with_its_line(tmp_path: Path, text: str, sai
 
 
 def test_every_key_that_will_not_do_is_named(tmp_path: Path) -> None:
-    text = f"nam = 'a'\n[retention]\naccept = {{ weeks = 3 }}\n{STATION}budget_ms = 0\nqueue = 2.5\n"
+    station = STATION.replace("gear.blemish", "no.blemish")
+    text = f"nam = 'a'\n[retention]\naccept = {{ weeks = 3 }}\n{station}budget_ms = 0\nqueue = 2.5\n"
     with pytest.raises(BadInput) as refused:
         line(tmp_path, text)
     said = [each.partition(": ")[2].partition(":")[0] for each in str(refused.value).splitlines()]
-    assert said == ["nam", "stations[0].budget_ms", "stations[0].queue", "retention.accept.weeks"]
+    keys = ["nam", "stations[0].budget_ms", "stations[0].queue", "retention.accept.weeks", "stations[0].recipes"]
+    assert said == keys
 
 
 def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:

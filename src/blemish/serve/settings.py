@@ -132,21 +132,26 @@ def read_line(path: Path, *, made: bool = False) -> LineSettings:
 
     made: its recipes will be made, so they need not be there.
     """
-    whole, errors = _read(path), dict[str, str]()
-    while True:
-        try:
-            found = _line(whole, path, made=made)
-        except BadInput as error:
-            left = whole.without(error.place)
-            if left is None or error.place in errors:  # needed, and missing without it
-                errors.setdefault(error.place, str(error))
-                break
-            errors[error.place], whole = str(error), left
-        else:
-            break
-    if errors:
+    errors: dict[str, str] = {}
+    whole, found = _every(_read(path), path, errors, made=True)
+    if found and not made:
+        whole, found = _every(whole, path, errors, made=False)
+    if found is None or errors:
         raise BadInput("\n".join(errors.values()))
     return found
+
+
+def _every(whole: Fields, path: Path, errors: dict[str, str], *, made: bool) -> tuple[Fields, LineSettings | None]:
+    """The settings without the keys that will not do, which `errors` is told; none where one of them is needed."""
+    while True:
+        try:
+            return whole, _line(whole, path, made=made)
+        except BadInput as error:
+            left, is_known = whole.without(error.place), error.place in errors
+            errors.setdefault(error.place, str(error))
+            if left is None or is_known:
+                return whole, None
+            whole = left
 
 
 def _line(whole: Fields, path: Path, *, made: bool) -> LineSettings:
