@@ -338,7 +338,7 @@ def _parser() -> argparse.ArgumentParser:
     made.add_argument("--unlabelled", action="store_true", help="learn from none of them, yet do not measure on them")
     made.add_argument("--cache", type=Path, help="a folder for what a frozen tower sees")
     made.add_argument("--pool", type=int, help="how many defects are made (default: new ones at every step)")
-    made.add_argument("--precision", help="of training, as Fabric names it (default: 32-true)")
+    made.add_argument("--precision", help="of training, as Fabric names it (default: as `blemish train`)")
     made.add_argument("--tested", type=int, help="pictures of each kind that are measured on (default: all)")
     made.add_argument("--steps", type=int, help="updates (default: the paper's)")
     made.add_argument("--rate", type=float, help="learning rate (default: the paper's)")

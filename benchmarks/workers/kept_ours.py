@@ -23,6 +23,7 @@ from blemish.encoders.tokenizer import build_tokenizer
 from blemish.encoders.vit import VisionTransformer
 from blemish.examples import BatchSettings, LabelledBatches
 from blemish.progress import NOTHING, Advance
+from blemish.recipes.detectors import precision_of
 from blemish.training.features import FeatureCache
 from blemish.training.loop import train
 from blemish.types import GOOD, Encoder, Sample
@@ -87,7 +88,10 @@ def main(method: str, name: str) -> None:
             examples = LabelledBatches(given, detector.geometry, settings, cache if kept else None)
             for number in range(64 if kept else 8):
                 examples(number)  # pictures are read, or seen, before it begins
-            schedule = replace(detector.schedule, steps=STEPS[kept] + 1, batch_size=BATCH, device="cpu")
+            coarse = "bf16-mixed" if precision_of(detector) == "bfloat16" else "32-true"  # as `blemish train` chooses
+            schedule = replace(
+                detector.schedule, steps=STEPS[kept] + 1, batch_size=BATCH, device="cpu", precision=coarse
+            )
             clock = Clock()
             train(detector, examples, schedule, Path(place) / f"run{kept}", watch=clock)
             found["kept" if kept else "plain"] = np.diff(clock.times).tolist()

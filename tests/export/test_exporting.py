@@ -326,9 +326,10 @@ def test_a_choice_between_equals_is_told_from_a_difference() -> None:
     difference = first_difference(found, deployed, images[:1].numpy())
     assert difference is not None
     assert difference.chosen
-    near = Parity(1, 1e-7, 1e-2, 0, apart=0.005)
+    near = Parity(1, 1e-4, 1e-2, 0, verdicts=0, apart=0.005)
     require_parity(near, found, deployed, [images[:1].numpy()])
-    for far in (dataclasses.replace(near, apart=0.1), dataclasses.replace(near, score=1e-3)):
+    for other in ({"apart": 0.1}, {"score": 0.1}, {"verdicts": 1}):
+        far = dataclasses.replace(near, **other)
         with pytest.raises(BadInput, match="no tensor by itself does: nothing was written"):
             require_parity(far, found, deployed, [images[:1].numpy()])
 

@@ -8,6 +8,7 @@ import pytest
 from tests.support.parts import good, mask, spots
 from tests.support.quick import quick
 
+from blemish import encoders
 from blemish.progress import no_progress
 from blemish.recipes.fit import TrainingSettings
 from blemish.recipes.train import Training
@@ -22,3 +23,15 @@ def test_types_are_drawn_equally_often_where_they_are_of_one_product(method: str
     settings = TrainingSettings(arguments=quick(method), device="cpu", augmentation="none")
     training = Training(method, "test-tiny", {"set": samples}, settings, watch=no_progress)
     assert training.examples.settings.even is even
+
+
+@pytest.mark.parametrize(
+    ("tower", "asked", "used"),
+    [("float32", None, "32-true"), ("bfloat16", None, "bf16-mixed"), ("bfloat16", "32-true", "32-true")],
+)
+def test_a_training_has_the_precision_of_its_tower(tower: str, asked: str | None, used: str, tmp_path: Path) -> None:
+    encoder = encoders.load("embedded", precision=tower)
+    samples = [Sample(path, GOOD) for path in good(tmp_path, 2)]
+    settings = TrainingSettings(arguments={"width": 8}, device="cpu", precision=asked)
+    training = Training("supersimplenet", encoder, {"set": samples}, settings, watch=no_progress)
+    assert training.schedule.precision == used

@@ -76,7 +76,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
 @click.option(
     "--precision",
     type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
-    help="The number format of training; by the method's paper.",
+    help="The number format of training; bf16-mixed where the encoder has bfloat16, which its machine has units for.",
 )
 @device_option
 @devices_option

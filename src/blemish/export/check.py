@@ -60,14 +60,15 @@ class Parity:
         return {name: getattr(self, name) for name in self.__slots__ if name != "worst"}
 
     @property
-    def agrees(self) -> bool:
-        """Whether scores, verdicts and types are the same, and maps but for few places."""
-        return self.score <= SCORE and self.apart <= TIED and not self.verdicts and not self.types
+    def tied(self) -> bool:
+        """Whether no more differs than choices between equals explain: a score is a mean of what its map is made of."""
+        decided = not self.verdicts and not self.types
+        return self.apart <= TIED and self.score <= max(SCORE, self.map) and decided
 
     @property
     def holds(self) -> bool:
-        """Whether maps are the same everywhere as well."""
-        return self.agrees and self.map <= MAP
+        """Whether scores and maps are the same everywhere, and so is what follows from them."""
+        return self.tied and self.score <= SCORE and self.map <= MAP
 
 
 class Difference(NamedTuple):
@@ -171,12 +172,13 @@ def _retyped(
 def require_parity(found: Parity, traced: Traced, deployed: Deployed, images: Sequence[NDArray[np.float32]]) -> None:
     """Raise BadInput, naming the first tensor that differs, where a graph in float32 gives something else.
 
-    images: those of the worst picture, each (1, 3, h, w). A map may differ where a choice was between equals.
+    images: those of the worst picture, each (1, 3, h, w). Scores and maps may differ where a choice was between equals.
     """
     if deployed.precision != "float32" or found.holds:
         return
     differences = [each for image in images if (each := first_difference(traced, deployed, image))]
-    if found.agrees and all(each.chosen for each in differences):
+    chosen = all(each.chosen for each in differences)
+    if found.tied and chosen and (differences or found.score <= SCORE):
         return
     first = next((each for each in differences if not each.chosen), None)
     said = f"the first tensor that differs is {first.name} {list(first.shape)}" if first else "no tensor by itself does"

@@ -129,6 +129,13 @@ def encoders_in(made: Detector) -> dict[str, Encoder]:
     return {name: each for name, each in found.items() if isinstance(each, Encoder)}
 
 
+def precision_of(made: Detector) -> str:
+    """The number format of its encoders, asked for or chosen by `load`: "bfloat16" where any tensor is, or "float32"."""
+    modules = [each for each in encoders_in(made).values() if isinstance(each, nn.Module)]
+    halved = any(each.dtype == torch.bfloat16 for module in modules for each in module.parameters())
+    return "bfloat16" if halved else "float32"
+
+
 def state_of(made: Detector) -> dict[str, Tensor]:
     """The tensors of a detector without those of its encoders."""
     state, others = cast(nn.Module, made).state_dict(), tuple(f"{name}." for name in encoders_in(made))

@@ -23,6 +23,7 @@ from blemish.fitting import good_parts, remember
 from blemish.images import Unreadable, find
 from blemish.notices import notice
 from blemish.progress import ShowProgress, no_progress
+from blemish.recipes.detectors import precision_of
 from blemish.recipes.recipe import Recipe
 from blemish.synth.augment import generators
 from blemish.training import checkpoint
@@ -54,7 +55,7 @@ class TrainingSettings:
     epochs: int | None = None  # how often each good part is seen, instead of steps
     rate: float | None = None
     batch_size: int | None = None
-    precision: str | None = None  # of training, as Fabric names it
+    precision: str | None = None  # of training, as Fabric names it; None: bf16-mixed where the encoder has bfloat16
     accumulate: int | None = None  # batches of an update
     device: str = "auto"
     devices: int = 1
@@ -158,12 +159,14 @@ def prepare_training(
     examples = read_examples(
         samples, detector.geometry, of_batches, watch=watch, unreadable=unreadable, features=features
     )
+    # What acts on a tower that multiplies in bfloat16 does so too: its machine has units for it.
+    coarse = precision_of(detector) == "bfloat16"
     schedule = replace(
         usual,
         steps=settings.steps or _steps(examples, settings.epochs) or usual.steps,
         rate=settings.rate or usual.rate,
         batch_size=of_batches.batch_size,
-        precision=settings.precision or usual.precision,
+        precision=settings.precision or ("bf16-mixed" if coarse else usual.precision),
         accumulate=settings.accumulate or usual.accumulate,
         device=settings.device,
         devices=settings.devices,

@@ -29,7 +29,15 @@ from blemish.fitting import balance_scales, extract_all, good_parts, require_met
 from blemish.images import WHOLE, View, keep_readable
 from blemish.inspection import Prepared, stream
 from blemish.recipes import defect_examples, known_defects, provenance
-from blemish.recipes.detectors import bare_detector, encoders_in, encoders_of, fresh_detector, misfits, state_of
+from blemish.recipes.detectors import (
+    bare_detector,
+    encoders_in,
+    encoders_of,
+    fresh_detector,
+    misfits,
+    precision_of,
+    state_of,
+)
 from blemish.recipes.examples_kept import SEEN
 from blemish.recipes.naming import without_names
 from blemish.recipes.provenance import Groups, Memory
@@ -97,7 +105,7 @@ def freeze_detector(
             method=method,
             arguments={name: _as_json(each) for name, each in arguments.items() if name not in found},
             encoders={name: Reference(_place(each), each.sha256) for name, each in found.items()},
-            precision=_precision(found.values()),
+            precision=precision_of(detector),
             view=view,
             tensors=_state(detector),
             taught=tuple(taught),
@@ -356,10 +364,3 @@ def _place(encoder: Encoder) -> str:
     """The encoder's name, or where its file lies however the command was called."""
     path = Path(encoder.name).expanduser()
     return encoder.name if is_published(encoder.name) or not path.exists() else str(path.resolve())
-
-
-def _precision(found: Iterable[Encoder]) -> str:
-    """What `load` was asked for, or chose."""
-    modules = [each for each in found if isinstance(each, nn.Module)]
-    halved = any(each.dtype == torch.bfloat16 for module in modules for each in module.parameters())
-    return "bfloat16" if halved else "float32"
