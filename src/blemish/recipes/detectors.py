@@ -130,7 +130,7 @@ def encoders_in(made: Detector) -> dict[str, Encoder]:
 
 
 def precision_of(made: Detector) -> str:
-    """The number format of its encoders, asked of `load` or chosen by it: "bfloat16" where any tensor is, or "float32"."""
+    """The number format of its encoders, asked for or chosen by `load`: "bfloat16" where any tensor is; "float32"."""
     modules = [each for each in encoders_in(made).values() if isinstance(each, nn.Module)]
     halved = any(each.dtype == torch.bfloat16 for module in modules for each in module.parameters())
     return "bfloat16" if halved else "float32"
