@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from tests.support.parts import good, mask, spots
@@ -29,7 +30,9 @@ def test_types_are_drawn_equally_often_where_they_are_of_one_product(method: str
     ("tower", "asked", "used"),
     [("float32", None, "32-true"), ("bfloat16", None, "bf16-mixed"), ("bfloat16", "32-true", "32-true")],
 )
-def test_a_training_has_the_precision_of_its_tower(tower: str, asked: str | None, used: str, tmp_path: Path) -> None:
+def test_a_training_has_the_precision_of_its_tower(
+    tower: Literal["float32", "bfloat16"], asked: str | None, used: str, tmp_path: Path
+) -> None:
     encoder = encoders.load("embedded", precision=tower)
     samples = [Sample(path, GOOD) for path in good(tmp_path, 2)]
     settings = TrainingSettings(arguments={"width": 8}, device="cpu", precision=asked)
