@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Collection, Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from functools import cache
 from inspect import signature
+from math import isfinite
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, Self, Union, get_args, get_origin
@@ -160,6 +161,19 @@ def is_count(value: Any) -> bool:
 def is_number(value: Any) -> bool:
     """Fits finite numbers that a float can hold."""
     return type(value) in (int, float) and abs(value) <= sys.float_info.max
+
+
+def are_numbers(value: Any) -> bool:
+    """Fits a list of finite numbers, quicker than one by one."""
+    return isinstance(value, list) and set(map(type, value)) <= {int, float} and are_finite(value)
+
+
+def are_finite(values: Iterable[float]) -> bool:
+    """Whether numbers are: a sum is not where one is not."""
+    try:
+        return isfinite(sum(map(float, values)))
+    except OverflowError:  # of a whole number that no float holds
+        return False
 
 
 def is_share(value: Any) -> bool:

@@ -209,6 +209,20 @@ def test_wrong_lines_of_yolo_are_named(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "out" / "crack").iterdir()] == ["a.png"]
 
 
+def test_pictures_of_yolo_that_differ_by_their_endings_share_their_labels(tmp_path: Path) -> None:
+    for name in ("a.png", "a.bmp", "deep/A.png"):
+        picture(tmp_path / "images" / name)
+    for name, text in (("a.txt", "0 0.5 0.5 0.1 0.1\n"), ("deep/._A.txt", "none"), ("deep/a.txt", "0 0.5 0.5 1 1\n")):
+        (tmp_path / "labels" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "labels" / name).write_text(text)
+    (tmp_path / "classes.txt").write_text("crack\n")
+    result = command("convert", tmp_path, "--from", "yolo", "--to", "coco", "--out", tmp_path / "out")
+    assert (result.exit_code, kinds(tmp_path / "out")) == (3, ["the picture of labels is missing"])
+    written = json.loads((tmp_path / "out" / "annotations.json").read_text())
+    assert [each["file_name"] for each in written["images"]] == ["a.bmp", "a.png", "deep/A.png"]
+    assert [each["image_id"] for each in written["annotations"]] == [1, 2]
+
+
 def test_names_of_yolo_are_read_from_yaml_in_every_spelling(tmp_path: Path) -> None:
     picture(tmp_path / "images" / "a.png")
     (tmp_path / "labels").mkdir()
@@ -288,6 +302,8 @@ def test_tasks_of_label_studio_are_read_as_people_left_them(tmp_path: Path) -> N
             "data": {"image": "a.png"},
             "annotations": [{"result": [{**drawn[0], "value": value | {"x": 10**308}}]}],
         },
+        {"id": 7, "data": {"image": "c.png"}, "annotations": 5},
+        {"id": 8, "data": {"image": "c.png"}, "predictions": [{"result": [1]}]},
     ]
     (tmp_path / "tasks.json").write_text(json.dumps(tasks))
     out = tmp_path / "out"
@@ -297,8 +313,10 @@ def test_tasks_of_label_studio_are_read_as_people_left_them(tmp_path: Path) -> N
     assert found["bbox"] == pytest.approx([28, 30, 12, 8])  # turned about its upper left corner
     listed = [json.loads(line)["kind"] for line in (out / "left-out.jsonl").read_text().splitlines()]
     far = "a region has a place that is no finite number"
-    several = "a task has several annotations"
-    assert listed == ["a task is not annotated", "a task names no picture", several, far, far]
+    several = "a task has several annotations, of which one is to be left"
+    no_list = ["the annotations or predictions of a task are no list of objects"]
+    no_list += ["the result of a task is no list of objects"]
+    assert listed == ["a task is not annotated", "a task names no picture", several, far, far, *no_list]
     drawn[0] = {"id": "x", "type": "brushlabels", "value": {"rle": [1], "brushlabels": ["crack"]}, **about}
     (tmp_path / "tasks.json").write_text(json.dumps(tasks[:1]))
     result = command("convert", tmp_path / "tasks.json", "--from", "labelstudio", "--out", tmp_path / "other")

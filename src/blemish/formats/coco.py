@@ -9,14 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import closing
-from math import inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from blemish.errors import BadData
-from blemish.fields import is_count, is_number, is_text, list_of
+from blemish.fields import are_numbers, is_count, is_number, is_text, list_of
 from blemish.formats.json_stream import members, write_lists
 from blemish.formats.polygons import area, mask_of_runs, polygons_of
 from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey
@@ -180,7 +179,7 @@ def _region(found: Mapping[str, Any], image: Mapping[str, Any], names: Mapping[i
         return "the category of an annotation has two names"
     about, score = "" if name == NO_TYPE else name, found.get("score")
     score = score if is_number(score) else None
-    box = Box(*found["bbox"]) if _are_numbers(found.get("bbox")) and len(found["bbox"]) == 4 else None
+    box = Box(*found["bbox"]) if are_numbers(found.get("bbox")) and len(found["bbox"]) == 4 else None
     if shape := found.get("segmentation"):
         polygons = _polygons(shape, image)
         return Annotation(about, polygons, box, score) if polygons else "a segmentation is no polygon and no mask"
@@ -202,19 +201,7 @@ def _polygons(shape: Any, image: Mapping[str, Any]) -> list[Any]:
 
 def _is_outline(values: Any) -> bool:
     """Whether it is 3 points or more, x and y in turn."""
-    return _are_numbers(values) and len(values) >= 6 and len(values) % 2 == 0
-
-
-def _are_numbers(values: Any) -> bool:
-    """Whether it is a list of finite numbers, quicker than one by one."""
-    return isinstance(values, list) and set(map(type, values)) <= {int, float} and is_number(_sum(values))
-
-
-def _sum(values: Sequence[float]) -> float:
-    try:
-        return sum(map(float, values))
-    except OverflowError:  # of a whole number that no float holds
-        return inf
+    return are_numbers(values) and len(values) >= 6 and len(values) % 2 == 0
 
 
 def _runs(text: str) -> list[int]:

@@ -5,7 +5,7 @@ Scores, the verdict and the types of a picture are attributes of its regions and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 from xml.etree import ElementTree
@@ -120,10 +120,11 @@ def _picture(element: Element, labels: set[str]) -> Annotated | Refused:
             if found.tag == "tag":
                 own |= _said(found) if found.get("label") == PICTURE else {"types": found.get("label", "")}
                 continue
-            region = _region(found, labels)
+            said = _said(found)
+            region = _region(found, said, labels)
             if isinstance(region, str):
                 return Refused(region, f"{name}, {found.tag} {at + 1}")
-            regions.append((_said(found).get("group", f"alone {at}"), region))
+            regions.append((said.get("group", f"alone {at}"), region))
         score = float(own["score"]) if own.get("score") else None
     except ValueError as error:
         return Refused("an image holds something else than numbers", name, str(error))
@@ -144,17 +145,15 @@ def _said(element: Element) -> dict[str, str]:
     return {each.get("name", ""): each.text or "" for each in element.iter("attribute")}
 
 
-def _region(element: Element, labels: set[str]) -> Annotation | str:
+def _region(element: Element, said: Mapping[str, str], labels: set[str]) -> Annotation | str:
     """A region, or what is wrong with it; raises ValueError for what is no number."""
     name = element.get("label", "")
     if labels and name not in labels:
         return "a label is not in the list of labels"
-    about, said = "" if name == NO_TYPE else name, _said(element).get("score")
-    score = float(said) if said else None
+    about, score = "" if name == NO_TYPE else name, float(said["score"]) if said.get("score") else None
     if element.tag == "polygon":
-        outline = [[float(value) for value in pair.split(",")] for pair in element.get("points", "").split(";")]
-        fits = len(outline) >= 3 and all(len(pair) == 2 for pair in outline)
-        return Annotation(about, [outline], None, score) if fits else "a polygon has fewer than 3 points"
+        outline = _outline(element.get("points", ""))
+        return Annotation(about, [outline], None, score) if outline else "a polygon has fewer than 3 points"
     if element.tag == "box" and float(element.get("rotation", "0")) == 0:
         x, y, right, down = (float(element.get(side, "nan")) for side in ("xtl", "ytl", "xbr", "ybr"))
         return Annotation(about, (), Box(x, y, right - x, down - y), score)
@@ -165,3 +164,11 @@ def _region(element: Element, labels: set[str]) -> Annotation | str:
         shapes = [] if mask is None else polygons_of(mask, (left, top))
         return Annotation(about, shapes, None, score) if shapes else "a mask is empty, or not as large as it says"
     return f"a {element.tag} marks no area that is read: draw polygons, boxes or masks"
+
+
+def _outline(points: str) -> list[list[float]]:
+    """Corners of `x,y;x,y;x,y`, none of something else; raises ValueError for what is no number."""
+    corners = points.split(";")
+    values = iter(list(map(float, points.replace(";", ",").split(","))))
+    fits = len(corners) >= 3 and points.count(",") == len(corners) and all("," in each for each in corners)
+    return list(map(list, zip(values, values, strict=True))) if fits else []

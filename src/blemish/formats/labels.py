@@ -5,14 +5,14 @@ A picture of which anything is wrong is left out whole: a defect that is not mar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
-from math import isfinite
 from pathlib import Path
 
 from blemish.errors import BadData, BadImage
+from blemish.fields import are_finite
 from blemish.formats import read_format
-from blemish.formats.polygons import cross_themselves
+from blemish.formats.polygons import boxes_around, cross_themselves
 from blemish.formats.table import Annotated, Annotation, Box, Refused
 from blemish.images import read_header
 
@@ -46,6 +46,27 @@ def read_labels(
 
 def check(picture: Annotated, homes: list[Path]) -> Annotated | Refused:
     """The picture with its file, its size and regions inside it; or the first thing that is wrong."""
+    placed = picture if picture.file else _place(picture, homes)
+    if isinstance(placed, Refused):
+        return placed
+    width, height = placed.width, placed.height
+    regions, said = list[Annotation](), ""
+    for region, box in zip(picture.regions, _boxes(picture.regions), strict=True):
+        inside = _inside(region, box, width, height)
+        if isinstance(inside, str):
+            said = inside
+            break
+        regions.append(inside)
+    crossing = _first_crossing(picture.regions[: len(regions)])
+    wrong, said = (len(regions), said) if crossing is None else (crossing, "a polygon crosses itself")
+    if said:
+        about = picture.regions[wrong]
+        return Refused(said, f"{picture.path}, region {wrong + 1}", f"{tuple(about.drawn_box or about.box)}")
+    return placed._replace(regions=regions)
+
+
+def _place(picture: Annotated, homes: list[Path]) -> Annotated | Refused:
+    """The picture with its file and the size that it has, or what is wrong with them."""
     file = _find(picture.path, homes)
     if file is None:
         return Refused("a picture is missing", picture.path, f"looked for in {' and '.join(map(str, homes))}")
@@ -56,19 +77,7 @@ def check(picture: Annotated, homes: list[Path]) -> Annotated | Refused:
     if picture.width and (picture.width, picture.height) != (width, height):
         sizes = f"{picture.width} x {picture.height} and {width} x {height}"
         return Refused("a picture has another size than its labels say", picture.path, sizes)
-    regions, said = list[Annotation](), ""
-    for region in picture.regions:
-        inside = _inside(region, width, height)
-        if isinstance(inside, str):
-            said = inside
-            break
-        regions.append(inside)
-    crossing = _first_crossing(picture.regions[: len(regions)])
-    wrong, said = (len(regions), said) if crossing is None else (crossing, "a polygon crosses itself")
-    if said:
-        about = picture.regions[wrong]
-        return Refused(said, f"{picture.path}, region {wrong + 1}", f"{tuple(about.drawn_box or about.box)}")
-    return picture._replace(width=width, height=height, regions=regions, file=str(file))
+    return picture._replace(width=width, height=height, file=str(file))
 
 
 def _first_crossing(regions: Sequence[Annotation]) -> int | None:
@@ -86,11 +95,16 @@ def _find(path: str, homes: list[Path]) -> Path | None:
     return next((each for each in tried if each.is_file()), None)
 
 
-def _inside(region: Annotation, width: int, height: int) -> Annotation | str:
+def _boxes(regions: Sequence[Annotation]) -> Iterator[Box]:
+    """Of each region, about all its polygons if it has some."""
+    around = iter(boxes_around([each.polygons for each in regions if each.polygons]))
+    return (Box(*next(around)) if each.polygons else each.box for each in regions)
+
+
+def _inside(region: Annotation, box: Box, width: int, height: int) -> Annotation | str:
     """The region cut at the picture's border, or what is wrong with it."""
-    x, y, wide, high = box = region.box
-    places = chain.from_iterable(chain.from_iterable(region.polygons))
-    if not (_is_finite(box) and _is_finite(places)):
+    x, y, wide, high = box
+    if not are_finite(box):
         return "a region has a place that is no finite number"
     if not (wide > 0 and high > 0):
         return "a region has no area"
@@ -109,11 +123,3 @@ def _inside(region: Annotation, width: int, height: int) -> Annotation | str:
 def _is_beyond(box: Box, width: int, height: int) -> bool:
     x, y, wide, high = box
     return x < -SLACK or y < -SLACK or x + wide > width + SLACK or y + high > height + SLACK
-
-
-def _is_finite(values: Iterable[float]) -> bool:
-    """Whether all are: a sum is not where one is not."""
-    try:
-        return isfinite(sum(map(float, values)))
-    except OverflowError:  # of a whole number that no float holds
-        return False

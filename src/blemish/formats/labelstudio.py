@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from math import cos, radians, sin
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ from xml.sax.saxutils import quoteattr
 from blemish import files
 from blemish.classification.names import VERDICTS
 from blemish.errors import BadData
-from blemish.fields import is_number, is_text, list_of
+from blemish.fields import are_numbers, is_number, is_text, list_of
 from blemish.formats.json_stream import members, write_list
-from blemish.formats.polygons import snap
+from blemish.formats.polygons import Polygon, from_shares, snap
 from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey
 from blemish.images import SUFFIXES
 
@@ -97,18 +98,15 @@ def _picture(task: Mapping[str, Any], name: str) -> Annotated | Refused:
     path = _path(task.get("data"))
     if not path:
         return Refused("a task names no picture", name)
-    people = [each for each in task.get("annotations") or () if not each.get("was_cancelled")]
-    if len(people) > 1:
-        return Refused("a task has several annotations", path, f"{len(people)} of them, of which one is to be left")
-    said = people or task.get("predictions")
-    if not said:
-        return Refused("a task is not annotated", path)
-    last: Mapping[str, Any] = said[-1]
-    results = last.get("result") or ()
+    said = _said(task)
+    if isinstance(said, str):
+        return Refused(said, path)
+    results = [each for each in said["result"] if isinstance(each.get("value"), Mapping)]  # relations have none
     width, height = _size(task, results)
+    polygons = from_shares([_corners(each) for each in results], width, height, whole=100)
     regions, ids = dict[str, Annotation](), set[str]()
-    for each in results:
-        region = _region(each, width, height)
+    for each, polygon in zip(results, polygons, strict=True):
+        region = _region(each, polygon, width, height)
         if isinstance(region, str):
             return Refused(region, f"{path}, region {each.get('id')}")
         if region:
@@ -119,11 +117,31 @@ def _picture(task: Mapping[str, Any], name: str) -> Annotated | Refused:
                 return Refused("two regions have the same id", f"{path}, region {name}")
             regions[key] = joined
             ids.add(name)
-    score = last.get("score") if "predictions" in task else None
+    score = said.get("score") if "predictions" in task else None
     verdict, types = _chosen(results, "verdict"), _chosen(results, "types")
     return Annotated(
         path, width, height, list(regions.values()), score if is_number(score) else None, "".join(verdict[:1]), types
     )
+
+
+def _said(task: Mapping[str, Any]) -> Mapping[str, Any] | str:
+    """What a person said of a task, else the last prediction, with its list `result`; or what is wrong with it."""
+    every = _objects(task.get("annotations")), _objects(task.get("predictions"))
+    if None in every:
+        return "the annotations or predictions of a task are no list of objects"
+    people = [each for each in every[0] or () if not each.get("was_cancelled")]
+    if len(people) > 1:
+        return "a task has several annotations, of which one is to be left"
+    if not (last := (people or every[1] or [])[-1:]):
+        return "a task is not annotated"
+    results = _objects(last[0].get("result"))
+    return "the result of a task is no list of objects" if results is None else {**last[0], "result": results}
+
+
+def _objects(found: Any) -> list[Mapping[str, Any]] | None:
+    """A list of objects, empty where it is not there; None for something else."""
+    found = [] if found is None else found
+    return found if isinstance(found, list) and all(isinstance(each, Mapping) for each in found) else None
 
 
 def _join(before: Annotation, found: Annotation, *, again: bool) -> Annotation | None:
@@ -162,19 +180,27 @@ def _chosen(results: Sequence[Mapping[str, Any]], name: str) -> list[str]:
     return [choice for choices in found if list_of(is_text)(choices) for choice in choices]
 
 
-def _region(found: Mapping[str, Any], width: int, height: int) -> Annotation | str | None:
-    """A region, what is wrong with it, or None for what is no region."""
-    kind, value = found.get("type"), found.get("value")
-    if kind in ("choices", "textarea", "rating", "number", "taxonomy") or not isinstance(value, Mapping):
+def _corners(found: Mapping[str, Any]) -> Sequence[float]:
+    """x and y of a polygon in turn; none of what is none."""
+    points = found["value"].get("points")
+    if not (isinstance(points, list) and len(points) >= 3 and set(map(type, points)) == {list}):
+        return ()
+    flat = list(chain.from_iterable(points))
+    return flat if set(map(len, points)) == {2} and are_numbers(flat) else ()
+
+
+def _region(found: Mapping[str, Any], polygon: Polygon, width: int, height: int) -> Annotation | str | None:
+    """A region, what is wrong with it, or None for what is no region; polygon: empty where it is none."""
+    kind, value = found.get("type"), found["value"]
+    if kind in ("choices", "textarea", "rating", "number", "taxonomy"):
         return None
     if not width:
         return "a region does not say how large its picture is"
     names, score = value.get(str(kind)), found.get("score")
     name = names[0] if list_of(is_text)(names) and names else ""
     about, score = "" if name == NO_TYPE else name, score if is_number(score) else None
-    if list_of(list_of(is_number, 2))(value.get("points")) and len(value["points"]) >= 3:
-        scaled = [[_pixels(x, width), _pixels(y, height)] for x, y in value["points"]]
-        return Annotation(about, [scaled], None, score)
+    if polygon:
+        return Annotation(about, [polygon], None, score)
     if all(is_number(value.get(side)) for side in ("x", "y", "width", "height")):
         x, y, wide, high = (
             _pixels(value[side], of) for side, of in (("x", width), ("y", height), ("width", width), ("height", height))

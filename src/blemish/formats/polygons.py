@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import chain, groupby
+from itertools import chain, groupby, islice
 from math import isfinite
 
 import numpy as np
@@ -16,6 +16,8 @@ Polygon = Sequence[Sequence[float]]
 """Corners [x, y], closed from the last to the first."""
 _AT_ONCE = 1 << 20
 """Pairs of sides that are compared at once."""
+_ROUNDING = 1e-4
+"""Pixels by which shares and percent miss a place."""
 
 
 def bounds(polygons: Sequence[Polygon]) -> tuple[float, float, float, float]:
@@ -26,9 +28,35 @@ def bounds(polygons: Sequence[Polygon]) -> tuple[float, float, float, float]:
     return x, y, max(xs) - x, max(ys) - y
 
 
+def boxes_around(shapes: Sequence[Sequence[Polygon]]) -> list[tuple[float, float, float, float]]:
+    """The least box around the polygons of each shape, as `bounds`; not finite where a corner is not."""
+    if not shapes:
+        return []
+    corners, _ = _flat(list(chain.from_iterable(shapes)))
+    count = np.fromiter((sum(map(len, each)) for each in shapes), np.int64, len(shapes))
+    first = np.cumsum(count) - count
+    low, high = np.minimum.reduceat(corners, first), np.maximum.reduceat(corners, first)
+    with np.errstate(invalid="ignore"):
+        return list(map(tuple, np.hstack((low, high - low)).tolist()))
+
+
 def snap(value: float) -> float:
     """A place in pixels: whole where it is so but for the rounding of shares and percent; what is not finite as is."""
-    return float(round(value)) if isfinite(value) and abs(value - round(value)) < 1e-4 else value
+    return float(round(value)) if isfinite(value) and abs(value - round(value)) < _ROUNDING else value
+
+
+def from_shares(outlines: Sequence[Sequence[float]], width: int, height: int, whole: float = 1) -> list[Polygon]:
+    """Outlines, each x and y in turn as shares of a picture's sides -> polygons in pixels, as `snap` leaves them.
+
+    whole: what stands for a whole side, 100 where they are percent. Values are finite.
+    """
+    flat = np.fromiter(chain.from_iterable(outlines), np.float64)
+    with np.errstate(over="ignore", invalid="ignore"):
+        places = flat.reshape(-1, 2) * (width, height) / whole
+        pixels = np.rint(places)
+        places = np.where(np.abs(places - pixels) < _ROUNDING, pixels + 0.0, places)
+    corners = iter(places.tolist())
+    return [list(islice(corners, len(each) // 2)) for each in outlines]
 
 
 def area(polygon: Polygon) -> float:
@@ -68,11 +96,13 @@ def _fill_spans(
     column: NDArray[np.int64],
     length: NDArray[np.int64],
 ) -> None:
-    step = max(1, _AT_ONCE // masks.shape[2])
+    pixels, (_, height, width) = masks.reshape(-1), masks.shape
+    begin = (number * height + row) * width + column
+    step = max(1, _AT_ONCE // width)
     for at in range(0, len(row), step):
         count = length[at : at + step]
-        span = np.repeat(np.arange(at, at + len(count)), count)
-        masks[number[span], row[span], column[span] + _steps(count)] = True
+        before = np.cumsum(count) - count
+        pixels[np.repeat(begin[at : at + step] - before, count) + np.arange(count.sum())] = True
 
 
 def _steps(count: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -10,11 +10,14 @@ import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
+
+import numpy as np
 
 from blemish.formats.polygons import Polygon, bounds
-from blemish.images import SUFFIXES
 
 NO_TYPE = "defect"
 """The class of a region whose type nobody named, in formats where every region has a class."""
@@ -61,7 +64,7 @@ class Annotated(NamedTuple):
     score: float | None = None
     verdict: str = ""  # accept, review or reject; "" where there is none
     types: Sequence[str] = ()  # of the picture, also where no region has one
-    file: str = ""  # where it lies, if that is another place than `path`
+    file: str = ""  # where it lies, if that is another place than `path`, or who read the labels has looked
 
     @property
     def place(self) -> Path:
@@ -102,39 +105,53 @@ class Survey(NamedTuple):
 def keep(pictures: Iterable[Annotated]) -> Iterator[tuple[Pictures, Survey]]:
     """The table on disk, to be gone through as often as wanted, and what stands in it; memory does not grow with it."""
     types, root, count, regions = set[str](), "", 0, 0
-    with tempfile.TemporaryFile("w+", encoding="utf-8", prefix="blemish-") as file:
+    with tempfile.TemporaryFile(prefix="blemish-") as file:
         for picture in pictures:
             folder = os.path.dirname(os.path.abspath(picture.place))
             root = os.path.commonpath([root, folder]) if root else folder
             types.update(each.type or NO_TYPE for each in picture.regions)
             types.update(picture.types)
             count, regions = count + 1, regions + len(picture.regions)
-            file.write(json.dumps(picture) + "\n")
+            _put(file, picture)
 
-        def table() -> Iterator[Annotated]:
-            file.seek(0)
-            return map(_read, file)
-
-        yield table, Survey(tuple(sorted(types)), root or ".", count, regions)
+        yield partial(_take, file), Survey(tuple(sorted(types)), root or ".", count, regions)
 
 
-def _read(line: str) -> Annotated:
-    found = Annotated(*json.loads(line))
-    regions = [(Annotation(*each), each) for each in found.regions]
-    boxed = [region._replace(drawn_box=Box(*each[2]) if each[2] else None) for region, each in regions]
-    return found._replace(regions=boxed)
+def _put(file: IO[bytes], picture: Annotated) -> None:
+    """A line of JSON that says how many corners each polygon has, and then these, which take longer as text."""
+    outlines = [outline for region in picture.regions for outline in region.polygons]
+    places = np.array(list(chain.from_iterable(chain.from_iterable(outlines))))
+    places = places if places.dtype == np.int64 else places.astype(np.float64)
+    regions = [(each.type, [*map(len, each.polygons)], each.drawn_box, each.score) for each in picture.regions]
+    told = json.dumps((places.dtype.str, places.nbytes, *picture._replace(regions=regions)))
+    file.write(told.encode("ascii") + b"\n" + places.tobytes())
 
 
-def find_pictures(folder: Path) -> dict[str, Path]:
-    """Picture files below a folder by their paths there, with / between folders and without the ending, lower case."""
-    return {
-        path.relative_to(folder).with_suffix("").as_posix().lower(): path
-        for path in sorted(_walk(folder))
-        if path.suffix.lower() in SUFFIXES
-    }
+def _take(file: IO[bytes]) -> Iterator[Annotated]:
+    file.seek(0)
+    for line in iter(file.readline, b""):
+        kind, size, *about = json.loads(line)
+        corners = iter(np.frombuffer(file.read(size), kind).reshape(-1, 2).tolist())
+        found = Annotated(*about)
+        regions = [
+            Annotation(name, [[*islice(corners, count)] for count in counts], box and Box(*box), score)
+            for name, counts, box, score in found.regions
+        ]
+        yield found._replace(regions=regions)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
+    """Files below a folder with one of these endings, in the order of their paths; hidden ones are left out.
+
+    Each with what a picture and its labels have in common: its path there, with / between folders and without ending.
+    """
+    found = [os.path.join(root, name) for root, name in _walk(folder) if name.lower().endswith(suffixes)]
+    start = len(os.path.join(folder, ""))
+    keys = (os.path.normcase(os.path.splitext(path[start:])[0]).replace(os.sep, "/") for path in found)
+    return sorted(zip(keys, map(Path, found), strict=True), key=lambda each: each[1].parts)
+
+
+def _walk(folder: Path) -> Iterator[tuple[str, str]]:
     for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        yield from (Path(root, name) for name in names if not name.startswith("."))
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield from ((root, name) for name in names if not name.startswith("."))

@@ -11,14 +11,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from math import isfinite
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from blemish import files
 from blemish.errors import BadData, BadImage, BadInput, MissingExtra
 from blemish.formats.pictures import copy_picture
-from blemish.formats.polygons import snap
-from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey, find_pictures
-from blemish.images import read_header
+from blemish.formats.polygons import from_shares, snap
+from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey, find_files
+from blemish.images import SUFFIXES, read_header
 
 CANNOT_HOLD = (
     "YOLO's labels hold classes and shapes alone: no scores, no verdicts and no types of pictures; a region of several "
@@ -59,6 +59,17 @@ def _numbers(shares: Sequence[float]) -> str:
     return " ".join(f"{share:.{_DIGITS}f}".rstrip("0").rstrip(".") for share in shares)
 
 
+class _Shares(NamedTuple):
+    """A line of labels."""
+
+    type: str
+    values: Sequence[float]  # a box, or corners
+
+    @property
+    def has_corners(self) -> bool:
+        return len(self.values) > 5
+
+
 def read(place: Path) -> Iterator[Annotated | Refused]:
     """The pictures of `images/` in the order of their names; one without a text file has no defect.
 
@@ -68,54 +79,59 @@ def read(place: Path) -> Iterator[Annotated | Refused]:
     names = _names(place)
     if not (place / "images").is_dir():
         raise BadData(f"{place} has no folder images: wanted is {LOOKED_FOR}")
-    pictures = find_pictures(place / "images")
-    yield from _read_spare(place / "labels", pictures)
-    for path in pictures.values():
-        labels = place / "labels" / path.relative_to(place / "images").with_suffix(".txt")
-        yield _picture(path, labels, names)
+    pictures = find_files(place / "images", SUFFIXES)
+    labels = dict(find_files(place / "labels", (".txt",)))
+    called = {name for name, _ in pictures}
+    spare = (path for name, path in labels.items() if name not in called and path.stem != "classes")
+    yield from (Refused("the picture of labels is missing", str(each)) for each in spare)
+    yield from (_picture(path, labels.get(name), names) for name, path in pictures)
 
 
-def _read_spare(folder: Path, pictures: Mapping[str, Path]) -> Iterator[Refused]:
-    for labels in sorted(folder.rglob("*.txt")):
-        if labels.relative_to(folder).with_suffix("").as_posix().lower() not in pictures and labels.stem != "classes":
-            yield Refused("the picture of labels is missing", str(labels))
-
-
-def _picture(path: Path, labels: Path, names: Mapping[int, str]) -> Annotated | Refused:
+def _picture(path: Path, labels: Path | None, names: Mapping[int, str]) -> Annotated | Refused:
     try:
         height, width = read_header(path).upright
-        text = labels.read_text(encoding="utf-8") if labels.exists() else ""
+        text = labels.read_text(encoding="utf-8") if labels else ""
     except BadImage as error:
         return Refused("a picture cannot be read", str(path), str(error))
     except (OSError, UnicodeDecodeError):
         return Refused("labels are no text that can be read", str(labels))
-    regions = []
+    found = list[_Shares]()
     for number, line in enumerate(text.splitlines(), start=1):
-        region = _region(line.split(), names, width, height) if line.strip() else None
-        if isinstance(region, str):
-            return Refused(region, f"{labels}, line {number}", line[:80])
-        regions += [region] if region else []
-    return Annotated(str(path), width, height, regions)
+        told = _shares(words, names) if (words := line.split()) else None
+        if isinstance(told, str):
+            return Refused(told, f"{labels}, line {number}", line[:80])
+        found += [told] if told else []
+    return Annotated(str(path), width, height, _regions(found, width, height), file=str(path))
 
 
-def _region(words: Sequence[str], names: Mapping[int, str], width: int, height: int) -> Annotation | str:
-    """A region, or what is wrong with the line."""
+def _shares(words: Sequence[str], names: Mapping[int, str]) -> _Shares | str:
+    """What a line holds, or what is wrong with it."""
     try:
-        number, values = int(words[0]), [float(word) for word in words[1:]]
+        number, values = int(words[0]), list(map(float, words[1:]))
     except ValueError:
         return "a line holds something else than numbers"
     if not all(map(isfinite, values)):
         return "a line holds something else than finite numbers"
     if number not in names:
         return "a class is not in the list of names"
-    name = "" if names[number] == NO_TYPE else names[number]
-    x, y = [value * width for value in values[::2]], [value * height for value in values[1::2]]
-    if len(values) in (4, 5):  # the fifth is a confidence, as predictions are saved
-        box = Box(*map(snap, (x[0] - x[1] / 2, y[0] - y[1] / 2, x[1], y[1])))
-        return Annotation(name, (), box, values[4] if len(values) == 5 else None)
-    if len(values) < 6 or len(values) % 2:
+    if len(values) not in (4, 5) and (len(values) < 6 or len(values) % 2):
         return "a line is neither a box of 4 numbers nor a polygon of 3 points or more"
-    return Annotation(name, [[[snap(each) for each in point] for point in zip(x, y, strict=True)]])
+    return _Shares("" if names[number] == NO_TYPE else names[number], values)
+
+
+def _regions(found: Sequence[_Shares], width: int, height: int) -> list[Annotation]:
+    polygons = from_shares([each.values if each.has_corners else () for each in found], width, height)
+    return [
+        Annotation(each.type, [polygon]) if each.has_corners else _boxed(each, width, height)
+        for each, polygon in zip(found, polygons, strict=True)
+    ]
+
+
+def _boxed(found: _Shares, width: int, height: int) -> Annotation:
+    x, y, wide, high, *confidence = found.values  # the fifth is there where predictions are saved
+    across, down = wide * width, high * height
+    box = Box(*map(snap, (x * width - across / 2, y * height - down / 2, across, down)))
+    return Annotation(found.type, (), box, confidence[0] if confidence else None)
 
 
 def _names(place: Path) -> dict[int, str]:
