@@ -123,21 +123,21 @@ def _put(file: IO[bytes], picture: Annotated) -> None:
     places = np.array(list(chain.from_iterable(chain.from_iterable(outlines))))
     places = places if places.dtype == np.int64 else places.astype(np.float64)
     regions = [(each.type, [*map(len, each.polygons)], each.drawn_box, each.score) for each in picture.regions]
-    told = json.dumps((places.dtype.str, places.nbytes, *picture._replace(regions=regions)))
+    path, width, height, _, *more = picture
+    told = json.dumps((places.dtype.str, places.nbytes, (path, width, height, regions, *more)))
     file.write(told.encode("ascii") + b"\n" + places.tobytes())
 
 
 def _take(file: IO[bytes]) -> Iterator[Annotated]:
     file.seek(0)
     for line in iter(file.readline, b""):
-        kind, size, *about = json.loads(line)
+        kind, size, (path, width, height, kept, *more) = json.loads(line)
         corners = iter(np.frombuffer(file.read(size), kind).reshape(-1, 2).tolist())
-        found = Annotated(*about)
         regions = [
             Annotation(name, [[*islice(corners, count)] for count in counts], box and Box(*box), score)
-            for name, counts, box, score in found.regions
+            for name, counts, box, score in kept
         ]
-        yield found._replace(regions=regions)
+        yield Annotated(path, width, height, regions, *more)
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:
