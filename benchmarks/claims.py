@@ -1,14 +1,15 @@
 """Whether each reconstructed method's own block does what its abstract says, and whether it learns at all.
 
-    python benchmarks/claims.py [--only claims learning] [--methods NAME ...] [--seeds 5] [--steps 60] [--threads 2]
+    python benchmarks/claims.py [--only claims learning] [--methods NAME ...] [--steps 30] [--threads 2]
 
 Claims: every method is trained with its block and with the block off, on the same pictures, from the same seeds, and
 measured by the figure that its abstract speaks of, on a small scene where that could fail; "untrained" is the same
 after a step of no length. Learning: the method as it is, trained on eight categories of generated parts and measured
 on four others, beside its untrained self. Either holds where the mean difference over seeds exceeds its 95 % interval
 (Student's t, paired). Rows go to `claims.jsonl` beside this file, and one that is there, of the same seeds, steps and
-code, is not measured again; `run.py --only claims` writes them into RESULTS.md, `make tables` into the catalogue.
-Nothing is tuned by them. What a tower without seams sees of a picture is computed once for all methods, seeds apart.
+code, is not measured again; the tables are printed, `run.py --only claims` writes them into RESULTS.md, `make tables`
+what they say into the catalogue. Nothing is tuned by them. What a tower without seams sees of a picture is computed
+once for all methods, and a detector that several claims ask for is trained once.
 """
 
 from __future__ import annotations
@@ -41,15 +42,18 @@ from blemish.fitting import remember
 from blemish.metrics import image, pixel
 from blemish.training import sentences
 from blemish.training.loop import train
-from blemish.types import Batch, Encoder, Prediction
+from blemish.types import GOOD, Batch, Encoder, Prediction
 
 RAW = HERE / "claims.jsonl"
 TESTED, BATCH, GOOD_PARTS = 32, 8, 8
+SEEDS_OF_CLAIMS, SEEDS_OF_LEARNING, STEPS = 3, 5, 30
+PURIFIED = 30  # batches, the first that training sees
+CLEAN = "precision of the clean set"
 LEARNS = "it learns"
 HEAD = ("method", "the block", "scene", "figure", "untrained", "without", "with", "difference", "held")
 HEAD_OF_LEARNING = (
     "method", "encoder", "pixel AP untrained", "trained", "difference", "learns",
-    "image AUROC untrained", "trained", "difference",
+    "image AUROC untrained", "trained", "difference", "steps",
 )  # fmt: skip
 ABOUT = (
     "By `benchmarks/claims.py`: every reconstructed method with its own block and without, on one small generated "
@@ -60,8 +64,11 @@ ABOUT = (
 )
 ABOUT_LEARNING = (
     "The same methods as they are, trained on eight categories of generated parts and measured on four others; those "
-    "that need good parts are shown 8 of the tested categories then. `learns`: pixel AP is higher than that of the "
-    "untrained method by more than the interval."
+    "that need good parts are shown 8 of the tested categories then. What may be shown good parts of what it inspects "
+    "learns from batches of one category each, since it compares pictures of a batch, or all of them, with each other. "
+    "`learns`: pixel AP is higher than that of the "
+    "untrained method by more than the interval. What did not learn in 30 steps was trained once more, for 100: a row "
+    "of its own."
 )
 OLD = "; older code"
 BOTH = "cannot be told: both are perfect"
@@ -77,7 +84,7 @@ class Claim(NamedTuple):
     given: Mapping[str, Any] = {}  # arguments of both
 
 
-of = cache(scenes.scene)
+of, wrong = cache(scenes.scene), cache(scenes.wrong_labels)
 
 
 TYPES = ("scratch", "hole", "stain")
@@ -111,9 +118,13 @@ CLAIMS = (
     Claim("clip-core", of(scenes.loud_channel), "pixel AP", {"metric": "euclidean"}),
     Claim("clip-core", of(scenes.eight_products_faint), "image AUROC", {"plus": False}),
     *(
-        Claim("anomaly-nlp", scenes.wrong_labels(share), "image AUROC", switch)
+        Claim("anomaly-nlp", wrong(share), figure, {name: value})
         for share in (0.1, 0.2, 0.4)
-        for switch in ({"purify": False}, {"term": "cross-entropy"})
+        for figure, name, value in (
+            ("image AUROC", "purify", False),
+            ("image AUROC", "term", "cross-entropy"),
+            (CLEAN, "purify", False),
+        )
     ),
     Claim("clip-dsa", of(scenes.eight_products), "pixel AP", {"noise": 0.0}),
     Claim("ftpa-dmm", of(scenes.eight_products), "pixel AP", {"refine": False}),
@@ -124,8 +135,11 @@ CLAIMS = (
 )
 
 
+MIXED, IN_TURN = of(scenes.categories)._replace(source=scenes.part_of), scenes.categories_in_turn()
 LEARNING = tuple(
-    Claim(name, of(scenes.categories), "pixel AP", {}) for name, card in RECONSTRUCTIONS.items() if card.trained
+    Claim(name, MIXED if card.normal == "none" or card.balanced else IN_TURN, "pixel AP", {})
+    for name, card in RECONSTRUCTIONS.items()
+    if card.trained
 )
 
 
@@ -133,14 +147,14 @@ def section(given: Options) -> str:
     """The section of RESULTS.md: the last measurement of each claim, and of each method's learning."""
     last = {key_of(row): row for row in rows()}
     found, learned = (
-        [(each, last[key]) for each in claims if (key := (each.method, said_of(each), each.scene.name)) in last]
+        [(each, row) for each in claims for row in last.values() if names_of(each).items() <= row.items()]
         for claims in (CLAIMS, LEARNING)
     )
     parts = ["## Claims of reconstructed methods", f"{ABOUT} {circumstances(found)}"]
     parts += [found and table(HEAD, [cells(*each) for each in found]), lacking(CLAIMS, found)]
     parts += ["### Learning", f"{ABOUT_LEARNING} {circumstances(learned)}"]
     parts += [learned and table(HEAD_OF_LEARNING, [cells_of_learning(*each) for each in learned])]
-    parts += [lacking(LEARNING, learned)]
+    parts += [lacking(LEARNING, learned), f"Both together: {durations(found + learned)}."]
     return "\n\n".join(part.strip() for part in parts if part)
 
 
@@ -154,17 +168,28 @@ def circumstances(found: Found) -> str:
     measured = [row for _, row in found]
     said = {f"{row['seeds']} seeds, {row['steps']} steps of {BATCH}" for row in measured}
     places = [sorted({row[name] for row in measured}) for name in ("measured", "machine", "torch")]
-    minutes = sum(row["seconds"] for row in measured) / 60
     days, machines, versions = (", ".join(each) for each in places)
-    return f"{days}, {machines}, torch {versions}, {' or '.join(sorted(said))}; {minutes:.0f} minutes."
+    return f"{days}, {machines}, torch {versions}, {' or '.join(sorted(said))}; {durations(found)}."
+
+
+def durations(found: Found) -> str:
+    """How long the measurements took, of the processor too, as far as they say so."""
+    measured = [row for _, row in found]
+    told = [row["processor_seconds"] for row in measured if "processor_seconds" in row]
+    which = "they" if len(told) == len(measured) else f"{len(told)} of these {len(measured)} rows"
+    minutes = f"{sum(row['seconds'] for row in measured) / 60:.0f} minutes by the clock, beside other work"
+    return f"{minutes}; {which} took {sum(told) / 60:.1f} of one core" if told else minutes
 
 
 def lacking(claims: Sequence[Claim], found: Found) -> str:
     """What there is no row of yet."""
     known = {id(claim) for claim, _ in found}
     rest = [each for each in claims if id(each) not in known]
-    names = [f"{each.method} ({said_of(each)})" if each.switch else each.method for each in rest]
-    return f"Not measured yet: {', '.join(names)}." if names else ""
+    names = [
+        f"{each.method} ({said_of(each)}: {each.figure}, {each.scene.name})" if each.switch else each.method
+        for each in rest
+    ]
+    return f"Not measured yet: {'; '.join(names)}." if names else ""
 
 
 def cells(claim: Claim, row: Mapping[str, Any]) -> list[str]:
@@ -176,11 +201,11 @@ def cells(claim: Claim, row: Mapping[str, Any]) -> list[str]:
     return [row["method"], row["claim"], scene, row["figure"], untrained, *values, interval(row["difference"]), said]
 
 
-def cells_of_learning(claim: Claim, row: Mapping[str, Any]) -> list[str]:
+def cells_of_learning(claim: Claim, row: Mapping[str, Any]) -> list[Any]:
     pixels, images = ([f"{np.mean(row[name]):.3f}" for name in both] for both in (("untrained", "trained"), OF_IMAGES))
     said = verdict(*row["difference"]) + (OLD if row["code"] != code_of(claim) else "")
     more = interval(row["difference_of_images"])
-    return [row["method"], row["encoder"], *pixels, interval(row["difference"]), said, *images, more]
+    return [row["method"], row["encoder"], *pixels, interval(row["difference"]), said, *images, more, row["steps"]]
 
 
 OF_IMAGES = ("untrained_images", "trained_images")
@@ -198,18 +223,17 @@ def rows() -> list[dict[str, Any]]:
     return [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.exists() else []
 
 
-def key_of(row: Mapping[str, Any]) -> tuple[str, str, str]:
-    return row["method"], row["claim"], row["scene"]
+def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(row[name] for name in ("method", "claim", "scene", "figure", "steps"))
 
 
 def said_of(claim: Claim) -> str:
     return f"not {', '.join(f'{name}={value}' for name, value in claim.switch.items())}" if claim.switch else LEARNS
 
 
-def identity(claim: Claim, given: argparse.Namespace) -> dict[str, Any]:
-    """By what a row is known that need not be measured again."""
-    named = {"method": claim.method, "claim": said_of(claim), "scene": claim.scene.name}
-    return {**named, "seeds": given.seeds, "steps": given.steps, "code": code_of(claim)}
+def names_of(claim: Claim) -> dict[str, Any]:
+    """What a row says of its claim."""
+    return {"method": claim.method, "claim": said_of(claim), "scene": claim.scene.name, "figure": claim.figure}
 
 
 def code_of(claim: Claim) -> str:
@@ -226,29 +250,29 @@ def paired(ones: Sequence[float], others: Sequence[float]) -> list[float]:
     return [float(apart.mean()), float(stats.t.ppf(0.975, len(apart) - 1) * stats.sem(apart))]
 
 
-def measure(claim: Claim, given: argparse.Namespace) -> dict[str, Any]:
+def measure(claim: Claim, seeds: int, steps: int) -> dict[str, Any]:
     """Both settings over the seeds, and the one with the block untrained."""
     trained = catalog.card(claim.method).trained
     both = {"without": [], "with": [], "untrained": []}  # type: dict[str, list[float]]
-    for seed in range(given.seeds):
+    for seed in range(seeds):
         settings = {"with": dict(claim.given), "without": {**claim.given, **claim.switch}}
         for name, arguments in settings.items():
-            both[name].append(figure(claim, run(claim, arguments, seed, given.steps), seed)[claim.figure])
+            both[name].append(figure(claim, run(claim, arguments, seed, steps), seed)[claim.figure])
         if trained:
             both["untrained"].append(figure(claim, run(claim, settings["with"], seed, 0), seed)[claim.figure])
-    return {"figure": claim.figure, **both, "difference": paired(both["with"], both["without"])}
+    return {**both, "difference": paired(both["with"], both["without"])}
 
 
-def measure_learning(claim: Claim, given: argparse.Namespace) -> dict[str, Any]:
+def measure_learning(claim: Claim, seeds: int, steps: int) -> dict[str, Any]:
     """The method trained, and after a step of no length, over the seeds."""
     found = {
-        name: [figure(claim, run(claim, {}, seed, steps), seed) for seed in range(given.seeds)]
-        for name, steps in (("untrained", 0), ("trained", given.steps))
+        name: [figure(claim, run(claim, {}, seed, length), seed) for seed in range(seeds)]
+        for name, length in (("untrained", 0), ("trained", steps))
     }
     pixels = {name: [each[claim.figure] for each in values] for name, values in found.items()}
     images = {f"{name}_images": [each["image AUROC"] for each in values] for name, values in found.items()}
     return {
-        "figure": claim.figure, "encoder": encoder_of(claim.method).name, **pixels, **images,
+        "encoder": encoder_of(claim.method).name, **pixels, **images,
         "difference": paired(pixels["trained"], pixels["untrained"]),
         "difference_of_images": paired(images["trained_images"], images["untrained_images"]),
     }  # fmt: skip
@@ -267,17 +291,25 @@ def shipped() -> Album:
 
 def run(claim: Claim, arguments: Mapping[str, Any], seed: int, steps: int) -> Any:
     """The method, trained on the scene and, where it remembers good parts, shown some. steps: 0 for a step of none."""
-    card, made = catalog.card(claim.method), catalog.method(claim.method)
+    elsewhere = not claim.switch  # it is asked about other categories than those it was trained on
+    return teach(claim.method, claim.scene, elsewhere, tuple(sorted(arguments.items())), seed, steps)
+
+
+@lru_cache(maxsize=64)
+def teach(
+    method: str, scene: scenes.Scene, elsewhere: bool, arguments: tuple[tuple[str, Any], ...], seed: int, steps: int
+) -> Any:
+    """As `run`, once for all claims that ask for the same."""
+    card, made = catalog.card(method), catalog.method(method)
     seeded = {"seed": seed} if "seed" in inspect.signature(made).parameters else {}
-    detector = made(encoder_of(claim.method), image_size=scenes.SIDE, **seeded, **arguments)
+    detector = made(encoder_of(method), image_size=scenes.SIDE, **seeded, **dict(arguments))
     if card.trained:
         schedule = replace(detector.schedule, steps=max(1, steps), rate=3 * detector.schedule.rate * bool(steps))
         schedule = replace(schedule, batch_size=BATCH, seed=seed, device="cpu", save_every=10**6)
         with tempfile.TemporaryDirectory() as folder:
-            train(detector, partial(batch_of, claim.scene, seed), schedule, Path(folder))
+            train(detector, partial(batch_of, scene, seed), schedule, Path(folder))
     if hasattr(detector, "extract") and card.normal == "required":
-        test = not claim.switch  # other categories than those it was trained on
-        seen = drawn(claim.scene, 1_000_000 + seed, 2 * GOOD_PARTS, test)
+        seen = drawn(scene, 1_000_000 + seed, 2 * GOOD_PARTS, elsewhere)
         remember(detector, [Batch(seen.images[::2].contiguous())])
     return detector
 
@@ -285,7 +317,8 @@ def run(claim: Claim, arguments: Mapping[str, Any], seed: int, steps: int) -> An
 @lru_cache(maxsize=1500)
 def drawn(scene: scenes.Scene, number: int, count: int, test: bool) -> Batch:
     """The same for every setting; kept, since drawing takes as long as training."""
-    return scene.batch(number, count, test)
+    with torch.inference_mode(False):  # what is first drawn to be measured on may be learned from
+        return scene.batch(number, count, test)
 
 
 def batch_of(scene: scenes.Scene, seed: int, number: int) -> Batch:
@@ -300,7 +333,22 @@ def figure(claim: Claim, detector: Any, seed: int) -> dict[str, float]:
     assert seen.masks is not None
     assert seen.labels is not None
     known = {"image AUROC": image.auroc(found.image_score.numpy(), seen.labels.numpy())}
+    if claim.figure == CLEAN:
+        return known | {CLEAN: precision_of_clean(detector, claim.scene, seed)}
     return known if claim.figure in known else known | {claim.figure: value_of(claim.figure, detector, found, seen)}
+
+
+def precision_of_clean(detector: Any, scene: scenes.Scene, seed: int) -> float:
+    """Share of right labels among those it takes for clean, of pictures it learned from; all, if it does not ask."""
+    right, taken = 0, 0
+    for number in range(PURIFIED):
+        seen = batch_of(scene, seed, number)
+        assert seen.labels is not None
+        honest = torch.tensor([kind != GOOD for kind in seen.types or ()])
+        logits = sentences.picture_logits(detector.frozen(seen.images).image, detector.texts[None])
+        clean = detector.clean(logits, seen.labels) if detector.purify else torch.ones_like(honest)
+        right, taken = right + int((clean & (honest == seen.labels)).sum()), taken + int(clean.sum())
+    return right / taken if taken else float("nan")
 
 
 def value_of(name: str, detector: Any, found: Prediction, seen: Batch) -> float:
@@ -328,25 +376,31 @@ def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--only", nargs="+", choices=("claims", "learning"), default=["claims", "learning"])
     made.add_argument("--methods", nargs="+", default=[])
-    made.add_argument("--seeds", type=int, default=5)
-    made.add_argument("--steps", type=int, default=60)
+    usual = f"(default: {SEEDS_OF_CLAIMS} of claims, {SEEDS_OF_LEARNING} of learning)"
+    made.add_argument("--seeds", type=int, help=usual)
+    made.add_argument("--steps", type=int, default=STEPS, help="(default: %(default)s)")
     made.add_argument("--threads", type=int, default=2)
     given = made.parse_args()
     torch.set_num_threads(given.threads)
     known = rows()
     for claim in (*(CLAIMS if "claims" in given.only else ()), *(LEARNING if "learning" in given.only else ())):
-        asked = identity(claim, given)
+        seeds = given.seeds or (SEEDS_OF_CLAIMS if claim.switch else SEEDS_OF_LEARNING)
+        asked = names_of(claim) | {"seeds": seeds, "steps": given.steps, "code": code_of(claim)}
         if (given.methods and claim.method not in given.methods) or any(asked.items() <= row.items() for row in known):
             continue
-        begun = time.monotonic()
-        row = asked | (measure if claim.switch else measure_learning)(claim, given)
+        begun, worked = time.monotonic(), time.process_time()
+        row = asked | (measure if claim.switch else measure_learning)(claim, seeds, given.steps)
         row |= {
-            "seconds": round(time.monotonic() - begun, 1), "measured": datetime.now(tz=UTC).date().isoformat(),
+            "seconds": round(time.monotonic() - begun, 1),
+            "processor_seconds": round(time.process_time() - worked, 1),
+            "measured": datetime.now(tz=UTC).date().isoformat(),
             "machine": platform.processor() or platform.machine(), "torch": torch.__version__,
         }  # fmt: skip
         with RAW.open("a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        print(" | ".join((cells if claim.switch else cells_of_learning)(claim, row)), f"{row['seconds']} s", flush=True)
+        said = map(str, (cells if claim.switch else cells_of_learning)(claim, row))
+        print(" | ".join(said), f"{row['seconds']} s, {row['processor_seconds']} of a processor", flush=True)
+    print(section(Options()))
 
 
 if __name__ == "__main__":

@@ -202,7 +202,11 @@ def mask_of(rng: np.random.Generator, kind: str) -> Mask:
 
 def categories(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:
     """Eight categories of parts in training, and four others when tested, with scratches, holes and stains."""
-    category = int(rng.integers(8, 12) if test else rng.integers(8))
+    return part_of(int(rng.integers(8, 12) if test else rng.integers(8)), rng, flawed)
+
+
+def part_of(category: int, rng: np.random.Generator, flawed: bool) -> tuple[Picture, Mask, str]:
+    """Of a category by its number."""
     own = np.random.default_rng(category)
     colour, angle, period = own.uniform(0.35, 0.65, 3), own.uniform(0, np.pi), own.uniform(6, 20)
     y, x = np.mgrid[:SIDE, :SIDE]
@@ -212,6 +216,18 @@ def categories(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Pict
     kind = str(rng.choice(sorted(CHANGES)))
     mask = mask_of(rng, kind) if flawed else NOWHERE
     return picture + mask[..., None] * CHANGES[kind], mask, kind
+
+
+def categories_in_turn() -> Scene:
+    """`categories`, one in each batch of training, as what learns from the parts that it inspects meets them."""
+    mixed = scene(categories)
+
+    def batch(number: int, count: int, test: bool) -> Batch:
+        if test:
+            return mixed.batch(number, count, test)
+        return scene(lambda rng, flawed, test: part_of(number % 8, rng, flawed)).batch(number, count, test)
+
+    return Scene("categories_in_turn", batch, part_of)
 
 
 def eight_products(rng: np.random.Generator, flawed: bool, test: bool) -> tuple[Picture, Mask, str]:

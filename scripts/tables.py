@@ -148,13 +148,17 @@ def _mean(values: list[float] | None) -> str:
 
 def claimed() -> str:
     """What was found of each reconstructed method's own block, and of its learning."""
-    last = {(row["method"], row["claim"], row["scene"]): row for row in _claims()}
+    last = {tuple(row[name] for name in ("method", "claim", "scene", "figure", "steps")): row for row in _claims()}
+    figures = dict[tuple[str, str], set[str]]()
+    for method, claim, _, figure, _ in last:
+        figures.setdefault((method, claim), set()).add(figure)
     said = dict[str, dict[str, list[str]]]()
-    for (method, claim, _), row in sorted(last.items()):
+    for (method, claim, _, figure, steps), row in sorted(last.items()):
         middle, half = row["difference"]
         kind = "better" if middle > half else "worse" if middle < -half else "no better"
-        with_what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else "before training"
-        said.setdefault(method, {}).setdefault(kind, []).append(with_what)
+        what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else f"before {steps} steps of training"
+        several = len(figures[method, claim]) > 1
+        said.setdefault(method, {}).setdefault(kind, []).append(f"{what} in {figure}" if several else what)
     entries = "".join(_entry(method, found) for method, found in said.items())
     return f"MEASURED: dict[str, tuple[str, ...]] = {{\n{entries}}}\n"
 
