@@ -1,5 +1,6 @@
 PYTHON ?= python3
 ENCODER ?= embedded
+PIP_INSTALL ?= pip install
 BIN := .venv/bin
 # Pages are tested in a real browser. In CI its tests always run, and fail if it is missing.
 BROWSER := $(CI)$(shell command -v chromium >/dev/null && command -v chromedriver >/dev/null && echo found)
@@ -23,7 +24,7 @@ picture: demo
 	$(BIN)/python scripts/picture.py demo docs/assets/gears.jpg
 
 test: check
-	$(BIN)/python -m pytest -q -m "$(SUITE)" -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -q -m "$(SUITE)" -n 2 --dist loadgroup
 	$(if $(BROWSER),,@echo "NOT TESTED: pages in a browser. For it: apt-get install chromium chromium-driver")
 
 check: .venv/developed
@@ -46,11 +47,11 @@ tables: .venv/developed
 	$(PYTHON) -m venv .venv
 
 .venv/installed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[torch]'
+	$(BIN)/python -m $(PIP_INSTALL) --quiet --constraint constraints.txt --editable '.[torch]'
 	@touch $@
 
 .venv/developed: .venv/bin/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(BIN)/python -m $(PIP_INSTALL) --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@ .venv/installed
 
 clean:

@@ -17,22 +17,27 @@ from blemish.recipes.recipe import load, save
 QUICK = ["--encoder", "test-tiny", "--method", "patchcore", "--set", "ratio=0.5", "--set", "width=24"]
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A data set of caps, and a recipe that was calibrated by other good ones."""
-    good(tmp_path / "caps" / "train" / "good", 4)
-    good(tmp_path / "caps" / "test" / "good", 6, first=50)
-    spots(tmp_path / "caps" / "test" / "spot", 3)
-    part(tmp_path / "caps" / "test" / "stain" / "0.png", 70, spot=(40, 8))
-    mask(tmp_path / "caps" / "ground_truth" / "stain" / "0_mask.png", (40, 8))
+@pytest.fixture(scope="module")
+def caps(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data set, and a recipe that was calibrated by other good ones."""
+    folder = tmp_path_factory.mktemp("caps")
+    good(folder / "caps" / "train" / "good", 4)
+    good(folder / "caps" / "test" / "good", 6, first=50)
+    spots(folder / "caps" / "test" / "spot", 3)
+    part(folder / "caps" / "test" / "stain" / "0.png", 70, spot=(40, 8))
+    mask(folder / "caps" / "ground_truth" / "stain" / "0_mask.png", (40, 8))
     for at in range(3):
-        mask(tmp_path / "caps" / "ground_truth" / "spot" / f"spot{at}_mask.png", (8 + 8 * at, 44 - 8 * at))
-    good(tmp_path / "held", 20, first=100)
-    assert (
-        run("recipe", "freeze", tmp_path / "a.blemish", "--normal", tmp_path / "caps/train/good", *QUICK).exit_code == 0
-    )
-    done = run("calibrate", tmp_path / "a.blemish", "--good", tmp_path / "held", "--every-picture")
+        mask(folder / "caps" / "ground_truth" / "spot" / f"spot{at}_mask.png", (8 + 8 * at, 44 - 8 * at))
+    good(folder / "held", 20, first=100)
+    assert run("recipe", "freeze", folder / "a.blemish", "--normal", folder / "caps/train/good", *QUICK).exit_code == 0
+    done = run("calibrate", folder / "a.blemish", "--good", folder / "held", "--every-picture")
     assert done.exit_code == 0, done.output
+    return folder
+
+
+@pytest.fixture
+def root(caps: Path, tmp_path: Path) -> Path:
+    shutil.copytree(caps, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 

@@ -42,7 +42,7 @@ def arguments(parts: Path, *more: object) -> list[object]:
     return ["inspect", parts / "new", "--normal", parts / "good", "--out", parts / "out", *QUICK, *more]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii", "latin-1"])
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii", pytest.param("latin-1", marks=pytest.mark.slow)])
 def test_any_name_is_inspected_shown_and_stored(parts: Path, encoding: str) -> None:
     for number, name in enumerate([*NAMES, UNDECODABLE]):
         picture(parts / "new" / name, seed=30 + number)
@@ -69,7 +69,7 @@ def test_a_long_name_is_not_cut(parts: Path) -> None:
     assert str(deep) in done.stdout
 
 
-@pytest.mark.parametrize("more", [[], ["--json"]])
+@pytest.mark.parametrize("more", [["--json"], pytest.param([], marks=pytest.mark.slow)])
 def test_a_reader_that_leaves_does_not_change_how_a_run_ends(parts: Path, more: list[str]) -> None:
     done = blemish(*arguments(parts, *more), head=1)
     assert done.returncode == 0, done.stderr

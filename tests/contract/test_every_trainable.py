@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import random
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,16 @@ from blemish.types import GOOD, Batch, Sample
 PARITY = Path(__file__).parents[1] / "parity" / "encoders"
 ENCODERS = ["embedded", "test-tiny", *map(str, sorted(PARITY.glob("timm_*/*model*.safetensors")))]
 every = pytest.mark.parametrize("name", TRAINED)
+WORDLESS = [name for name in TRAINED if not catalog.card(name).needs & {"text", "prompts"}]
+
+
+def pairs() -> list[object]:
+    """Each method with each encoder: in the quick suite those that need no words with some, and each encoder with some.
+
+    On the default encoder every method is trained and used by a command, in tests/structure/test_path.py.
+    """
+    turns = {(name, each) for at, name in enumerate(WORDLESS) for each in ENCODERS[at % 3 :: 3]}
+    return [pytest.param(*each, marks=[] if each in turns else pytest.mark.slow) for each in product(TRAINED, ENCODERS)]
 
 
 def module(detector: TrainedDetector) -> nn.Module:
@@ -209,8 +220,7 @@ def test_it_trains_alike_with_a_cache_and_without(name: str, tmp_path: Path) -> 
         assert one == pytest.approx(other, rel=1e-4)
 
 
-@every
-@pytest.mark.parametrize("encoder", ENCODERS, ids=lambda path: Path(path).parent.name or path)
+@pytest.mark.parametrize(("name", "encoder"), pairs(), ids=lambda each: Path(each).parent.name or each)
 def test_it_trains_and_predicts_on_every_encoder_that_it_can_use(name: str, encoder: str, tmp_path: Path) -> None:
     found = encoders.load(encoder)
     if not catalog.card(name).needs <= found.can:

@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ import pytest
 from click.testing import CliRunner
 from scripts import tables
 from tests.support.line import ROOT, furnish
+from tests.support.resampling import resampling_as_asked
+from tests.support.seen import remember_pictures
 
 from blemish.catalog import own
 from blemish.cli.main import main
@@ -56,6 +59,13 @@ WITH_EXAMPLES = [page for page in PAGES if any(not each.slow for each in example
 WITH_SLOW = [page for page in PAGES if any(each.slow for each in examples(page))]
 
 
+@pytest.fixture(autouse=True, scope="module")
+def as_users_run_them() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch, resampling_as_asked():
+        remember_pictures(patch)
+        yield
+
+
 @pytest.fixture(scope="module")
 def line(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("line")
@@ -74,6 +84,18 @@ def test_a_page_works_with_its_slow_examples(
     page: Path, line: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_all(examples(page), line, tmp_path, monkeypatch)
+
+
+def test_slow_examples_ask_for_what_the_commands_have(line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(line)
+    known = {context.command_path: context.command for context in tables.walk(tables.root())}
+    slow = [each for page in WITH_SLOW for each in examples(page) if each.slow]
+    asked = [command for each in slow for command, _ in each.commands() if command.startswith("blemish ")]
+    assert len(asked) > 8
+    for command in asked:
+        name = max((path for path in known if command.startswith(f"{path} ")), key=len)
+        words = shlex.split(command, comments=True)
+        known[name].make_context(name, words[len(name.split()) :]).close()
 
 
 def run_all(found: list[Example], line: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.support.exports import IN_ONE_PROCESS
 from tests.support.line import ROOT
 from tests.support.parts import frozen, good, part, spots
 
@@ -19,10 +20,11 @@ from blemish.recipes.detectors import detector
 from blemish.recipes.recipe import content_of
 
 EXAMPLE = ROOT / "examples" / "run_onnx.py"
+pytestmark = IN_ONE_PROCESS
 
 
 def test_the_example_gives_the_scores_and_verdicts_of_the_recipe(tmp_path: Path) -> None:
-    made = frozen("padim", good(tmp_path / "taught", 4))
+    made = frozen("patchcore", good(tmp_path / "taught", 4))
     recipe = calibrate(made, good(tmp_path / "fresh", 6, first=20), way=HoldoutScheme("split", every_picture=True))
     found = export_recipe(recipe, ExportPlan(check=(tmp_path / "fresh" / "good20.png",))).recipe
     (tmp_path / "bare.onnx").write_bytes(plain_model(found, content_of(found).header, graph_bytes(found)))

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 from tests.contract.test_every_encoder import MAKE, made, pictures, sizes
+from tests.support.exports import IN_ONE_PROCESS
 from torch import Tensor, nn
 
 from blemish.export.tracing import arrays_of, trace
 from blemish.runtime.graph import open_model
 from blemish.types import Encoder
 
+pytestmark = IN_ONE_PROCESS
 QUICKLY = ("vit",)
 
 

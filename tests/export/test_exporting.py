@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from numpy.typing import NDArray
 from onnx import numpy_helper
 from PIL import Image
-from tests.support.exports import shared_graphs
+from tests.support.exports import IN_ONE_PROCESS, shared_graphs
 from tests.support.parts import frozen, good, part, spots
 from torch import Tensor, nn
 
@@ -48,7 +48,7 @@ from blemish.recipes.update import add_good
 from blemish.runtime.graph import GraphDetector
 from blemish.types import ArrayPrediction, Geometry, Prediction
 
-pytestmark = pytest.mark.xdist_group("exporting")  # one process makes what its tests share
+pytestmark = IN_ONE_PROCESS
 
 
 @pytest.fixture(scope="module")

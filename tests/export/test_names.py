@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from tests.support.exports import IN_ONE_PROCESS
 from tests.support.parts import frozen, good, mask, spots
 from tests.support.quick import QUICK_CLASSIFIERS, SIDE
 
 from blemish import catalog, encoders
-from blemish.classification.names import DefectType
+from blemish.classification.names import DefectType, defect_types
 from blemish.errors import BadInput
 from blemish.export.deploying import ExportPlan, Naming, graph_bytes, require_graph
 from blemish.export.exporting import export_recipe
@@ -22,21 +23,17 @@ from blemish.inspection import inspect
 from blemish.recipes import update
 from blemish.recipes.deployed import NAMER, Deployed
 from blemish.recipes.detectors import detector, encoders_of
-from blemish.recipes.naming import by_words
-from blemish.recipes.recipe import ENCODER, Recipe
+from blemish.recipes.recipe import Recipe
+from blemish.recipes.types_taught import name_types
 from blemish.runtime.graph import GraphDetector, GraphNamer
 from blemish.types import Geometry, Reader, TypedExamples
 
-pytestmark = pytest.mark.xdist_group("names of exports")  # one process makes what its tests share
+pytestmark = IN_ONE_PROCESS
 ABLE = [name for name, card in catalog.CLASSIFIERS.items() if not card.no_graph]
-QUICKLY = ("words",)
 
 
-def cases() -> list[object]:
-    return [pytest.param(name, marks=[] if name in QUICKLY else pytest.mark.slow) for name in ABLE]
-
-
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.slow  # of the quick suite a recipe has the graph of `words`
+@pytest.mark.parametrize("name", ABLE)
 def test_a_classifier_as_a_graph_gives_the_same_logits(name: str) -> None:
     made = catalog.classifier(
         name, encoders.load("test-tiny"), ["hole", "scratch", "stain"], QUICK_CLASSIFIERS.get(name, {})
@@ -61,10 +58,7 @@ def test_a_classifier_as_a_graph_gives_the_same_logits(name: str) -> None:
 
 
 def test_a_recipe_that_names_by_words_has_places_and_a_graph_for_them(tmp_path: Path) -> None:
-    plain = frozen("padim", good(tmp_path / "taught", 3))
-    types = [DefectType("scratch"), DefectType("hole")]
-    names, tensors = by_words(types, encoders_of(plain)[ENCODER], "cap")
-    recipe = dataclasses.replace(plain, names=names, tensors={**plain.tensors, **tensors})
+    recipe = name_types(frozen("patchcore", good(tmp_path / "taught", 4)), defect_types("spot, hole"))
     paths = spots(tmp_path / "spots", 2)
     done = export_recipe(recipe, ExportPlan(check=tuple(paths)))
     found = done.recipe

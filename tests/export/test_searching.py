@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.support.exports import IN_ONE_PROCESS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -15,6 +16,7 @@ from blemish.export.searching import GROUP, search_by_whole_numbers
 from blemish.export.tracing import Traced, trace
 from blemish.runtime.graph import open_model
 
+pytestmark = IN_ONE_PROCESS
 ROWS = 2 * GROUP + 22  # the last group has fewer
 
 

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 from tests.structure.source import ROOT
+from tests.support.exports import IN_ONE_PROCESS
 from tests.support.parts import frozen, good, mask, part, spots
 
 from blemish.calibration.thresholds import Goal
@@ -33,7 +34,7 @@ from blemish.recipes.types_taught import name_types
 from blemish.runtime import load as load_deployed
 from blemish.serve.judge import judge_by_recipe
 
-pytestmark = pytest.mark.xdist_group("without torch")  # one process makes what its tests share
+pytestmark = IN_ONE_PROCESS
 BLOCKED = """
 import sys
 class Absent:

@@ -263,7 +263,7 @@ async def _crowd(url: str) -> None:
     for _, writer in crowd:
         writer.close()
     greedy = Peer(url)
-    greedy.session_timeout = 5000
+    greedy.session_timeout = 2000
     await greedy.connect()  # whoever left made room
     for _ in range(MOST_SUBSCRIPTIONS):
         await greedy.create_subscription(1000, Heard())

@@ -24,6 +24,7 @@ from tests.support.quick import SIDE
 from tests.support.training import trained
 
 from blemish import catalog, encoders, inspection
+from blemish.catalog.reconstructions import RECONSTRUCTIONS
 from blemish.cli.main import main
 from blemish.recipes import update
 from blemish.recipes.recipe import save
@@ -91,11 +92,18 @@ def trained_recipe(method: str, folder: Path) -> Path:
     return folder / "a.blemish"
 
 
-ON_DEFAULT = [name for name, card in catalog.METHODS.items() if card.needs <= encoders.load(encoders.DEFAULT).can]
-"""What the default encoder can run."""
+ALL_ALIKE = set(RECONSTRUCTIONS) - READS_WORDS - {"adp"}
+"""These pass the same files, but for a block and one of their own: of the quick suite are one, and who reads words."""
 
 
-@pytest.mark.parametrize("method", ON_DEFAULT)
+def on_default() -> list[object]:
+    """What the default encoder can run."""
+    can = encoders.load(encoders.DEFAULT).can
+    able = [name for name, card in catalog.METHODS.items() if card.needs <= can]
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in ALL_ALIKE else []) for name in able]
+
+
+@pytest.mark.parametrize("method", on_default())
 def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
     noise = torch.randint(100, 150, (2, 64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for number in range(2):

@@ -13,6 +13,8 @@ from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.recipe import Place, Recipe
 from blemish.recipes.tensors import arrays_of
 
+IN_ONE_PROCESS = pytest.mark.xdist_group("exports")
+"""Of tests that make graphs: a graph, and the exporter itself, takes seconds to come."""
 _MADE: dict[str, Graphs] = {}
 
 

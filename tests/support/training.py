@@ -18,6 +18,8 @@ from blemish.training.loop import train
 from blemish.types import GOOD, Batch
 
 TRAINED = sorted(name for name, card in catalog.METHODS.items() if card.trained)
+STEPS, MORE_STEPS = 20, {"clip-dsa": 40, "glass": 40, "mvfa": 40, "rare-clip": 40, "sea-clip": 40}
+"""After which every method has learned to tell these parts apart, and of those that learn more slowly."""
 
 
 def batch(number: int, count: int = 4) -> Batch:
@@ -46,21 +48,23 @@ def begun(name: str) -> TrainedDetector:
     return made
 
 
-def trained(detector: TrainedDetector, folder: Path, *, steps: int, told: Told | None = None) -> TrainedDetector:
-    """The same detector, after `steps` steps at a rate that shows, with a checkpoint every second one."""
+def trained(
+    detector: TrainedDetector, folder: Path, *, steps: int, told: Told | None = None, save_every: int = 2
+) -> TrainedDetector:
+    """The same detector, after `steps` steps at a rate that shows, with a checkpoint every second one or less often."""
     rate = 10 * detector.schedule.rate
     schedule = replace(detector.schedule, steps=steps, rate=rate, batch_size=4, accumulate=1)
-    schedule = replace(schedule, save_every=2, device="cpu")
+    schedule = replace(schedule, save_every=save_every, device="cpu")
     train(detector, batch, schedule, folder, watch=told or Told())
     return detector
 
 
 @cache
 def ready_and_told(name: str) -> tuple[TrainedDetector, Told]:
-    """After 40 steps, and what was told of them; shared between tests, none of which may change it."""
-    told = Told()
+    """Trained, and what was told of it; shared between tests, none of which may change it."""
+    told, steps = Told(), MORE_STEPS.get(name, STEPS)
     with TemporaryDirectory() as folder:
-        return trained(begun(name), Path(folder), steps=40, told=told), told
+        return trained(begun(name), Path(folder), steps=steps, told=told, save_every=steps), told
 
 
 def ready(name: str) -> TrainedDetector:
