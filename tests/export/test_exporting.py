@@ -187,6 +187,35 @@ def test_what_is_learned_is_not_among_what_is_quantized(graphs: Graphs) -> None:
     assert 0 < len(chosen) < len(products)
 
 
+class Perceptron(nn.Module):
+    """Matrices that are too large for the exporter to turn them beforehand, of tensors side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Linear(192, 192) for _ in range(2))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        seen = self.first(images.flatten(2))
+        found = self.second(torch.cat([seen, 3 * seen.relu()], 1))
+        return found.amax((1, 2)), found
+
+
+def test_large_matrices_are_computed_in_int8_too() -> None:
+    torch.manual_seed(0)
+    module, images = Perceptron().requires_grad_(False), torch.rand(2, 3, 8, 24)
+    model = trace(module, {"images": images}, ["image_score", "anomaly_map"]).model
+    chosen = products_by_weights(model, module)
+    assert [node.op_type for node in model.graph.node if node.name in chosen] == ["MatMul", "MatMul"]
+    expected = module(images)[1].numpy()
+    backends: tuple[Backend, ...] = get_args(Backend)
+    for backend in backends:
+        data = quantize(model, module, [each[None].numpy() for each in images], backend)
+        outputs = ("image_score", "anomaly_map")
+        deployed = Deployed(Geometry(8), (8, 24), outputs, precision="int8", backend=backend)
+        given = GraphDetector(data, deployed).predict_arrays(images.numpy()).anomaly_map
+        assert 0 < np.abs(given - expected).max() < 0.05 * np.abs(expected).max()
+
+
 class Padding(nn.Module):
     """Two convolutions, the first of numbers below zero too."""
 

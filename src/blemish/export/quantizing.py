@@ -17,7 +17,8 @@ from blemish.export.searching import search_by_whole_numbers
 from blemish.export.tracing import Model, quiet_exporter
 from blemish.recipes.deployed import Backend
 
-PRODUCTS = ("Conv", "MatMul", "Gemm")
+MATRICES = ("MatMul", "Gemm")
+PRODUCTS = ("Conv", *MATRICES)
 NEVER_NEGATIVE = ("Relu", "Sigmoid", "Softmax")
 MOST_INPUTS = 64
 """Inputs, of good parts, by which ranges are found."""
@@ -35,6 +36,7 @@ def quantize(model: Model, module: nn.Module, inputs: Sequence[NDArray[np.float3
     chosen = products_by_weights(model, module)
     if not chosen:
         raise BadInput("it has no trained convolution or matrix product to compute in int8: leave out --precision")
+    around_zero = {"quant_type": QuantType.QInt8, "symmetric": True}
     with TemporaryDirectory() as folder, quiet_exporter():
         before, after = Path(folder) / "float32.onnx", Path(folder) / "int8.onnx"
         before.write_bytes(model.SerializeToString())
@@ -42,6 +44,10 @@ def quantize(model: Model, module: nn.Module, inputs: Sequence[NDArray[np.float3
             before, after, _reader(inputs), quant_format=QuantFormat.QDQ, per_channel=True,
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, nodes_to_quantize=chosen,
             op_types_to_quantize=list(PRODUCTS), calibrate_method=CalibrationMethod.MinMax,
+            extra_options={
+                "OpTypesToExcludeOutputQuantization": list(MATRICES),  # what is added to them is float32
+                "TensorQuantOverrides": {name: [around_zero] for name in joined_inputs(model, chosen)},
+            },
         )  # fmt: skip
         return _with_search(after.read_bytes()) if backend == "onnxruntime" else after.read_bytes()
 
@@ -72,6 +78,12 @@ def products_by_weights(model: Model, module: nn.Module) -> list[str]:
         for node in products
         if node.input[1] in weights and (not _is_padded(node) or made_by.get(node.input[0]) in NEVER_NEGATIVE)
     ]
+
+
+def joined_inputs(model: Model, chosen: Sequence[str]) -> list[str]:
+    """What these nodes multiply that is several tensors side by side, of which OpenVINO takes no other zero than 0."""
+    joined = {node.output[0] for node in model.graph.node if node.op_type == "Concat"}
+    return [node.input[0] for node in model.graph.node if node.name in chosen and node.input[0] in joined]
 
 
 def _is_padded(node: Any) -> bool:

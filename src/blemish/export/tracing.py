@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
@@ -81,6 +82,7 @@ def trace(module: nn.Module, inputs: dict[str, Tensor], outputs: Sequence[str]) 
     strip_notes(model)
     share_numbers(model)
     quicken_search(model)
+    turn_weights(model)
     traced = Traced(model, found.exported_program, tuple(outputs))
     require_any_count(traced, module, inputs)
     return traced
@@ -148,6 +150,29 @@ def share_numbers(model: Model) -> None:
     kept = [each for each in graph.initializer if names.get(each.name, each.name) == each.name]
     del graph.initializer[:]
     graph.initializer.extend(kept)
+    for node in graph.node:
+        for at, name in enumerate(node.input):
+            node.input[at] = names.get(name, name)
+
+
+def turn_weights(model: Model) -> None:
+    """Keep matrices as they are multiplied by: the exporter leaves large ones lying, and the graph turns them."""
+    from onnx.numpy_helper import from_array, to_array
+
+    graph, names = model.graph, dict[str, str]()
+    weights = {each.name: each for each in graph.initializer if len(each.dims) == 2}
+    users = Counter(name for node in graph.node for name in node.input)
+    for node in graph.node:
+        if node.op_type == "Transpose" and node.input[0] in weights and users[node.input[0]] == 1:
+            kept = weights[node.input[0]]
+            kept.CopyFrom(from_array(np.ascontiguousarray(to_array(kept).T), kept.name))
+            names[node.output[0]] = kept.name
+    turned = {*names, *names.values()}
+    nodes = [type(node).FromString(node.SerializeToString()) for node in graph.node if node.output[0] not in names]
+    shapes = [each for each in graph.value_info if each.name not in turned]
+    del graph.node[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.value_info.extend(shapes)
     for node in graph.node:
         for at, name in enumerate(node.input):
             node.input[at] = names.get(name, name)

@@ -129,10 +129,10 @@ def open_model(model: Buffer, backend: Backend, precision: Precision, source: st
         return _by_openvino(model, precision, source, threads)
     if precision == "bfloat16":
         raise BadRecipe(f"{source}: onnxruntime computes no bfloat16 on a processor: export it for openvino")
-    return _by_onnxruntime(model, source, threads, asks.opset)
+    return _by_onnxruntime(model, precision, source, threads, asks.opset)
 
 
-def _by_onnxruntime(model: Buffer, source: str, threads: int, opset: int) -> Session:
+def _by_onnxruntime(model: Buffer, precision: Precision, source: str, threads: int, opset: int) -> Session:
     try:
         import onnxruntime
     except ImportError as error:
@@ -140,6 +140,8 @@ def _by_onnxruntime(model: Buffer, source: str, threads: int, opset: int) -> Ses
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, threads
     options.enable_mem_pattern = False  # it lays out all tensors at once, and took more memory and no less time
+    if precision == "float32":  # matrices would lie in memory once more, in the order of products, which gains no time
+        options.add_session_config_entry("session.disable_prepacking", "1")
     try:
         found = onnxruntime.InferenceSession(_bare(model, options), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its errors have no class of their own
