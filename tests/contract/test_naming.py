@@ -70,7 +70,9 @@ def good(number: int) -> Batch:
 
 
 @every
-@pytest.mark.parametrize("regime", [batch, weak, mixed, good])
+@pytest.mark.parametrize(
+    "regime", [pytest.param(batch, marks=pytest.mark.slow), weak, mixed, good]
+)  # see below for the first
 def test_it_trains_by_labels_of_every_kind(name: str, regime: object, tmp_path: Path) -> None:
     detector = begun(name)
     schedule = replace(detector.schedule, steps=60, rate=10 * detector.schedule.rate, device="cpu")

@@ -34,6 +34,14 @@ learners = pytest.mark.parametrize("method", LEARNERS)
 every = pytest.mark.parametrize("method", sorted(set(METHODS) - set(TRAINED)))
 BANKS = sorted(set(LEARNERS) - {"padim", "subspace-ad"})
 SUMS = ["padim", "subspace-ad"]
+KINDS = {"musc", "padim", "patchcore", "subspace-ad", "tab"}
+"""Of each kind of memory one, which is asked what is asked of all in the slow suite."""
+
+
+def of_each_kind(methods: Iterable[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize(
+        "method", [pytest.param(name, marks=[] if name in KINDS else pytest.mark.slow) for name in methods]
+    )
 
 
 def tensors_agree(one: Recipe, other: Recipe) -> bool:
@@ -105,7 +113,7 @@ def test_sums_taught_in_lots_are_those_taught_at_once(method: str, tmp_path: Pat
     torch.testing.assert_close(scores(lots).anomaly_map, scores(once).anomaly_map, rtol=1e-4, atol=1e-5)
 
 
-@learners
+@of_each_kind(LEARNERS)
 def test_forgetting_what_came_last_restores_every_bit(method: str, tmp_path: Path) -> None:
     first = frozen(method, good(tmp_path, 3))
     second = update.add_good(first, good(tmp_path, 2, first=3))
@@ -119,7 +127,7 @@ def test_forgetting_what_came_last_restores_every_bit(method: str, tmp_path: Pat
     assert back.taught == first.taught
 
 
-@learners
+@of_each_kind(LEARNERS)
 def test_what_came_last_may_be_forgotten_one_by_one(method: str, tmp_path: Path) -> None:
     first = frozen(method, good(tmp_path, 3))
     back = update.add_good(first, good(tmp_path, 3, first=3))
@@ -128,7 +136,7 @@ def test_what_came_last_may_be_forgotten_one_by_one(method: str, tmp_path: Path)
     assert tensors_agree(back, first)
 
 
-@learners
+@of_each_kind(LEARNERS)
 def test_forgetting_an_earlier_part_leaves_what_there_would_be_without_it(method: str, tmp_path: Path) -> None:
     """Of parts taught one after the other, in any order: a coreset keeps what the others brought."""
     first = frozen(method, good(tmp_path, 3))
@@ -149,7 +157,7 @@ def test_a_part_of_the_first_lot_can_be_forgotten_too(method: str, tmp_path: Pat
     torch.testing.assert_close(scores(back).anomaly_map, expected.anomaly_map, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", BANKS)
+@of_each_kind(BANKS)
 def test_a_full_bank_stays_in_its_budget_and_gives_back_what_made_room(method: str, tmp_path: Path) -> None:
     first = frozen(method, good(tmp_path, 4))
     budget = small(first)
@@ -170,7 +178,7 @@ def test_a_full_bank_stays_in_its_budget_and_gives_back_what_made_room(method: s
     assert tensors_agree(again, first)
 
 
-@pytest.mark.parametrize("method", BANKS)
+@of_each_kind(BANKS)
 def test_what_made_room_comes_back_beside_what_came_later(method: str, tmp_path: Path) -> None:
     """Forgotten out of turn, the rows that had gone are there again, and those of the later part stay."""
     first = frozen(method, good(tmp_path, 4))

@@ -9,6 +9,7 @@ scores (Wilks, Annals of Mathematical Statistics 1941); with ties it is exceeded
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,13 +43,13 @@ def rate(count: int, total: int, level: float = 0.95) -> Rate:
 def highest_rate(count: int, total: int, confidence: float) -> float:
     """The one-sided upper bound: with this confidence the rate is at most that."""
     _refuse_impossible(count, total)
-    return 1.0 if count == total else float(beta_quantile(count + 1, total - count, check_level(confidence)))
+    return 1.0 if count == total else _quantile(count + 1, total - count, check_level(confidence))
 
 
 def lowest_rate(count: int, total: int, confidence: float) -> float:
     """The one-sided lower bound: with this confidence the rate is at least that."""
     _refuse_impossible(count, total)
-    return 0.0 if count == 0 else float(beta_quantile(count, total - count + 1, 1 - check_level(confidence)))
+    return 0.0 if count == 0 else _quantile(count, total - count + 1, 1 - check_level(confidence))
 
 
 def most_failures(total: int, target: float, confidence: float) -> int:
@@ -80,6 +81,12 @@ def check_rate(target: float) -> float:
     if not 0 < target < 1:
         raise BadInput(f"{target} is not a rate to aim at: it must lie between 0 and 1, for example 0.01")
     return target
+
+
+@lru_cache(maxsize=1 << 12)
+def _quantile(one: int, other: int, share: float) -> float:
+    """Of one distribution: a calibration asks for few, and for these again and again."""
+    return float(beta_quantile(one, other, share))
 
 
 def beta_quantile(one: ArrayLike, other: ArrayLike, share: float) -> NDArray[np.float64]:
