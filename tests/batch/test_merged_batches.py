@@ -96,3 +96,14 @@ def test_an_archive_that_goes_meanwhile_is_listed_once(home: Path) -> None:
         assert sum("error" in line for part in parts for line in part) > 1
     assert run("merge", *outs, "--out", home / "all").exit_code == 3
     assert len(lines(home / "all/unreadable.jsonl")) == 1
+
+
+@pytest.mark.usefixtures("here")
+def test_pictures_at_urls_are_those_that_are_named(home: Path) -> None:
+    fsspec.filesystem("memory").put(f"{home}/photos/", "/august/", recursive=True)
+    words = ("--recipe", home / "line.blemish", "--out", home / "august", "--workers", 1)
+    assert run("batch", "memory://august", *words).exit_code == 0
+    done = run("merge", home / "august", "--of", "memory://august", "--out", home / "all")
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert len(lines(home / "all/results.jsonl")) == 1 + 3 + 3 + 5
+    fsspec.filesystem("memory").rm("/august", recursive=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from blemish.errors import BadInput
-from blemish.metrics.latency import percentile
+from blemish.metrics.latency import MOST_KEPT, Times, percentile
 
 
 @pytest.mark.parametrize("share", [0.5, 0.9, 0.99])
@@ -35,3 +35,17 @@ def test_too_few_runs_bound_nothing() -> None:
 def test_what_is_no_time_is_refused(seconds: list[float]) -> None:
     with pytest.raises(BadInput, match="needs times"):
         percentile(seconds, 0.5)
+
+
+def test_of_many_times_some_are_kept_each_as_likely() -> None:
+    times = Times()
+    for number in range(MOST_KEPT):
+        times.add(number)
+    assert list(times) == list(range(MOST_KEPT))
+    for number in range(MOST_KEPT, 5 * MOST_KEPT):
+        times.add(number)
+    kept = np.fromiter(times, float)
+    assert len(kept) == len(set(kept)) == MOST_KEPT
+    fifths = np.histogram(kept, 5, (0, 5 * MOST_KEPT))[0] / MOST_KEPT
+    assert fifths == pytest.approx(np.full(5, 0.2), abs=0.02)  # five deviations
+    assert percentile(kept, 0.5).low < 2.5 * MOST_KEPT < percentile(kept, 0.5).high

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Iterator
+from random import Random
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,6 +15,26 @@ from blemish.metrics.binomial import check_level, check_rate
 from blemish.metrics.intervals import Estimate
 
 SHARES = (0.5, 0.95, 0.99)
+MOST_KEPT = 10_000
+"""Times of which percentiles are taken, where there are more."""
+
+
+class Times:
+    """Times one by one: all of them, or where there are more than `MOST_KEPT` as many, each as likely as any other."""
+
+    def __init__(self) -> None:
+        self._kept, self._count, self._random = array("d"), 0, Random(0)
+
+    def add(self, seconds: float) -> None:
+        """One more."""
+        self._count += 1
+        if len(self._kept) < MOST_KEPT:
+            self._kept.append(seconds)
+        elif (place := self._random.randrange(self._count)) < MOST_KEPT:
+            self._kept[place] = seconds
+
+    def __iter__(self) -> Iterator[float]:
+        return iter(self._kept)
 
 
 def percentiles(seconds: Iterable[float], *, level: float = 0.95) -> dict[float, Estimate]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from array import array
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -23,7 +22,7 @@ from blemish.files import JsonLines, as_name, guard_write, json_lines, place_of,
 from blemish.images import Inspected, Source, Unreadable, area, overlay, peak_of, resize, save_picture, scale, source_of
 from blemish.metrics.drift import Drift
 from blemish.metrics.intervals import Estimate
-from blemish.metrics.latency import percentiles
+from blemish.metrics.latency import Times, percentiles
 from blemish.notices import gather
 from blemish.runs.decision import Decided
 from blemish.runs.note import RunNote, read_note
@@ -46,7 +45,7 @@ class Tally:
         self.verdicts: Counter[str] = Counter()
         self.suggested: Counter[str] = Counter()  # verdicts that are none
         self.worst: list[tuple[float, str, str, str]] = []  # a heap: the highest scores, pictures, verdicts and types
-        self.seconds = array("d")  # a picture, reading included
+        self.seconds = Times()  # a picture, reading included
 
     def add(self, line: Mapping[str, Any]) -> None:
         """Count a line of results."""
@@ -54,7 +53,7 @@ class Tally:
         self.inspected += 1
         self.verdicts.update([line["verdict"]] if "verdict" in line else [])
         self.suggested.update([line["suggested"]["verdict"]] if "suggested" in line else [])
-        self.seconds.append(seconds)
+        self.seconds.add(seconds)
         verdict = line.get("verdict") or line.get("suggested", {}).get("verdict", "")
         heapq.heappush(self.worst, (score, path, verdict, ", ".join(line.get("types", []))))
         if len(self.worst) > WORST:

@@ -164,7 +164,7 @@ def _places(parts: Sequence[_Part]) -> dict[str, _Place]:
     files = ((number, each, results) for number, part in enumerate(parts) for each, results in enumerate(part.results))
     for number, each, results in files:
         for offset, line in _begun(results):
-            key = str(line.get("file") or place_of(line["path"]))
+            key = str(line.get("file") or _key(str(line["path"])))
             place = _Place(number, each, offset, str(line["path"]))
             _refuse_two(found.setdefault(key, place), place, parts)
     return found
