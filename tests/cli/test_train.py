@@ -19,6 +19,7 @@ import torch
 from click.testing import CliRunner, Result
 from tests.structure.source import ROOT
 from tests.support.parts import mask, part
+from tests.support.quick import slow_but
 from tests.support.training import TRAINED
 
 from blemish import catalog
@@ -322,7 +323,11 @@ def test_a_method_that_is_not_trained_names_the_command_that_freezes_it(root: Pa
     assert not (tmp_path / "a.blemish.training").exists()
 
 
-@pytest.mark.parametrize("method", TRAINED)
+ASKED = {"adp", "anomaly-clip", "glass", "supersimplenet"}
+"""At home and on other products, published and not: all are refused by what their cards say."""
+
+
+@pytest.mark.parametrize("method", slow_but(ASKED, TRAINED))
 def test_a_method_that_is_trained_is_not_fitted_by_other_commands(method: str, root: Path, tmp_path: Path) -> None:
     needs_more = catalog.card(method).normal == "none"
     taught = () if needs_more else ("--normal", root / "train/good")

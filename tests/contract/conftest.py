@@ -12,7 +12,6 @@ QUICK = {
     "test_a_picture_scores_the_same_alone_and_in_a_batch",
     "test_a_planted_defect_scores_higher_and_shows_where_it_is",
     "test_a_prediction_has_a_score_an_image_and_a_map_of_its_size",
-    "test_an_interrupted_training_ends_where_an_uninterrupted_one_does_bit_for_bit",
     "test_the_loss_falls",
 }
 """What is asked of methods known by their abstracts alone, which share their blocks; `make test-slow` asks the rest."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tests.support.device import DEVICE, narrow_device, second_device
 from tests.support.parts import good, mask, part, spots
-from tests.support.quick import quick
+from tests.support.quick import quick, slow_but
 from torch import nn
 
 from blemish import catalog, encoders
@@ -24,11 +24,6 @@ from blemish.types import Detector, Encoder
 
 METHODS = sorted(name for name in catalog.METHODS if not hasattr(catalog.method(name), "loss"))
 LEARNERS = sorted(name for name in METHODS if catalog.card(name).normal != "none")
-
-
-def quickly(*chosen: str) -> list[object]:
-    """All that learn; the quick suite asks one of each kind of memory."""
-    return [pytest.param(name, marks=[] if name in chosen else pytest.mark.slow) for name in LEARNERS]
 
 
 def elsewhere() -> Encoder:
@@ -61,7 +56,7 @@ def test_every_method_learns_and_inspects_where_its_encoder_lies(method: str, tm
     assert agrees(found, here)
 
 
-@pytest.mark.parametrize("method", quickly("padim", "patchcore", "tab"))
+@pytest.mark.parametrize("method", slow_but({"padim", "patchcore", "tab"}, LEARNERS))
 def test_a_recipe_is_taught_and_used_there_and_holds_what_one_from_here_holds(method: str, tmp_path: Path) -> None:
     first, second, picture = good(tmp_path, 3), good(tmp_path, 2, first=3), part(tmp_path / "n.png", 40, spot=(20, 30))
     spot = spots(tmp_path, 1)
@@ -84,7 +79,7 @@ def test_a_recipe_is_taught_and_used_there_and_holds_what_one_from_here_holds(me
     assert agrees(found, scores(detectors.detector(here), picture))
 
 
-@pytest.mark.parametrize("method", quickly("padim", "patchcore", "subspace-ad"))  # two of them sum in float64
+@pytest.mark.parametrize("method", slow_but({"padim", "patchcore", "subspace-ad"}, LEARNERS))
 def test_a_device_without_float64_learns_and_inspects_the_same(method: str, tmp_path: Path) -> None:
     paths, picture = good(tmp_path, 4), part(tmp_path / "new.png", 40, spot=(20, 30))
     recipe = update.freeze(method, "test-tiny", good=paths[:3], arguments=quick(method))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support.parts import good, mask, part
+from tests.support.quick import slow_but
 from tests.support.told import Told
 from tests.support.training import TRAINED, batch, begun, ready, ready_and_told, trained
 from torch import nn
@@ -193,7 +194,11 @@ def _with_gradients(detector: TrainedDetector, given: Batch) -> tuple[dict[str, 
     return plain, [float(each.norm()) if each is not None else 0.0 for each in found]
 
 
-@pytest.mark.parametrize("name", FROZEN)
+KEEPING = {"april-gan", "clip-ada", "found-ad", "supersimplenet"}
+"""Of those with heads, pictures from near, twins, and statistics one: the quick suite trains these both ways."""
+
+
+@pytest.mark.parametrize("name", slow_but(KEEPING, FROZEN))
 def test_it_trains_alike_with_a_cache_and_without(name: str, tmp_path: Path) -> None:
     samples = [Sample(path, GOOD) for path in good(tmp_path, 4)]
     spots = [(8, 40), (30, 12)]

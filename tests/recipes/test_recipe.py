@@ -20,6 +20,7 @@ from torch import Tensor
 
 from blemish import catalog, encoders
 from blemish.calibration.thresholds import calibrate_thresholds
+from blemish.catalog.reconstructions import RECONSTRUCTIONS
 from blemish.errors import BadRecipe, CannotWrite
 from blemish.images import Region, View
 from blemish.recipes import file as recipe_file
@@ -89,7 +90,15 @@ def with_tensors(path: Path, change: Callable[[dict[str, torch.Tensor]], object]
 
 
 @pytest.mark.parametrize(
-    ("method", "fitted"), [*((method, True) for method in METHODS), ("tab", False), ("winclip", False)]
+    ("method", "fitted"),
+    [
+        *(
+            pytest.param(method, True, marks=[pytest.mark.slow] if method in RECONSTRUCTIONS else [])
+            for method in METHODS
+        ),
+        ("tab", False),
+        ("winclip", False),
+    ],
 )
 def test_a_recipe_is_the_same_bit_for_bit_after_saving_and_loading(method: str, fitted: bool, tmp_path: Path) -> None:
     before = frozen(method, good(tmp_path, 3) if fitted else [])

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support.parts import LEARNERS, METHODS, TEST, frozen, good, mask, part, same, scores, spots
-from tests.support.quick import QUICK, SIDE
+from tests.support.quick import QUICK, SIDE, slow_but
 from tests.support.told import Told
 from tests.support.training import TRAINED
 from torch import Tensor
@@ -36,12 +36,6 @@ BANKS = sorted(set(LEARNERS) - {"padim", "subspace-ad"})
 SUMS = ["padim", "subspace-ad"]
 KINDS = {"musc", "padim", "patchcore", "subspace-ad", "tab"}
 """Of each kind of memory one, which is asked what is asked of all in the slow suite."""
-
-
-def of_each_kind(methods: Iterable[str]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize(
-        "method", [pytest.param(name, marks=[] if name in KINDS else pytest.mark.slow) for name in methods]
-    )
 
 
 def tensors_agree(one: Recipe, other: Recipe) -> bool:
@@ -113,7 +107,7 @@ def test_sums_taught_in_lots_are_those_taught_at_once(method: str, tmp_path: Pat
     torch.testing.assert_close(scores(lots).anomaly_map, scores(once).anomaly_map, rtol=1e-4, atol=1e-5)
 
 
-@of_each_kind(LEARNERS)
+@pytest.mark.parametrize("method", slow_but(KINDS, LEARNERS))
 def test_forgetting_what_came_last_restores_every_bit(method: str, tmp_path: Path) -> None:
     first = frozen(method, good(tmp_path, 3))
     second = update.add_good(first, good(tmp_path, 2, first=3))
@@ -127,7 +121,7 @@ def test_forgetting_what_came_last_restores_every_bit(method: str, tmp_path: Pat
     assert back.taught == first.taught
 
 
-@of_each_kind(LEARNERS)
+@pytest.mark.parametrize("method", slow_but(KINDS, LEARNERS))
 def test_what_came_last_may_be_forgotten_one_by_one(method: str, tmp_path: Path) -> None:
     first = frozen(method, good(tmp_path, 3))
     back = update.add_good(first, good(tmp_path, 3, first=3))
@@ -136,7 +130,7 @@ def test_what_came_last_may_be_forgotten_one_by_one(method: str, tmp_path: Path)
     assert tensors_agree(back, first)
 
 
-@of_each_kind(LEARNERS)
+@pytest.mark.parametrize("method", slow_but(KINDS, LEARNERS))
 def test_forgetting_an_earlier_part_leaves_what_there_would_be_without_it(method: str, tmp_path: Path) -> None:
     """Of parts taught one after the other, in any order: a coreset keeps what the others brought."""
     first = frozen(method, good(tmp_path, 3))
@@ -157,7 +151,7 @@ def test_a_part_of_the_first_lot_can_be_forgotten_too(method: str, tmp_path: Pat
     torch.testing.assert_close(scores(back).anomaly_map, expected.anomaly_map, rtol=1e-5, atol=1e-6)
 
 
-@of_each_kind(BANKS)
+@pytest.mark.parametrize("method", slow_but(KINDS, BANKS))
 def test_a_full_bank_stays_in_its_budget_and_gives_back_what_made_room(method: str, tmp_path: Path) -> None:
     first = frozen(method, good(tmp_path, 4))
     budget = small(first)
@@ -178,7 +172,7 @@ def test_a_full_bank_stays_in_its_budget_and_gives_back_what_made_room(method: s
     assert tensors_agree(again, first)
 
 
-@of_each_kind(BANKS)
+@pytest.mark.parametrize("method", slow_but(KINDS, BANKS))
 def test_what_made_room_comes_back_beside_what_came_later(method: str, tmp_path: Path) -> None:
     """Forgotten out of turn, the rows that had gone are there again, and those of the later part stay."""
     first = frozen(method, good(tmp_path, 4))

@@ -20,7 +20,7 @@ import torch
 from click.testing import CliRunner
 from PIL import Image
 from tests.structure.source import ROOT, code_lines, name
-from tests.support.quick import SIDE
+from tests.support.quick import SIDE, slow_but
 from tests.support.training import trained
 
 from blemish import catalog, encoders, inspection
@@ -92,18 +92,13 @@ def trained_recipe(method: str, folder: Path) -> Path:
     return folder / "a.blemish"
 
 
-ALL_ALIKE = set(RECONSTRUCTIONS) - READS_WORDS - {"adp"}
-"""These pass the same files, but for a block and one of their own: of the quick suite are one, and who reads words."""
+ON_DEFAULT = [name for name, card in catalog.METHODS.items() if card.needs <= encoders.load(encoders.DEFAULT).can]
+"""What the default encoder can run."""
+UNLIKE = set(ON_DEFAULT) - set(RECONSTRUCTIONS) | READS_WORDS | {"adp"}
+"""Reconstructions pass the same files, but for a block and one of their own: one stands for all that read no words."""
 
 
-def on_default() -> list[object]:
-    """What the default encoder can run."""
-    can = encoders.load(encoders.DEFAULT).can
-    able = [name for name, card in catalog.METHODS.items() if card.needs <= can]
-    return [pytest.param(name, marks=[pytest.mark.slow] if name in ALL_ALIKE else []) for name in able]
-
-
-@pytest.mark.parametrize("method", on_default())
+@pytest.mark.parametrize("method", slow_but(UNLIKE, ON_DEFAULT))
 def test_a_picture_passes_few_files_and_lines(method: str, tmp_path: Path) -> None:
     noise = torch.randint(100, 150, (2, 64, 64, 3), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
     for number in range(2):

@@ -5,7 +5,10 @@ They leave the way in which a method learns as it is, and only make its work lit
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Any
+
+import pytest
 
 from blemish import catalog
 
@@ -100,3 +103,8 @@ QUICK_CLASSIFIERS: dict[str, dict[str, Any]] = {
     "tip-adapter": {"image_size": SIDE, "steps": 3},
     "words": {"image_size": SIDE},
 }
+
+
+def slow_but(quickly: Collection[str], names: Iterable[str]) -> list[Any]:
+    """Parameters of a test that asks the same of many: in the quick suite of those, in the slow one of the others."""
+    return [pytest.param(name, marks=[] if name in quickly else pytest.mark.slow) for name in names]
