@@ -27,6 +27,7 @@ from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
 from blemish.pretrain.loop import write
 from blemish.pretrain.store import Store
+from blemish.progress import no_progress
 
 NOTHING = Weights(distillation=0, patches=0, types=0, whole=0, products=0, tab=0)
 VARIANTS: dict[str, tuple[Weights | None, bool]] = {
@@ -87,7 +88,7 @@ def trained(name: str, work: Path, steps: int) -> Path:
         write(pipeline.initial_student(EmbeddedConfig(), pipeline.words_of(stores), None, SEED).eval(), path)
         return path
     lessons = LESSONS if weights.distillation else ()
-    learn(stores, lessons, weights, Run(work / "ablation" / slug, steps=steps, out=path))
+    learn(stores, lessons, weights, Run(work / "ablation" / slug, steps=steps, out=path), no_progress)
     return path
 
 

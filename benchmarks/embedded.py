@@ -1,10 +1,15 @@
 """Train the model that ships with the package: photographs and drawn parts, two teachers, one run that can be resumed.
 
     python benchmarks/embedded.py --work DIR --photos DIR --teachers DIR [--minutes M] [--steps N] [--out FILE]
-    python benchmarks/embedded.py --work DIR --photos DIR --teachers DIR --average FILE FILE --out FILE
+    python benchmarks/embedded.py --work DIR --photos DIR --start embedded --parts dense whole words \\
+        --auxiliary DIR DIR --out FILE
+    python benchmarks/embedded.py --work DIR --average FILE FILE --out FILE
 
 --photos: folders of free photographs; where they come from is in benchmarks/photographs.md.
---teachers: the folder with teachers.py and the two networks that may teach, ResNet-101 v2 and MobileNetV2.
+--teachers: the folder with teachers.py and the two networks that may teach, ResNet-101 v2 and MobileNetV2; without it
+only words teach.
+--auxiliary: data sets of real flaws with masks, as `blemish evaluate` reads them, called as in `REAL`: a share of the
+twins.
 --average: nothing is trained; --out is the mean of the weights of two models, of a run's start and its end.
 Each part is made once and kept in --work; run it again to go on.
 """
@@ -25,15 +30,21 @@ from torch import Tensor
 
 from blemish.cli.console import show_progress
 from blemish.cli.train import Stop
+from blemish.data import every_sample
+from blemish.data.sampling import normals
 from blemish.encoders import load
 from blemish.encoders.embedded.network import EmbeddedConfig
+from blemish.files import sha256_of
+from blemish.images import read
+from blemish.images.fingerprint import fingerprint, same_parts
 from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
 from blemish.pretrain.loop import SCHEDULE, Mixture, write
-from blemish.pretrain.sources import flawed_photographs, photographs, specimens
+from blemish.pretrain.sources import flawed_photographs, photographs, real_flaws, specimens
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
 from blemish.progress import ShowProgress
+from blemish.types import Sample
 
 SIDE = 160
 SEED = 2026
@@ -55,14 +66,23 @@ PRODUCTS = {
 """What may be said of the pictures of a source on which flaws are drawn."""
 MOST = {"clothing-dataset": 800, "grocery-store": 800, "bccd-blood-cells": 300}
 """Crops of one source: the large ones show the same kind of thing again and again."""
+REAL = {
+    "piped": (("paper", "sheet of paper"), {"defect": "contamination"}),
+    "metal-tags": (("metal tag", "metal plate", "tag"), {"defect": "scratch"}),
+    "leather4": (("leather",), {"cut": "cut", "hole": "hole", "line": "scratch", "wrinkle": "wrinkle"}),
+}
+"""Real flaws that may teach, what their product may be called, and the family of each label."""
+MOST_REAL = 120
+"""Good and flawed pictures of one product, so that none of them rules."""
 
 
 def main() -> None:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--work", type=Path, required=True)
-    made.add_argument("--photos", type=Path, required=True)
-    made.add_argument("--teachers", type=Path, required=True)
-    made.add_argument("--only", choices=["photos", "specimens", "more", "again", "spoiled", "train"])
+    made.add_argument("--photos", type=Path)
+    made.add_argument("--teachers", type=Path)
+    made.add_argument("--auxiliary", type=Path, nargs="+", default=[])
+    made.add_argument("--only", choices=["photos", "specimens", "more", "again", "spoiled", "real", "train"])
     made.add_argument("--specimens", type=int, default=4000)
     made.add_argument("--more", type=int, default=8000, help="twins that no teacher is asked about")
     made.add_argument("--again", type=int, default=0, help="other crops of the photographs, at most, for a longer run")
@@ -72,11 +92,13 @@ def main() -> None:
     made.add_argument("--singles", type=int, default=12, help="pictures of a step that only teachers speak about")
     made.add_argument("--held", type=float, default=0.0, help="last share of the steps: norms keep their statistics")
     made.add_argument("--minutes", type=float, default=1e6)
+    made.add_argument("--threads", type=int, default=2)
     made.add_argument("--rate", type=float, default=2e-3)
     made.add_argument("--precision", default="bf16-mixed", help="32-true where the processor has no bfloat16 products")
     made.add_argument("--run", default="run", help="folder of the checkpoint, in --work")
     made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
-    made.add_argument("--start", type=Path, help="a trained model to go on from")
+    made.add_argument("--start", help="a trained model to go on from")
+    made.add_argument("--parts", nargs="+", default=[], help="of it that are trained; all if left out")
     made.add_argument("--depths", type=int, nargs="+", help="blocks that its stages are to have")
     made.add_argument("--average", type=Path, nargs=2)
     made.add_argument("--out", type=Path)
@@ -84,54 +106,58 @@ def main() -> None:
     if given.average:
         save_file(averaged(*map(load_file, given.average)), given.out)
         return
-    torch.set_num_threads(2)
+    torch.set_num_threads(given.threads)
     with show_progress() as watch:
         make(given, watch)
 
 
 def make(given: argparse.Namespace, watch: ShowProgress) -> None:
     """What --only names, or all of it."""
-    look = teachers(given.teachers)
+    look, lessons = (teachers(given.teachers), LESSONS) if given.teachers else (taught_nothing, ())
     photos, drawn = Store(given.work / "photos", SIDE), Store(given.work / "specimens", SIDE)
-    if given.only in (None, "photos"):
+    if given.only in (None, "photos") and lessons:
         groups = list(crops(given.photos, SEED)) if not len(photos) else []
         photos.fill(groups, max(len(photos), len(groups)))
-        store_features(photos, look, LESSONS, given.work / "bases", watch)
+        store_features(photos, look, lessons, given.work / "bases", watch)
     if given.only in (None, "specimens"):
-        if not len(drawn):
+        if given.photos and not len(drawn):
             twins = list(textured(given.photos, SEED))
             drawn.fill(twins, 2 * len(twins))
         missing = given.specimens - len(drawn) // 2
         if missing > 0:
             drawn.fill(counted(specimens(SEED, len(drawn) // 2, SIDE), missing), 2 * given.specimens)
-        store_features(drawn, look, LESSONS, given.work / "bases", watch)
+        store_features(drawn, look, lessons, given.work / "bases", watch)
     more = Store(given.work / "more", SIDE)
-    if given.only in (None, "more"):
-        if not len(more):
+    if given.only in (None, "more") and given.more:
+        if given.photos and not len(more):
             twins = list(spoiled(given.photos, SEED + 1))
             more.fill(twins, 2 * len(twins))
         missing = given.more - len(more) // 2
         if missing > 0:
             more.fill(counted(specimens(SEED + 1, len(more) // 2, SIDE), missing), 2 * given.more)
     again = Store(given.work / "again", SIDE)
-    if given.only in (None, "again") and given.again:
+    if given.only in (None, "again") and given.again and lessons:
         if len(again) < given.again:
             others = chain.from_iterable(crops(given.photos, SEED + 500 * n) for n in count(1))
             again.fill(islice(others, len(again), given.again), given.again)
-        store_features(again, look, LESSONS, given.work / "bases", watch)
+        store_features(again, look, lessons, given.work / "bases", watch)
     rounds = [Store(given.work / f"spoiled-{n}", SIDE) for n in range(given.rounds)]
     for number, store in enumerate(rounds if given.only in (None, "spoiled") else ()):
         if not len(store):
             seed = SEED + 100 + number
             twins = [*textured(given.photos, seed), *spoiled(given.photos, seed)]
             store.fill(twins, 2 * len(twins))
+    real = Store(given.work / "real", SIDE)
+    if given.only in (None, "real") and given.auxiliary and not len(real):
+        twins = list(chain.from_iterable(flaws_of(folder, SEED + 1000) for folder in given.auxiliary))
+        real.fill(twins, 2 * len(twins))
     if given.only in (None, "train"):
         weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
         run = Run(
             given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
-            given.pairs, given.singles, given.held, given.start, given.depths,
+            given.pairs, given.singles, given.held, given.start, given.depths, given.parts,
         )  # fmt: skip
-        learn([photos, drawn, more, again, *rounds], LESSONS, weights, run, watch)
+        learn([photos, drawn, more, again, *rounds, real], lessons, weights, run, watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,8 +173,9 @@ class Run:
     pairs: int = 14
     singles: int = 12
     held: float = 0.0
-    start: Path | None = None
+    start: str | None = None
     depths: Sequence[int] | None = None
+    parts: Sequence[str] = ()
 
 
 def learn(
@@ -174,6 +201,7 @@ def learn(
             watch=watch,
             stop=stop,
             goes_on=start is not None,
+            parts=run.parts,
         )
     print("finished" if done else "stopped; run it again to go on", flush=True)
     if run.out:
@@ -181,9 +209,13 @@ def learn(
 
 
 def averaged(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The mean of each tensor of numbers; what is not one is the first model's."""
-    means = {name: ((each.float() + other[name].float()) / 2).to(each.dtype) for name, each in one.items()}
-    return {name: means[name] if each.is_floating_point() else each for name, each in one.items()}
+    """The mean of each tensor of numbers, as far as the first model has it; what is not one is the second model's."""
+    means = {name: each.clone() for name, each in other.items()}
+    for name, each in means.items():
+        if each.is_floating_point():
+            rows = len(one[name])  # fewer words than the other model's
+            each[:rows] = (one[name].float() + each[:rows].float()) / 2
+    return means
 
 
 def networks(folder: Path) -> tuple[Teacher, Teacher]:
@@ -210,6 +242,11 @@ def teachers(folder: Path) -> Teacher:
     return look
 
 
+def taught_nothing(images: Tensor) -> list[Tensor]:
+    """What there is to learn without teachers."""
+    return []
+
+
 def named(path: Path) -> str:
     """PavingStones_03_1.png -> paving stones."""
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", path.stem.partition("_")[0]).lower()
@@ -233,6 +270,24 @@ def spoiled(photos: Path, seed: int) -> Iterator[Sequence[Entry]]:
         paths = sorted((photos / source).iterdir())
         paths = paths[:: max(1, len(paths) // 900)]
         yield from flawed_photographs(paths, [names] * len(paths), seed, SIDE)
+
+
+def flaws_of(folder: Path, seed: int) -> Iterator[Sequence[Entry]]:
+    """Two windows about the flaw of each picture of a set, each beside a good one."""
+    product, families = REAL[folder.name]
+    samples = every_sample(folder)
+    chosen = [*distinct(normals(samples)), *distinct([each for each in samples if each.is_anomalous and each.masks])]
+    for number in range(2):
+        yield from real_flaws(chosen, product, families, seed + number, SIDE)
+
+
+def distinct(samples: Sequence[Sample]) -> Sequence[Sample]:
+    """One picture of each part, at most `MOST_REAL`, evenly taken."""
+    samples = samples[:: -(-len(samples) // (3 * MOST_REAL)) or 1]
+    seen = [fingerprint(read(each.image)) for each in samples]
+    first = [group[0] for group in same_parts(seen, [sha256_of(each.image) for each in samples])]
+    most = min(len(first), MOST_REAL)
+    return [samples[first[number * len(first) // most]] for number in range(most)]
 
 
 def counted(groups: Iterator[Sequence[Entry]], count: int) -> Iterator[Sequence[Entry]]:

@@ -22,6 +22,7 @@ import convert
 import coverage
 import defect_types
 import deploy
+import heads
 import kept
 import materials
 import mdc
@@ -56,6 +57,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "words": words.section,
     "backbones": backbones.section,
     "ablation": ablation.section,
+    "heads": heads.section,
     "choices": choices.section,
     "materials": materials.section,
     "memory": memory.section,

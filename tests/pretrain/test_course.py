@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
+from blemish.errors import BadInput
 from blemish.pretrain.batches import Batches
 from blemish.pretrain.course import Batch, PretrainModel, Weights, coverage, first_occurrences, pool
 
@@ -128,3 +129,8 @@ def test_heads_fit_the_stages_they_learn_from() -> None:
     made = course()
     shapes = [tuple(tensor.shape[:2]) for name, tensor in made.distillation.named_parameters() if "weight" in name]
     assert shapes == [(4, SEES.widths[1]), (4, SEES.neck)]
+
+
+def test_a_part_that_the_student_does_not_have_is_refused() -> None:
+    with pytest.raises(BadInput, match=r"no part 'head': choose from trunk, lateral, .*dense, whole, words"):
+        PretrainModel(student([]), LESSONS, EVERY, parts=["dense", "head"])

@@ -233,3 +233,16 @@ def test_the_same_seed_trains_the_same_student(tmp_path: Path) -> None:
             model, _ = pipeline.pretrain(stores, LESSONS, begun, PLAN, MIXTURE, EVERY, folder, watch=Told(), stop=never)
         found.append(model)
     assert_same(*found)
+
+
+def test_parts_of_a_student_are_trained_and_the_others_stay_to_the_bit(tmp_path: Path) -> None:
+    stores, start = taught(tmp_path), student([], seed=3).eval()
+    copy = initial_student(SEES, (), start, 0)
+    aims, parts = replace(EVERY, distillation=0.0), ("dense", "words")
+    found, done = pipeline.pretrain(
+        stores, [], copy, PLAN, MIXTURE, aims, tmp_path / "run", watch=Told(), stop=never, goes_on=True, parts=parts
+    )
+    assert done
+    before = start.state_dict()
+    changed = {name for name, tensor in found.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert {name.partition(".")[0] for name in changed} == set(parts)

@@ -9,10 +9,11 @@ from PIL import Image
 from tests.support.small import SIDE
 
 from blemish.pretrain import sources
-from blemish.pretrain.sources import crop, flawed_photographs, photographs, specimens
+from blemish.pretrain.sources import crop, flawed_photographs, photographs, real_flaws, specimens
 from blemish.pretrain.store import UNKNOWN, Entry
 from blemish.synth.drawn.flaws.flaws import FLAWS
 from blemish.synth.drawn.specimens import specimen
+from blemish.types import Sample
 
 
 def photograph(path: Path, *, seed: int = 0, level: int = 150, height: int = 90, width: int = 120) -> Path:
@@ -131,3 +132,44 @@ def test_a_crop_is_a_third_to_the_whole_of_the_shorter_side_and_sometimes_mirror
 def test_pictures_smaller_than_a_crop_are_enlarged(height: int, width: int) -> None:
     for seed in range(5):
         assert crop(ramp(height, width), np.random.default_rng(seed), 32).shape == (32, 32, 3)
+
+
+def labelled(folder: Path, *, good: int) -> list[Sample]:
+    """Parts of red 0, of which two have a red flaw at the right, and one more a flaw that nobody has marked."""
+    samples = []
+    for number in range(good):
+        Image.fromarray(ramp(90, 120) * np.array([0, 1, 1], np.uint8)).save(path := folder / f"good-{number}.png")
+        samples.append(Sample(path, "good"))
+    mask = np.zeros((90, 120), bool)
+    mask[60:70, 100:110] = True
+    Image.fromarray(mask).save(marks := folder / "mask.png")
+    for number in range(3):
+        Image.fromarray(np.where(mask[..., None], [255, 0, 0], 90 * np.array([0, 1, 1])).astype(np.uint8)).save(
+            path := folder / f"bad-{number}.png"
+        )
+        samples.append(Sample(path, "nick", (marks,) if number else ()))
+    return samples
+
+
+@pytest.mark.parametrize("good", [0, 2])
+def test_a_window_about_a_real_flaw_stands_beside_one_without(tmp_path: Path, good: int) -> None:
+    samples, hidden = labelled(tmp_path, good=good), set()
+    for seed in range(5):
+        found = list(real_flaws(samples, ("cap",), {"nick": "chip"}, seed, SIDE))
+        assert len(found) == 2
+        for clean, flawed in found:
+            assert clean.picture.shape == flawed.picture.shape == (SIDE, SIDE, 3)
+            assert (clean.product, flawed.product, clean.family, flawed.family) == (("cap",), ("cap",), "", "chip")
+            assert not clean.mask.any()
+            assert flawed.mask.any()
+            assert not (clean.picture[..., 0] > 99).any()
+            assert (flawed.picture[..., 0] > 99)[flawed.mask].mean() > 0.7
+            assert ((flawed.picture[..., 0] > 199) & ~flawed.mask).sum() == 0
+            hidden.add(int(flawed.mask.sum()))
+    assert len(hidden) > 3  # the windows differ
+
+
+def test_a_flaw_that_fills_its_picture_has_nothing_beside_it(tmp_path: Path) -> None:
+    Image.fromarray(ramp(80, 80)).save(path := tmp_path / "bad.png")
+    Image.fromarray(np.ones((80, 80), bool)).save(mask := tmp_path / "mask.png")
+    assert list(real_flaws([Sample(path, "burn", (mask,))], ("cap",), {"burn": "burn"}, 0, SIDE)) == []

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 from blemish.blocks.losses import contrast, dice, focal
 from blemish.blocks.resampling import resample
 from blemish.encoders.embedded.network import Embedded, Outputs
+from blemish.errors import BadInput
 from blemish.pretrain.objectives import Distillation, TabObjective
 from blemish.pretrain.teachers import TeacherMap
 from blemish.training.trainable import ParameterGroup
@@ -55,12 +56,25 @@ class Batch(NamedTuple):
 
 
 class PretrainModel(nn.Module):
-    """The student with all that is thrown away after training."""
+    """The student with all that is thrown away after training.
+
+    parts: names of its modules that are trained, all if there are none; raises BadInput for one that it does not have.
+    """
 
     def __init__(
-        self, student: Embedded, lessons: Sequence[TeacherMap], weights: Weights, *, decay: float = 0.02
+        self,
+        student: Embedded,
+        lessons: Sequence[TeacherMap],
+        weights: Weights,
+        *,
+        decay: float = 0.02,
+        parts: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        known = [name for name, _ in student.named_children()]
+        if unknown := [part for part in parts if part not in known]:
+            raise BadInput(f"the student has no part {unknown[0]!r}: choose from {', '.join(known)}")
+        self.parts = tuple(parts)
         self.decay = decay  # of weights, decoupled
         c = student.config
         widths = (*c.widths, c.neck)
@@ -70,7 +84,9 @@ class PretrainModel(nn.Module):
 
     def trained_parameters(self) -> list[ParameterGroup]:
         """Matrices and kernels decay; norms, biases, scalars and word vectors do not."""
-        named = list(self.named_parameters())
+        others = {name for name, _ in self.student.named_children()}.difference(self.parts) if self.parts else ()
+        fixed = tuple(f"student.{name}." for name in others)
+        named = [each for each in self.named_parameters() if not each[0].startswith(fixed)]
         decays = [p for name, p in named if p.ndim > 1 and ".known." not in name and ".pieces." not in name]
         chosen = set(map(id, decays))
         return [

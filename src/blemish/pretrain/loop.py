@@ -48,8 +48,12 @@ def train(
     watch: ShowProgress = no_progress,
     stop: Callable[[], bool] = never,
 ) -> bool:
-    """Learn as `training.loop.train` does; the running mean ends up in `model.student`, its norms folded in."""
-    with_norms(model.student)
+    """Learn as `training.loop.train` does; the running mean ends up in `model.student`, its norms folded in.
+
+    Where only parts of the student are trained there are no norms, so that nothing else of it changes.
+    """
+    if not model.parts:
+        with_norms(model.student)
     cast(Any, model.student).to(memory_format=torch.channels_last)  # torch leaves this call untyped
     holds = round(schedule.steps * (1 - mixture.held))
     held = False

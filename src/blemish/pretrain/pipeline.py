@@ -238,19 +238,21 @@ def pretrain(
     watch: ShowProgress,
     stop: Callable[[], bool],
     goes_on: bool = False,
+    parts: Sequence[str] = (),
 ) -> tuple[Embedded, bool]:
     """The trained student, and whether all steps were done; it goes on from the checkpoint in `folder`.
 
-    goes_on: the student has been trained before, and is to begin with what it does already.
+    goes_on: the student has been trained before, and is to begin with what it does already. parts: of it that are
+    trained, see `PretrainModel`.
     """
     if not stores:
         raise BadInput("there is nothing to learn from: ask for specimens, photographs or good parts")
     batches = Batches(stores, lessons, student.words.vocabulary, seed=schedule.seed)
-    if goes_on:
+    if goes_on and not parts:
         insert_norms(
             student, (batches.draw(n, pairs=mixture.pairs, singles=mixture.singles).images for n in range(SETTLING))
         )
     with randomness(torch.device("cpu"), schedule.seed):  # of the heads that are thrown away
-        model = PretrainModel(student, lessons, weights)
+        model = PretrainModel(student, lessons, weights, parts=parts)
     done = train(model, batches, schedule, mixture, folder, watch=watch, stop=stop)
     return model.student, done
