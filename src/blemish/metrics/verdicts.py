@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -137,12 +138,18 @@ def _lowest_allowed(scores: NDArray[np.float64], share: float) -> float:
 
 def _quantile_bounds(scores: NDArray[np.float64], share: float, confidence: float) -> tuple[float, float]:
     """Thresholds around the one below which the share of all later scores lies; each holds with the confidence."""
-    ordered, ranks = np.sort(scores), np.arange(1, len(scores) + 1)
-    below = beta_quantile(ranks, len(scores) + 1 - ranks, confidence) <= share
-    above = beta_quantile(ranks, len(scores) + 1 - ranks, 1 - confidence) > share
-    low = ordered[below][-1] if below.any() else -math.inf
-    high = ordered[above][0] if above.any() else math.inf
-    return float(low), float(high)
+    low, high = _bounding_ranks(len(scores), share, confidence)
+    ordered = [-math.inf, *np.sort(scores).tolist(), math.inf]
+    return ordered[low], ordered[high]
+
+
+@lru_cache(maxsize=64)
+def _bounding_ranks(count: int, share: float, confidence: float) -> tuple[int, int]:
+    """Numbers of those two among so many scores in rising order, from 1 on; 0 and count + 1 where there is none."""
+    ranks = np.arange(1, count + 1)
+    below = beta_quantile(ranks, count + 1 - ranks, confidence) <= share
+    above = beta_quantile(ranks, count + 1 - ranks, 1 - confidence) > share
+    return int(ranks[below].max(initial=0)), int(ranks[above].min(initial=count + 1))
 
 
 def _named(low: float, high: float) -> str:
