@@ -174,6 +174,18 @@ def encode(counts: list[int]) -> str:
     return text
 
 
+@pytest.mark.parametrize("name", ["coco", "labelstudio", "cvat"])
+def test_a_folder_stands_for_the_file_that_is_written_there(name: str, tmp_path: Path) -> None:
+    refused = command("convert", tmp_path, "--from", name, "--out", tmp_path / "none")
+    assert "has no " in refused.output
+    assert "name the file with the labels" in refused.output
+    words = (coco(tmp_path, lambda w: None), "--from", "coco", "--to", name, "--out", tmp_path / "made")
+    assert command("convert", *words).exit_code == 0
+    result = command("convert", tmp_path / "made", "--from", name, "--images", tmp_path, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert "crack 1, good 1" in result.stdout
+
+
 @pytest.mark.parametrize("name", READ)
 def test_what_is_no_labels_is_one_sentence(name: str, tmp_path: Path) -> None:
     for number, content in enumerate(("no labels", "[1, 2", "{}", "<a/>")):

@@ -15,6 +15,7 @@ from tests.support.annotated import CRACK, HEIGHT, STAIN, WIDTH, picture, plain,
 
 from blemish import data
 from blemish.data.masks import read_ground_truth
+from blemish.evaluation.evidence import samples_to_measure
 from blemish.formats import READ, WRITTEN, read_format, written_format
 from blemish.formats.labels import read_labels
 from blemish.formats.polygons import cross_themselves, fill_polygons, polygons_of
@@ -93,6 +94,17 @@ def test_labels_become_folders_that_data_sets_are_read_from(tmp_path: Path) -> N
         fill_polygons(wanted[None], [contour], [0])
         assert (read_ground_truth(samples[label].masks, samples[label].image) == wanted).all()
     assert samples["crack"].image.read_bytes() == (tmp_path / "parts" / "a.png").read_bytes()
+
+
+def test_a_picture_of_two_types_is_measured_once_by_both_its_masks(tmp_path: Path) -> None:
+    command("convert", run(tmp_path / "run"), "--to", "cvat", "--out", tmp_path / "labels")
+    made = tmp_path / "set"
+    command("convert", tmp_path / "labels", "--from", "cvat", "--images", tmp_path / "parts", "--out", made)
+    (found,) = (each for each in samples_to_measure(made) if each.image.name == "a.png")
+    assert found.label == "crack+stain"
+    wanted = np.zeros((1, HEIGHT, WIDTH), bool)
+    fill_polygons(wanted, [CRACK, STAIN], [0, 0])
+    assert (read_ground_truth(found.masks, found.image) == wanted[0]).all()
 
 
 def test_labels_of_one_program_are_written_for_another(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from blemish import data
 from blemish.data.masks import check_fit
+from blemish.data.several_types import join_types
 from blemish.errors import BadData, UnknownName
 from blemish.images.copies import same_pictures
 from blemish.notices import notice, silence
@@ -32,7 +33,10 @@ def examine(samples: Sequence[Sample], learned: Iterable[Path] = ()) -> None:
 def samples_to_measure(
     root: Path, *, layout: str | None = None, category: str | None = None, split: str = "test"
 ) -> list[Sample]:
-    """A split some of whose pictures are labelled; UnknownName and BadData name those there are instead."""
+    """A split some of whose pictures are labelled; UnknownName and BadData name those there are instead.
+
+    A picture in the folders of several types is one sample with the masks of all.
+    """
 
     def of(name: str) -> list[Sample]:
         with silence():
@@ -40,7 +44,7 @@ def samples_to_measure(
 
     names = data.splits(root, layout=layout)
     if split in names and any(sample.label for sample in of(split)):
-        return data.samples(root, layout=layout, category=category, split=split)
+        return join_types(data.samples(root, layout=layout, category=category, split=split))
     known = [name for name in names if name != split and {*map(_is_good, of(name))} >= {True, False}]
     others = f"choose {' or '.join(known)}" if known else "no split has both good parts and defects"
     if split not in names:

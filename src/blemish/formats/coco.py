@@ -18,7 +18,7 @@ from blemish.errors import BadData
 from blemish.fields import are_numbers, is_count, is_number, is_text, list_of
 from blemish.formats.json_stream import members, write_lists
 from blemish.formats.polygons import area, mask_of_runs, polygons_of
-from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey
+from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey, labels_in
 
 CANNOT_HOLD = ""
 LOOKED_FOR = "a JSON file with images, annotations and categories"
@@ -74,7 +74,7 @@ def read(place: Path) -> Iterator[Annotated | Refused]:
     """The pictures in the order of their ids."""
     with tempfile.TemporaryDirectory(prefix="blemish-") as folder, closing(sqlite3.connect(f"{folder}/coco")) as opened:
         opened.executescript(f"pragma journal_mode=off; pragma synchronous=off;{_TABLES}")
-        yield from _fill(opened, place)
+        yield from _fill(opened, labels_in(place, NAME))
         opened.execute("create index by_image on annotations (image)")
         known = _Database(opened, dict(opened.execute("select id, name from categories")))
         wrong = dict(opened.execute("select image, said from wrong"))

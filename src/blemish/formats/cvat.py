@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from blemish.errors import BadData
 from blemish.files import write_text
 from blemish.formats.polygons import mask_of_runs, polygons_of
-from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey
+from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey, labels_in
 
 CANNOT_HOLD = ""
 LOOKED_FOR = "annotations.xml in CVAT's format for images 1.1"
@@ -85,7 +85,7 @@ def _number(value: float | None) -> str:
 
 def read(place: Path) -> Iterator[Annotated | Refused]:
     """The pictures in order."""
-    path = place / NAME if place.is_dir() else place
+    path = labels_in(place, NAME)
     try:
         parsed = ElementTree.iterparse(path, events=("start", "end"))
         _, top = next(parsed)

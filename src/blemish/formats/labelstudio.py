@@ -21,7 +21,7 @@ from blemish.errors import BadData
 from blemish.fields import are_numbers, is_number, is_text, list_of
 from blemish.formats.json_stream import members, write_list
 from blemish.formats.polygons import Polygon, from_shares, snap
-from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey
+from blemish.formats.table import NO_TYPE, Annotated, Annotation, Box, Pictures, Refused, Survey, labels_in
 from blemish.images import SUFFIXES
 
 CANNOT_HOLD = ""
@@ -85,7 +85,7 @@ def _results(number: int, region: Annotation, picture: Annotated) -> Iterator[di
 def read(place: Path) -> Iterator[Annotated | Refused]:
     """The pictures of the tasks in order; what people said of each, else the last prediction."""
     seen = set[str]()
-    for number, (key, task, _) in enumerate(members(place), start=1):
+    for number, (key, task, _) in enumerate(members(labels_in(place, NAME)), start=1):
         if key or not isinstance(task, Mapping):
             raise BadData(f"{place} is no export of Label Studio: wanted is {LOOKED_FOR}")
         name = str(task.get("id", f"number {number}"))

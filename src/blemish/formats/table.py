@@ -17,6 +17,7 @@ from typing import IO, NamedTuple
 
 import numpy as np
 
+from blemish.errors import BadData
 from blemish.formats.polygons import Polygon, bounds
 
 NO_TYPE = "defect"
@@ -138,6 +139,14 @@ def _take(file: IO[bytes]) -> Iterator[Annotated]:
             for name, counts, box, score in kept
         ]
         yield Annotated(path, width, height, regions, *more)
+
+
+def labels_in(place: Path, name: str) -> Path:
+    """The file with the labels: the place, or what a folder has by that name; raises BadData where there is none."""
+    file = place / name if place.is_dir() else place
+    if not file.exists():
+        raise BadData(f"{place} has no {name}: name the file with the labels")
+    return file
 
 
 def find_files(folder: Path, suffixes: tuple[str, ...]) -> list[tuple[str, Path]]:

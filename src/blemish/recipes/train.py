@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from blemish import catalog, data
+from blemish.data.several_types import join_types
 from blemish.errors import BadData, BadInput
 from blemish.files import sha256_of
 from blemish.images import Unreadable, find
@@ -84,7 +85,7 @@ def _tell_unused(roots: Sequence[Path], layout: str | None, category: str | None
 
 def _samples(root: Path, layout: str | None, category: str | None, split: str) -> list[Sample]:
     splits = data.splits(root, layout=layout) if split == "all" else (split,)
-    found = [data.samples(root, layout=layout, category=category, split=each) for each in splits]
+    found = [join_types(data.samples(root, layout=layout, category=category, split=each)) for each in splits]
     return list(dict.fromkeys(sample for each in found for sample in each))  # "test" may be a name for another split
 
 
