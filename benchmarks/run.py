@@ -38,6 +38,7 @@ import teaching
 import trained
 import tune
 import winclip
+import winclip_int8
 import windows
 import words
 from harness import HERE, SOURCE, Options, options, parser, printed
@@ -49,6 +50,7 @@ import serve
 SECTIONS: dict[str, Callable[[Options], str]] = {
     "winclip": winclip.section,
     "windows": windows.section,
+    "winclip_int8": winclip_int8.section,
     "precision": precision.section,
     "patchcore": patchcore.section,
     "aupro": aupro.section,

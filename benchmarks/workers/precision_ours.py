@@ -7,44 +7,20 @@ import sys
 import numpy as np
 import torch
 from pictures import defective, texture
+from random_clip import random_clip, stacked
 from scipy.stats import spearmanr
 from timing import report
 
 from blemish import AnomalyDINO, Batch, PatchCore, WinCLIP, remember
-from blemish.encoders.clip import CLIP
-from blemish.encoders.config import TextConfig, ViTConfig
-from blemish.encoders.text import TextTransformer
-from blemish.encoders.tokenizer import build_tokenizer
-from blemish.encoders.vit import VisionTransformer
 
 count = int(sys.argv[1])
 random = np.random.default_rng(0)
-
-
-def stacked(pictures: list[np.ndarray]) -> torch.Tensor:
-    return torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
-
-
 good = stacked([texture(random, 240) for _ in range(4)])
 pictures = stacked([(defective if n % 2 else texture)(random, 240) for n in range(count)])
 
 
-def encoder(dtype: torch.dtype) -> CLIP:
-    """ViT-B-16-plus-240 with seeded random weights of a trained network's size, and a tokenizer of bytes."""
-    torch.manual_seed(0)
-    visual = VisionTransformer(ViTConfig(240, 16, 896, 12, heads=14, hidden=3584, output=640, norm_pre=True))
-    text = TextTransformer(TextConfig(width=640, heads=10, hidden=2560, output=640))
-    made = CLIP(visual, text, build_tokenizer([])).requires_grad_(False).eval()
-    made.name = "random"
-    for name, parameter in made.named_parameters():
-        if any(each in name for each in ("positions", "prefix", "tokens")):
-            torch.nn.init.normal_(parameter, std=0.02)
-        parameter.data = parameter.data.to(dtype)
-    return made
-
-
 def predictions(dtype: torch.dtype) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-    model, found = encoder(dtype), {}
+    model, found = random_clip(dtype), {}
     detectors = {
         "WinCLIP, zero-shot": WinCLIP(model),
         "WinCLIP, 4 references": remember(WinCLIP(model), [Batch(good)]),
