@@ -170,6 +170,17 @@ def test_whole_pictures_are_classified_and_what_was_learned_is_kept(parts: Path,
     assert "use it by `blemish classify`" in run("inspect", images, "--recipe", kept, "--out", tmp_path / "o", status=1)
 
 
+def test_a_set_is_named_together_by_a_classifier_of_sets(parts: Path, tmp_path: Path) -> None:
+    kept, images = tmp_path / "types.blemish", parts / "new" / "images"
+    words: list[str | Path] = ["--classifier", "gedt-opt", "--set", "binding=0.01", "--encoder", TINY]
+    words += ["--save", kept, "--json"]
+    rows = [json.loads(line) for line in run("classify", images, "--examples", parts / "shown", *words).splitlines()]
+    chances = [row["likeliest"] for row in rows]
+    alone = json.loads(run("classify", rows[0]["path"], "--recipe", kept, "--json"))["likeliest"]
+    assert len(chances) > 10
+    assert chances[0] != alone
+
+
 @pytest.mark.parametrize(
     ("said", "sentence"),
     [

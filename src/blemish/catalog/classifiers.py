@@ -37,12 +37,12 @@ _CARDS = {
     "gedt-opt": Card(
         "blemish.classifiers.gedt_opt:GEDTOPT",
         "GEDT + OPT",
-        "defects speak for their neighbours, and all of a set are assigned at once by optimal transport",
+        "a set is assigned at once by optimal transport, and its names teach again; it makes most of few examples",
         task="classify",
         labelled="required",
         scores="set",
         words=("product", "words"),
-        reconstructed=("the graph and its diffusion", "optimal transport", "the prior"),
+        reconstructed=("least squares", "optimal transport", "the prior", "the graph and its diffusion"),
         no_graph="it assigns all defects of a set at once",
     ),
     "hot-rolled": Card(

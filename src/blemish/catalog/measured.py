@@ -68,7 +68,8 @@ NAMED = {
     "words": (0.32, 0.32, 0.32, 0.32),
 }
 """Shares of pictures that a classifier named right by 1, 3, 5 and 10 examples of each type: the mean of the four sets
-of `benchmarks/defect_types.py`, by the default encoder. One that is not here is not measured on whole pictures.
+of `benchmarks/defect_types.py` and five splits of each, by the default encoder. One that is not here is not measured on
+whole pictures.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from blemish.notices import amount, notice
 from blemish.progress import one_step
 
 if TYPE_CHECKING:
+    from blemish.classification.describe import Description
     from blemish.classification.namer import Namer
     from blemish.images import Unreadable
     from blemish.progress import ShowProgress
@@ -58,8 +59,9 @@ def classify(
     the right one is among them as often as stated, and "none of them" where none fits so well. Examples that lie in the
     folders of several types have all of these: then each type is decided by itself, and a picture may be "crack+stain".
 
-    To find defects first, and name each, see `blemish inspect` and `blemish teach --examples`. Exit status: 0, or 3
-    when some pictures are unreadable; 1 failure; 2 wrong usage.
+    A classifier that names a set, such as gedt-opt, is given all pictures at once: what it says of one depends on the
+    others. To find defects first, and name each, see `blemish inspect` and `blemish teach --examples`. Exit status: 0,
+    or 3 when some pictures are unreadable; 1 failure; 2 wrong usage.
     """
     from blemish.images import find
     from blemish.recipes.examples_kept import SEEN
@@ -75,7 +77,8 @@ def classify(
         made = _load(recipe) if recipe else _learn(chosen, examples, (classifier, product), watch, unreadable)
         namer, white = _namer(made, chosen)
         mirrored = made.tensors[SEEN].shape[1] > 1
-        found = _name(namer, paths, watch, unreadable, chosen.batch_size, mirrored=mirrored)
+        seen = _see(namer, paths, watch, unreadable, chosen.batch_size, mirrored=mirrored)
+        found = _name(namer, seen, together=_names_sets(made))
     if save:
         from blemish.recipes.recipe import save as write
 
@@ -149,7 +152,14 @@ def _namer(made: Recipe, chosen: DetectorOptions) -> tuple[Namer, str]:
         return namer_of(made.names, made.tensors, seer), encoders.note(seer)
 
 
-def _name(
+def _names_sets(made: Recipe) -> bool:
+    from blemish import catalog
+
+    assert made.names
+    return catalog.classifier_card(made.names.classifier).scores == "set"
+
+
+def _see(
     namer: Namer,
     paths: list[Path],
     watch: ShowProgress,
@@ -157,12 +167,24 @@ def _name(
     batch_size: int,
     *,
     mirrored: bool,
-) -> list[dict[str, Any]]:
+) -> Iterator[Description]:
     from blemish.classification.describe import describe
     from blemish.types import Sample
 
-    described = describe(
+    return describe(
         namer.classifier, [Sample(path) for path in paths], mirrored=mirrored, batch_size=batch_size,
         unreadable=unreadable, advance=watch("naming", len(paths)),
     )  # fmt: skip
-    return [{"path": str(each.sample.image), **namer.name(each.seen[None])[0].as_json()} for each in described]
+
+
+def _name(namer: Namer, seen: Iterable[Description], *, together: bool) -> list[dict[str, Any]]:
+    """Each as it is seen, so that memory is bounded, or all together where a classifier names a set."""
+    import torch
+
+    if together:
+        notice("the pictures are named together: how often what each may be holds the right type is not promised")
+    found = list[dict[str, Any]]()
+    for part in filter(None, [[*seen]] if together else ([each] for each in seen)):
+        named = namer.name(torch.stack([each.seen for each in part]))
+        found += [{"path": str(each.sample.image), **name.as_json()} for each, name in zip(part, named, strict=True)]
+    return found

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
+from blemish import catalog
 from blemish.blocks.defect_regions import regions
 from blemish.classification.names import Names
 from blemish.classification.regions import Inside, inside_region, inside_worst, marked_regions
@@ -102,7 +103,8 @@ def _measure_pictures(
     with misfits(trial.recipe):
         namer = namer_of(names, trial.recipe.tensors, encoders[ENCODER])
     found = list(_describe_pictures(trial, namer, samples, reading))
-    return measure_names(namer, found, trial.root, several=_several(names))
+    together = catalog.classifier_card(names.classifier).scores == "set"
+    return measure_names(namer, found, trial.root, several=_several(names), together=together)
 
 
 def _measure_regions(
