@@ -245,7 +245,8 @@ def test_a_training_that_was_killed_goes_on_to_the_same_recipe(root: Path, tmp_p
 def test_batches_are_gathered_and_rounded_as_asked(root: Path, tmp_path: Path) -> None:
     found = {}
     for name, more in {"a": (), "b": ("--accumulate", "2"), "c": ("--precision", "bf16-mixed")}.items():
-        passed("train", *QUICK, root, "--steps", "2", *more, "--out", tmp_path / f"{name}.blemish")
+        told = passed("train", *QUICK, root, "--steps", "2", *more, "--out", tmp_path / f"{name}.blemish").stderr
+        assert ("with defects, in bf16-mixed" in told) == ("bf16-mixed" in more)
         found[name] = load(tmp_path / f"{name}.blemish").tensors
     for name in ("b", "c"):
         assert all(tensor.isfinite().all() for tensor in found[name].values())

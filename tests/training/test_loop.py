@@ -219,6 +219,31 @@ def test_a_loss_that_is_no_number_is_refused(tmp_path: Path) -> None:
         trained(tmp_path, replace(PLAN, rate=1e30))
 
 
+@pytest.mark.parametrize("clip", [0.0, 1.0])
+def test_last_weights_that_are_no_numbers_are_refused(clip: float, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"diverged at step \d: start anew with a smaller rate than inf"):
+        trained(tmp_path, replace(PLAN, rate=float("inf"), steps=1, warmup=0, clip=clip))
+    assert not (tmp_path / "checkpoint.pt").exists()
+
+
+def test_a_gradient_that_is_no_number_is_refused_where_it_is_clipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(*_: object, **__: object) -> torch.Tensor:
+        return torch.tensor(float("inf"))
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", spoil)
+    with pytest.raises(BadInput, match="diverged at step 0"):
+        trained(tmp_path, replace(PLAN, clip=1.0))
+
+
+def test_a_rate_that_is_no_number_and_a_precision_of_other_machines_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="a learning rate that is no number"):
+        replace(PLAN, rate=float("nan"))
+    with pytest.raises(BadInput, match="16-mixed is for graphics cards: train in bf16-mixed"):
+        trained(tmp_path, replace(PLAN, precision="16-mixed", device="cpu"))
+
+
 @pytest.mark.parametrize(
     ("content", "reason"),
     [

@@ -76,7 +76,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
 @click.option(
     "--precision",
     type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
-    help="The number format of training; bf16-mixed where the encoder has bfloat16, which its machine has units for.",
+    help="The number format of training; by the recipe of --from, or 32-true.",
 )
 @device_option
 @devices_option
@@ -182,7 +182,8 @@ def _say_what_is_learned_from(training: Training) -> None:
     if training.unmasked:
         say(f"not learned from: {amount(training.unmasked, 'defect')} without a mask", err=True)
     good, bad_parts = len(training.examples.good), len(training.examples.bad)
-    say(f"learning from {amount(good, 'good part')} and {bad_parts} with defects", err=True)
+    rounded = "" if training.schedule.precision == "32-true" else f", in {training.schedule.precision}"
+    say(f"learning from {amount(good, 'good part')} and {bad_parts} with defects{rounded}", err=True)
 
 
 @click.command()

@@ -159,7 +159,7 @@ def prepare_training(
     examples = read_examples(
         samples, detector.geometry, of_batches, watch=watch, unreadable=unreadable, features=features
     )
-    # What acts on a tower that multiplies in bfloat16 does so too: its machine has units for it.
+    # What acts on a tower that multiplies in bfloat16 does so too; towers are loaded so only where that is asked for.
     coarse = precision_of(detector) == "bfloat16"
     schedule = replace(
         usual,

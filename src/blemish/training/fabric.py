@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from blemish.errors import MissingExtra
+from blemish.errors import BadInput, MissingExtra
 from blemish.training.schedule import Schedule
 
 
@@ -22,10 +22,12 @@ def require_fabric() -> Any:
 
 
 def launch(schedule: Schedule) -> Any:
-    """Fabric as the schedule asks for it."""
+    """Fabric as the schedule asks for it; raises BadInput for a precision that the device does not have."""
     # A term of weight 0, or a batch that lacks something, leaves parameters without a gradient.
     strategy = "ddp_find_unused_parameters_true" if schedule.devices > 1 else "auto"
     kind, _, number = schedule.device.partition(":")
+    if kind == "cpu" and schedule.precision == "16-mixed":
+        raise BadInput("16-mixed is for graphics cards: train in bf16-mixed, or in 32-true, which is exact")
     devices = [int(number)] if number else schedule.devices
     fabric = require_fabric()(accelerator=kind, devices=devices, precision=schedule.precision, strategy=strategy)
     fabric.launch()

@@ -67,6 +67,8 @@ def train(
             if late or checkpoint.step % schedule.save_every == 0:
                 _save(fabric, checkpoint, folder, schedule)
                 saved = time.monotonic()
+        if not all(each.isfinite().all() for each in module.parameters() if each.requires_grad):
+            raise _diverged(checkpoint.step, schedule)  # no loss has seen the last weights
         _save(fabric, checkpoint, folder, schedule)
         module.load_state_dict(fabric.broadcast(checkpoint.mean), strict=False)  # buffers saw each device's own batches
     module.to(home)
@@ -105,14 +107,20 @@ def _step(
             losses: dict[str, Tensor] = objective(lambda found=batch: found)
             total = torch.stack(list(losses.values())).sum()
             if not torch.isfinite(total):
-                raise BadInput(f"training diverged at step {step}: start anew with a smaller rate than {schedule.rate}")
+                raise _diverged(step, schedule)
             fabric.backward(total / len(numbers))
         for name, loss in (losses | {"total": total}).items():
             told[name] = told.get(name, 0.0) + float(loss.detach()) / len(numbers)
     if schedule.clip:
-        fabric.clip_gradients(objective, optimizer, max_norm=schedule.clip)
+        norm = fabric.clip_gradients(objective, optimizer, max_norm=schedule.clip, error_if_nonfinite=False)
+        if not torch.isfinite(norm) and schedule.precision != "16-mixed":  # whose scaler passes such a step over
+            raise _diverged(step, schedule)
     optimizer.step()
     return told
+
+
+def _diverged(step: int, schedule: Schedule) -> BadInput:
+    return BadInput(f"training diverged at step {step}: start anew with a smaller rate than {schedule.rate}")
 
 
 def _save(fabric: Any, checkpoint: Checkpoint, folder: Path, schedule: Schedule) -> None:

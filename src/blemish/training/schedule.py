@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from blemish.errors import BadInput
+
 
 class Stage(NamedTuple):
     """A part of a training that has a loss of its own."""
@@ -34,6 +36,10 @@ class Schedule:
     precision: str = "32-true"  # as Fabric names it
     device: str = "auto"  # "cpu", "cuda", "cuda:1", "mps", or the best there is
     devices: int = 1
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.rate):
+            raise BadInput("a learning rate that is no number: give one above 0")
 
 
 def rate(step: int, schedule: Schedule) -> float:
