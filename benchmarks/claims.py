@@ -65,10 +65,9 @@ ABOUT = (
 ABOUT_LEARNING = (
     "The same methods as they are, trained on eight categories of generated parts and measured on four others; those "
     "that need good parts are shown 8 of the tested categories then. What may be shown good parts of what it inspects "
-    "learns from batches of one category each, since it compares pictures of a batch, or all of them, with each other. "
-    "`learns`: pixel AP is higher than that of the "
-    "untrained method by more than the interval. What did not learn in 30 steps was trained once more, for 100: a row "
-    "of its own."
+    "learns from batches of one category each, as in use: some compare the pictures of a batch with each other. "
+    "`learns`: pixel AP is higher than that of the untrained method by more than the interval. A row of 100 steps is "
+    "of what did not learn in 30 and was trained once more."
 )
 OLD = "; older code"
 BOTH = "cannot be told: both are perfect"
