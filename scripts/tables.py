@@ -169,10 +169,16 @@ def _claims() -> list[dict[str, Any]]:
 
 
 def _entry(method: str, found: dict[str, list[str]]) -> str:
-    parts = [f"{kind} than {' or '.join(dict.fromkeys(whats))}" for kind, whats in sorted(found.items())]
+    parts = [part for kind, whats in sorted(found.items()) for part in _parts(kind, list(dict.fromkeys(whats)))]
     if len(parts) == 1:  # as it is formatted
         return f'    "{method}": ("{parts[0]}",),\n'
     return f'    "{method}": (\n' + "".join(f'        "{part}",\n' for part in parts) + "    ),\n"
+
+
+def _parts(kind: str, whats: list[str]) -> list[str]:
+    """In one line, or in one each where that is too long."""
+    whole = f"{kind} than {' or '.join(whats)}"
+    return [whole] if len(whole) < 100 else [f"{kind} than {each}" for each in whats]
 
 
 def blocks() -> str:
