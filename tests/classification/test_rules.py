@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -10,11 +11,12 @@ import pytest
 
 from blemish.blocks.defect_regions import DefectRegion
 from blemish.calibration.prediction_sets import Sureness
+from blemish.calibration.thresholds import Calibration
 from blemish.classification.calls import Named, RegionNamer
 from blemish.classification.names import Severity
 from blemish.classification.rules import ask
-from blemish.images import Region
-from blemish.runs.decision import TypedRegion, verdict_of
+from blemish.images import Inspected, Places, Region, source_of
+from blemish.runs.decision import TypedRegion, decide, verdict_of
 
 REGION = DefectRegion(
     Region(0, 0, 4, 4), 16, None, 5.0, None, 1.0, 0.5, 0.8, (2.0, 2.0), np.zeros((4, 2), np.int64)
@@ -28,8 +30,8 @@ class Rules:
     def __init__(self, severities: Mapping[str, Severity], coverage: float) -> None:
         self.severities, self.sureness = severities, Sureness(coverage=coverage)
 
-    def name_regions(self, *_: Any) -> Any:
-        raise AssertionError
+    def name_regions(self, _picture: Any, _places: Any, regions: Sequence[Any]) -> list[Named]:
+        return [Named("stain", 0.8, ("stain", "crack"))] * len(regions)
 
 
 def asked(type_: str, may_be: tuple[str, ...], *, taught: bool = True) -> tuple[str, str]:
@@ -69,3 +71,16 @@ def test_the_reason_stands_beside_the_verdict_of_the_score() -> None:
     assert typed.as_json()["reason"] == found.reason
     assert "severity" not in typed.as_json()
     assert "reason" not in typed._replace(reason="").as_json()
+
+
+def test_rules_decide_what_good_parts_suggest_as_they_decide_a_calibration() -> None:
+    heat = np.zeros((32, 32), np.float32)
+    heat[4:20, 4:20] = 2
+    seen = Places(Region(0, 0, 32, 32), np.zeros((4, 4, 2), np.float32))
+    result = Inspected(source_of(Path("a.png")), np.zeros((3, 32, 32), np.uint8), 2.0, heat, 0, 0, places=(seen,))
+    by = Calibration((0.5,), "split", {}, {}, accept=1.0, reject=1.0, pixel=1.0, goal={})
+    namer = cast(RegionNamer, Rules(RULES, 0.9))
+    hint = decide(result, None, suggested=by, namer=namer).suggested
+    assert by.verdict(2.0) == "reject"
+    assert hint is not None
+    assert hint.verdict == decide(result, by, namer=namer).verdict == "review"

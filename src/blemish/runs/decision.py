@@ -130,8 +130,8 @@ def decide(
     """
     typed = partial(_typed, result, types=types, prompts=prompts, scale=scale, namer=namer)
     if calibration is None:
-        by = suggested
-        hint = Suggested(by.verdict(result.score), by.reject, by.pixel, typed(by)) if by else None
+        by, found = suggested, typed(suggested) if suggested else ()
+        hint = Suggested(verdict_of(by.verdict(result.score), found), by.reject, by.pixel, found) if by else None
         said = tuple(dict.fromkeys(each.type for each in hint.regions if each.type)) if hint and namer else ()
         passed = namer is not None and hint is not None and hint.verdict == "accept"
         said = said or (() if passed else _undecided(result, types, namer))

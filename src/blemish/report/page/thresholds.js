@@ -99,13 +99,13 @@ if (!hasLabels && evidences.calibration) view.evidence = "calibration";
 const evidence = () => evidences[view.evidence];
 
 // Pictures whose types of defects had a say in the verdict of the run.
-const severe = items.filter((item) => item.verdict && item.regions?.some((region) => region.severity));
+const severe = items.filter((item) => item.regions?.some((region) => region.severity));
 
 // The worst that its regions ask for; one whose type asks for nothing, or no region at all, leaves the score's.
 function verdictOfItem(item) {
   if (run.task === "types") return "";
   const scored = verdictOf(item.score, thresholds);
-  if (!item.verdict || !item.regions?.length) return scored;
+  if (!item.regions?.length) return scored;
   return item.regions.map((region) => region.severity || scored).reduce(worse);
 }
 
