@@ -153,12 +153,16 @@ def claimed() -> str:
     for method, claim, _, figure, _ in last:
         figures.setdefault((method, claim), set()).add(figure)
     said = dict[str, dict[str, list[str]]]()
-    for (method, claim, _, figure, steps), row in sorted(last.items()):
-        middle, half = row["difference"]
-        kind = "better" if middle > half else "worse" if middle < -half else "no better"
+    kinds = dict[tuple[str, str, str], set[str]]()
+    for (method, claim, _, figure, _), row in last.items():
+        kinds.setdefault((method, claim, figure), set()).add(_kind(row))
+    for (method, claim, scene, figure, steps), row in sorted(last.items()):
+        kind, where = _kind(row), scene.partition(", ")[2]
         what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else f"before {steps} steps of training"
         several = len(figures[method, claim]) > 1
-        said.setdefault(method, {}).setdefault(kind, []).append(f"{what} in {figure}" if several else what)
+        what += f" in {figure}" if several else ""
+        what += f" ({where})" if where and len(kinds[method, claim, figure]) > 1 else ""
+        said.setdefault(method, {}).setdefault(kind, []).append(what)
     entries = "".join(_entry(method, found) for method, found in said.items())
     return f"MEASURED: dict[str, tuple[str, ...]] = {{\n{entries}}}\n"
 
@@ -173,6 +177,12 @@ def _entry(method: str, found: dict[str, list[str]]) -> str:
     if len(parts) == 1:  # as it is formatted
         return f'    "{method}": ("{parts[0]}",),\n'
     return f'    "{method}": (\n' + "".join(f'        "{part}",\n' for part in parts) + "    ),\n"
+
+
+def _kind(row: dict[str, Any]) -> str:
+    """What a difference and half of its interval say."""
+    middle, half = row["difference"]
+    return "better" if middle > half else "worse" if middle < -half else "no better"
 
 
 def _parts(kind: str, whats: list[str]) -> list[str]:

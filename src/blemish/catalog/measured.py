@@ -6,10 +6,11 @@ from __future__ import annotations
 MEASURED: dict[str, tuple[str, ...]] = {
     "adp": ("no better than before 30 steps of training or with regularise=0.0 or with self_tune=0.0",),
     "anomaly-nlp": (
-        "better than with purify=False in precision of the clean set",
+        "better than with purify=False in precision of the clean set (40% of labels wrong)",
         "no better than before 30 steps of training",
         "no better than with purify=False in image AUROC",
-        "no better than with purify=False in precision of the clean set",
+        "no better than with purify=False in precision of the clean set (10% of labels wrong)",
+        "no better than with purify=False in precision of the clean set (20% of labels wrong)",
         "no better than with term=cross-entropy",
     ),
     "attribute-clip": ("no better than before 30 steps of training or with bridge=False or with components=1",),
