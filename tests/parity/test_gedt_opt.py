@@ -47,8 +47,8 @@ def test_shares_follow_the_prior_in_a_large_set_and_hardly_in_one_defect() -> No
     shown, types = clusters((2, 2, 2), width, seed=1)
     examples = TypedExamples(shown, torch.eye(3, dtype=torch.bool)[types])
     asked, _ = clusters((40, 40, 40), width, seed=2)
-    often = [each.fit(examples)(asked).exp().sum(0)[0] for each in (even, rare)]
-    alone = [each.fit(examples)(asked[:1]).exp()[0, 0] for each in (even, rare)]
+    often = [each.fit(examples)(asked).softmax(1).sum(0)[0] for each in (even, rare)]
+    alone = [each.fit(examples)(asked[:1]).softmax(1)[0, 0] for each in (even, rare)]
     assert often[1] > often[0] + 10
     torch.testing.assert_close(alone[0], alone[1], rtol=0, atol=0.1)
 
@@ -59,3 +59,13 @@ def test_words_have_a_say_in_prototypes_where_they_are_asked() -> None:
     classifier.fit(TypedExamples(shown, torch.eye(3, dtype=torch.bool)[types]))
     texts = classifier.get_buffer("texts")
     assert classifier(texts[:, None]).argmax(1).tolist() == [0, 1, 2]
+
+
+def test_all_logits_are_lower_of_what_is_like_no_example() -> None:
+    classifier = made()
+    width = sum(classifier.balance.widths)
+    shown, types = clusters((3, 3, 3), width, seed=1)
+    classifier.fit(TypedExamples(shown, torch.eye(3, dtype=torch.bool)[types]))
+    other = 5 * torch.randn(15, 1, width, generator=torch.Generator().manual_seed(3))
+    alike = classifier(torch.cat([shown, other])).logsumexp(1)
+    assert alike[:9].min() > alike[9:].max() + 1

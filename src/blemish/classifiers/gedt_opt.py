@@ -18,7 +18,7 @@ from blemish.blocks.describing import Balance, Describing
 from blemish.blocks.graphs import assign, diffuse
 from blemish.blocks.learned import Learned
 from blemish.blocks.least_squares import Fit, fit_ridge
-from blemish.blocks.shown_types import even_weights, spread_views
+from blemish.blocks.shown_types import even_weights, familiarity, spread_views
 from blemish.encoders.capabilities import geometry
 from blemish.types import Encoder, TextEncoder, TypedExamples
 
@@ -95,7 +95,7 @@ class GEDTOPT(nn.Module):
         return self
 
     def forward(self, seen: Tensor) -> Tensor:
-        """A set (N, V, D) -> log shares of each type (N, K)."""
+        """A set (N, V, D) -> log shares of each type (N, K), all higher the more a defect is like any example."""
         self.memory.require()
         shown = self.memory.get_buffer("rows")
         spread = torch.cat([shown, self._rows(seen.mean(1))])
@@ -108,7 +108,9 @@ class GEDTOPT(nn.Module):
             found = self._learn(shown, asked, shares)
             shares = assign((asked @ found.slope + found.offset) / self.temperature, prior, strength=strength)
         assert shares is not None
-        return shares - (-shares.exp()).clamp_min(1e-6 - 1).log1p() if self.several else shares
+        if self.several:
+            return shares - (-shares.exp()).clamp_min(1e-6 - 1).log1p()
+        return shares + familiarity(asked, shown) / self.temperature
 
     @torch.no_grad()
     def _learn(self, shown: Tensor, asked: Tensor, shares: Tensor | None) -> Fit:
