@@ -96,15 +96,18 @@ def _able(card: catalog.Card) -> str:
 
 
 def measured() -> str:
-    """What the benchmarks have found on the default encoder, and the methods of which they have found nothing yet."""
-    found: dict[tuple[str, str], dict[str, list[float]]] = {}
+    """What the benchmarks have found on the default encoder, and the methods of which they have found nothing yet.
+
+    Of trainings, the longest ones.
+    """
+    found: dict[tuple[str, str], dict[str, dict[int, list[float]]]] = {}
     for file in ("accuracy", "backbones", "trained"):
         for row in _measurements(ROOT / "benchmarks" / f"{file}.jsonl"):
-            values = found.setdefault((row["method"], _taught(row)), {})
-            values.setdefault(row["data"], []).append(_value(row["image_auroc"]))
+            values = found.setdefault((row["method"], _taught(row)), {}).setdefault(row["data"], {})
+            values.setdefault(row.get("steps", 0), []).append(_value(row["image_auroc"]))
     sets = sorted({name for values in found.values() for name in values})
     rows = [
-        (f"`{method}`", taught, *(_mean(values.get(name)) for name in sets))
+        (f"`{method}`", taught, *(_mean(values[name][max(values[name])] if name in values else None) for name in sets))
         for (method, taught), values in sorted(found.items())
     ]
     rest = [name for name in catalog.METHODS if name not in {method for method, _ in found}]
@@ -125,7 +128,8 @@ def _measurements(file: Path) -> Iterator[dict[str, Any]]:
 
 def _taught(row: dict[str, Any]) -> str:
     if "learned" in row:
-        return _labelled(row["learned"], row["data"])
+        given = ", ".join(row["arguments"]["arguments"])
+        return _labelled(row["learned"], row["data"]) + (f" ({given})" if given else "")
     return f"{row['shots']} good parts" if row["shots"] else "words alone"
 
 
