@@ -86,16 +86,15 @@ def test_a_page_works_with_its_slow_examples(
     run_all(examples(page), line, tmp_path, monkeypatch)
 
 
-def test_slow_examples_ask_for_what_the_commands_have(line: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(line)
-    known = {context.command_path: context.command for context in tables.walk(tables.root())}
+def test_slow_examples_ask_for_what_the_commands_have() -> None:
+    known = {context.command_path: context for context in tables.walk(tables.root())}
     slow = [each for page in WITH_SLOW for each in examples(page) if each.slow]
     asked = [command for each in slow for command, _ in each.commands() if command.startswith("blemish ")]
     assert len(asked) > 8
     for command in asked:
         name = max((path for path in known if command.startswith(f"{path} ")), key=len)
         words = shlex.split(command, comments=True)
-        known[name].make_context(name, words[len(name.split()) :]).close()
+        known[name].command.make_parser(known[name]).parse_args(words[len(name.split()) :])
 
 
 def run_all(found: list[Example], line: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
