@@ -139,6 +139,18 @@ def test_a_run_without_calibration_has_the_regions_that_good_parts_suggest(tmp_p
     assert [plain(each) for each in read_run(folder)] == calibrated
 
 
+@pytest.mark.parametrize("decided", [False, True])
+def test_a_run_that_marks_nothing_since_it_is_not_calibrated_says_so(decided: bool, tmp_path: Path) -> None:
+    folder = run(tmp_path / "run")
+    lines = [json.loads(line) for line in (folder / "results.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["regions"], line["verdict"] = [], "accept" if decided else None
+    (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    result = command("convert", folder, "--to", "coco", "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert ("this run has no verdicts" in result.stderr) is not decided
+
+
 @given(st.data())
 def test_pixels_become_polygons_and_the_same_pixels_again(drawn: st.DataObject) -> None:
     flat = drawn.draw(st.lists(st.booleans(), min_size=30, max_size=30))

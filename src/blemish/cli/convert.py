@@ -85,6 +85,10 @@ def _convert(source: Path, target: str | None, origin: str | None, out: Path, im
                 raise BadData(f"{source} has no picture that can be converted" + _why(left_out))
             written = _write(table, seen, out, target)
     say(f"{out}: {amount(seen.pictures, 'picture')}, {amount(seen.regions, 'region')}{written}")
+    if target and not origin and not seen.regions and not seen.verdicts:
+        say(
+            "note: this run has no verdicts, so nothing is marked in it: `blemish calibrate` its recipe first", err=True
+        )
     for kind, count in left_out.items():
         say(f"left out: {kind}, {amount(count, 'time')}, see {out / LEFT_OUT}", err=True)
     return left_out.total()

@@ -92,6 +92,7 @@ class Survey(NamedTuple):
     root: str  # the folder in which all pictures lie; names are relative to it
     pictures: int
     regions: int
+    verdicts: int  # pictures that have one
 
     def name(self, picture: Annotated) -> str:
         """The picture's path below the root, with / between folders."""
@@ -105,17 +106,17 @@ class Survey(NamedTuple):
 @contextmanager
 def keep(pictures: Iterable[Annotated]) -> Iterator[tuple[Pictures, Survey]]:
     """The table on disk, to be gone through as often as wanted, and what stands in it; memory does not grow with it."""
-    types, root, count, regions = set[str](), "", 0, 0
+    types, root, count, regions, verdicts = set[str](), "", 0, 0, 0
     with tempfile.TemporaryFile(prefix="blemish-") as file:
         for picture in pictures:
             folder = os.path.dirname(os.path.abspath(picture.place))
             root = os.path.commonpath([root, folder]) if root else folder
             types.update(each.type or NO_TYPE for each in picture.regions)
             types.update(picture.types)
-            count, regions = count + 1, regions + len(picture.regions)
+            count, regions, verdicts = count + 1, regions + len(picture.regions), verdicts + bool(picture.verdict)
             _put(file, picture)
 
-        yield partial(_take, file), Survey(tuple(sorted(types)), root or ".", count, regions)
+        yield partial(_take, file), Survey(tuple(sorted(types)), root or ".", count, regions, verdicts)
 
 
 def _put(file: IO[bytes], picture: Annotated) -> None:
