@@ -151,18 +151,19 @@ def _mean(values: list[float] | None) -> str:
 
 
 def claimed() -> str:
-    """What was found of each reconstructed method's own block, and of its learning."""
-    last = {tuple(row[name] for name in ("method", "claim", "scene", "figure", "steps")): row for row in _claims()}
+    """What was found of each reconstructed method's own block, and of its learning: by the longest training."""
+    rows = sorted(_claims(), key=lambda row: row["steps"])
+    last = {tuple(row[name] for name in ("method", "claim", "scene", "figure")): row for row in rows}
     figures = dict[tuple[str, str], set[str]]()
-    for method, claim, _, figure, _ in last:
+    for method, claim, _, figure in last:
         figures.setdefault((method, claim), set()).add(figure)
     said = dict[str, dict[str, list[str]]]()
     kinds = dict[tuple[str, str, str], set[str]]()
-    for (method, claim, _, figure, _), row in last.items():
+    for (method, claim, _, figure), row in last.items():
         kinds.setdefault((method, claim, figure), set()).add(_kind(row))
-    for (method, claim, scene, figure, steps), row in sorted(last.items()):
-        kind, where = _kind(row), scene.partition(", ")[2]
-        what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else f"before {steps} steps of training"
+    for (method, claim, scene, figure), row in sorted(last.items(), key=lambda item: item[0]):
+        kind, where, learned = _kind(row), scene.partition(", ")[2], f"before {row['steps']} steps of training"
+        what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else learned
         several = len(figures[method, claim]) > 1
         what += f" in {figure}" if several else ""
         what += f" ({where})" if where and len(kinds[method, claim, figure]) > 1 else ""
