@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import http.client
 import os
 import signal
 import subprocess
 import time
+import warnings
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -14,11 +17,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.obedient import make_obedient
 from tests.support.peers import until
 from tests.support.serving import LINE, Client, line_settings, process
 
+from blemish.serve.front import Front
 from blemish.serve.queries import Wanted, each_part, find_part
-from blemish.serve.store import engine_of, look_at_store
+from blemish.serve.store import Store, engine_of, look_at_store
 
 FOLDER = "[stations.folder]\npath = 'in'\ndone = 'done'\nsettle_ms = 60\n"
 
@@ -194,3 +199,18 @@ def test_a_line_whose_disk_is_full_goes_on_judging_and_records_all_when_there_is
     with look_at_store(settings.store) as connection:
         recorded = [each["part"] for each in each_part(connection, Wanted())]
     assert sorted(recorded) == sorted(["first", *(f"full-{number}" for number in range(300))])
+
+
+def test_work_that_a_line_has_no_time_to_begin_ends_without_a_warning(tmp_path: Path) -> None:
+    settings = line_settings(tmp_path)
+
+    async def open_and_end() -> None:
+        front = Front(settings, store, make_obedient)
+        front.run(asyncio.sleep(0))
+        front.end()
+
+    with warnings.catch_warnings(record=True) as said, Store(settings.store) as store:
+        warnings.simplefilter("always")
+        asyncio.run(open_and_end())
+        gc.collect()
+    assert not said

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,13 +166,9 @@ class Front:
         self.metrics.alarms.labels(subject).set(bool(said))
         self.broker.tell("alarm", {"subject": subject, "said": said})
 
-    def run(self, work: Awaitable[None]) -> None:
-        """In the background, until the line ends."""
-
-        async def worked() -> None:
-            await work
-
-        task = asyncio.get_running_loop().create_task(worked())
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """In the background, until the line ends, which may be before it has begun."""
+        task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
