@@ -13,10 +13,10 @@ from blemish.blocks.defect_regions import DefectRegion
 from blemish.calibration.prediction_sets import Sureness
 from blemish.calibration.thresholds import Calibration
 from blemish.classification.calls import Named, RegionNamer
-from blemish.classification.names import Severity
+from blemish.classification.names import UNKNOWN, Severity
 from blemish.classification.rules import ask
 from blemish.images import Inspected, Places, Region, source_of
-from blemish.runs.decision import TypedRegion, decide, verdict_of
+from blemish.runs.decision import TypedRegion, decide, sentence_of, verdict_of
 
 REGION = DefectRegion(
     Region(0, 0, 4, 4), 16, None, 5.0, None, 1.0, 0.5, 0.8, (2.0, 2.0), np.zeros((4, 2), np.int64)
@@ -84,3 +84,10 @@ def test_rules_decide_what_good_parts_suggest_as_they_decide_a_calibration() -> 
     assert by.verdict(2.0) == "reject"
     assert hint is not None
     assert hint.verdict == decide(result, by, namer=namer).verdict == "review"
+
+
+def test_names_of_files_are_words_in_a_sentence() -> None:
+    said = sentence_of(REGION, Named("large_crack", 0.8, ("large_crack", "small_crack")), (32, 32))
+    assert said == "large crack: 4 x 4 px, at the upper left; probability 0.80; it may be small crack"
+    unknown = sentence_of(REGION, Named(UNKNOWN, 0.8, ("large_crack", "small_crack")), (32, 32))
+    assert unknown == "an unknown defect: 4 x 4 px, at the upper left; most like large crack"

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from tests.support.defects import TYPES, draw_defects, draw_good
+from tests.support.pages import Page
 
 from blemish.cli.main import main
 from blemish.encoders import TINY
@@ -78,8 +79,11 @@ def test_the_severity_of_a_type_decides_the_verdict(taught: Path, parts: Path, t
     )
     out = tmp_path / "out"
     run("teach", taught, "--defects", rules, "--out", tmp_path / "severe.blemish")
-    images = parts / "new" / "images"
-    run("inspect", images, "--recipe", tmp_path / "severe.blemish", "--out", out, status=11)
+    images, page = parts / "new" / "images", tmp_path / "page.html"
+    run("inspect", images, "--recipe", tmp_path / "severe.blemish", "--out", out, "--report", page, status=11)
+    assert Page(page).about["recipe"]["rules"] == {
+        "bright line": "review", "dark spot": "reject, below 100000 px accept",
+    }  # fmt: skip
     named = [line for line in lines(out) if {each["type"] for each in line["regions"]} == {"dark spot"}]
     assert named
     assert {line["verdict"] for line in named} == {"accept"}
@@ -103,7 +107,12 @@ def test_words_alone_name_what_is_found_and_the_page_shows_it(parts: Path, tmp_p
     for line in lines(tmp_path / "out"):
         assert set(line["types"]) <= {"dark spot", "scratch"}
         assert line["suggested"]["regions"][0]["type"] in ("dark spot", "scratch")
+    shown = Page(page)
+    for place, item in enumerate(shown.items):
+        maps = json.loads(shown.texts[f"large-{place}"])["maps"]
+        assert {each["name"] for each in maps} == {each["type"] for each in item["regions"]}
     assert "probability" in page.read_text(encoding="utf-8")
+    assert shown.about["settings"]["defects"] == ["dark spot", "scratch"]
 
 
 def test_the_words_that_fit_best_and_millimetres_are_said(parts: Path, tmp_path: Path) -> None:

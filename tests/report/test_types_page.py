@@ -134,6 +134,8 @@ def test_the_map_of_a_type_is_that_of_all_where_that_type_is(tmp_path: Path) -> 
         writer.finish()
     (large,) = larges(Page(path))
     assert [each["name"] for each in large["maps"]] == ["dent", "crack"]
+    lowest = float(found.anomaly_map.min())  # where another type is or none, there is no heat
+    assert [each["heat"][0] for each in large["maps"]] == pytest.approx([lowest, lowest])
 
 
 def test_pictures_of_several_types_are_on_the_page_with_all_of_them(root: Path, tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from blemish.classification.regions import inside_region
 from blemish.report.items import Encoded, Heat, TypeMap
+from blemish.runs.decision import TypedRegion
 
 SMALL, LARGE = 128, 800
 """Longest sides of a picture in the gallery and of one that can be looked into, pixels."""
@@ -88,7 +90,8 @@ def encode_large(
 ) -> Encoded:
     """A large picture with its map, if there is one, where a defect is labelled its mask (H, W), and maps of types."""
     marked = b"" if mask is None else truth(mask)
-    typed = [TypeMap(name, *heat(each, HEAT_LARGE)) for name, each in maps.items()]
+    least = 0.0 if anomaly_map is None or np.isnan(anomaly_map).all() else float(np.nanmin(anomaly_map))
+    typed = [TypeMap(name, *heat(np.where(np.isnan(each), least, each), HEAT_LARGE)) for name, each in maps.items()]
     overlay, scores = (b"", None) if anomaly_map is None else heat(anomaly_map, HEAT_LARGE)
     return Encoded(large(image), overlay, scores, marked, typed)
 
@@ -101,6 +104,17 @@ def split_map(
         return {}
     there = [number for number in np.unique(type_map).tolist() if 0 <= number < len(types)]
     return {types[number]: np.where(type_map == number, anomaly_map, np.nan) for number in there}
+
+
+def map_regions(anomaly_map: NDArray[Any], regions: Sequence[TypedRegion]) -> dict[str, NDArray[Any]]:
+    """The map (H, W) of each type by which a classifier called regions, the worst first, NaN outside these."""
+    found = dict[str, NDArray[Any]]()
+    for each in regions:
+        if each.type and each.named:
+            inside = inside_region(anomaly_map, each.region).of_picture(anomaly_map.shape)
+            own = found.setdefault(each.type, np.full_like(anomaly_map, np.nan))
+            own[inside] = anomaly_map[inside]
+    return found
 
 
 def truth(mask: NDArray[np.bool_]) -> bytes:

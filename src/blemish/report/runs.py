@@ -11,6 +11,7 @@ from PIL import Image
 
 from blemish.calibration.suggestions import sentence_of
 from blemish.calibration.thresholds import Calibration
+from blemish.classification.names import Names
 from blemish.errors import BadData, BadImage, BadInput
 from blemish.files import json_lines
 from blemish.images import WHOLE, Unreadable, View, read, read_source
@@ -29,15 +30,24 @@ UNLISTED = ("product", "method", "encoder", "normal", "recipe")
 
 
 def identity(recipe: Recipe) -> dict[str, Any]:
-    """What tells it from others, what taught it and how it decides, as plain JSON values."""
+    """What tells it from others, what taught it and how it names and decides, as plain JSON values."""
     return {
         "hash": recipe.hash,
         "parent": recipe.parent,
         "created": recipe.created,
         "versions": dict(recipe.versions),
+        **_names(recipe.names),
         "taught": [{"name": each.name, "kind": each.kind, "id": each.id} for each in recipe.taught],
         "calibration": recipe.calibration and recipe.calibration.as_json(),
     }
+
+
+def _names(names: Names | None) -> dict[str, Any]:
+    """The types, what names them, and what follows from those that have a rule."""
+    if names is None:
+        return {}
+    rules = {name: str(rule) for name, rule in names.severities().items()}
+    return {"types_of_defects": list(names.known), "named_by": names.classifier} | ({"rules": rules} if rules else {})
 
 
 @contextmanager
@@ -102,13 +112,19 @@ def about_run(
         title=settings.get("product") or "object",
         method=settings.get("method") or "",
         encoder=settings.get("encoder") or "",
-        settings={key: value for key, value in settings.items() if key not in UNLISTED},
+        settings={key: value for key, value in settings.items() if key not in UNLISTED} | _defects(settings),
         taught=known.get("taught") or good,
         recipe=named or None,
         calibration=known.get("calibration"),
         suggested=suggested.as_json() if suggested else None,
         note=note,
     )
+
+
+def _defects(settings: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The types that words name, each with what is said of it and what follows from it: "stain (brown; review)"."""
+    found = [(name, "; ".join(filter(None, said))) for name, *said in settings.get("defects") or ()]
+    return {"defects": [f"{name} ({said})" if said else name for name, said in found]} if found else {}
 
 
 def _put_lines(writer: Writer, folder: Path, white: float | None, watch: ShowProgress) -> int:

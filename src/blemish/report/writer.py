@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from blemish.data.masks import read_ground_truth
@@ -26,7 +27,7 @@ from blemish.report.items import About, Encoded, Item, outlines, types_on_tile
 from blemish.report.selection import Selection
 from blemish.report.similar_parts import GoodParts
 from blemish.report.spool import Spool
-from blemish.runs.decision import Decided
+from blemish.runs.decision import Decided, TypedRegion
 from blemish.types import GOOD, Sample
 from blemish.version import VERSION
 
@@ -85,9 +86,10 @@ class Writer:
         image = pictures.grey_out(result.picture, result.anomaly_map)
         height, width = result.anomaly_map.shape
         mask = read_ground_truth(sample.masks, sample.image, size=(height, width)) if sample and sample.masks else None
-        maps = pictures.split_map(result.anomaly_map, result.type_map, found.known) if is_large else {}
+        typed = found.regions or (found.suggested.regions if found.suggested else ())
+        maps = _maps(found, typed) if is_large else {}
         nearest = self.goods.nearest(image) if self.goods else None
-        regions = [each.as_json() for each in found.regions or (found.suggested.regions if found.suggested else ())]
+        regions = [each.as_json() for each in typed]
         return Item(
             path=result.source.id,
             score=result.score,
@@ -197,6 +199,12 @@ def _scale(middles: Sequence[float], peaks: Sequence[float]) -> tuple[float, flo
         return 0.0, 1.0
     low, high = float(np.median(middles)), float(np.quantile(peaks, 0.95))
     return low, max(high, low + 1e-6 * max(1.0, abs(low)))
+
+
+def _maps(found: Decided, regions: Sequence[TypedRegion]) -> dict[str, NDArray[Any]]:
+    """The map of each type: of the regions that a classifier called so, else of the pixels that the detector did."""
+    own = found.result.anomaly_map
+    return pictures.map_regions(own, regions) or pictures.split_map(own, found.result.type_map, found.known)
 
 
 def _large(large: Encoded, item: Item) -> str:

@@ -214,15 +214,16 @@ def _named(result: Inspected, found: Sequence[DefectRegion], namer: RegionNamer)
 
 def sentence_of(region: DefectRegion, named: Named, size: Sequence[int]) -> str:
     """What was measured of a region, for a person: "scratch: 12 x 40 px, at the upper left; probability 0.93; ..."."""
-    article = "an unknown defect" if named.type == UNKNOWN else named.type.replace("_", " ")
-    sure = f"most like {named.others[0]}" if named.type == UNKNOWN and named.others else ""
-    sure = sure or ("" if named.type == UNKNOWN else f"probability {named.probability:.2f}")
-    others = [each for each in named.others if each != named.type]
+    unknown, may_be = named.type == UNKNOWN, [each.replace("_", " ") for each in named.others]
+    article = "an unknown defect" if unknown else named.type.replace("_", " ")
+    sure = f"most like {may_be[0]}" if unknown and may_be else ""
+    sure = sure or ("" if unknown else f"probability {named.probability:.2f}")
+    others = [each for each in may_be if each != article]
     parts = [describe(region, article, size), sure]
-    parts += [f"it may be {' or '.join(others)}"] if others and named.type != UNKNOWN else []
-    parts += ["no type fits it well"] if not named.others else []
+    parts += [f"it may be {' or '.join(others)}"] if others and not unknown else []
+    parts += ["no type fits it well"] if not may_be else []
     parts += [f"looks most like {named.like}"] if named.like else []
-    parts += [f'"{named.words}" fits it best'] if named.type != UNKNOWN and named.words not in ("", article) else []
+    parts += [f'"{named.words}" fits it best'] if not unknown and named.words not in ("", article) else []
     return "; ".join(filter(None, parts))
 
 
