@@ -1,4 +1,7 @@
-"""Run all benchmarks, or those named, and write RESULTS.md beside this file; a section that did not run is kept."""
+"""Run all benchmarks, or those named, and write RESULTS.md beside this file; a section that did not run is kept.
+
+With `--beside` what another kind of machine gave is kept too: this one's comes after it, in the place of its own.
+"""
 
 from __future__ import annotations
 
@@ -96,6 +99,7 @@ PEERS = ("anomalib", "open_clip_torch", "torch", "torchvision", "numpy")
 def main() -> None:
     made = parser(__doc__)
     made.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="the benchmarks to run")
+    made.add_argument("--beside", action="store_true", help="keep what other kinds of machine gave")
     arguments = made.parse_args()
     given = options(arguments)
     for name in arguments.only:
@@ -103,7 +107,8 @@ def main() -> None:
         measured = SECTIONS[name](given)
         print(measured, end="\n\n", flush=True)
         kept = _read(RESULTS)  # now: another run may have written since
-        kept[name] = f"{measured}\n\n{_circumstances(given, load)}"
+        found = f"{measured}\n\n{_circumstances(given, load)}"
+        kept[name] = _beside(kept[name], found) if arguments.beside and name in kept else found
         _write(RESULTS, kept)
 
 
@@ -118,6 +123,14 @@ def _circumstances(given: Options, load: float) -> str:
     if given.peer:
         sides += f"; peer: {_listed(_versions(given.peer, PEERS, given, given.peer_path))}"
     return f"_{today}, {machine}, {given.threads} threads, load {load:.1f} before the start{size}. {sides}._"
+
+
+def _beside(known: str, found: str) -> str:
+    """A section with what this kind of machine gave last, in the place of what it gave before."""
+    heading = f"### On {_processor()}"
+    other = re.split(r"\n\n(?=### On )", known)
+    _, measured = found.split("\n\n", 1)  # less its own heading
+    return "\n\n".join([*(each for each in other if not each.startswith(heading)), f"{heading}\n\n{measured}"])
 
 
 def _processor() -> str:
