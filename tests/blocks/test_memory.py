@@ -127,6 +127,25 @@ def test_numbers_lie_beside_the_rows() -> None:
 
 
 @by_metric
+def test_what_stands_beside_moves_little_where_another_row_becomes_the_nearest(metric: Metric) -> None:
+    made = MemoryBank(metric, beside=["words"])
+    made.hold(torch.eye(8)[:3], torch.tensor([0.2, 0.6, 9.0]))
+    steps = torch.linspace(-1e-6, 1e-6, 5)
+    query = F.normalize(torch.stack([1 + steps, 1 - steps, *torch.zeros(6, 5)], 1), dim=-1)
+    _, read = made.read_nearest(query, "words")
+    assert len(set(made.nearest(query)[1].squeeze(-1).tolist())) == 2  # one after the other
+    assert_close(read, torch.full((5,), 0.4), rtol=0, atol=0.02)
+    far = made.read_nearest(torch.eye(8)[:3], "words")
+    assert_close(far, (torch.zeros(3), torch.tensor([0.2, 0.6, 9.0])))
+
+
+def test_a_bank_of_one_row_says_what_stands_beside_it() -> None:
+    made = MemoryBank(beside=["words"])
+    made.hold(torch.eye(4)[:1], torch.tensor([0.7]))
+    assert_close(made.read_nearest(drawn(2, 3, 4), "words")[1], torch.full((2, 3), 0.7))
+
+
+@by_metric
 @pytest.mark.parametrize("k", [1, 4])
 def test_faiss_finds_the_same(metric: Metric, k: int) -> None:
     pytest.importorskip("faiss")

@@ -35,6 +35,19 @@ class Nearest(nn.Module):
         return found.squeeze(-1), numbers.squeeze(-1)
 
 
+class ReadNearest(nn.Module):
+    """How far the nearest row is from each place of a picture, and what stands beside it."""
+
+    def __init__(self, rows: Tensor) -> None:
+        super().__init__()
+        self.bank = MemoryBank(beside=["number"])
+        self.bank.hold(rows, torch.arange(len(rows), dtype=torch.float32))
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, 3, h, w) -> (N,), (N,)."""
+        return self.bank.read_nearest(images.flatten(1), "number")
+
+
 @pytest.fixture(scope="module")
 def module() -> Nearest:
     return Nearest()
@@ -80,3 +93,19 @@ def test_whole_numbers_find_them_too_and_distances_stay_in_float32(module: Neare
     given, expected = run(model, images), module(images)
     assert np.array_equal(given[1], expected[1].numpy())
     np.testing.assert_allclose(given[0], expected[0].numpy(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("count", [ROWS, GROUP + 1, GROUP])
+def test_what_stands_beside_rows_that_tie_is_what_torch_says(module: Nearest, count: int) -> None:
+    rows = module.bank.rows[:count].clone()
+    rows[5], rows[count - 9], rows[-1] = rows[0], rows[9], rows[-2]  # of one group, of two, of one with fewer rows
+    rows[12] = F.normalize(rows[3] + 1e-3 * rows[4], dim=0)  # nearly
+    asked = ReadNearest(rows)
+    model = trace(asked, {"images": torch.rand(2, 3, 4, 4)}, ["distance", "number"]).model
+    assert ("MaxPool" in {node.op_type for node in model.graph.node}) == (count > GROUP)
+    images = queries(module)[:count]
+    expected, numbers = (each.numpy() for each in asked(images))
+    given = run(model, images)
+    np.testing.assert_allclose(given[0], expected, rtol=1e-4)
+    np.testing.assert_allclose(given[1], numbers, rtol=1e-3)
+    assert numbers[[0, 9, -2]] == pytest.approx([2.5, count / 2, count - 1.5], rel=1e-5)

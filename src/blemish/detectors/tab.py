@@ -89,8 +89,8 @@ class TAB(nn.Module):
         whole, words, patches = self._look(images)
         if not self.bank.fitted:
             return Prediction(fuse_mean(whole, top_mean(words, HIGHEST)), self._spread(words, images))
-        distance, row = (found.squeeze(-1) for found in self.bank.nearest(patches))  # (N, h, w)
-        grid = distance + self.trust * (words - self.bank.get_buffer("words")[row]).clamp_min(0)
+        distance, expected = self.bank.read_nearest(patches, "words")  # (N, h, w) each
+        grid = distance + self.trust * (words - expected).clamp_min(0)
         score = top_mean(grid, HIGHEST) + self.breadth * grid.mean((1, 2))
         return Prediction(score, self._spread(grid, images))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,27 +20,34 @@ MOST = 63
 
 
 class _Search(NamedTuple):
-    """The nodes that find, as |r|^2 - 2 q.r, the lowest rank of all rows r for each query q, and where it is."""
+    """The nodes that find, as |r|^2 - 2 q.r, the lowest ranks of all rows r for each query q, and where they are."""
 
     product: Any  # Gemm
     rows: str
     is_turned: bool  # they are (D, M)
-    lowest: Any  # ReduceMin
-    place: Any  # ArgMin
+    lowest: str  # what ReduceMin gives, or TopK of two
+    place: str  # what ArgMin gives, or the same TopK
+    nodes: tuple[str, ...]  # the first outputs of those that give both
+
+    @property
+    def is_of_two(self) -> bool:
+        """Whether the two lowest are asked for."""
+        return len(self.nodes) == 1
 
 
 def quicken_search(model: Any) -> None:
     """Find every nearest row of a memory, as `blocks.memory` has it, by operators that are quick on processors.
 
     To say where in a row of numbers the lowest is takes half as long as the products did. So the best of each group of
-    rows is found, the best of these, and in that group alone its place. The graph still takes any number of rows.
+    rows is found, the best of these, and in that group alone its place; where two rows are asked for, the two best
+    groups and in both. The graph still takes any number of rows, in the latter case such as fill a group and more.
     """
     graph, instead = model.graph, dict[str, list[Any]]()
     for number, found in enumerate(_searches(graph)):
         made = _nodes(f"{SEARCH}{number} ", found)
-        instead |= {found.product.output[0]: made[:1], found.lowest.output[0]: made[1:], found.place.output[0]: []}
+        instead |= {found.product.output[0]: made[:1], **{name: [] for name in found.nodes}, found.nodes[0]: made[1:]}
     if instead:
-        graph.initializer.extend(_numbers())
+        graph.initializer.extend(_numbers({name for made in instead.values() for node in made for name in node.input}))
         _replace(graph, instead)
 
 
@@ -66,56 +73,107 @@ def search_by_whole_numbers(model: Any) -> None:
 
 def _searches(graph: Any) -> Iterator[_Search]:
     turns = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Transpose"}
-    kept = {each.name for each in graph.initializer}
+    sizes = {each.name: tuple(each.dims) for each in graph.initializer}
     users = defaultdict[str, list[Any]](list)
     for node in graph.node:
         for name in node.input:
             users[name].append(node)
+    twos = {each.name for each in graph.initializer if _is_two(each)}
     for product in graph.node:
         rows = product.input[1] if product.op_type == "Gemm" and len(product.input) == 3 else ""
-        asked = {node.op_type: node for node in users[product.output[0]]}
-        if (rows in turns or rows in kept) and set(asked) == {"ReduceMin", "ArgMin"}:
-            lowest, place = asked["ReduceMin"], asked["ArgMin"]
-            said = {each.name: each for each in product.attribute}
-            is_ranking = said["alpha"].f == -2 and said["beta"].f == 1 and not said["transB"].i
-            if is_ranking and _keeps_axes(lowest) and _keeps_axes(place):
-                yield _Search(product, turns.get(rows, rows), rows not in turns, lowest, place)
+        if not (rows in turns or rows in sizes) or not _is_ranking(product):
+            continue
+        kept, is_turned = turns.get(rows, rows), rows not in turns
+        is_large = sizes.get(kept, (0, 0))[int(is_turned)] > GROUP
+        if found := _asked(users[product.output[0]], twos if is_large else set()):
+            yield _Search(product, kept, is_turned, *found)
+
+
+def _is_ranking(product: Any) -> bool:
+    said = {each.name: each for each in product.attribute}
+    return said["alpha"].f == -2 and said["beta"].f == 1 and not said["transB"].i
+
+
+def _asked(users: Sequence[Any], twos: set[str]) -> tuple[str, str, tuple[str, ...]] | None:
+    """The lowest of all ranks, or the two lowest: their names, those of their places, and the nodes that ask."""
+    asked = {node.op_type: node for node in users}
+    if set(asked) == {"ReduceMin", "ArgMin"} and all(map(_keeps_axes, users)):
+        names = (asked["ReduceMin"].output[0], asked["ArgMin"].output[0])
+        return *names, names
+    if set(asked) == {"TopK"} and len(users) == 1 and users[0].input[1] in twos and not _is_of_largest(users[0]):
+        return *users[0].output, (users[0].output[0],)
+    return None
+
+
+def _is_two(tensor: Any) -> bool:
+    from onnx.numpy_helper import to_array
+
+    return tuple(tensor.dims) == (1,) and to_array(tensor).tolist() == [2]
 
 
 def _keeps_axes(node: Any) -> bool:
     return any(each.name == "keepdims" and each.i == 1 for each in node.attribute)
 
 
+def _is_of_largest(node: Any) -> bool:
+    return not any(each.name == "largest" and each.i == 0 for each in node.attribute)
+
+
+_Step: TypeAlias = tuple[str, list[str], list[str], dict[str, Any]]
+_ALONG: dict[str, Any] = {"axis": 1, "keepdims": 1}
+_BEST_GROUPS: tuple[_Step, ...] = (
+    ("Unsqueeze", [RANKS, "first"], ["line"], {}),
+    ("MaxPool", ["line"], ["groups"], {"kernel_shape": [GROUP], "strides": [GROUP], "ceil_mode": 1}),
+    ("Squeeze", ["groups", "first"], ["best"], {}),
+)
+_ONE: tuple[_Step, ...] = (
+    *_BEST_GROUPS,
+    ("ArgMax", ["best"], ["group"], _ALONG),
+    ("Mul", ["group", "size"], ["begin"], {}),
+    ("Add", ["begin", "steps"], ["reach"], {}),
+    ("Sub", ["count", "second"], ["end"], {}),
+    ("Min", ["reach", "end"], ["inside"], {}),  # the last group may have fewer
+    ("GatherElements", [RANKS, "inside"], ["members"], {"axis": 1}),
+    ("ReduceMax", ["members", "second"], ["high"], {"keepdims": 1}),
+    ("ArgMax", ["members"], ["member"], _ALONG),
+)
+_TWO: tuple[_Step, ...] = (
+    *_BEST_GROUPS,
+    ("TopK", ["best", "two"], ["heights", "group"], {"axis": 1}),
+    ("Mul", ["group", "size"], ["begin"], {}),
+    ("Unsqueeze", ["begin", "third"], ["begins"], {}),
+    ("Add", ["begins", "steps"], ["reaches"], {}),
+    ("Reshape", ["reaches", "flat"], ["reach"], {}),
+    ("Sub", ["count", "second"], ["end"], {}),
+    ("Min", ["reach", "end"], ["inside"], {}),
+    ("GatherElements", [RANKS, "inside"], ["some"], {"axis": 1}),
+    ("Greater", ["reach", "end"], ["past"], {}),  # so the last row is there once
+    ("Where", ["past", "least", "some"], ["members"], {}),
+    ("TopK", ["members", "two"], ["high", "member"], {"axis": 1}),
+)
+
+
 def _nodes(start: str, found: _Search) -> list[Any]:
-    """The first makes the ranks; the others say the lowest and its place under the names that they had."""
+    """The first makes the ranks; the others say the lowest and their places under the names that they had."""
     from onnx.helper import make_node
 
     query, _, norms = found.product.input
-    lowest, place = found.lowest.output[0], found.place.output[0]
-    steps: Sequence[tuple[str, list[str], str, dict[str, Any]]] = (
-        ("Unsqueeze", [RANKS, "first"], "line", {}),
-        ("MaxPool", ["line"], "groups", {"kernel_shape": [GROUP], "strides": [GROUP], "ceil_mode": 1}),
-        ("Squeeze", ["groups", "first"], "best", {}),
-        ("ArgMax", ["best"], "group", {"axis": 1, "keepdims": 1}),
-        ("Mul", ["group", "size"], "begin", {}),
-        ("Add", ["begin", "steps"], "reach", {}),
-        ("Sub", ["count", "second"], "end", {}),
-        ("Min", ["reach", "end"], "inside", {}),  # the last group may have fewer
-        ("GatherElements", [RANKS, "inside"], "members", {"axis": 1}),
-        ("ReduceMax", ["members", "second"], "high", {"keepdims": 1}),
-        ("ArgMax", ["members"], "member", {"axis": 1, "keepdims": 1}),
-    )
     names = {name: SEARCH + name for name in _NUMBERS}
-    sides = [query, found.rows, norms]
-    product = make_node("Gemm", sides, [start + RANKS], transB=int(not found.is_turned), alpha=2.0, beta=-1.0)
+    product = make_node(
+        "Gemm", [query, found.rows, norms], [start + RANKS], transB=int(not found.is_turned), alpha=2.0, beta=-1.0
+    )
     made = [product, make_node("Shape", [norms], [f"{start}count"])]
-    for kind, given, to, how in steps:
-        made.append(make_node(kind, [names.get(each, start + each) for each in given], [start + to], **how))
-    made.append(make_node("GatherElements", [f"{start}inside", f"{start}member"], [place], axis=1))
-    return [*made, make_node("Neg", [f"{start}high"], [lowest])]
+    for kind, given, to, how in _TWO if found.is_of_two else _ONE:
+        inputs = [names.get(each, start + each) for each in given]
+        made.append(make_node(kind, inputs, [start + each for each in to], **how))
+    made.append(make_node("GatherElements", [f"{start}inside", f"{start}member"], [found.place], axis=1))
+    return [*made, make_node("Neg", [f"{start}high"], [found.lowest])]
 
 
-_NUMBERS: dict[str, list[Any]] = {"first": [0], "second": [1], "size": [GROUP], "steps": [[*range(GROUP)]]}
+_NUMBERS: dict[str, Any] = {
+    "first": [0], "second": [1], "third": [2], "two": [2], "flat": [0, 2 * GROUP], "size": [GROUP],
+    "steps": [[*range(GROUP)]], "least": -np.inf,
+}  # fmt: skip
 
 
 def _products(query: str, ranks: str) -> list[Any]:
@@ -140,8 +198,10 @@ def _products(query: str, ranks: str) -> list[Any]:
     return made
 
 
-def _numbers() -> list[Any]:
-    return _arrays(SEARCH, {name: np.array(values, np.int64) for name, values in _NUMBERS.items()})
+def _numbers(used: set[str]) -> list[Any]:
+    kinds = {name: np.float32 if isinstance(values, float) else np.int64 for name, values in _NUMBERS.items()}
+    found = {name: np.array(values, kinds[name]) for name, values in _NUMBERS.items() if SEARCH + name in used}
+    return _arrays(SEARCH, found)
 
 
 def _arrays(start: str, found: Mapping[str, NDArray[Any]]) -> list[Any]:
