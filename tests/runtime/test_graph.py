@@ -9,12 +9,14 @@ from collections.abc import Callable
 
 import numpy as np
 import onnx
+import openvino
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.structure.source import ROOT
 
 from blemish.errors import BadInput, BadRecipe
-from blemish.recipes.deployed import Backend, Deployed
+from blemish.notices import gather
+from blemish.recipes.deployed import Backend, Deployed, Precision
 from blemish.runtime.graph import GraphDetector, GraphNamer, open_model
 from blemish.runtime.onnx_bytes import ALIGNED, align, demands, split_weights
 from blemish.types import Geometry
@@ -187,6 +189,15 @@ def test_what_a_model_asks_for_is_read_as_its_own_library_reads_it() -> None:
 def test_bfloat16_is_computed_by_openvino_alone() -> None:
     with pytest.raises(BadRecipe, match="onnxruntime computes no bfloat16"):
         open_model(model().SerializeToString(), "onnxruntime", "bfloat16", "line3")
+
+
+def test_a_processor_without_bfloat16_says_that_it_computes_in_float32() -> None:
+    has = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    expected: dict[Precision, bool] = {"bfloat16": not has, "float32": False}
+    for precision, said in expected.items():
+        with gather() as notices:
+            open_model(model().SerializeToString(), "openvino", precision, "line3")
+        assert [line.startswith("line3 is for bfloat16, of which") for line in notices.lines()] == [True] * said
 
 
 def test_a_graph_that_names_nothing_is_no_namer() -> None:
