@@ -55,6 +55,11 @@ ABOUT = (
     "By `benchmarks/trained.py`: the last weights of short trainings; the mean over seeds, their least and most; of "
     "one seed its 95 % bootstrap interval over pictures. "
     "`types`: share of tested defects that are named right, by methods that name them. All options: `trained.jsonl`."
+    " Most seeds were trained in bf16-mixed on a Xeon with units for it, some of them in float32 on an EPYC without; "
+    "weights are in float32 in both, and seeds of both stand in one row."
+    " AdaCLIP has no row: its learned tokens stand in the blocks of a CLIP with transformers, such as ViT-L-14-336, "
+    "whose published weights are not here. AnomalyVFM has none either: it trains the attention of a whole ViT, which "
+    "takes too long on two cores."
     " The 1,000 steps of 8 of CLIP-MDC on magnetic_tile were taken after 400 and 600 of 16 had been measured on its "
     "tested half (one seed, image AUROC .976 after 600), so its numbers there are not of an untouched choice."
     " MultiADS was measured twice: .550 and .464 while it drew each type of the other products' defects equally often, "
@@ -106,7 +111,8 @@ def section(given: Options) -> str:
     rows = [json.loads(line) for line in RAW.read_text(encoding="utf-8").splitlines()] if RAW.is_file() else []
     same: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
-        said = {name: value for name, value in row["arguments"].items() if value}  # options that came later are off
+        # Options that came later are off, and weights are in float32 in every precision.
+        said = {name: value for name, value in row["arguments"].items() if value and name != "precision"}
         same[json.dumps([row["data"], row["method"], row["encoder"], said, row["learned"]])].append(row)
     leaks = any(row.get("leaking") for row in rows)
     parts = [f"## Trained methods\n\n{ABOUT}", *([LEAKS] if leaks else [])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -45,3 +47,25 @@ def test_weights_are_xaviers() -> None:
 def test_an_adapter_and_a_map_head_are_one_in_use() -> None:
     head, adapter, features = MapHead(3, 8).eval(), nn.Conv2d(3, 3, 1), torch.randn(2, 3, 4, 5)
     torch.testing.assert_close(head.after(adapter, features), head(adapter(features)))
+
+
+def test_in_training_both_copies_of_adapted_features_share_what_has_no_noise() -> None:
+    torch.manual_seed(0)
+    head, adapter, features = MapHead(3, 8), nn.Conv2d(3, 3, 1), torch.randn(2, 3, 4, 5)
+    spots = torch.rand(4, 4, 5) > 0.5
+    noise = torch.randn(int(spots.sum()), 3)
+    dense = torch.zeros(4, 4, 5, 3)
+    dense[spots] = noise
+    seen = dict[str, list[torch.Tensor]]()
+    for name in ("apart", "at once"):
+        fresh, other = copy.deepcopy(head), copy.deepcopy(adapter)
+        if name == "apart":
+            adapted = other(features)
+            grid = fresh(torch.cat([adapted, adapted]) + dense.permute(0, 3, 1, 2))
+        else:
+            grid = fresh.learn_after(other, features, noise, spots)
+        grid.square().mean().backward()
+        gradients = [each.grad for part in (fresh, other) for each in part.parameters() if each.grad is not None]
+        seen[name] = [grid.detach(), *fresh.buffers(), *gradients]
+    for apart, once in zip(*seen.values(), strict=True):
+        torch.testing.assert_close(once, apart, rtol=1e-4, atol=1e-6)

@@ -275,6 +275,24 @@ def test_several_devices_are_named_without_a_number(words: tuple[str, ...], root
     assert "leave out its number, or --devices" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "status", "reason"),
+    [
+        (("--rate", "1e30"), 1, "a learning rate of 1e+30, by which each step moves every weight: give 1 or less"),
+        (("--minutes", "nan"), 2, "nan is no number"),
+        (("--minutes", "-1"), 2, "-1.0 is not in the range"),
+        (("--set", "image_size=7"), 1, "image_size=7: test-tiny sees patches of 8 pixels, give that or more"),
+    ],
+)
+def test_numbers_that_teach_nothing_are_refused(
+    words: tuple[str, ...], status: int, reason: str, root: Path, tmp_path: Path
+) -> None:
+    result = run("train", *QUICK, root, "--steps", "1", *words, "--out", tmp_path / "a.blemish")
+    assert result.exit_code == status
+    assert reason in result.stderr
+    assert [*tmp_path.iterdir()] == [root]
+
+
 def test_a_full_disk_keeps_what_was_trained(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     words = ("train", *QUICK, root, "--steps", "4", "--out", tmp_path / "a.blemish")
     monkeypatch.setattr(loop, "UNSAVED", -1.0)

@@ -30,7 +30,8 @@ from blemish.detectors.winclip import WinCLIP
 from blemish.encoders.tiny import VISION
 from blemish.encoders.vit import VisionTransformer
 from blemish.errors import BadInput, UnknownName
-from blemish.types import Batch, TextEncoder
+from blemish.synth.published.feature_noise import Noise
+from blemish.types import Batch, Features, TextEncoder
 
 TINY = "test-tiny"
 
@@ -288,8 +289,8 @@ def test_supersimplenet_s_noise_is_half_as_large_as_features_deviate_or_as_said(
 ) -> None:
     found, seen = SuperSimpleNet(TINY, image_size=SIDE, deviation=deviation), dict[str, Tensor]()
 
-    def keep(raw: Tensor, noise: Tensor, truth: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        seen.update(raw=raw, noise=noise.transpose(0, 1)[:, truth[:, 0] > 0])
+    def keep(raw: Tensor, noise: Noise, truth: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        seen.update(raw=raw, noise=noise.values)
         return {}
 
     monkeypatch.setattr(found, "losses", keep)
@@ -299,6 +300,13 @@ def test_supersimplenet_s_noise_is_half_as_large_as_features_deviate_or_as_said(
     spread = (seen["raw"] - seen["raw"].mean((0, 2, 3), keepdim=True)).square().mean().sqrt()
     wanted = expected * float(spread) if expected else deviation
     assert float(seen["noise"].square().mean().sqrt()) == pytest.approx(wanted, rel=0.03)
+
+
+@pytest.mark.parametrize("finer", [1, 2])
+def test_supersimplenet_works_at_a_grid_as_fine_as_asked(finer: int) -> None:
+    found = SuperSimpleNet(TINY, image_size=SIDE, finer=finer)
+    seen = Features(torch.zeros(1, 4), (torch.randn(1, 8, 4, 3), torch.randn(1, 4, 2, 5)))
+    assert found.join(seen).shape == (1, 8, 8 * finer, 4 * finer)
 
 
 def test_supersimplenet_scores_by_its_map_and_trains_no_other_head_unless_asked() -> None:

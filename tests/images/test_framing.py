@@ -115,6 +115,9 @@ def test_one_function_makes_the_geometry_of_an_encoder() -> None:
     for wrong in (63, 136, 0):
         with pytest.raises(BadInput, match="crop="):
             geometry(tiny, 128, crop=wrong)
+    for small in (tiny.patch_size - 1, 0, -tiny.patch_size):
+        with pytest.raises(BadInput, match=rf"image_size={small}: .* sees patches of {tiny.patch_size} pixels, give"):
+            geometry(tiny, small)
     with pytest.raises(BadInput, match="choose one"):
         geometry(tiny, 128, crop=64, pad=True)
 

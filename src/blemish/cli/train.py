@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", "Pictures", "Schedule")
 SEVERAL = "How many devices of one kind train together, each with batches of its own."
+MINUTES = click.FloatRange(0)
 devices_option = click.option("--devices", type=click.IntRange(1), default=1, show_default=True, help=SEVERAL)
 
 
@@ -35,6 +36,12 @@ def _strided(context: click.Context, option: click.Parameter, side: int | None) 
     if side is not None and side % 32:
         raise click.BadParameter(f"{side} is not a multiple of 32")
     return side
+
+
+def _timed(context: click.Context, option: click.Parameter, minutes: float | None) -> float | None:
+    if minutes is not None and math.isnan(minutes):
+        raise click.BadParameter("nan is no number")
+    return minutes
 
 
 def _load(context: click.Context, option: click.Parameter, path: Path | None) -> Recipe | None:
@@ -80,7 +87,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
 )
 @device_option
 @devices_option
-@click.option("--minutes", type=click.FloatRange(0), help="Stop after this time; go on with --resume.")
+@click.option("--minutes", type=MINUTES, callback=_timed, help="Stop after this time; go on with --resume.")
 @click.option("--resume", is_flag=True, help="Go on with a training that was stopped.")
 @click.option(
     "--seed",
@@ -202,7 +209,7 @@ def _say_what_is_learned_from(training: Training) -> None:
 )
 @click.option("--specimens", type=click.IntRange(0), help="Drawn parts with and without a flaw; by the preset.")
 @click.option("--steps", type=click.IntRange(1), help="Updates; by the preset.")
-@click.option("--minutes", type=float, help="Stop after this time; run again to go on.")
+@click.option("--minutes", type=MINUTES, callback=_timed, help="Stop after this time; run again to go on.")
 @click.option("--side", type=click.IntRange(64), callback=_strided, help="Pixels, a multiple of 32; by the preset.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the preset.")
 @click.option("--aim", "aims", multiple=True, metavar="NAME=WEIGHT", help="distillation, patches, types, whole, ...")
@@ -273,7 +280,7 @@ def pretrain(
 @click.option("--guide", "named", metavar="NAME|PATH", default="embedded", show_default=True, help="A frozen encoder.")
 @click.option("--steps", type=click.IntRange(1), default=10_000, show_default=True, help="Updates.")
 @click.option("--batch-size", type=click.IntRange(2), default=64, show_default=True, help="Pictures of an update.")
-@click.option("--minutes", type=float, help="Stop after this time; run again to go on.")
+@click.option("--minutes", type=MINUTES, callback=_timed, help="Stop after this time; run again to go on.")
 @click.option("--side", type=click.IntRange(64), default=224, show_default=True, help="Pixels of a crop.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True, help="Learning rate.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")

@@ -17,12 +17,13 @@ from blemish.blocks.losses import focal, truncated_l1
 from blemish.blocks.maps import maximum, smooth, upsample
 from blemish.blocks.patches import join_layers, middle, pool_neighbours
 from blemish.blocks.pixelwise import MapHead, ScoreHead, initialise
+from blemish.encoders.capabilities import geometry
 from blemish.errors import BadInput
-from blemish.synth.published.feature_noise import feature_noise, spread
+from blemish.synth.published.feature_noise import Noise, feature_noise, spread
 from blemish.training.fabric import randomness
 from blemish.training.schedule import Schedule
 from blemish.training.trainable import ParameterGroup
-from blemish.types import Batch, Encoder, Features, Geometry, Prediction
+from blemish.types import Batch, Encoder, Features, Prediction
 
 BLUR_RADIUS = 12  # pixels, three deviations of 4
 
@@ -39,6 +40,7 @@ class SuperSimpleNet(nn.Module):
     threshold: of Perlin noise; 0.2 for MVTec AD, 0.6 for small defects (VisA, KolektorSDD2, SensumSODF).
     deviation: of the noise; the paper's 0.015 is for WideResNet-50. Deviation: by default half of the features' own,
         since noise that is small beside the features of another encoder teaches nothing in hundreds of steps.
+    finer: how many times as fine as the first layer's grid the heads work; 1 is a quarter of the work.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class SuperSimpleNet(nn.Module):
         threshold: float = 0.2,
         deviation: float | None = None,
         width: int = 1024,
+        finer: int = 2,
         sigma: float = 4.0,
         image_size: int | None = None,
         seed: int = 0,
@@ -58,9 +61,9 @@ class SuperSimpleNet(nn.Module):
         super().__init__()
         self.encoder = encoders.load(encoder)
         self.layers, self.supervised, self.score_from = layers, supervised, score_from
-        self.threshold, self.deviation, self.width = threshold, deviation, width
+        self.threshold, self.deviation, self.width, self.finer = threshold, deviation, width, finer
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
-        self.geometry = Geometry(image_size or self.encoder.image_size, multiple=self.encoder.patch_size)
+        self.geometry = geometry(self.encoder, image_size)
         self.taps = tuple(layers or middle(self.encoder.depth))
         channels = sum(self.encoder.widths[tap - 1] for tap in self.taps)
         with randomness(torch.device("cpu"), seed):
@@ -86,7 +89,7 @@ class SuperSimpleNet(nn.Module):
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
         """Focal and truncated L1 of the map, focal of the score; labelled defects need masks."""
-        raw = join(batch.features or self.frozen(batch.images))
+        raw = self.join(batch.features or self.frozen(batch.images))
         noise, truth = feature_noise(
             raw.shape,
             generator=torch.default_generator,
@@ -98,31 +101,30 @@ class SuperSimpleNet(nn.Module):
         if given is not None:
             labels = torch.maximum(labels, torch.cat([given, given]).to(labels))
         self.updates.add()
-        return self.losses(raw, noise.to(raw), truth.to(raw), labels.to(raw))
+        return self.losses(raw, noise, truth.to(raw), labels.to(raw))
 
-    def losses(self, raw: Tensor, noise: Tensor, truth: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Of features (N, C, h, w), twice, with noise (2N, C, h, w); truth (2N, 1, h, w), labels (2N,): 0 or 1."""
-        adapted: Tensor = self.adapter(raw)
-        noisy = torch.cat([adapted, adapted]) + noise
-        grid = self.map_head(noisy)  # (2N, 1, h, w)
+    def losses(self, raw: Tensor, noise: Noise, truth: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Of features (N, C, h, w), twice, with noise; truth (2N, 1, h, w), labels (2N,): 0 or 1."""
+        noise = Noise(noise.values.to(raw), noise.spots.to(raw.device))
+        grid = self.map_head.learn_after(self.adapter, raw, *noise)  # (2N, 1, h, w)
         found = {"map_focal": focal(grid, truth, gamma=4.0), "map_l1": truncated_l1(grid, truth)}
         if self.score_head is None:
             return found
-        read = noisy if self.score_from == "adapted" else torch.cat([raw, raw]) + noise
-        score = self.score_head(read, grid if self.supervised else grid.detach())  # (2N,)
+        read = self.adapter(raw) if self.score_from == "adapted" else raw
+        noisy = torch.cat([read, read]) + noise.dense()
+        score = self.score_head(noisy, grid if self.supervised else grid.detach())  # (2N,)
         return found | {"score_focal": focal(score, labels, gamma=4.0)}
 
     def forward(self, images: Tensor) -> Prediction:
         """(N, 3, H, W) in [0, 1] -> Prediction."""
         self.updates.require()
-        raw = join(self.frozen(images))  # (N, C, h, w)
-        adapted = self.adapter(raw)
-        grid = self.map_head(adapted)  # (N, 1, h, w)
+        raw = self.join(self.frozen(images))  # (N, C, h, w)
+        grid = self.map_head.after(self.adapter, raw)  # (N, 1, h, w)
         whole = upsample(grid.squeeze(1), images.shape[-2:])  # (N, H, W)
         found = smooth(whole, self.sigma, radius=BLUR_RADIUS, border="mirror")
         if self.score_head is None:
             return Prediction(maximum(found), found)
-        return Prediction(self.score_head(adapted if self.score_from == "adapted" else raw, grid), found)
+        return Prediction(self.score_head(self.adapter(raw) if self.score_from == "adapted" else raw, grid), found)
 
     def _parts(self) -> list[nn.Module]:
         return [part for part in (self.adapter, self.map_head, self.score_head) if part is not None]
@@ -132,11 +134,10 @@ class SuperSimpleNet(nn.Module):
         """The layers that are adapted."""
         return self.encoder(images, layers=self.taps)
 
-
-def join(seen: Features) -> Tensor:
-    """Layers side by side at twice the first one's grid, each 3 x 3 neighbourhood averaged: (N, C, h, w)."""
-    joined = join_layers(seen.patches, size=[2 * side for side in seen.patches[0].shape[1:3]])
-    return pool_neighbours(joined).permute(0, 3, 1, 2)
+    def join(self, seen: Features) -> Tensor:
+        """Layers side by side at the grid that is worked in, each 3 x 3 neighbourhood averaged: (N, C, h, w)."""
+        joined = join_layers(seen.patches, size=[self.finer * side for side in seen.patches[0].shape[1:3]])
+        return pool_neighbours(joined).permute(0, 3, 1, 2)
 
 
 def _defects(batch: Batch, size: Sequence[int]) -> Tensor | None:

@@ -45,7 +45,9 @@ def geometry(
     pad: bool = False,
 ) -> Geometry:
     """Inputs of whole patches of that encoder, at its own size if no other is given; raises BadInput."""
-    side, multiple = image_size or encoder.image_size, encoder.patch_size
+    side, multiple = encoder.image_size if image_size is None else image_size, encoder.patch_size
+    if side < multiple:
+        raise BadInput(f"image_size={side}: {_called(encoder)} sees patches of {multiple} pixels, give that or more")
     if crop is not None and not (multiple <= crop <= side and crop % multiple == 0):
         raise BadInput(f"crop={crop}: give a multiple of {multiple} pixels that is no larger than image_size={side}")
     if pad and (keep_aspect or crop is not None):

@@ -55,7 +55,7 @@ class TrainingSettings:
     epochs: int | None = None  # how often each good part is seen, instead of steps
     rate: float | None = None
     batch_size: int | None = None
-    precision: str | None = None  # of training, as Fabric names it; None: bf16-mixed where the encoder has bfloat16
+    precision: str | None = None  # of training, as Fabric names it; None: bf16-mixed of an encoder in bfloat16, 32-true
     accumulate: int | None = None  # batches of an update
     device: str = "auto"
     devices: int = 1

@@ -38,8 +38,8 @@ class Schedule:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        if math.isnan(self.rate):
-            raise BadInput("a learning rate that is no number: give one above 0")
+        if not 0 < self.rate <= 1:  # or it is no number
+            raise BadInput(f"a learning rate of {self.rate:g}, by which each step moves every weight: give 1 or less")
 
 
 def rate(step: int, schedule: Schedule) -> float:

@@ -6,6 +6,7 @@ Rolih, Fucka, Skocaj, ICPR 2024, arXiv:2408.03143: anomalies are Gaussian noise 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +16,19 @@ from torch.nn import functional
 from blemish.synth.published.perlin import random_perlin_noise
 
 EXPONENTS = (0, 5)  # numbers of Perlin cells are powers of two, 1 to 32
+
+
+class Noise(NamedTuple):
+    """Noise in spots of pictures, and nothing elsewhere."""
+
+    values: Tensor  # (M, C), of the places in spots, in their order
+    spots: Tensor  # (N, H, W), bool
+
+    def dense(self) -> Tensor:
+        """Of every place: (N, C, H, W), channels last in memory."""
+        noise = self.values.new_zeros(*self.spots.shape, self.values.shape[1])
+        noise[self.spots] = self.values
+        return noise.permute(0, 3, 1, 2)
 
 
 def perlin_masks(
@@ -54,17 +68,17 @@ def feature_noise(
     deviation: float = 0.015,
     threshold: float = 0.2,
     empty: float = 0.5,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Noise, Tensor]:
     """For features of a shape (N, C, H, W), taken twice: noise N(0, deviation^2) in spots, and where it is anomalous.
 
     `defects` (N, 1, H, W) marks real ones: defective pictures get noise too, but never on a defect, and both count
-    as anomalous. The results are (2N, C, H, W) and (2N, 1, H, W), 0 or 1; a picture is anomalous if any pixel is.
+    as anomalous: (2N, 1, H, W), 0 or 1. A picture is anomalous if any pixel is.
     """
     count, channels, height, width = shape
     spots = perlin_masks(2 * count, height, width, generator=generator, threshold=threshold, empty=empty)
     real = torch.zeros_like(spots) if defects is None else torch.cat([defects, defects]).cpu().float()
     spots = spots * (1 - real)
-    return deviation * _noise(spots[:, 0], channels, generator), torch.maximum(spots, real)
+    return _noise(spots[:, 0] > 0, channels, deviation, generator), torch.maximum(spots, real)
 
 
 def noise_in_spots(
@@ -78,7 +92,7 @@ def noise_in_spots(
     if not len(rows):
         return features[rows], features.new_zeros(0, *shape[2:])
     spots = perlin_masks(len(rows), *shape[2:], generator=generator, threshold=threshold, empty=0.0)[:, 0]
-    noise = _noise(spots, shape[1], generator).to(features)
+    noise = _noise(spots > 0, shape[1], 1.0, generator).dense().to(features)
     return deviation * _variances(features).sqrt() * noise, spots.to(features)
 
 
@@ -88,9 +102,7 @@ def _variances(features: Tensor) -> Tensor:
     return (squares - mean.square()).clamp_min(0)
 
 
-def _noise(spots: Tensor, channels: int, generator: torch.Generator) -> Tensor:
-    """N(0, 1) where the spots (N, H, W) are: (N, C, H, W), channels last in memory; most of it need not be drawn."""
-    inside = spots > 0
-    noise = spots.new_zeros(*spots.shape, channels)
-    noise[inside] = torch.randn((int(inside.sum()), channels), generator=generator)
-    return noise.permute(0, 3, 1, 2)
+def _noise(spots: Tensor, channels: int, deviation: float, generator: torch.Generator) -> Noise:
+    """N(0, deviation^2) where the spots (N, H, W) are."""
+    drawn = torch.empty(int(spots.sum()), channels).normal_(0, deviation, generator=generator)
+    return Noise(drawn, spots)
