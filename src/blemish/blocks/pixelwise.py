@@ -22,8 +22,7 @@ class MapHead(nn.Sequential):
     def after(self, adapter: nn.Conv2d, features: Tensor) -> Tensor:
         """Logits of adapted features, in use: its first convolution and the adapter, 1 x 1 both, are one."""
         _, norm, bend, last = cast(list[nn.Conv2d], list(self))
-        weight, bias = self._join(adapter)
-        return cast(Tensor, last(bend(norm(F.conv2d(features, weight[..., None, None], bias)))))
+        return cast(Tensor, last(bend(norm(F.conv2d(features, *self._join(adapter))))))
 
     def learn_after(self, adapter: nn.Conv2d, features: Tensor, noise: Tensor, spots: Tensor) -> Tensor:
         """Logits of adapted features (N, C, h, w) taken twice, with noise (M, C) in spots (2N, h, w): (2N, 1, h, w).
@@ -31,17 +30,16 @@ class MapHead(nn.Sequential):
         In training: W (A x + n) is W A x, which both copies share, and W n where there is noise.
         """
         first, norm, bend, last = cast(list[nn.Conv2d], list(self))
-        hidden = F.linear(features.permute(0, 2, 3, 1).flatten(0, 2), *self._join(adapter))  # (N h w, width)
+        hidden = F.conv2d(features, *self._join(adapter)).permute(0, 2, 3, 1).flatten(0, 2)  # (N h w, width)
         places = spots.flatten().nonzero()[:, 0]
         both = torch.cat([hidden, hidden]).index_add_(0, places, F.linear(noise, first.weight.flatten(1)))
         bent = bend(norm(both.view(*spots.shape, -1).permute(0, 3, 1, 2)))  # (2N, width, h, w), channels last
         return F.linear(bent.permute(0, 2, 3, 1), last.weight.flatten(1)).permute(0, 3, 1, 2)
 
     def _join(self, adapter: nn.Conv2d) -> tuple[Tensor, Tensor]:
-        """The weight (width, C) and the bias of both convolutions."""
-        first = cast(nn.Conv2d, self[0])
-        bias = first(cast(Tensor, adapter.bias)[:, None, None]).flatten()
-        return first.weight.flatten(1) @ adapter.weight.flatten(1), bias
+        """The weight (width, C, 1, 1) and the bias of both convolutions."""
+        bias = self[0](cast(Tensor, adapter.bias)[:, None, None]).flatten()
+        return torch.einsum("wcyx,cdyx->wdyx", cast(Tensor, self[0].weight), adapter.weight), bias
 
 
 class Judge(nn.Module):
