@@ -17,6 +17,7 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
+from blemish.blocks.memory import TIE
 from blemish.blocks.prompts import DEFECTS, defect_prototypes, prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
@@ -225,9 +226,11 @@ def test_tab_without_good_parts_is_what_the_words_say() -> None:
 def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> None:
     detector, memory = (learn(TAB(TINY, trust=trust, few=0, sigma=0), GOOD) for trust in (0.5, 0.0))
     _, words, patches = detector._look(TEST)
-    distance, row = (found.squeeze(-1) for found in detector.bank.nearest(patches))
+    distances, rows = detector.bank.nearest(patches, 2)
     _, good, _ = detector._look(torch.cat(GOOD))
-    excess = (words - good.flatten()[row]).clamp_min(0)
+    nearly = torch.softmax(-distances / TIE, -1)  # where two tie, both count
+    excess = (words - (nearly * good.flatten()[rows]).sum(-1)).clamp_min(0)
+    distance = distances[..., 0]
     score = distance + 0.5 * excess
     assert_close(memory(TEST).image_score, distance.flatten(1).amax(1) + distance.mean((1, 2)))
     assert_close(detector(TEST).image_score, score.flatten(1).amax(1) + score.mean((1, 2)), rtol=1e-4, atol=1e-6)

@@ -17,7 +17,7 @@ from tests.structure.source import ROOT
 from blemish.errors import BadInput, BadRecipe
 from blemish.notices import gather
 from blemish.recipes.deployed import Backend, Deployed, Precision
-from blemish.runtime.graph import GraphDetector, GraphNamer, open_model
+from blemish.runtime.graph import OPSET, GraphDetector, GraphNamer, open_model
 from blemish.runtime.onnx_bytes import ALIGNED, align, demands, split_weights
 from blemish.types import Geometry
 
@@ -67,7 +67,7 @@ def test_pictures_of_another_shape_are_refused() -> None:
 @pytest.mark.parametrize(
     ("made", "said"),
     [
-        (model(size=16), r"has a graph with images \[-1, 3, 16, 16\], and says it has images"),
+        (model(size=16), r"has a graph with images \[-1, 3, 16, 16\], and says it has images \[-1, 3, 8, 8\]"),
         (model(outputs=("image_score", "elsewhere")), r"elsewhere .*says it has image_score, anomaly_map"),
         (model(domain="com.example"), "with operators of com.example"),
     ],
@@ -112,6 +112,10 @@ def test_an_opset_that_the_runtime_does_not_know_is_said() -> None:
     made.opset_import[0].version = 900
     with pytest.raises(BadRecipe, match=r"opset 900, for which onnxruntime .* is too old: pip install --upgrade"):
         GraphDetector(made.SerializeToString(), DEPLOYED, "line3")
+    newer = model()
+    newer.opset_import[0].version = OPSET + 1  # OpenVINO would take the operators for those that it knows
+    with pytest.raises(BadRecipe, match=rf"line3 has a graph of opset {OPSET + 1}, .* up to {OPSET}: pip install"):
+        open_model(newer.SerializeToString(), "openvino", "float32", "line3")
 
 
 @pytest.mark.parametrize("length", [0, 1, 40, 200])

@@ -293,6 +293,12 @@ def test_what_needs_torch_says_how_to_install_it(folder: Path, deployed: Path) -
     assert "pip install 'blemish[torch]'" in done.stderr
 
 
+def test_a_deployed_recipe_cannot_be_taught_with_torch_or_without(folder: Path, deployed: Path) -> None:
+    words, said = ("teach", deployed.name, "--good", "new"), "is deployed and learns nothing: use the recipe it was"
+    assert said in command(folder, *words).stderr
+    assert said in CliRunner().invoke(main, [words[0], str(deployed), *words[2:]]).stderr
+
+
 def test_a_deployed_recipe_takes_no_encoder_and_no_device(folder: Path, deployed: Path) -> None:
     for option in (("--encoder", "test-tiny"), ("--device", "cpu")):
         done = command(folder, "inspect", "new", "--recipe", deployed.name, "--out", "z", *option)

@@ -212,6 +212,7 @@ def teach(
         say(f"{recipe} is again {recipes.undo(recipe).hash}")
         return
     old, unreadable = recipes.load(recipe), list["Unreadable"]()
+    recipes.require_lessons(old)
     with show_progress() as watch:
         new = _taught(old, lesson, (encoder, device), Reading(batch_size, watch, unreadable))
     recipes.save(new, out or recipe, old=recipe)

@@ -18,12 +18,11 @@ from torch import Tensor, nn
 from blemish.encoders.inputs import device_of
 from blemish.errors import BadInput, MissingExtra
 from blemish.export.searching import quicken_search
-from blemish.runtime.graph import open_model
+from blemish.runtime.graph import OPSET, open_model
 from blemish.types import Detector, Prediction
 
 Model: TypeAlias = Any
 """An onnx.ModelProto."""
-OPSET = 20
 BATCHES = (1, 3, 8)
 """Pictures at once that every model is run with before it is kept."""
 WORTH_SHARING = 1 << 10

@@ -23,7 +23,7 @@ from blemish.inspection import shape_in_view
 from blemish.recipes import known_defects
 from blemish.recipes.examples_kept import may_name
 from blemish.recipes.naming import namer_of
-from blemish.recipes.recipe import ENCODER, STATE, Place, Recipe, Reference, require_finder
+from blemish.recipes.recipe import ENCODER, STATE, Place, Recipe, Reference, require_finder, require_lessons
 from blemish.types import Detector, Encoder
 
 LARGEST_SIDE, LARGEST_NUMBER = 1 << 13, 1 << 16
@@ -86,8 +86,7 @@ def _encoder(recipe: Recipe, meant: Reference, place: str | Encoder) -> Encoder:
 def bare_detector(recipe: Recipe, found: Mapping[str, Encoder]) -> Detector:
     """The method's own detector as it was frozen, without what shown defects add."""
     require_finder(recipe.method, recipe.source)
-    if recipe.deployed:
-        raise BadRecipe(f"{recipe.source} is deployed and learns nothing: use the recipe it was exported from")
+    require_lessons(recipe)
     _require_code(recipe)
     with misfits(recipe):
         _refuse_absurd({name: value for name, value in recipe.arguments.items() if name not in UNLIMITED})

@@ -196,6 +196,12 @@ def undo(path: str | Path, *, before: str = "") -> Recipe:
     return dataclasses.replace(found, source=str(path))
 
 
+def require_lessons(recipe: Recipe) -> None:
+    """Raise BadRecipe for a deployed recipe, whose graph can be taught nothing."""
+    if recipe.deployed:
+        raise BadRecipe(f"{recipe.source} is deployed and learns nothing: use the recipe it was exported from")
+
+
 def require_finder(method: str, source: str) -> None:
     """Raise BadRecipe for a recipe without a method, which only names whole pictures."""
     if not method:

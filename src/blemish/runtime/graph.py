@@ -17,6 +17,8 @@ from blemish.runtime.onnx_bytes import PLACE, Buffer, demands, split_weights
 from blemish.types import ArrayPrediction
 
 AGAIN = "export it again"
+OPSET = 20
+"""Of the standard operators in graphs that are exported, and the newest that OpenVINO is given, which looks at none."""
 ROUNDED_ELSEWHERE = (
     "%s is for bfloat16, of which this processor has no units: OpenVINO computes in float32 here, so scores differ by "
     "about 1 %% from those on one that has: calibrate it on the machine that inspects, or export it in float32"
@@ -117,7 +119,8 @@ def require_ports(found: Sequence[Port], wanted: Mapping[str, tuple[int, ...] | 
     fits = all(size in (None, port.sizes) for size, port in zip(sizes, found, strict=True))
     if [port.name for port in found] != list(wanted) or not fits:
         has = ", ".join(f"{port.name} {list(port.sizes)}" for port in found)
-        raise BadRecipe(f"{source} has a graph with {has}, and says it has {', '.join(wanted)}: {AGAIN}")
+        says = ", ".join(f"{name} {list(sizes)}" if sizes else name for name, sizes in wanted.items())
+        raise BadRecipe(f"{source} has a graph with {has}, and says it has {says}: {AGAIN}")
 
 
 def open_model(model: Buffer, backend: Backend, precision: Precision, source: str, *, threads: int = 0) -> Session:
@@ -131,6 +134,11 @@ def open_model(model: Buffer, backend: Backend, precision: Precision, source: st
     if asks.domains:
         raise BadRecipe(f"{source} has a graph with operators of {', '.join(sorted(asks.domains))[:80]}: {AGAIN}")
     if backend == "openvino":
+        if asks.opset > OPSET:
+            raise BadRecipe(
+                f"{source} has a graph of opset {asks.opset}, and this blemish hands OpenVINO graphs of up to {OPSET}: "
+                "pip install --upgrade blemish"
+            )
         return _by_openvino(model, precision, source, threads)
     if precision == "bfloat16":
         raise BadRecipe(f"{source}: onnxruntime computes no bfloat16 on a processor: export it for openvino")
