@@ -29,6 +29,18 @@ def test_distances_are_those_of_the_inverse_covariance() -> None:
     assert_close(bank.distance(query)[0], expected, rtol=1e-3, atol=1e-3)
 
 
+def test_distances_are_the_same_behind_any_invertible_map_but_for_shrinkage() -> None:
+    query, told = torch.tensor([[0.0, 0.0, 2.0], [5.0, 1.0, 0.0]]), []
+    turn = torch.tensor([[2.0, 1.0, 0.0], [0.0, 0.5, 0.3], [0.2, 0.0, 3.0]])
+    for shrinkage in (0.0, 0.07):
+        for mapped in (torch.eye(3), turn):
+            bank = WhitenedBank(variance=1.0, shrinkage=shrinkage)
+            bank.hold(ROWS @ mapped)
+            told.append(bank.distance(query @ mapped))
+    assert_close(told[1], told[0], rtol=1e-3, atol=1e-3)
+    assert (told[3] - told[2]).abs().max() > 0.1
+
+
 def test_an_oddity_in_a_quiet_channel_counts_for_more_than_without_whitening() -> None:
     bank = WhitenedBank(variance=1.0, shrinkage=0.0)
     bank.hold(ROWS)

@@ -227,7 +227,7 @@ CARDS = {
         "clip_core:CLIPCore",
         "CLIP-Core",
         "Mahalanobis distance to good places behind a trained linear layer, and learned sentences",
-        ("MH-PatchCore's covariance", "noise that trains the layer", "losses", "schedule"),
+        ("MH-PatchCore's covariance, which leaves a layer before it little to change", "noise", "losses", "schedule"),
         words=(),
     ),
     "clip-dsa": _at_home(
