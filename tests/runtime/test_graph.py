@@ -214,3 +214,11 @@ def test_a_graph_is_run_without_torch() -> None:
     paths = os.pathsep.join([str(ROOT.parent), os.environ.get("PYTHONPATH", "")])
     done = subprocess.run([sys.executable, "-c", said], env={**os.environ, "PYTHONPATH": paths}, check=False)
     assert done.returncode == 0
+
+
+def test_what_inspecting_does_not_need_is_not_waited_for() -> None:
+    said = "import sys; before = {*sys.modules}; import blemish.runtime; print(*{*sys.modules} - before)"
+    paths = os.pathsep.join([str(ROOT.parent), os.environ.get("PYTHONPATH", "")])
+    around = {**os.environ, "PYTHONPATH": paths}
+    found = subprocess.run([sys.executable, "-c", said], env=around, check=True, capture_output=True, text=True).stdout
+    assert not {*found.split()} & {"csv", "email", "importlib.metadata", "tomllib", "onnxruntime", "rich"}

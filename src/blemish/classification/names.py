@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -159,6 +158,8 @@ def _from_list(said: str) -> list[DefectType]:
 def _from_toml(path: Path, product: str) -> Iterable[DefectType]:
     if not path.exists():
         raise BadInput(f"{path} does not exist: name a TOML file, or write what can go wrong, as in 'scratch, dent'")
+    import tomllib
+
     try:
         values = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

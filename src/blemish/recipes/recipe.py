@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from hashlib import sha256
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -151,6 +150,8 @@ def stamp(recipe: Recipe, parent: str = "") -> Recipe:
 
 def _version(package: str) -> str:
     """That is installed; "" if it is not."""
+    from importlib.metadata import PackageNotFoundError, version  # which imports 40 modules that inspecting needs not
+
     try:
         return version(package)
     except PackageNotFoundError:
