@@ -40,6 +40,7 @@ class SuperSimpleNet(nn.Module):
     threshold: of Perlin noise; 0.2 for MVTec AD, 0.6 for small defects (VisA, KolektorSDD2, SensumSODF).
     deviation: of the noise; the paper's 0.015 is for WideResNet-50. Deviation: by default half of the features' own,
         since noise that is small beside the features of another encoder teaches nothing in hundreds of steps.
+    width: of the map head; two thirds of the joined channels are as many as the paper's 1024 of WideResNet-50's 1536.
     finer: how many times as fine as the first layer's grid the heads work; 1 is a quarter of the work.
     """
 
