@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -354,12 +355,14 @@ def _share(found: Rate) -> str:
 
 
 def _print_errors(given: str, then: str, found: Mapping[float, Estimate], shown: Callable[[float], str]) -> None:
-    rows = [
-        (f"{100 * share:g} %", shown(each.value), f"{shown(each.low)} to {shown(each.high)}")
-        for share, each in found.items()
-    ]
+    rows = [(f"{100 * share:g} %", shown(each.value), _between(each, shown)) for share, each in found.items()]
     if rows:
         print_table((given, then, "95 % interval"), rows)
+
+
+def _between(found: Estimate, shown: Callable[[float], str]) -> str:
+    """Its interval, which has no end where pictures are too few to tell one."""
+    return f"{shown(found.low)} to {shown(found.high)}" if found.high < math.inf else f"at least {shown(found.low)}"
 
 
 def _percent(share: float) -> str:
