@@ -230,3 +230,28 @@ def test_a_table_of_a_type_that_will_not_do_is_refused(parts: Path, tmp_path: Pa
 
 def test_classify_needs_something_to_learn_from(parts: Path) -> None:
     assert "say one of --examples and --recipe" in run("classify", parts / "new", status=2)
+
+
+def test_what_classify_has_no_use_for_is_said_or_refused(parts: Path, tmp_path: Path) -> None:
+    image, kept = next((parts / "new" / "images" / TYPES[0]).iterdir()), tmp_path / "types.blemish"
+    learning: list[str | Path] = ["classify", image, "--examples", parts / "shown", "--encoder", TINY, "--save", kept]
+    found = CliRunner().invoke(main, [*map(str, learning), "--product", "plate"])
+    assert found.exit_code == 0, found.output
+    assert "ridge reads no words, so --product changes nothing" in found.stderr
+    assert "--tile: that is for what finds defects" in run(*learning, "--tile", "32", status=2)
+    assert "--recipe has its own --classifier" in run(
+        "classify", image, "--recipe", kept, "--classifier", "nearest", status=2
+    )
+
+
+def test_defaults_of_a_folder_do_not_keep_a_recipe_from_classifying(
+    parts: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    image = next((parts / "new" / "images" / TYPES[0]).iterdir())
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "blemish.toml").write_text(
+        'method = "patchcore"\nproduct = "plate"\n[classify]\nclassifier = "nearest"\n'
+    )
+    run("classify", image, "--examples", parts / "shown", "--encoder", TINY, "--save", "types.blemish")
+    assert run("recipe", "show", "types.blemish").count("nearest") == 1
+    run("classify", image, "--recipe", "types.blemish")

@@ -113,6 +113,26 @@ def test_one_name_in_two_spellings_is_refused(root: Path, tmp_path: Path) -> Non
     assert "one type in two spellings" in said
 
 
+@pytest.mark.parametrize(
+    ("names", "sentence"),
+    [
+        ((" ", "red"), "is of ' ', which names no type: give it a name with letters"),
+        (("unknown", "red"), "'unknown' is no type of defect here"),
+        (("caf\u00e9", "cafe\u0301"), "one type in two spellings"),
+    ],
+)
+def test_a_folder_that_names_no_type_is_refused(
+    root: Path, tmp_path: Path, names: tuple[str, ...], sentence: str
+) -> None:
+    for name, kind in zip(names, KINDS, strict=False):
+        (tmp_path / name).mkdir()
+        for number in range(2):
+            (tmp_path / name / f"{number}.png").write_bytes((root / "images" / kind / f"{number}.png").read_bytes())
+    status, said = run(str(tmp_path))
+    assert status == 1
+    assert sentence in said
+
+
 def copied(root: Path, folder: Path, counts: dict[str, int]) -> Path:
     """So many pictures of each type, with their masks."""
     for kind, count in counts.items():

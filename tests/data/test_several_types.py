@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from blemish.data.several_types import join_types, types_of
+from blemish.data.several_types import join_types, spelling_of, types_of
 from blemish.types import Sample
 
 
@@ -22,6 +22,21 @@ from blemish.types import Sample
 )
 def test_a_label_may_name_several_types(label: str, types: tuple[str, ...]) -> None:
     assert types_of(Sample(Path("1.png"), label)) == types
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("Bright_Line", "bright line", True),
+        ("new\nline", "new line", True),
+        ("caf\u00e9", "cafe\u0301", True),
+        ("\u0915\u0940", "\u0915\u093e", False),  # Hindi: other vowels, which are marks and no letters
+        ("!!!", "???", False),
+        ("type 1", "type 2", False),
+    ],
+)
+def test_spellings_of_one_name_are_known(one: str, other: str, same: bool) -> None:
+    assert (spelling_of(one) == spelling_of(other)) == same
 
 
 def test_the_same_picture_under_several_types_is_one_with_all_of_them(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from blemish.calibration.prediction_sets import Sureness
 from blemish.calibration.thresholds import Verdict
+from blemish.data.several_types import spelling_of
 from blemish.errors import BadInput
 from blemish.fields import Fields, is_number, is_string, list_of, one_of, or_none
 
@@ -196,9 +197,10 @@ def refuse_twins(names: Sequence[str]) -> None:
     """Raise BadInput for a type in two spellings, or one that means something else here."""
     plain = dict[str, str]()
     for name in names:
-        key = "".join(each for each in name.casefold() if each.isalnum())
+        key = spelling_of(name)
         if key in ("good", UNKNOWN):
-            raise BadInput(f"{name!r} is no type of defect here: it is what a part without one, or of none known, is")
+            said = f"{name!r} is no type of defect here, but what a part without one, or of none known, is"
+            raise BadInput(f"{said}: give the type another name")
         if key in plain:
             raise BadInput(f"{plain[key]!r} and {name!r} are one type in two spellings: give it one name")
         plain[key] = name

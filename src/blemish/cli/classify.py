@@ -14,11 +14,14 @@ from blemish.cli.options import (
     FILE,
     FOLDER,
     PLACE,
+    VIEWED,
     DetectorOptions,
     add_detector_options,
     arguments_of,
+    given_options,
     hold_new,
     leave,
+    refuse_frozen,
 )
 from blemish.errors import BadInput
 from blemish.notices import amount, notice
@@ -70,6 +73,10 @@ def classify(
         raise click.UsageError("say one of --examples and --recipe")
     if recipe and save:
         raise click.UsageError("--save goes with --examples")
+    if recipe:
+        refuse_frozen("classifier")
+    if misfits := given_options(VIEWED):
+        raise click.UsageError(f"{misfits}: that is for what finds defects, and classify sees each picture whole")
     if save:
         hold_new(save, ", or use that one by --recipe")
     paths, unreadable = find(images), list["Unreadable"]()
@@ -118,7 +125,7 @@ def _learn(
     unreadable: list[Unreadable],
 ) -> Recipe:
     """how: the classifier, and the product in words."""
-    from blemish import data
+    from blemish import catalog, data
     from blemish.evaluation.labelled_types import pick_defects, require_types, take_several
     from blemish.recipes.types_of_pictures import freeze_types
     from blemish.types import GOOD
@@ -131,7 +138,10 @@ def _learn(
     arguments = take_several(samples) | arguments
     if count := sum(each.label == GOOD for each in every):
         notice("%s among the examples: good is no type of defect, and is left out", amount(count, "good part"))
-    words: dict[str, Any] = {"product": product} if product else {}
+    reads = "product" in catalog.classifier_card(classifier).words
+    words: dict[str, Any] = {"product": product} if product and reads else {}
+    if product and not reads:
+        notice("%s reads no words, so --product changes nothing", classifier)
     return freeze_types(
         samples, chosen.load_encoder(), classifier, arguments | words, batch_size=chosen.batch_size, watch=watch,
         unreadable=unreadable,

@@ -24,7 +24,7 @@ from blemish.serve.toml_lines import lines_of
 Given = Mapping[str, Fields]
 """Keys that may be options, each with the table that it stands in."""
 
-BY_RECIPE = ("batch", "evaluate", "inspect")
+BY_RECIPE = ("batch", "classify", "evaluate", "inspect")
 """Commands for which a recipe decides what other options decide else."""
 _OF_RECIPE = (*FROZEN, "encoder", "normal", "region", "mask", "shots", "seed", "classifier", "hold_out", "coverage")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -329,22 +329,22 @@ def print_page(page: Path | None) -> None:
         say(f"report: {page}")
 
 
-FROZEN = (
-    *("method", "precision", "arguments"),
-    *("tile", "overlap", "whole", "keep_aspect", "part_only", "budget_ms", "white", "product"),
-)
+VIEWED = ("method", "tile", "overlap", "whole", "keep_aspect", "part_only", "budget_ms", "white")
+"""Parameters of commands that say which detector sees a picture, and how."""
+FROZEN = ("precision", "arguments", "product", *VIEWED)
 """Parameters of commands that every recipe has decided."""
+
+
+def given_options(names: Iterable[str]) -> str:
+    """Those of these parameters that the command line says, as a person writes them; "" for none."""
+    context = click.get_current_context()
+    given = [name for name in names if context.get_parameter_source(name) is ParameterSource.COMMANDLINE]
+    return ", ".join("--set" if name == "arguments" else f"--{name.replace('_', '-')}" for name in given)
 
 
 def refuse_frozen(*more: str) -> None:
     """Raise UsageError for an option that a recipe has decided already: those of every command, and `more`."""
-    context = click.get_current_context()
-    names = (*FROZEN, *more)
-    given = [
-        name.replace("_", "-") for name in names if context.get_parameter_source(name) is not ParameterSource.DEFAULT
-    ]
-    if given:
-        options = ", ".join("--set" if name == "arguments" else f"--{name.replace('_', '-')}" for name in given)
+    if options := given_options((*FROZEN, *more)):
         raise click.UsageError(f"--recipe has its own {options}: leave that out, or freeze another recipe")
 
 

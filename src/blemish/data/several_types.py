@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -24,6 +25,12 @@ def split_label(label: str) -> tuple[str, ...]:
     """The types that a label names, each once."""
     parts = (part.strip() for part in re.split(r"[+;]", label))
     return tuple(dict.fromkeys(part for part in parts if part))
+
+
+def spelling_of(name: str) -> str:
+    """What all spellings of a type's name share: neither case, spaces nor punctuation; the name, if it is no more."""
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(each for each in plain if unicodedata.category(each)[0] not in "CPZ") or plain.strip()
 
 
 def join_types(samples: Sequence[Sample]) -> list[Sample]:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from blemish import data
-from blemish.data.several_types import join_types, types_of
+from blemish.classification.names import refuse_twins
+from blemish.data.several_types import join_types, spelling_of, types_of
 from blemish.errors import BadData
 from blemish.notices import amount, gather, notice
 from blemish.types import Sample
@@ -33,8 +34,13 @@ def labelled_defects(root: Path, *, layout: str | None = None, category: str | N
 
 
 def pick_defects(samples: Iterable[Sample]) -> list[Sample]:
-    """Those of defects, each once, with all the types that it stands under; raises BadData for one in two spellings."""
+    """Those of defects, each once, with all the types that it stands under.
+
+    Raises BadData for a type in two spellings, and for a label that names none.
+    """
     found = join_types([sample for sample in samples if sample.is_anomalous])
+    if nameless := next((sample for sample in found if not types_of(sample)), None):
+        raise BadData(f"{nameless.image} is of {nameless.label!r}, which names no type: give it a name with letters")
     check_names(every_type(found))
     return found
 
@@ -65,13 +71,14 @@ def defects_of(root: Path, *, layout: str | None = None, category: str | None = 
 
 
 def require_types(samples: list[Sample], root: Path) -> list[Sample]:
-    """The same; raises BadData for fewer than two types."""
+    """The same; raises BadData for fewer than two types, and BadInput for one that means something else here."""
     types = every_type(samples)
     if len(types) < 2:
         raise BadData(
             f"{root} has pictures of {'one type' if types else 'no type'} of defect: to tell types apart give a "
             "folder of pictures for each"
         )
+    refuse_twins(types)
     return samples
 
 
@@ -84,7 +91,7 @@ def check_names(types: Iterable[str]) -> None:
     """Raise BadData for a type in two spellings."""
     names = dict[str, str]()
     for label in types:
-        plain = "".join(each for each in label.casefold() if each.isalnum())
+        plain = spelling_of(label)
         if other := names.get(plain):
             raise BadData(f"{other!r} and {label!r} are one type in two spellings: give both folders one name")
         names[plain] = label
