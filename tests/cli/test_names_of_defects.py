@@ -198,6 +198,8 @@ def test_a_set_is_named_together_by_a_classifier_of_sets(parts: Path, tmp_path: 
         (" , ", "names no defect"),
         ("scratch,,dent", "'scratch,,dent' has a comma too many: write 'scratch, dent'"),
         ("none.toml", "none.toml does not exist"),
+        ("NONE.TOML", "NONE.TOML does not exist"),
+        ("scratch+dent", "'scratch+dent' names several types of defects: give each a name of its own, without + and ;"),
     ],
 )
 def test_a_list_of_defects_that_will_not_do_is_refused(parts: Path, tmp_path: Path, said: str, sentence: str) -> None:
@@ -226,6 +228,30 @@ def test_a_table_of_a_type_that_will_not_do_is_refused(parts: Path, tmp_path: Pa
         *SEEN,
     ]
     assert sentence in run(*arguments, status=1)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "+"])
+def test_a_table_without_a_name_is_refused(parts: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "d.toml").write_text(f'["{name}"]\nseverity = "reject"\n')
+    asked: list[str | Path] = ["inspect", parts / "new", "--defects", tmp_path / "d.toml", "--out", tmp_path / "out"]
+    assert f"{name!r} names no type of defects: give each a name" in run(*asked, status=1)
+
+
+def test_a_limit_in_square_millimetres_without_a_scale_is_said(parts: Path, tmp_path: Path) -> None:
+    (tmp_path / "d.toml").write_text('["dark spot"]\nseverity = "review"\naccept_below_mm2 = 3\n[scratch]\n')
+    asked: list[str | Path] = [
+        "inspect",
+        parts / "new" / "images" / TYPES[0],
+        "--normal",
+        parts / "good",
+        "--product",
+        "plate",
+    ]
+    asked += ["--method", "patchcore", "--defects", tmp_path / "d.toml", *SEEN]
+    for number, scale in enumerate(([], ["--scale", "0.1"])):
+        found = CliRunner().invoke(main, [*map(str, asked), "--out", str(tmp_path / f"{number}"), *scale])
+        assert found.exit_code == 0, found.output
+        assert ("none of dark spot is accepted for being small" in found.stderr) == (not scale)
 
 
 def test_classify_needs_something_to_learn_from(parts: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, cast
 
 from blemish.calibration.prediction_sets import Sureness
 from blemish.calibration.thresholds import Verdict
-from blemish.data.several_types import spelling_of
+from blemish.data.several_types import spelling_of, split_label
 from blemish.errors import BadInput
 from blemish.fields import Fields, is_number, is_string, list_of, one_of, or_none
 
@@ -28,6 +28,11 @@ class Severity(NamedTuple):
     verdict: Verdict
     below: float | None = None  # of one smaller than this the part is accepted
     unit: Literal["mm2", "px"] = "px"
+
+    @property
+    def needs_scale(self) -> bool:
+        """Whether its limit is in mm²."""
+        return self.below is not None and self.unit == "mm2"
 
     def of(self, area: int, area_mm2: float | None) -> Verdict:
         """For a defect of so many pixels; without a scale no limit in mm² is applied."""
@@ -141,7 +146,7 @@ def defect_types(said: str, *, product: str = "") -> tuple[DefectType, ...]:
     Such a table has `definition`, `attributes`, `severity` ("accept", "review" or "reject"), `accept_below_mm2` or
     `accept_below_px`, and `products`; all may be left out. Raises BadInput with file, table and key.
     """
-    found = [*_from_toml(Path(said), product)] if said.endswith(".toml") else _from_list(said)
+    found = [*_from_toml(Path(said), product)] if said.lower().endswith(".toml") else _from_list(said)
     refuse_twins([each.name for each in found])
     if not found:
         raise BadInput(f"{said!r} names no defect{f' of {product}' if product else ''}: write what can go wrong")
@@ -194,10 +199,13 @@ def _is_positive(value: Any) -> bool:
 
 
 def refuse_twins(names: Sequence[str]) -> None:
-    """Raise BadInput for a type in two spellings, or one that means something else here."""
+    """Raise BadInput for a type in two spellings, one that means something else here, and a name of none or several."""
     plain = dict[str, str]()
     for name in names:
-        key = spelling_of(name)
+        key, parts = spelling_of(name), split_label(name)
+        if len(parts) != 1:
+            said = f"{name!r} names {'several types' if len(parts) > 1 else 'no type'} of defects"
+            raise BadInput(f"{said}: give each a name of its own, without + and ;")
         if key in ("good", UNKNOWN):
             said = f"{name!r} is no type of defect here, but what a part without one, or of none known, is"
             raise BadInput(f"{said}: give the type another name")

@@ -69,14 +69,7 @@ def classify(
     from blemish.images import find
     from blemish.recipes.examples_kept import SEEN
 
-    if (examples is None) == (recipe is None):
-        raise click.UsageError("say one of --examples and --recipe")
-    if recipe and save:
-        raise click.UsageError("--save goes with --examples")
-    if recipe:
-        refuse_frozen("classifier")
-    if misfits := given_options(VIEWED):
-        raise click.UsageError(f"{misfits}: that is for what finds defects, and classify sees each picture whole")
+    _refuse_misfits(examples, recipe, save)
     if save:
         hold_new(save, ", or use that one by --recipe")
     paths, unreadable = find(images), list["Unreadable"]()
@@ -98,6 +91,18 @@ def classify(
         rows = [(line["type"], _sure(line), may, line["path"]) for line, may in zip(found, may_be, strict=True)]
         print_table(("type", "sure", "may be", f"picture ({len(found)})"), rows)
     leave(unreadable, len(found), white)
+
+
+def _refuse_misfits(examples: Path | None, recipe: Path | None, save: Path | None) -> None:
+    """Raise UsageError for options that do not go together, or not with whole pictures."""
+    if (examples is None) == (recipe is None):
+        raise click.UsageError("say one of --examples and --recipe")
+    if recipe and save:
+        raise click.UsageError("--save goes with --examples")
+    if recipe:
+        refuse_frozen("classifier")
+    if misfits := given_options(VIEWED):
+        raise click.UsageError(f"{misfits}: that is for what finds defects, and classify sees each picture whole")
 
 
 def _sure(line: Mapping[str, Any]) -> str:

@@ -321,7 +321,8 @@ def _tell(old: Recipe, new: Recipe, path: Path) -> None:
     before, now = ({each.id: each for each in recipe.taught} for recipe in (old, new))
     rows = [("taught", each.id, each.kind, each.name) for each in new.taught if each.id not in before]
     rows += [("forgotten", each.id, each.kind, each.name) for each in old.taught if each.id not in now]
-    print_table(("", "id", "as", "picture"), rows)
+    if rows:
+        print_table(("", "id", "as", "picture"), rows)
     say(f"{path}: {new.hash}")
     if old.calibration and not new.calibration:
         say("note: the calibration no longer holds and was left out: see `blemish calibrate`", err=True)

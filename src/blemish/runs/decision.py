@@ -22,6 +22,7 @@ from blemish.classification.names import UNKNOWN, VERDICTS
 from blemish.classification.regions import inside_region, inside_worst
 from blemish.classification.rules import ask
 from blemish.images import Inspected, Unreadable
+from blemish.notices import list_names, notice
 from blemish.types import ArrayDetector, Detector, Sample
 
 if TYPE_CHECKING:
@@ -158,10 +159,15 @@ def decision(
 ) -> Decide:
     """`decide` by these, with the names of the detector's types."""
     types, prompts = tuple(getattr(detector, "types", ())), getattr(detector, "type_prompts", NO_WORDS)
+    namer: RegionNamer | None = getattr(detector, "namer", None)
+    if namer and scale is None and (lost := [name for name, rule in namer.severities.items() if rule.needs_scale]):
+        notice(
+            "no --scale says how large a pixel is, so none of %s is accepted for being small: its limit is in mm²",
+            list_names(lost),
+        )
     return partial(
-        decide, calibration=calibration, suggested=suggested, types=types, prompts=prompts, scale=scale,
-        namer=getattr(detector, "namer", None),
-    )  # fmt: skip
+        decide, calibration=calibration, suggested=suggested, types=types, prompts=prompts, scale=scale, namer=namer
+    )
 
 
 def describe(region: DefectRegion, words: str, size: Sequence[int]) -> str:

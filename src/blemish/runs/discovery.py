@@ -22,7 +22,7 @@ from blemish.devices import beside
 from blemish.errors import BadImage
 from blemish.images import Inspected, Unreadable
 from blemish.inspection import inspect
-from blemish.notices import notice
+from blemish.notices import notice, silence
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.detectors import bare_detector, detector, encoders_of
 from blemish.recipes.naming import DEFAULT, classifier_of
@@ -79,7 +79,9 @@ def _search(
     unreadable: list[Unreadable] | None,
 ) -> Iterator[Found]:
     looking = _looking(recipe, encoder)
-    decided, advance = decision(recipe.calibration, looking), watch("looking for defects", len(pictures))
+    with silence():  # of rules, which decide nothing here
+        decided = decision(recipe.calibration, looking)
+    advance = watch("looking for defects", len(pictures))
     for result in inspect(looking, pictures, view=recipe.view, batch_size=batch_size):
         advance()
         if isinstance(result, Inspected):
