@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from sklearn.metrics import top_k_accuracy_score
 
 from blemish.metrics import classes
 from blemish.metrics.binomial import rate
@@ -22,6 +23,11 @@ def test_names_are_counted_over_defects_of_the_types_that_are_told_apart() -> No
     assert found.accuracy.value == pytest.approx(3 / 5)
     assert found.balanced_accuracy.value == pytest.approx((2 / 3 + 1 / 2) / 2)
     assert found.macro_f1.value == pytest.approx((2 * 2 / (3 + 3) + 2 * 1 / (2 + 2)) / 2)
+    assert found.top_2_accuracy is not None
+    assert found.top_2_accuracy.value == top_k_accuracy_score(
+        [0, 0, 0, 1, 1], [*SCORES[:4], SCORES[5]], k=2, labels=range(3)
+    )
+    assert score_names(LABELS, [each[:2] for each in SCORES], TYPES[:2]).top_2_accuracy is None  # type: ignore[union-attr]
     assert found.found_and_named is None
     assert found.joint_macro_f1 is None
     assert found.names == ("crack", "dent")

@@ -65,12 +65,17 @@ def mean_average_precision(truth: ArrayLike, scores: ArrayLike) -> float:
 
 def top_k_accuracy(truth: ArrayLike, scores: ArrayLike, k: int) -> float:
     """Share of pictures whose class is among the k highest; classes that tie for the last places share their chance."""
+    return float(top_k_chances(truth, scores, k).mean())
+
+
+def top_k_chances(truth: ArrayLike, scores: ArrayLike, k: int) -> NDArray[np.float64]:
+    """Of each picture, how probably its class is among the k highest where ties are drawn by lot: (N,)."""
     if k < 1:
         raise BadInput(f"k={k}: at least the likeliest class is looked at, k=1")
     true, values = _of_classes(truth, _scores(scores))
     own = np.take_along_axis(values, true[:, None], 1)  # (N, 1)
     above, level = (values > own).sum(1), (values == own).sum(1)
-    return float(np.clip((k - above) / level, 0, 1).mean())
+    return np.clip((k - above) / level, 0, 1)
 
 
 def confusion(truth: ArrayLike, said: ArrayLike, *, limit: int = 100) -> Confusion:

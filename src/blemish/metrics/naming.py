@@ -59,6 +59,7 @@ class Naming(NamedTuple):
     accuracy: Estimate
     balanced_accuracy: Estimate  # mean over types of the share that is named right
     macro_f1: Estimate  # mean over types that are there, or are said to be
+    top_2_accuracy: Estimate | None  # share whose type is one of the two likeliest, of three types or more
     found_and_named: Estimate | None  # share that was not accepted and is named right, of a calibrated run
     joint_macro_f1: Estimate | None  # of a calibrated run, with good parts: good, which is to be accepted, is a type
     unknown_auroc: Estimate | None  # defects of other types against those, by how little the likeliest type is sure
@@ -111,6 +112,7 @@ def score_names(
         _share(truth[known], said[known]),
         estimate(classes.balanced_accuracy, truth[known], said[known], seed=seed),
         estimate(classes.macro_f1, truth[known], said[known], seed=seed),
+        _top_two(truth[known], values[known], seed) if len(types) > 2 else None,
         None if found is None else _share(truth[known], decided[known]),
         estimate(classes.macro_f1, truth[counted], decided[counted], seed=seed) if joint else None,
         _unknown(unknown[defects], values[defects], seed) if unknown.any() else None,
@@ -158,6 +160,10 @@ def _type_naming(truth: NDArray[Any], scores: NDArray[Any], said: NDArray[Any]) 
         hits / has if has else float("nan"),
         has,
     )
+
+
+def _top_two(truth: NDArray[np.int64], values: NDArray[np.float64], seed: int) -> Estimate:
+    return estimate(np.mean, classes.top_k_chances(truth, values, 2), seed=seed)
 
 
 def _unknown(unknown: NDArray[np.bool_], values: NDArray[np.float64], seed: int) -> Estimate:

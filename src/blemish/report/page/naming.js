@@ -4,6 +4,7 @@ const NAMING = {
   accuracy: "Named right",
   balanced_accuracy: "Balanced accuracy",
   macro_f1: "Macro F1",
+  top_2_accuracy: "One of the two likeliest",
   found_and_named: "Not accepted and named right",
   joint_macro_f1: "Macro F1 with good parts",
   unknown_auroc: "AUROC of other defects",
