@@ -75,7 +75,7 @@ def top_k_chances(truth: ArrayLike, scores: ArrayLike, k: int) -> NDArray[np.flo
     true, values = _of_classes(truth, _scores(scores))
     own = np.take_along_axis(values, true[:, None], 1)  # (N, 1)
     above, level = (values > own).sum(1), (values == own).sum(1)
-    return np.clip((k - above) / level, 0, 1)
+    return np.asarray(np.clip((k - above) / level, 0, 1), np.float64)
 
 
 def confusion(truth: ArrayLike, said: ArrayLike, *, limit: int = 100) -> Confusion:
