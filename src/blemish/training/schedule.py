@@ -38,7 +38,7 @@ class Schedule:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate <= 1:  # or it is no number
+        if not 0 <= self.rate <= 1:  # or it is no number; by 0 a training ends as it began
             raise BadInput(f"a learning rate of {self.rate:g}, by which each step moves every weight: give 1 or less")
 
 
