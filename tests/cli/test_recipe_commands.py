@@ -120,7 +120,7 @@ def test_the_page_of_a_run_says_by_which_recipe_it_was_decided(parts: Path) -> N
     used, page = load(parts / "a.blemish"), Page(parts / "page.html")
     assert used.calibration
     identity = {"hash": used.hash, "parent": used.parent, "created": used.created, "versions": dict(used.versions)}
-    assert page.about["recipe"] == identity
+    assert page.about["recipe"] == identity | {"types_of_defects": ["spot"], "named_by": "ridge"}
     assert page.about["start"] == {"accept": pixel, "reject": pixel * 1.001, "origin": "calibration"}
     assert page.about["calibration"] == used.calibration.as_json()
     assert page.about["taught"] == [{"name": each.name, "kind": each.kind, "id": each.id} for each in used.taught]
