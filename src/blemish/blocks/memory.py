@@ -20,7 +20,7 @@ BLOCK = 1 << 19
 """Distances held at once, whatever the bank's and the query's size: 2 MiB, which a processor's cache holds."""
 ROWS_IN_GRAPH = 1 << 14
 """Rows of a bank that a graph compares at once."""
-TIE = 1e-4
+TIE = 1e-5
 """How much farther, in cosines, a row may be than the nearest to say a third of what that says of a query."""
 FEW = 2
 """Rows to find for each query, up to which it is quicker to look first whether a block has any."""
