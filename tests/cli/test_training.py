@@ -159,7 +159,7 @@ def test_nothing_to_learn_from_is_refused(tmp_path: Path) -> None:
         (["--aim", "patches=much"], 1, "the weight of an aim must be a number"),
         (["--aim", "patches=-1"], 1, "it must be 0 or more"),
         (["--precision", "half"], 2, "'half' is not one of"),
-        (["--rate", "0"], 2, "0.0 is not in the range"),
+        (["--rate", "-1"], 1, "a learning rate of -1: give one above 0 and at most 1"),
         (["--teacher", "nonesuch"], 1, "no encoder is called 'nonesuch'"),
         (["--start", "nonesuch"], 1, "no encoder is called 'nonesuch'"),
     ],

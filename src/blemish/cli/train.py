@@ -77,7 +77,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
 @click.option("--set", "arguments", multiple=True, metavar="NAME=VALUE", help="An argument of the method.")
 @click.option("--steps", type=click.IntRange(1), help="Updates; by the method's paper.")
 @click.option("--epochs", type=click.IntRange(1), help="How often each good part is seen, instead of --steps.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the method's paper.")
+@click.option("--rate", type=float, help="Learning rate, at most 1; by the method's paper.")
 @click.option("--batch-size", type=click.IntRange(1), help="Pictures of an update; by the method's paper.")
 @click.option("--accumulate", type=click.IntRange(1), help="Batches of an update; 1 if left out.")
 @click.option(
@@ -211,7 +211,7 @@ def _say_what_is_learned_from(training: Training) -> None:
 @click.option("--steps", type=click.IntRange(1), help="Updates; by the preset.")
 @click.option("--minutes", type=MINUTES, callback=_timed, help="Stop after this time; run again to go on.")
 @click.option("--side", type=click.IntRange(64), callback=_strided, help="Pixels, a multiple of 32; by the preset.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), help="Learning rate; by the preset.")
+@click.option("--rate", type=float, help="Learning rate, at most 1; by the preset.")
 @click.option("--aim", "aims", multiple=True, metavar="NAME=WEIGHT", help="distillation, patches, types, whole, ...")
 @click.option(
     "--precision", type=click.Choice(["32-true", "bf16-mixed"]), help="The number format of training; by the preset."
@@ -282,7 +282,7 @@ def pretrain(
 @click.option("--batch-size", type=click.IntRange(2), default=64, show_default=True, help="Pictures of an update.")
 @click.option("--minutes", type=MINUTES, callback=_timed, help="Stop after this time; run again to go on.")
 @click.option("--side", type=click.IntRange(64), default=224, show_default=True, help="Pixels of a crop.")
-@click.option("--rate", type=click.FloatRange(0, min_open=True), default=1e-3, show_default=True, help="Learning rate.")
+@click.option("--rate", type=float, default=1e-3, show_default=True, help="Learning rate, at most 1.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of everything random.")
 @device_option
 def guide(

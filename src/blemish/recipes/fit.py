@@ -164,7 +164,7 @@ def prepare_training(
     schedule = replace(
         usual,
         steps=settings.steps or _steps(examples, settings.epochs) or usual.steps,
-        rate=settings.rate or usual.rate,
+        rate=usual.rate if settings.rate is None else settings.rate,
         batch_size=of_batches.batch_size,
         precision=settings.precision or ("bf16-mixed" if coarse else usual.precision),
         accumulate=settings.accumulate or usual.accumulate,

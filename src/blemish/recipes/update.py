@@ -225,7 +225,10 @@ def require_pupil(recipe: Recipe) -> None:
     if hasattr(catalog.method(recipe.method), "extract"):
         return
     others = [name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained]
-    taught = f"freeze a recipe of a method that can be taught: {', '.join(others)}"
+    taught = (
+        f"freeze a recipe of a method that can be taught: {', '.join(others)}. Defects, and their names, are taught to "
+        "this one too: by `blemish teach --defect`"
+    )
     if catalog.card(recipe.method).trained:
         raise BadInput(f"{recipe.method} is trained, not taught: train it again by `blemish train`, or {taught}")
     raise BadInput(f"{recipe.method} learns nothing from good parts: {taught}")

@@ -38,8 +38,8 @@ class Schedule:
     devices: int = 1
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:  # or it is no number; by 0 a training ends as it began
-            raise BadInput(f"a learning rate of {self.rate:g}, by which each step moves every weight: give 1 or less")
+        if not 0 <= self.rate <= 1:  # or it is no number; each step moves every weight by about so much
+            raise BadInput(f"a learning rate of {self.rate:g}: give one above 0 and at most 1; by 0 nothing is learned")
 
 
 def rate(step: int, schedule: Schedule) -> float:
