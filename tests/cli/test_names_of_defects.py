@@ -168,6 +168,27 @@ def test_what_is_like_no_type_is_put_in_groups_that_can_be_taught(taught: Path, 
     assert "holds earlier groups" in run("discover", parts / "new", "--recipe", recipe, "--out", out, status=1)
 
 
+@pytest.mark.parametrize("words", [(), ("--defects", f"{TYPES[0]}, {TYPES[1]}")])
+def test_only_what_is_of_no_known_type_is_put_in_groups(words: tuple[str, ...], parts: Path, tmp_path: Path) -> None:
+    """Whether it is named by examples alone or by words as well; by words alone nothing is known."""
+    recipe, examples = tmp_path / "line.blemish", parts / "known"
+    draw_defects(examples, 8, kinds=TYPES[:2])
+    good = parts / "good"
+    run("recipe", "freeze", recipe, "--normal", good, "--method", "patchcore", *words, *SEEN)
+    if words:
+        spots = parts / "new" / "images" / TYPES[1]
+        run("discover", spots, "--recipe", recipe, "--out", tmp_path / "first")
+        assert len([*(tmp_path / "first").glob("group-*/pictures/*")]) == 4
+    run("teach", recipe, "--examples", examples)
+    run("calibrate", recipe, "--good", good, "--every-picture")
+    run("inspect", parts / "new" / "images", "--recipe", recipe, "--out", tmp_path / "out", status=11)
+    unknown = {Path(line["path"]).stem for line in lines(tmp_path / "out") if "unknown" in line["types"]}
+    run("discover", parts / "new" / "images", "--recipe", recipe, "--out", tmp_path / "found")
+    found = {path.stem.partition("-")[2] for path in (tmp_path / "found").glob("group-*/pictures/*")}
+    assert found == unknown
+    assert 0 < len(found) < 12
+
+
 def test_whole_pictures_are_classified_and_what_was_learned_is_kept(parts: Path, tmp_path: Path) -> None:
     kept, images = tmp_path / "types.blemish", parts / "new" / "images"
     once = run("classify", images, "--examples", parts / "shown", "--save", kept, "--encoder", TINY, "--json")

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from blemish.blocks.describing import Balance, Describing
+from blemish.blocks.describing_in_words import DescribingInWords
 from blemish.blocks.exemplars import CachedEncoder
 from blemish.blocks.grouping import LARGEST, group_rows
 from blemish.blocks.heads import quarters
@@ -54,7 +55,7 @@ def discover(
     """Groups of regions that are alike, the largest first; of `count` groups, or as many as there seem to be.
 
     Of a calibrated recipe these are the regions of pictures that it does not accept, of another the worst of each
-    picture; those of a known type are left out unless `every` one is wanted.
+    picture. Those of a known type are left out unless `every` one is wanted; by words alone no type is known.
     """
     found = list(_search(recipe, pictures, encoder, every, batch_size, watch, unreadable))
     if not found:
@@ -62,8 +63,9 @@ def discover(
     if len(found) > LARGEST:
         notice("of %s defects the first %s are put in groups", len(found), LARGEST)
     found = found[:LARGEST]
-    balance = Balance(encoders_of(recipe, encoder)[ENCODER])
-    rows = torch.stack([each.seen for each in found])
+    seer = encoders_of(recipe, encoder)[ENCODER]
+    balance, rows = Balance(seer), torch.stack([each.seen for each in found])
+    rows[:, : seer.width] = 0  # the embedding, which only classifiers that read words have of regions
     balance.learn(rows)
     groups = group_rows(balance(rows), count)
     return [[each for each, own in zip(found, groups, strict=True) if own == number] for number in sorted(set(groups))]
@@ -115,7 +117,7 @@ def _looking(recipe: Recipe, encoder: Place) -> WithNames:
     made = detector(recipe, found)
     inner = getattr(made, "detector", made)  # below what known defects add
     for each in (made, inner):
-        if isinstance(each, WithNames) and isinstance(each.classifier, Describing):
+        if isinstance(each, WithNames) and isinstance(each.classifier, Describing | DescribingInWords):
             return each
     once = CachedEncoder(found[ENCODER], kept=quarters(found[ENCODER].depth))
     classifier = classifier_of(Names(DEFAULT, {}, ()), once)
