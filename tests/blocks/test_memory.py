@@ -139,6 +139,19 @@ def test_what_stands_beside_moves_little_where_another_row_becomes_the_nearest(m
     assert_close(far, (torch.zeros(3), torch.tensor([0.2, 0.6, 9.0])))
 
 
+@by_metric
+@pytest.mark.parametrize("count", [3, memory.NEAR, memory.NEAR + 2])
+def test_what_stands_beside_never_jumps_however_many_rows_tie(metric: Metric, count: int) -> None:
+    made = MemoryBank(metric, beside=["words"])
+    made.hold(torch.eye(8).double(), torch.tensor([0.2, 9.0, 0.6, 3.0, 7.0, 1.0, 50.0, 60.0]).double())
+    angles = torch.linspace(0, 6.3, 1000).double()[:, None] + torch.arange(count) * 6.3 / count
+    query = F.pad(1 + 1e-6 * angles.cos(), (0, 8 - count))  # one after the other is the nearest, the second, the third
+    _, read = made.read_nearest(F.normalize(query, dim=-1), "words")
+    assert len(set(made.nearest(query)[1].squeeze(-1).tolist())) == count
+    assert read.diff().abs().max() < 0.1
+    assert read.max() < 9
+
+
 def test_a_bank_of_one_row_says_what_stands_beside_it() -> None:
     made = MemoryBank(beside=["words"])
     made.hold(torch.eye(4)[:1], torch.tensor([0.7]))

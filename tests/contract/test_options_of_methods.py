@@ -17,7 +17,7 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
-from blemish.blocks.memory import TIE
+from blemish.blocks.memory import MemoryBank
 from blemish.blocks.prompts import DEFECTS, defect_prototypes, prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
@@ -226,12 +226,11 @@ def test_tab_without_good_parts_is_what_the_words_say() -> None:
 def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> None:
     detector, memory = (learn(TAB(TINY, trust=trust, few=0, sigma=0), GOOD) for trust in (0.5, 0.0))
     _, words, patches = detector._look(TEST)
-    distances, rows = detector.bank.nearest(patches, 2)
-    _, good, _ = detector._look(torch.cat(GOOD))
-    nearly = torch.softmax(-distances / TIE, -1)  # where two tie, both count
-    excess = (words - (nearly * good.flatten()[rows]).sum(-1)).clamp_min(0)
-    distance = distances[..., 0]
-    score = distance + 0.5 * excess
+    _, good, rows = detector._look(torch.cat(GOOD))
+    bank = MemoryBank(beside=["words"])
+    bank.hold(F.normalize(rows.flatten(0, 2), dim=-1), good.flatten())
+    distance, expected = bank.read_nearest(patches, "words")
+    score = distance + 0.5 * (words - expected).clamp_min(0)
     assert_close(memory(TEST).image_score, distance.flatten(1).amax(1) + distance.mean((1, 2)))
     assert_close(detector(TEST).image_score, score.flatten(1).amax(1) + score.mean((1, 2)), rtol=1e-4, atol=1e-6)
     assert (detector(TEST).anomaly_map >= memory(TEST).anomaly_map - 1e-6).all()

@@ -11,13 +11,13 @@ from tests.support.exports import IN_ONE_PROCESS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.blocks.memory import MemoryBank
+from blemish.blocks.memory import NEAR, MemoryBank
 from blemish.export.searching import GROUP, search_by_whole_numbers
 from blemish.export.tracing import Traced, trace
 from blemish.runtime.graph import open_model
 
 pytestmark = IN_ONE_PROCESS
-ROWS = 2 * GROUP + 22  # the last group has fewer
+ROWS = NEAR * GROUP + 22  # the last group has fewer
 
 
 class Nearest(nn.Module):
@@ -95,17 +95,18 @@ def test_whole_numbers_find_them_too_and_distances_stay_in_float32(module: Neare
     np.testing.assert_allclose(given[0], expected[0].numpy(), rtol=1e-4)
 
 
-@pytest.mark.parametrize("count", [ROWS, GROUP + 1, GROUP])
+@pytest.mark.parametrize("count", [ROWS, (NEAR - 1) * GROUP + 1, (NEAR - 1) * GROUP])
 def test_what_stands_beside_rows_that_tie_is_what_torch_says(module: Nearest, count: int) -> None:
     rows = module.bank.rows[:count].clone()
     rows[5], rows[count - 9], rows[-1] = rows[0], rows[9], rows[-2]  # of one group, of two, of one with fewer rows
     rows[12] = F.normalize(rows[3] + 1e-3 * rows[4], dim=0)  # nearly
+    rows[20], rows[GROUP + 21] = rows[19], rows[19]  # three
     asked = ReadNearest(rows)
     model = trace(asked, {"images": torch.rand(2, 3, 4, 4)}, ["distance", "number"]).model
-    assert ("MaxPool" in {node.op_type for node in model.graph.node}) == (count > GROUP)
+    assert ("MaxPool" in {node.op_type for node in model.graph.node}) == (count > (NEAR - 1) * GROUP)
     images = queries(module)[:count]
     expected, numbers = (each.numpy() for each in asked(images))
     given = run(model, images)
     np.testing.assert_allclose(given[0], expected, rtol=1e-4)
     np.testing.assert_allclose(given[1], numbers, rtol=1e-3)
-    assert numbers[[0, 9, -2]] == pytest.approx([2.5, count / 2, count - 1.5], rel=1e-5)
+    assert numbers[[0, 9, -2, 19]] == pytest.approx([2.5, count / 2, count - 1.5, (60 + GROUP) / 3], rel=1e-5)

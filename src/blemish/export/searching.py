@@ -17,6 +17,8 @@ FIXED = "lesson in 8 bits of "
 """The names of numbers that were made of rows begin so: by `lessons` a graph with them is not given other rows."""
 MOST = 63
 """The highest number of 8 bits in a row: sums of two products with bytes fit into 16 bits, as some processors ask."""
+SEVERAL = range(2, 9)
+"""How many rows are found by groups where one is not enough; more would have to look into too much of the memory."""
 
 
 class _Search(NamedTuple):
@@ -25,14 +27,10 @@ class _Search(NamedTuple):
     product: Any  # Gemm
     rows: str
     is_turned: bool  # they are (D, M)
-    lowest: str  # what ReduceMin gives, or TopK of two
+    count: int  # how many are asked for
+    lowest: str  # what ReduceMin gives, or TopK of several
     place: str  # what ArgMin gives, or the same TopK
     nodes: tuple[str, ...]  # the first outputs of those that give both
-
-    @property
-    def is_of_two(self) -> bool:
-        """Whether the two lowest are asked for."""
-        return len(self.nodes) == 1
 
 
 def quicken_search(model: Any) -> None:
@@ -40,7 +38,7 @@ def quicken_search(model: Any) -> None:
 
     To say where in a row of numbers the lowest is takes half as long as the products did. So the best of each group of
     rows is found, the best of these, and in that group alone its place; where two rows are asked for, the two best
-    groups and in both. The graph still takes any number of rows, in the latter case such as fill a group and more.
+    groups and in both, and so on. The graph still takes any number of rows, but such as make a group for each of these.
     """
     graph, instead = model.graph, dict[str, list[Any]]()
     for number, found in enumerate(_searches(graph)):
@@ -78,14 +76,14 @@ def _searches(graph: Any) -> Iterator[_Search]:
     for node in graph.node:
         for name in node.input:
             users[name].append(node)
-    twos = {each.name for each in graph.initializer if _is_two(each)}
+    counts = dict(_counts(graph.initializer))
     for product in graph.node:
         rows = product.input[1] if product.op_type == "Gemm" and len(product.input) == 3 else ""
         if not (rows in turns or rows in sizes) or not _is_ranking(product):
             continue
         kept, is_turned = turns.get(rows, rows), rows not in turns
-        is_large = sizes.get(kept, (0, 0))[int(is_turned)] > GROUP
-        if found := _asked(users[product.output[0]], twos if is_large else set()):
+        groups = -(-sizes.get(kept, (0, 0))[int(is_turned)] // GROUP)
+        if found := _asked(users[product.output[0]], {name: each for name, each in counts.items() if each <= groups}):
             yield _Search(product, kept, is_turned, *found)
 
 
@@ -94,21 +92,24 @@ def _is_ranking(product: Any) -> bool:
     return said["alpha"].f == -2 and said["beta"].f == 1 and not said["transB"].i
 
 
-def _asked(users: Sequence[Any], twos: set[str]) -> tuple[str, str, tuple[str, ...]] | None:
-    """The lowest of all ranks, or the two lowest: their names, those of their places, and the nodes that ask."""
+def _asked(users: Sequence[Any], counts: Mapping[str, int]) -> tuple[int, str, str, tuple[str, ...]] | None:
+    """How many of the lowest ranks, what they are called and their places, and the nodes that ask for them."""
     asked = {node.op_type: node for node in users}
     if set(asked) == {"ReduceMin", "ArgMin"} and all(map(_keeps_axes, users)):
         names = (asked["ReduceMin"].output[0], asked["ArgMin"].output[0])
-        return *names, names
-    if set(asked) == {"TopK"} and len(users) == 1 and users[0].input[1] in twos and not _is_of_largest(users[0]):
-        return *users[0].output, (users[0].output[0],)
+        return 1, *names, names
+    if set(asked) == {"TopK"} and len(users) == 1 and users[0].input[1] in counts and not _is_of_largest(users[0]):
+        return counts[users[0].input[1]], *users[0].output, (users[0].output[0],)
     return None
 
 
-def _is_two(tensor: Any) -> bool:
+def _counts(tensors: Sequence[Any]) -> Iterator[tuple[str, int]]:
+    """The names of those that hold one number of `SEVERAL`, and the number."""
     from onnx.numpy_helper import to_array
 
-    return tuple(tensor.dims) == (1,) and to_array(tensor).tolist() == [2]
+    for each in tensors:
+        if tuple(each.dims) == (1,) and (number := to_array(each)[0]) in SEVERAL:
+            yield each.name, int(number)
 
 
 def _keeps_axes(node: Any) -> bool:
@@ -137,20 +138,23 @@ _ONE: tuple[_Step, ...] = (
     ("ReduceMax", ["members", "second"], ["high"], {"keepdims": 1}),
     ("ArgMax", ["members"], ["member"], _ALONG),
 )
-_TWO: tuple[_Step, ...] = (
-    *_BEST_GROUPS,
-    ("TopK", ["best", "two"], ["heights", "group"], {"axis": 1}),
-    ("Mul", ["group", "size"], ["begin"], {}),
-    ("Unsqueeze", ["begin", "third"], ["begins"], {}),
-    ("Add", ["begins", "steps"], ["reaches"], {}),
-    ("Reshape", ["reaches", "flat"], ["reach"], {}),
-    ("Sub", ["count", "second"], ["end"], {}),
-    ("Min", ["reach", "end"], ["inside"], {}),
-    ("GatherElements", [RANKS, "inside"], ["some"], {"axis": 1}),
-    ("Greater", ["reach", "end"], ["past"], {}),  # so the last row is there once
-    ("Where", ["past", "least", "some"], ["members"], {}),
-    ("TopK", ["members", "two"], ["high", "member"], {"axis": 1}),
-)
+
+
+def _several(count: int) -> tuple[_Step, ...]:
+    return (
+        *_BEST_GROUPS,
+        ("TopK", ["best", f"{count}"], ["heights", "group"], {"axis": 1}),
+        ("Mul", ["group", "size"], ["begin"], {}),
+        ("Unsqueeze", ["begin", "third"], ["begins"], {}),
+        ("Add", ["begins", "steps"], ["reaches"], {}),
+        ("Reshape", ["reaches", f"flat {count}"], ["reach"], {}),
+        ("Sub", ["count", "second"], ["end"], {}),
+        ("Min", ["reach", "end"], ["inside"], {}),
+        ("GatherElements", [RANKS, "inside"], ["some"], {"axis": 1}),
+        ("Greater", ["reach", "end"], ["past"], {}),  # so the last row is there once
+        ("Where", ["past", "least", "some"], ["members"], {}),
+        ("TopK", ["members", f"{count}"], ["high", "member"], {"axis": 1}),
+    )
 
 
 def _nodes(start: str, found: _Search) -> list[Any]:
@@ -163,7 +167,7 @@ def _nodes(start: str, found: _Search) -> list[Any]:
         "Gemm", [query, found.rows, norms], [start + RANKS], transB=int(not found.is_turned), alpha=2.0, beta=-1.0
     )
     made = [product, make_node("Shape", [norms], [f"{start}count"])]
-    for kind, given, to, how in _TWO if found.is_of_two else _ONE:
+    for kind, given, to, how in _ONE if found.count == 1 else _several(found.count):
         inputs = [names.get(each, start + each) for each in given]
         made.append(make_node(kind, inputs, [start + each for each in to], **how))
     made.append(make_node("GatherElements", [f"{start}inside", f"{start}member"], [found.place], axis=1))
@@ -171,8 +175,8 @@ def _nodes(start: str, found: _Search) -> list[Any]:
 
 
 _NUMBERS: dict[str, Any] = {
-    "first": [0], "second": [1], "third": [2], "two": [2], "flat": [0, 2 * GROUP], "size": [GROUP],
-    "steps": [[*range(GROUP)]], "least": -np.inf,
+    "first": [0], "second": [1], "third": [2], "size": [GROUP], "steps": [[*range(GROUP)]], "least": -np.inf,
+    **{f"{count}": [count] for count in SEVERAL}, **{f"flat {count}": [0, count * GROUP] for count in SEVERAL},
 }  # fmt: skip
 
 
