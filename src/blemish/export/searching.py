@@ -27,7 +27,7 @@ class _Search(NamedTuple):
     product: Any  # Gemm
     rows: str
     is_turned: bool  # they are (D, M)
-    count: int  # how many are asked for
+    asked: int  # how many of them
     lowest: str  # what ReduceMin gives, or TopK of several
     place: str  # what ArgMin gives, or the same TopK
     nodes: tuple[str, ...]  # the first outputs of those that give both
@@ -37,8 +37,8 @@ def quicken_search(model: Any) -> None:
     """Find every nearest row of a memory, as `blocks.memory` has it, by operators that are quick on processors.
 
     To say where in a row of numbers the lowest is takes half as long as the products did. So the best of each group of
-    rows is found, the best of these, and in that group alone its place; where two rows are asked for, the two best
-    groups and in both, and so on. The graph still takes any number of rows, but such as make a group for each of these.
+    rows is found, the best of these, and in that group alone its place; where several rows are asked for, as many of
+    the best groups, and in these. The graph still takes any number of rows that make as many groups.
     """
     graph, instead = model.graph, dict[str, list[Any]]()
     for number, found in enumerate(_searches(graph)):
@@ -167,7 +167,7 @@ def _nodes(start: str, found: _Search) -> list[Any]:
         "Gemm", [query, found.rows, norms], [start + RANKS], transB=int(not found.is_turned), alpha=2.0, beta=-1.0
     )
     made = [product, make_node("Shape", [norms], [f"{start}count"])]
-    for kind, given, to, how in _ONE if found.count == 1 else _several(found.count):
+    for kind, given, to, how in _ONE if found.asked == 1 else _several(found.asked):
         inputs = [names.get(each, start + each) for each in given]
         made.append(make_node(kind, inputs, [start + each for each in to], **how))
     made.append(make_node("GatherElements", [f"{start}inside", f"{start}member"], [found.place], axis=1))
