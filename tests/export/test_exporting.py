@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import get_args
 
@@ -23,7 +24,7 @@ from blemish import catalog
 from blemish.blocks.memory import ROWS_IN_GRAPH
 from blemish.calibration.thresholds import Goal
 from blemish.cli.main import main
-from blemish.errors import BadInput, BadRecipe
+from blemish.errors import BadInput, BadRecipe, MissingExtra
 from blemish.export import exporting
 from blemish.export.check import Parity, compare, first_difference, require_parity
 from blemish.export.deploying import (
@@ -256,6 +257,17 @@ def test_int8_is_the_same_by_both_backends_where_zeros_pad_what_is_negative() ->
 def test_a_plan_that_cannot_be_carried_out_is_refused(recipe: Recipe, plan: ExportPlan, said: str) -> None:
     with pytest.raises(BadInput, match=said):
         export_recipe(recipe, plan)
+
+
+def test_a_backend_that_is_not_installed_is_missed_before_a_graph_is_made(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "graphs_of", lambda *_: pytest.fail("a graph is made"))
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(
+        MissingExtra, match=r"the graph of .* is run by OpenVINO: pip install 'blemish\[runtime-openvino\]'"
+    ):
+        export_recipe(recipe, ExportPlan(backend="openvino"))
 
 
 def test_every_card_without_a_graph_says_why_and_is_refused(recipe: Recipe) -> None:

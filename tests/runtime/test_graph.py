@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from tests.structure.source import ROOT
 
-from blemish.errors import BadInput, BadRecipe
+from blemish.errors import BadInput, BadRecipe, MissingExtra
 from blemish.notices import gather
 from blemish.recipes.deployed import Backend, Deployed, Precision
 from blemish.runtime.graph import OPSET, GraphDetector, GraphNamer, open_model
@@ -202,6 +202,15 @@ def test_a_processor_without_bfloat16_says_that_it_computes_in_float32() -> None
         with gather() as notices:
             open_model(model().SerializeToString(), "openvino", precision, "line3")
         assert [line.startswith("line3 is for bfloat16, of which") for line in notices.lines()] == [True] * said
+
+
+@pytest.mark.parametrize(("backend", "extra"), [("onnxruntime", "runtime"), ("openvino", "runtime-openvino")])
+def test_a_backend_that_is_not_installed_is_named_with_what_installs_it(
+    backend: Backend, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, backend, None)
+    with pytest.raises(MissingExtra, match=rf"(?i)^line3 is run by {backend}: pip install 'blemish\[{extra}\]'$"):
+        open_model(model().SerializeToString(), backend, "float32", "line3")
 
 
 def test_a_graph_that_names_nothing_is_no_namer() -> None:

@@ -41,6 +41,7 @@ from blemish.recipes.calibrate import HoldoutScheme, calibration_of, held_out_sc
 from blemish.recipes.deployed import Deployed
 from blemish.recipes.reading import Reading
 from blemish.recipes.recipe import Place, Recipe
+from blemish.runtime.graph import import_backend
 from blemish.runtime.running import graph_detector
 from blemish.types import GOOD, ArrayDetector, Encoder
 
@@ -66,6 +67,8 @@ def export_recipe(
 ) -> Exported:
     """The recipe as a graph; raises BadInput, and nothing is kept, where it cannot be one or scores differently.
 
+    Raises MissingExtra, before anything is made, where what is to run the graph is not installed.
+
     before: the recipe deployed before it was taught more; its graph is taken, with what was learned since, if it does.
     """
     require_graph(recipe)
@@ -73,6 +76,7 @@ def export_recipe(
         raise BadInput("onnxruntime computes no bfloat16 on a processor: add --backend openvino")
     if plan.precision == "int8" and not plan.good:
         raise BadInput("int8 finds the ranges of values by good parts: give some by --good")
+    import_backend(plan.backend, f"the graph of {recipe.source}")
     found = detectors.encoders_of(dataclasses.replace(recipe, precision="float32"), encoder)
     geometry = detectors.bare_detector(dataclasses.replace(recipe, precision="float32"), found).geometry
     size = size_for(recipe, geometry, plan.check or plan.good)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,11 +146,17 @@ def open_model(model: Buffer, backend: Backend, precision: Precision, source: st
     return _by_onnxruntime(model, precision, source, threads, asks.opset)
 
 
-def _by_onnxruntime(model: Buffer, precision: Precision, source: str, threads: int, opset: int) -> Session:
+def import_backend(backend: Backend, source: str) -> Any:
+    """The package that runs the graph of a source; raises MissingExtra where it is not installed."""
+    name, extra = ("OpenVINO", "runtime-openvino") if backend == "openvino" else ("onnxruntime", "runtime")
     try:
-        import onnxruntime
+        return import_module(backend)
     except ImportError as error:
-        raise MissingExtra(f"{source} is run by onnxruntime: pip install 'blemish[runtime]'") from error
+        raise MissingExtra(f"{source} is run by {name}: pip install 'blemish[{extra}]'") from error
+
+
+def _by_onnxruntime(model: Buffer, precision: Precision, source: str, threads: int, opset: int) -> Session:
+    onnxruntime = import_backend("onnxruntime", source)
     options = onnxruntime.SessionOptions()
     options.log_severity_level, options.intra_op_num_threads = 4, threads
     options.enable_mem_pattern = False  # it lays out all tensors at once, and took more memory and no less time
@@ -173,10 +180,7 @@ def _bare(model: Buffer, options: Any) -> bytes:
 
 
 def _by_openvino(model: Buffer, precision: Precision, source: str, threads: int) -> Session:
-    try:
-        import openvino
-    except ImportError as error:
-        raise MissingExtra(f"{source} is run by OpenVINO: pip install 'blemish[runtime-openvino]'") from error
+    openvino = import_backend("openvino", source)
     # Always said: left to itself it computes in bfloat16 where the processor can, and moves scores by 1 %.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "bf16" if precision == "bfloat16" else "f32"}
     settings |= {"INFERENCE_NUM_THREADS": threads} if threads else {}
