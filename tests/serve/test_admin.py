@@ -13,9 +13,9 @@ from blemish.cli.main import main
 from blemish.report.runs import page_of
 
 
-@pytest.fixture(scope="module")
-def line(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
-    with running(line_settings(tmp_path_factory.mktemp("admin"))) as client:
+@pytest.fixture
+def line(tmp_path: Path) -> Iterator[Client]:
+    with running(line_settings(tmp_path)) as client:
         yield client
 
 
@@ -56,6 +56,7 @@ def test_people_and_machines_are_let_in_and_out_and_the_audit_says_by_whom(line:
 
 
 def test_what_is_kept_of_pictures_is_set_by_an_admin_and_put_back(line: Client) -> None:
+    assert line.ask("POST", "/users", {"name": "ada", "role": "admin", "password": PASSWORD}).status == 201
     ada = line.login("ada", PASSWORD)
     assert "审计" in ada.page("/admin", Accept_Language="zh").body.decode()
     assert 'value="90"' in ada.page("/admin").body.decode()
