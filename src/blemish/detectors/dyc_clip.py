@@ -64,7 +64,8 @@ class DyCCLIP(SentenceDetector):
         """Of each picture its own sentences: (N, 2, D)."""
         words = SPREAD * self.reading(seen.patches[-1].squeeze(1))  # (N, K, width)
         states = list(zip(self.sentences.context, SUFFIXES, strict=True))
-        said = [(own, learned, suffix) for own in words for learned, suffix in states]
+        # Behind the learned words: deep tokens take the place of the first words in most blocks.
+        said = [(learned, own, suffix) for own in words for learned, suffix in states]
         both: Tensor = F.normalize(self.sentences.encode(self.encoder, said), dim=-1).unflatten(0, (-1, 2))
         return both
 

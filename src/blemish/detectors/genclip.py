@@ -71,7 +71,7 @@ class GenCLIP(FrozenSentenceDetector):
         """Of tokens (N, L, width), and a name each: (N, 2, D)."""
         states = list(zip(self.sentences.context, SUFFIXES, strict=True))
         said = [
-            (shown, words, suffix.format(name))
+            (words, shown, suffix.format(name))
             for shown, name in zip(ahead, names, strict=True)
             for words, suffix in states
         ]
