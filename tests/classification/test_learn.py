@@ -11,10 +11,11 @@ from scipy.special import log_softmax
 from torch import Tensor, nn
 
 from blemish import notices
+from blemish.blocks.shown_types import count_types, even_weights, first_examples
 from blemish.calibration.prediction_sets import TEMPERATURES, temperature_of
 from blemish.classification import learn as learning
 from blemish.classification.calls import Named
-from blemish.classification.learn import held_out_logits, learn
+from blemish.classification.learn import _folds, held_out_logits, learn
 from blemish.classification.names import UNKNOWN
 from blemish.types import Classifier, Geometry, TypedExamples
 
@@ -89,6 +90,18 @@ def test_ten_thousand_types_are_learned_and_named() -> None:
     examples = spread(torch.eye(10_000, dtype=torch.bool))
     named = learn(made(10_000), examples).name(examples.seen[:3])
     assert [each.type for each in named] == ["type 0", "type 1", "type 2"]
+
+
+def test_of_very_many_types_no_table_of_numbers_is_made() -> None:
+    """Which takes eight times the memory of one of booleans: of 10,000 types gigabytes."""
+    types = torch.eye(500, dtype=torch.bool).repeat(4, 1)
+    order = torch.arange(100)
+    with torch.profiler.profile(profile_memory=True) as found:
+        even_weights(types)
+        first_examples(types, 2)
+        count_types(types)
+        _folds(order, types)
+    assert max(each.self_cpu_memory_usage for each in found.events()) <= types.numel()
 
 
 @pytest.mark.parametrize("scale", [0.05, 1.0, 30.0])

@@ -201,7 +201,9 @@ def test_a_processor_without_bfloat16_says_that_it_computes_in_float32() -> None
     for precision, said in expected.items():
         with gather() as notices:
             open_model(model().SerializeToString(), "openvino", precision, "line3")
-        assert [line.startswith("line3 is for bfloat16, of which") for line in notices.lines()] == [True] * said
+        assert [line.startswith("the graph of line3 is for bfloat16, of which") for line in notices.lines()] == [
+            True
+        ] * said
 
 
 @pytest.mark.parametrize(("backend", "extra"), [("onnxruntime", "runtime"), ("openvino", "runtime-openvino")])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import torch
 from torch import Tensor
 
+from blemish.blocks.shown_types import count_types
 from blemish.calibration.prediction_sets import calibrate_several, calibrate_sureness
 from blemish.classification.describe import Description
 from blemish.classification.namer import Namer, logits_of
@@ -85,7 +86,7 @@ def learn(
     Says so where types have very unequal numbers of examples.
     asked: in how many of their views, the first ones, it will be asked of others; none: in all.
     """
-    counts = examples.types.sum(0)
+    counts = count_types(examples.types)
     most, least = int(counts.max()), int(counts[counts > 0].min())  # of a type without any there are words
     if most > 10 * least:
         notice("the types have %s to %s examples; each counts alike", least, most)
@@ -112,7 +113,7 @@ def held_out_logits(
     Without those that are the only one of a type, of very many types only so many that memory is bounded, and of very
     many examples only those of so many folds that these are `ENOUGH`.
     """
-    alone = (examples.types & (examples.types.sum(0) < 2)).any(1)
+    alone = (examples.types & (count_types(examples.types) < 2)).any(1)
     order = torch.randperm(len(alone), generator=torch.Generator().manual_seed(seed))
     order = order[~alone[order]]
     numbers, held = [order[:0]], [torch.zeros(0, examples.types.shape[1])]
@@ -131,7 +132,7 @@ def held_out_logits(
 
 def _folds(order: Tensor, types: Tensor) -> list[Tensor]:
     """Rows dealt out type by type, of several the rarest, so that each type has some in every rest."""
-    numbers = torch.where(types, types.sum(0), len(types) + 1)[order].argmin(1)
+    numbers = torch.where(types[order], count_types(types), len(types) + 1).argmin(1)
     dealt = order[numbers.argsort(stable=True)]
     count = min(FOLDS, len(dealt))
     return [dealt[first::count] for first in range(count)]

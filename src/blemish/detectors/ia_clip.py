@@ -17,8 +17,8 @@ MARGIN = 0.2
 class IACLIP(FrozenSentenceDetector):
     """One pair of learned sentences for whole pictures, and one for places, that are to complement each other.
 
-    triplet: weight of a hinge by which the local anomalous sentence is nearer to places of defects than to good ones;
-        its margin grows as the two anomalous sentences part. 0: none.
+    triplet: weight of a hinge by which the local sentences' difference is nearer to places of defects than to good
+        ones; its margin grows as the two anomalous sentences part. 0: none.
     focal: weight of a contrast of each place of a defect with all good ones, in which hard ones count most. 0: none.
     The abstract says: class-agnostic global and local prompts; a similarity-aware triplet loss that makes them
     complementary; adaptive focal contrast on hard regions; one source and many targets.
@@ -46,11 +46,11 @@ class IACLIP(FrozenSentenceDetector):
     def more(self, seen: Features, texts: Tensor, batch: Batch) -> dict[str, Tensor]:
         """What binds the sentences, where there are places of both kinds."""
         places = F.normalize(seen.patches[-1], dim=-1)
-        inside, cosines = covered_cells(masks_of(batch), places.shape[1:3]), places @ texts[3]  # (N, h, w)
-        bad, good = cosines[inside], cosines[~inside]
+        inside, scores = covered_cells(masks_of(batch), places.shape[1:3]), places @ (texts[3] - texts[2])  # (N, h, w)
+        bad, good = scores[inside], scores[~inside]
         if not (len(bad) and len(good)):
             return {}
-        margin = MARGIN * (1 - (texts[1] * texts[3]).sum())
+        margin = MARGIN * (1 - (texts[1] * texts[3]).sum().detach())  # or it shrinks as the sentences become alike
         return {
             "triplet": self.triplet * F.relu(margin + good - bad.mean()).mean(),
             "contrast": self.focal * focal_contrast(bad, good, TEMPERATURE),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from blemish import catalog
+from blemish.blocks.shown_types import count_types
 from blemish.classification.describe import Of, describe
 from blemish.classification.learn import is_few, learn, typed_examples
 from blemish.classification.namer import Namer, untaught
@@ -151,7 +152,7 @@ def _taught(
         advance=watch("looking at examples", len(shown)),
     )  # fmt: skip
     examples, _ = typed_examples(found, types, bad)
-    counts = dict(zip(types, examples.types.sum(0).tolist(), strict=True))
+    counts = dict(zip(types, count_types(examples.types).tolist(), strict=True))
     begun = time.perf_counter()
     if card.scores == "set":
         notice("%s names a set together: how often sets of types hold the right one is not promised", trial.classifier)

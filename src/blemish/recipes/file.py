@@ -42,7 +42,7 @@ TYPES = {
 NAMES = {kind: name for name, kind in TYPES.items()}
 MOST_AXES = 6
 COPY = "copy it again from where it came, or restore it from its .history folder"
-FREEZE = "give a file that `blemish recipe freeze` has written"
+FREEZE = "give a file that `blemish recipe freeze`, `train`, `tune` or `export` has written"
 
 
 class Content(NamedTuple):

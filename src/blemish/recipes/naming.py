@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from blemish import catalog
+from blemish.blocks.shown_types import count_types
 from blemish.classification.learn import learn
 from blemish.classification.namer import Namer
 from blemish.classification.names import CERTAIN, DefectType, Names
@@ -70,7 +71,7 @@ def by_examples(
     rows, table = _join_types(pictures, table) if names.arguments.get("several") else (torch.arange(len(table)), table)
     sure, state = CERTAIN, dict[str, Tensor]()
     if len(names.types) > 1:
-        if alone := [name for name, count in zip(names.known, table.sum(0).tolist(), strict=True) if count == 1]:
+        if alone := [name for name, count in zip(names.known, count_types(table).tolist(), strict=True) if count == 1]:
             notice("%s: one example is little to know a type by: show more", list_names(alone))
         classifier = classifier_of(names, encoder)
         asked = 1 if names.of == "defects" and not isinstance(classifier, Cropper) else None  # as new ones are seen

@@ -43,13 +43,12 @@ def freeze_types(
         looking, samples, mirrored=few, batch_size=batch_size, unreadable=unreadable,
         advance=watch("looking at examples", len(samples)),
     )  # fmt: skip
-    taught, examples = list[Taught](), []
+    taught, examples, numbers = list[Taught](), [], {kind: number for number, kind in enumerate(kinds)}
     for each in found:
         path = each.sample.image
         taught.append(Taught(sha256_of(path), path.name, each.sample.label))
         examples += [
-            (known_defects.number(taught[-1].id), kinds.index(kind), path.name, each.seen)
-            for kind in types_of(each.sample)
+            (known_defects.number(taught[-1].id), numbers[kind], path.name, each.seen) for kind in types_of(each.sample)
         ]
     if lacking := sorted(set(kinds) - {kinds[number] for _, number, _, _ in examples}):
         raise BadInput(f"no picture of {list_names(lacking)} can be read: replace them, or leave the type out")

@@ -21,8 +21,9 @@ AGAIN = "export it again"
 OPSET = 20
 """Of the standard operators in graphs that are exported, and the newest that OpenVINO is given, which looks at none."""
 ROUNDED_ELSEWHERE = (
-    "%s is for bfloat16, of which this processor has no units: OpenVINO computes in float32 here, so scores differ by "
-    "about 1 %% from those on one that has: calibrate it on the machine that inspects, or export it in float32"
+    "the graph of %s is for bfloat16, of which this processor has no units: OpenVINO computes in float32 here, so "
+    "scores differ by about 1 %% from those on one that has: calibrate it on the machine that inspects, or export it "
+    "in float32"
 )
 Run = Callable[[Mapping[str, NDArray[Any]]], Sequence[NDArray[Any]]]
 """run(arrays by name) -> the outputs in their order."""
