@@ -58,6 +58,9 @@ class ScoredPart(NamedTuple):
     pictures: PartImages
 
 
+CROSS, AGAIN = ", or say --scheme cross", ", or train it again with some left out by --hold-out"
+
+
 class HeldOutScores(NamedTuple):
     """The parts that count, and the pictures that do not."""
 
@@ -65,6 +68,7 @@ class HeldOutScores(NamedTuple):
     parts: tuple[ScoredPart, ...]
     unused: tuple[Path, ...]  # what taught the recipe a defect; for split, or the recipe anything; for cross, nothing
     fold: int = 1  # parts left out together
+    otherwise: str = ""  # what helps, beside other parts, where all of them taught the recipe
 
 
 def calibrate(
@@ -105,7 +109,8 @@ def held_out_scores(
     graph: that of a deployed recipe, which scores instead, and of which nothing can be left out.
     Raises BadInput for a file that is shown as good and as defective, or that taught the recipe the other.
     """
-    if catalog.card(recipe.method).scores == "online" and recipe.arguments.get("online", True):
+    card = catalog.card(recipe.method)
+    if card.scores == "online" and recipe.arguments.get("online", True):
         raise BadInput(
             f"{recipe.method} scores a part by the stream before it, so no threshold holds for later ones: train it "
             "with --set online=false, and all are scored alike"
@@ -119,7 +124,8 @@ def held_out_scores(
     learned = [part for part in parts if any(taught[path] == GOOD for path in part)]
     if graph and way.scheme == "cross":
         raise BadInput(f"{recipe.source} is deployed and forgets nothing: give parts that taught it nothing by split")
-    scheme = way.scheme or ("cross" if not graph and _good(learned, kinds) > _good(new, kinds) else "split")
+    forgets = not graph and (card.auxiliary or not card.trained)
+    scheme = way.scheme or ("cross" if forgets and _good(learned, kinds) > _good(new, kinds) else "split")
     # For cross, a good part that the recipe did not learn has nothing in common with those that were left out.
     fresh = [path for path in pictures(new) if scheme == "split" or kinds[path] != GOOD]
     todo: list[tuple[Callable[[], Detector | ArrayDetector], list[Path]]] = [
@@ -136,14 +142,15 @@ def held_out_scores(
     found = _score_all(todo, recipe, reading)
     used = {path for _, paths in todo for path in paths}
     counted = tuple(each for part in parts for each in _scored_parts(part, kinds, found, masks or {}))
-    return HeldOutScores(scheme, counted, tuple(path for path in taught if path not in used), fold)
+    unused = tuple(path for path in taught if path not in used)
+    return HeldOutScores(scheme, counted, unused, fold, "" if graph else CROSS if forgets else AGAIN)
 
 
 def calibration_of(found: HeldOutScores, goal: Goal = STRICTEST) -> Calibration:
     """Thresholds from them; raises BadInput when no good part is left, and as `calibrate_thresholds` does."""
     good = [part for part in found.parts if part.kind == GOOD]
     if not good:
-        spent = "those given taught the recipe: give others, or say --scheme cross"
+        spent = f"those given taught the recipe: give others{found.otherwise}"
         why = spent if found.unused else "none of those given can be read"
         raise BadInput(f"no good part is left to calibrate by, {why}")
     types = sorted({part.kind for part in found.parts} - {GOOD})
