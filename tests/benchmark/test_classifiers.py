@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from blemish.benchmark.plan import read, trials
 from blemish.cli.main import main
 from blemish.encoders import TINY
 from blemish.errors import BadInput
+from blemish.evaluation.types_of_defects import TypesTrial, run_types_trial
 
 PLAN = """
 encoders = ["{encoder}"]
@@ -55,15 +58,25 @@ def test_the_table_has_how_often_defects_are_named_right(plan: Path, monkeypatch
     assert "named_right" in (out / "table.md").read_text()
 
 
+def test_a_table_says_where_there_are_fewer_examples_than_shots(plan: Path) -> None:
+    draw = plan.parent / "parts"
+    few = TypesTrial(draw, "ridge", TINY, shots=99)
+    notes = run_types_trial(few).notes
+    assert any("99 examples of each type asked for" in said and "so there are 3 of " in said for said in notes), notes
+    assert run_types_trial(replace(few, shots=3)).notes == ()
+
+
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ('name = "ridge"', 'name = "patchcore"', "classifiers[0].name: 'patchcore' will not do"),
+        ('name = "ridge"', 'name = "patchcor"', "classifiers[0].name: 'patchcor' will not do"),
+        ('name = "ridge"', 'name = "patchcore"', "patchcore is one of the methods: put it under [[methods]]"),
+        ('[[classifiers]]\nname = "ridge"', '[[methods]]\nname = "ridge"', "put it under [[classifiers]]"),
         ('name = "ridge"', 'name = "ridge"\narguments = { colour = 1 }', "there is no such key"),
         ("shots = [0, 2]", "shots = [0]", "ridge, learns from labelled defects: add shots that suit"),
     ],
 )
 def test_what_does_not_fit_is_refused(plan: Path, old: str, new: str, sentence: str) -> None:
     plan.write_text(plan.read_text().replace(old, new))
-    with pytest.raises(BadInput, match=sentence.replace("[", r"\[")):
+    with pytest.raises(BadInput, match=re.escape(sentence)):
         read(plan)

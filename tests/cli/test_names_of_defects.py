@@ -220,6 +220,7 @@ def test_a_set_is_named_together_by_a_classifier_of_sets(parts: Path, tmp_path: 
         ("scratch,,dent", "'scratch,,dent' has a comma too many: write 'scratch, dent'"),
         ("none.toml", "none.toml does not exist"),
         ("NONE.TOML", "NONE.TOML does not exist"),
+        ("a " * 200 + "dent", "has 404 characters, a name at most 100: shorten it"),
         ("scratch+dent", "'scratch+dent' names several types of defects: give each a name of its own, without + and ;"),
     ],
 )

@@ -289,7 +289,7 @@ def test_words_alone_can_be_frozen(parts: Path) -> None:
 def test_a_product_is_for_methods_that_read_words(parts: Path) -> None:
     result = run("recipe", "freeze", parts / "b.blemish", "--normal", parts / "good", "--product", "cap", *QUICK)
     assert result.exit_code == 1
-    assert "patchcore takes no product" in result.stderr
+    assert "patchcore takes no product: leave out --product" in result.stderr
 
 
 def test_an_unreadable_good_part_is_listed_and_the_rest_frozen(parts: Path) -> None:

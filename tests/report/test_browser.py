@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -320,6 +320,20 @@ def test_a_picture_of_two_types_shows_both_and_is_found_by_each(browser: Browser
     browser.run("byId('type').value = 'crack'; byId('type').dispatchEvent(new Event('change'))")
     browser.run(FRAMES)
     assert browser.run(shown) == ["crack+dent"]
+
+
+@pytest.mark.parametrize("task", ["defects", "types"])
+def test_a_long_name_of_a_file_leaves_room_for_the_type(
+    browser: Browser, folder: Path, task: Literal["defects", "types"]
+) -> None:
+    path, small = folder / "long.html", Encoded(pictures.small(Image.new("RGB", (64, 48))))
+    with Writer(path, About("plate", task=task)) as writer:
+        writer.put(Item("camera_3_of_line_12_part_000123.png", 1.0, (64, 48), type="surface_scratch", small=small))
+        writer.finish()
+    browser.open(path)
+    browser.run(FRAMES)
+    whole = "const {scrollWidth, clientWidth, clientHeight} = document.querySelector('.card .type'); "
+    assert browser.run(f"{whole}return scrollWidth <= clientWidth && clientHeight < 20")
 
 
 def test_a_page_starts_where_good_parts_suggest_and_says_so(browser: Browser, folder: Path) -> None:

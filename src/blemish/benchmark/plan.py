@@ -251,6 +251,9 @@ def _device(whole: Fields) -> str:
 def _method(section: Fields, encoders: tuple[str, ...]) -> Method:
     section.only("name", "arguments", "encoders", needed=("name",))
     known = catalog.CLASSIFIERS if "classifiers" in section.path else catalog.METHODS
+    for kind, there in (("methods", catalog.METHODS), ("classifiers", catalog.CLASSIFIERS)):
+        if there is not known and is_text(asked := section.values.get("name")) and asked in there:
+            raise section.refused("name", f"{asked} is one of the {kind}: put it under [[{kind}]]")
     own = known is catalog.METHODS and ":" in str(section.values.get("name"))  # one's own, see `blemish --own`
     name = section.one("name", "", is_text if own else one_of(known), f"one of {', '.join(known)}")
     if known is catalog.METHODS and catalog.card(name).trained:

@@ -20,6 +20,8 @@ CERTAIN = Sureness()
 """Nothing is known of how sure the classifier is."""
 VERDICTS: tuple[Verdict, ...] = ("accept", "review", "reject")
 """From the mildest."""
+LONGEST = 100
+"""Characters of a name; encoders of text read few words, and tables have to show it."""
 
 
 class Severity(NamedTuple):
@@ -183,7 +185,10 @@ def _from_toml(path: Path, product: str) -> Iterable[DefectType]:
 
 def _severity(read: Fields) -> Severity | None:
     verdict = read.one("severity", None, or_none(one_of(VERDICTS)), f"one of {', '.join(VERDICTS)}")
-    limits = {unit: read.one(f"accept_below_{unit}", None, or_none(_is_positive), "above 0") for unit in ("mm2", "px")}
+    limits = {
+        unit: read.one(f"accept_below_{unit}", None, or_none(_is_positive), "a number above 0")
+        for unit in ("mm2", "px")
+    }
     given = [(limit, unit) for unit, limit in limits.items() if limit is not None]
     if len(given) > 1:
         raise read.refused("accept_below_mm2", "accept_below_px is there as well: leave one out")
@@ -199,9 +204,14 @@ def _is_positive(value: Any) -> bool:
 
 
 def refuse_twins(names: Sequence[str]) -> None:
-    """Raise BadInput for a type in two spellings, one that means something else here, and a name of none or several."""
+    """Raise BadInput for a type in two spellings, one that means something else here, a name of none or several,
+    and one that is too long.
+    """
     plain = dict[str, str]()
     for name in names:
+        if len(name) > LONGEST:
+            way_out = "shorten it, and say the rest in its definition, in a TOML file of defects"
+            raise BadInput(f"{name[:40] + '...'!r} has {len(name)} characters, a name at most {LONGEST}: {way_out}")
         key, parts = spelling_of(name), split_label(name)
         if len(parts) != 1:
             said = f"{name!r} names {'several types' if len(parts) > 1 else 'no type'} of defects"

@@ -140,8 +140,11 @@ def _words(method: str | None, product: str | None, defects: str | None) -> dict
     """The product for a method that reads it; of one that does not, names of defects read it, if there are any."""
     from blemish.catalog import card
 
-    is_read = not defects or (method and "product" in card(method).words)
-    return {"product": product} if product and is_read else {}
+    is_read = not method or "product" in card(method).words
+    if product and not is_read and not defects:
+        way_out = "leave out --product, or choose a --method that reads words, see `blemish list methods`"
+        raise BadInput(f"{method} takes no product: {way_out}")
+    return {"product": product} if product and method and is_read else {}
 
 
 def _with_defects(made: Recipe, said: str, encoder: Encoder, product: str = "") -> Recipe:

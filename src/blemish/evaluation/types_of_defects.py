@@ -21,7 +21,7 @@ from blemish.errors import BadInput
 from blemish.evaluation.labelled_types import Listed, every_type, list_defects, take_several
 from blemish.evaluation.types_report import TypesReport, measure_names
 from blemish.images import Unreadable
-from blemish.notices import gather, list_names, notice
+from blemish.notices import amount, gather, list_names, notice
 from blemish.progress import ShowProgress, no_progress
 from blemish.types import Classifier, Cropper, Encoder, Sample
 
@@ -101,6 +101,7 @@ def run_types_trial(
         _say_untested(every, tested)
         unreadable, begun = list[Unreadable](), time.perf_counter()
         shown = [sample for sample in learned if {*types_of(sample)} <= {*types}]
+        _say_few(trial.shots or 0, types, shown)
         mirrored = is_few(name for sample in shown for name in types_of(sample))
         namer, counts, begun = _taught(trial, types, shown, watch, unreadable, mirrored=mirrored)
         seconds = time.perf_counter() - begun
@@ -128,6 +129,14 @@ def _say_untested(types: Iterable[str], tested: Sequence[Sample]) -> None:
     if alone and there:  # where nothing at all is tested that is refused
         each = "its only picture" if len(alone) == 1 else "the only picture of each"
         notice("%s: %s may teach, so nothing of it is tested: give two at least", list_names(alone), each)
+
+
+def _say_few(shots: int, types: Iterable[str], shown: Iterable[Sample]) -> None:
+    there = Counter(name for sample in shown for name in types_of(sample))
+    few = [f"{there[name]} of {name}" for name in types if there[name] < shots]
+    if few:
+        asked = amount(shots, "example")
+        notice("%s of each type asked for; half of its pictures may teach, so there are %s", asked, list_names(few))
 
 
 def _taught(
