@@ -16,6 +16,7 @@ from blemish.recipes import update
 from blemish.recipes.calibrate import (
     HeldOutScores,
     HoldoutScheme,
+    calibrate,
     calibration_of,
     defects_in,
     held_out_scores,
@@ -83,6 +84,11 @@ def test_what_taught_the_recipe_is_not_used_nor_another_picture_of_it(recipe: Re
     assert [each.pictures[0].name for each in found.parts] == ["good20.png", "good21.png"]
     with pytest.raises(BadInput, match=r"no good part is left.*taught the recipe"):
         calibration_of(held(recipe, as_good(paths[:4])))
+
+
+def test_no_part_at_all_is_said_to_be_none(recipe: Recipe, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="no good part is given to calibrate by: check the folder"):
+        calibrate(recipe, sorted(tmp_path.glob("*.webp")))
 
 
 def test_unreadable_pictures_are_listed_or_refused(recipe: Recipe, tmp_path: Path) -> None:

@@ -144,13 +144,10 @@ def train(
         product, arguments_of(arguments), defects == "use", augment, steps, epochs, rate, batch_size,
         precision, accumulate, _device(device, devices), devices, seed, cache, pool, start,
     )  # fmt: skip
-    sets = find_examples(
-        method, roots, normal=normal, layout=layout, category=category, split=split, examples=examples,
-        hold_out=hold_out or 0, seed=seed,
-    )  # fmt: skip
+    sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split,
+                         examples=examples, hold_out=hold_out or 0, seed=seed)  # fmt: skip
     with log_progress(f"train {method}") as (watch, tracker):
-        training = Training(method, encoder, sets, settings, watch=watch)
-        _run(training, out, minutes, tracker, resume=resume)
+        _run(Training(method, encoder, sets, settings, watch=watch), out, minutes, tracker, resume=resume)
 
 
 def _check(out: Path, steps_twice: object, split_of_good: object) -> None:

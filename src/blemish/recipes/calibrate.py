@@ -90,6 +90,8 @@ def calibrate(
     fine = dict.fromkeys(good, GOOD)
     if both := sorted(kinds.keys() & fine):
         raise BadInput(f"{both[0]} is given as good and as defective: leave it out of one")
+    if not fine:
+        raise BadInput("no good part is given to calibrate by: check the folder, and how the names of its files end")
     found = held_out_scores(recipe, encoder, kinds | fine, masks=masks, way=way, reading=reading)
     return with_calibration(recipe, calibration_of(found, goal))
 
