@@ -442,7 +442,7 @@ def test_what_is_trained_on_its_own_product_never_sees_the_test_split(root: Path
 
 def test_good_parts_that_are_held_out_calibrate_what_the_others_taught(root: Path, tmp_path: Path) -> None:
     good, words = root / "train/good", ("train", *QUICK, root, "--steps", "1")
-    passed(*words, "--hold-out", "2", "--out", tmp_path / "held.blemish")
+    passed(*words, "--keep-back", "2", "--out", tmp_path / "held.blemish")
     assert len(load(tmp_path / "held.blemish").taught) == 4
     passed("calibrate", tmp_path / "held.blemish", "--good", good)
     found = load(tmp_path / "held.blemish").calibration
@@ -451,11 +451,11 @@ def test_good_parts_that_are_held_out_calibrate_what_the_others_taught(root: Pat
     passed(*words, "--out", tmp_path / "all.blemish")
     result = run("calibrate", tmp_path / "all.blemish", "--good", good)
     assert result.exit_code == 1
-    assert "taught the recipe: give others, or train it again with some left out by --hold-out" in result.stderr
-    result = run(*words, "--hold-out", "6", "--out", tmp_path / "none.blemish")
+    assert "taught the recipe: give others, or train it again with some left out by --keep-back" in result.stderr
+    result = run(*words, "--keep-back", "6", "--out", tmp_path / "none.blemish")
     assert (result.exit_code, "there are 6 good parts, and some must teach" in result.stderr) == (1, True)
-    result = run("train", *AUXILIARY, root, "--split", "test", "--hold-out", "1", "--out", tmp_path / "other.blemish")
-    assert (result.exit_code, "all of yours can calibrate it: leave out --hold-out" in result.stderr) == (1, True)
+    result = run("train", *AUXILIARY, root, "--split", "test", "--keep-back", "1", "--out", tmp_path / "other.blemish")
+    assert (result.exit_code, "all of yours can calibrate it: leave out --keep-back" in result.stderr) == (1, True)
 
 
 def test_each_data_set_that_trained_a_recipe_stands_in_it(root: Path, labelled: Path, tmp_path: Path) -> None:

@@ -66,7 +66,7 @@ def _load(context: click.Context, option: click.Parameter, path: Path | None) ->
     show_default=True,
     help="Whether to learn from labelled defects.",
 )
-@click.option("--hold-out", type=click.IntRange(1), help="Good parts not to learn from: `calibrate` needs some.")
+@click.option("--keep-back", type=click.IntRange(1), help="Good parts not to learn from: `calibrate` needs some.")
 @click.option("--augment", metavar="NAME", help="Make defects on good parts: perlin, draem+nsa (either), none, ...")
 @click.option("--pool", type=click.IntRange(1), help="Make that many defects, not new ones for every batch.")
 @click.option("--cache", type=NEW_FOLDER, help="Keep what a frozen encoder sees here, for this training and others.")
@@ -108,7 +108,7 @@ def train(
     split: str,
     examples: tuple[Path, ...],
     defects: str,
-    hold_out: int | None,
+    keep_back: int | None,
     augment: str | None,
     pool: int | None,
     cache: Path | None,
@@ -145,7 +145,7 @@ def train(
         precision, accumulate, _device(device, devices), devices, seed, cache, pool, start,
     )  # fmt: skip
     sets = find_examples(method, roots, normal=normal, layout=layout, category=category, split=split,
-                         examples=examples, hold_out=hold_out or 0, seed=seed)  # fmt: skip
+                         examples=examples, keep_back=keep_back or 0, seed=seed)  # fmt: skip
     with log_progress(f"train {method}") as (watch, tracker):
         _run(Training(method, encoder, sets, settings, watch=watch), out, minutes, tracker, resume=resume)
 

@@ -58,7 +58,7 @@ class ScoredPart(NamedTuple):
     pictures: PartImages
 
 
-CROSS, AGAIN = ", or say --scheme cross", ", or train it again with some left out by --hold-out"
+CROSS, AGAIN = ", or say --scheme cross", ", or train it again with some left out by --keep-back"
 
 
 class HeldOutScores(NamedTuple):

@@ -39,13 +39,13 @@ def find_examples(
     category: str | None = None,
     split: str = "train",
     examples: Sequence[Path] = (),
-    hold_out: int = 0,
+    keep_back: int = 0,
     seed: int = 0,
 ) -> Sets:
     """Good parts (`normal`), or a split of labelled data sets, "all" of them too; raises BadData where there is none.
 
     Only what is trained on other products than it will inspect may see another split than the one to train on; of
-    `examples`, folders of defects or data sets, all defects are learned from. So many good parts are held out, drawn
+    `examples`, folders of defects or data sets, all defects are learned from. So many good parts are kept back, drawn
     by the seed: the recipe is calibrated by them, since it cannot be by what taught it.
     """
     card = catalog.card(method)
@@ -53,12 +53,12 @@ def find_examples(
         raise BadInput(f"{method} is trained on the parts it will inspect, never on a test split: leave out --split")
     if examples and card.labelled == "none":
         raise BadInput(f"{method} does not learn from labelled defects: leave out --examples")
-    if hold_out and card.auxiliary:
-        raise BadInput(f"{method} learns from other products, and all of yours can calibrate it: leave out --hold-out")
+    if keep_back and card.auxiliary:
+        raise BadInput(f"{method} learns from other products, and all of yours can calibrate it: leave out --keep-back")
     shown = {str(root): [each for each in _samples(root, None, None, "all") if each.is_anomalous] for root in examples}
     if normal:
         good = {str(root): [Sample(path, GOOD) for path in find([root])] for root in roots}
-        return _add(_without(good, hold_out, seed), shown)
+        return _add(_without(good, keep_back, seed), shown)
     try:
         found = {str(root): _samples(root, layout, category, split) for root in roots}
     except BadData as error:
@@ -68,7 +68,7 @@ def find_examples(
         raise BadData(f"there is no good part in {which} of {', '.join(map(str, roots))}: {OTHERWISE}")
     if split == "train" and card.labelled != "none":
         _tell_unused(roots, layout, category, shown)
-    return _add(_without(found, hold_out, seed), shown)
+    return _add(_without(found, keep_back, seed), shown)
 
 
 def _without(sets: Mapping[str, list[Sample]], count: int, seed: int) -> Mapping[str, list[Sample]]:
@@ -77,7 +77,7 @@ def _without(sets: Mapping[str, list[Sample]], count: int, seed: int) -> Mapping
         return sets
     good = normals(list(dict.fromkeys(sample for each in sets.values() for sample in each)))
     if count >= len(good):
-        raise BadInput(f"--hold-out {count}: there are {amount(len(good), 'good part')}, and some must teach")
+        raise BadInput(f"--keep-back {count}: there are {amount(len(good), 'good part')}, and some must teach")
     held = {*shots(good, count, seed=seed)}
     return {name: [sample for sample in each if sample not in held] for name, each in sets.items()}
 
