@@ -10,6 +10,7 @@ from torch.testing import assert_close
 
 from blemish.blocks import memory
 from blemish.blocks.memory import MemoryBank, Metric, Search, sum_distances
+from blemish.blocks.near_rows import NEAR, read_nearest
 from blemish.errors import BadInput, MissingExtra, NotFitted
 
 METRICS: list[Metric] = ["cosine", "euclidean"]
@@ -132,21 +133,21 @@ def test_what_stands_beside_moves_little_where_another_row_becomes_the_nearest(m
     made.hold(torch.eye(8)[:3], torch.tensor([0.2, 0.6, 9.0]))
     steps = torch.linspace(-1e-6, 1e-6, 5)
     query = F.normalize(torch.stack([1 + steps, 1 - steps, *torch.zeros(6, 5)], 1), dim=-1)
-    _, read = made.read_nearest(query, "words")
+    _, read = read_nearest(made, query, "words")
     assert len(set(made.nearest(query)[1].squeeze(-1).tolist())) == 2  # one after the other
     assert_close(read, torch.full((5,), 0.4), rtol=0, atol=0.02)
-    far = made.read_nearest(torch.eye(8)[:3], "words")
+    far = read_nearest(made, torch.eye(8)[:3], "words")
     assert_close(far, (torch.zeros(3), torch.tensor([0.2, 0.6, 9.0])))
 
 
 @by_metric
-@pytest.mark.parametrize("count", [3, memory.NEAR, memory.NEAR + 2])
+@pytest.mark.parametrize("count", [3, NEAR, NEAR + 2])
 def test_what_stands_beside_never_jumps_however_many_rows_tie(metric: Metric, count: int) -> None:
     made = MemoryBank(metric, beside=["words"])
     made.hold(torch.eye(8).double(), torch.tensor([0.2, 9.0, 0.6, 3.0, 7.0, 1.0, 50.0, 60.0]).double())
     angles = torch.linspace(0, 6.3, 1000).double()[:, None] + torch.arange(count) * 6.3 / count
     query = F.pad(1 + 1e-6 * angles.cos(), (0, 8 - count))  # one after the other is the nearest, the second, the third
-    _, read = made.read_nearest(F.normalize(query, dim=-1), "words")
+    _, read = read_nearest(made, F.normalize(query, dim=-1), "words")
     assert len(set(made.nearest(query)[1].squeeze(-1).tolist())) == count
     assert read.diff().abs().max() < 0.1
     assert read.max() < 9
@@ -155,7 +156,7 @@ def test_what_stands_beside_never_jumps_however_many_rows_tie(metric: Metric, co
 def test_a_bank_of_one_row_says_what_stands_beside_it() -> None:
     made = MemoryBank(beside=["words"])
     made.hold(torch.eye(4)[:1], torch.tensor([0.7]))
-    assert_close(made.read_nearest(drawn(2, 3, 4), "words")[1], torch.full((2, 3), 0.7))
+    assert_close(read_nearest(made, drawn(2, 3, 4), "words")[1], torch.full((2, 3), 0.7))
 
 
 @by_metric

@@ -18,6 +18,7 @@ from torch.testing import assert_close
 from blemish import encoders
 from blemish.blocks.foreground import foreground
 from blemish.blocks.memory import MemoryBank
+from blemish.blocks.near_rows import read_nearest
 from blemish.blocks.prompts import DEFECTS, defect_prototypes, prototypes
 from blemish.blocks.rotation import rotate
 from blemish.detectors.anomaly_dino import AnomalyDINO
@@ -229,7 +230,7 @@ def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> Non
     _, good, rows = detector._look(torch.cat(GOOD))
     bank = MemoryBank(beside=["words"])
     bank.hold(F.normalize(rows.flatten(0, 2), dim=-1), good.flatten())
-    distance, expected = bank.read_nearest(patches, "words")
+    distance, expected = read_nearest(bank, patches, "words")
     score = distance + 0.5 * (words - expected).clamp_min(0)
     assert_close(memory(TEST).image_score, distance.flatten(1).amax(1) + distance.mean((1, 2)))
     assert_close(detector(TEST).image_score, score.flatten(1).amax(1) + score.mean((1, 2)), rtol=1e-4, atol=1e-6)

@@ -11,7 +11,8 @@ from tests.support.exports import IN_ONE_PROCESS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from blemish.blocks.memory import NEAR, MemoryBank
+from blemish.blocks.memory import MemoryBank
+from blemish.blocks.near_rows import NEAR, read_nearest
 from blemish.export.searching import GROUP, search_by_whole_numbers
 from blemish.export.tracing import Traced, trace
 from blemish.runtime.graph import open_model
@@ -45,7 +46,7 @@ class ReadNearest(nn.Module):
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """(N, 3, h, w) -> (N,), (N,)."""
-        return self.bank.read_nearest(images.flatten(1), "number")
+        return read_nearest(self.bank, images.flatten(1), "number")
 
 
 @pytest.fixture(scope="module")

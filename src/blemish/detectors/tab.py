@@ -17,6 +17,7 @@ from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
 from blemish.blocks.memory import MemoryBank
+from blemish.blocks.near_rows import read_nearest
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import class_prototypes, ensemble
 from blemish.blocks.rotation import Views, mirrors
@@ -89,7 +90,7 @@ class TAB(nn.Module):
         whole, words, patches = self._look(images)
         if not self.bank.fitted:
             return Prediction(fuse_mean(whole, top_mean(words, HIGHEST)), self._spread(words, images))
-        distance, expected = self.bank.read_nearest(patches, "words")  # (N, h, w) each
+        distance, expected = read_nearest(self.bank, patches, "words")  # (N, h, w) each
         grid = distance + self.trust * (words - expected).clamp_min(0)
         score = top_mean(grid, HIGHEST) + self.breadth * grid.mean((1, 2))
         return Prediction(score, self._spread(grid, images))
