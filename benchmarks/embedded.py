@@ -24,6 +24,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count, islice
 from pathlib import Path
 
+import tokens
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -39,7 +40,7 @@ from blemish.images import read
 from blemish.images.fingerprint import fingerprint, same_parts
 from blemish.pretrain import pipeline
 from blemish.pretrain.course import Weights
-from blemish.pretrain.loop import SCHEDULE, Mixture, write
+from blemish.pretrain.loop import SCHEDULE, Mixture, initialise, write
 from blemish.pretrain.sources import flawed_photographs, photographs, real_flaws, specimens
 from blemish.pretrain.store import Entry, Store
 from blemish.pretrain.teachers import Teacher, TeacherMap, store_features
@@ -99,7 +100,8 @@ def main() -> None:
     made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
     made.add_argument("--start", help="a trained model to go on from")
     made.add_argument("--parts", nargs="+", default=[], help="of it that are trained; all if left out")
-    made.add_argument("--depths", type=int, nargs="+", help="blocks that its stages are to have")
+    made.add_argument("--depths", type=int, nargs="+", help="blocks that the stages are to have")
+    made.add_argument("--tokens", action="store_true", help="transformer blocks in the third stage, see tokens.py")
     made.add_argument("--average", type=Path, nargs=2)
     made.add_argument("--out", type=Path)
     given = made.parse_args()
@@ -155,9 +157,9 @@ def make(given: argparse.Namespace, watch: ShowProgress) -> None:
         weights = Weights(**{name: float(value) for name, _, value in (each.partition("=") for each in given.weights)})
         run = Run(
             given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
-            given.pairs, given.singles, given.held, given.start, given.depths, given.parts,
+            given.pairs, given.singles, given.held, given.start, given.depths, given.parts, given.tokens,
         )  # fmt: skip
-        learn([photos, drawn, more, again, *rounds, real], lessons, weights, run, watch)
+        learn([photos, drawn, more, again, *rounds, *([real] if given.auxiliary else [])], lessons, weights, run, watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,7 @@ class Run:
     start: str | None = None
     depths: Sequence[int] | None = None
     parts: Sequence[str] = ()
+    tokens: bool = False
 
 
 def learn(
@@ -186,7 +189,11 @@ def learn(
     start = pipeline.trainable(load(run.start, precision="float32")) if run.start else None
     if start and run.depths:
         start = pipeline.deepen(start, run.depths, SEED)
-    student = pipeline.initial_student(EmbeddedConfig(), pipeline.words_of(stores), start, SEED)
+    shape = tokens.SHAPE if run.tokens else EmbeddedConfig()
+    shape = replace(shape, depths=tuple(run.depths)) if run.depths else shape
+    student = pipeline.initial_student(shape, pipeline.words_of(stores), start, SEED)
+    if run.tokens:
+        student = initialise(tokens.with_tokens(student), SEED)
     schedule = replace(SCHEDULE, steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
     mixture = Mixture(run.pairs, run.singles, run.held)
     with Stop(run.minutes) as stop:

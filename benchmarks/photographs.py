@@ -1,9 +1,10 @@
 """Gather the photographs that `embedded.py` learns from: git clones of their sources in, a folder for each source out.
 
     git clone --bare https://github.com/Shenggan/BCCD_Dataset CLONES/Shenggan+BCCD_Dataset
-    python benchmarks/photographs.py --clones CLONES --out DIR [--held]
+    python benchmarks/photographs.py --clones CLONES --out DIR [--held] [--most 200]
 
---held: instead, others that it does not learn flaws from, for `choices.py --held`. The clones are called owner+name.
+--held: instead, others that it does not learn flaws from, for `choices.py --held`. --most: of each source, evenly
+taken. The clones are called owner+name.
 Where the pictures come from, and what their licences are, is in photographs.md.
 """
 
@@ -18,9 +19,11 @@ from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from PIL import Image, ImageChops
 
+T = TypeVar("T")
 SHORTER = 512
 """Pixels of the shorter side, at most."""
 SWATCH, ACROSS, DOWN, LEAST = 128, 144, 176, 114
@@ -74,6 +77,7 @@ def main() -> None:
     made.add_argument("--clones", type=Path, required=True)
     made.add_argument("--out", type=Path, required=True)
     made.add_argument("--held", action="store_true")
+    made.add_argument("--most", type=int, default=10_000)
     given = made.parse_args()
     learned = [files(given.clones / source.clone, source) for source in SOURCES] if given.held else []
     with ThreadPoolExecutor(4) as pool:
@@ -81,6 +85,7 @@ def main() -> None:
             into = given.out / source.folder
             into.mkdir(parents=True, exist_ok=True)
             found = files(given.clones / source.clone, source, frozenset(chain.from_iterable(learned)))
+            found = evenly(found, given.most)
 
             def keep(path: str, source: Source = source, into: Path = into) -> None:
                 picture = small(contents(given.clones / source.clone, source.commit, path))
@@ -92,20 +97,25 @@ def main() -> None:
         return
     into = given.out / SHEETS.folder
     into.mkdir(parents=True, exist_ok=True)
-    cut = 0
+    cut = []
     for path in files(given.clones / SHEETS.clone, SHEETS):
         sheet = contents(given.clones / SHEETS.clone, SHEETS.commit, path)
-        for row, column, swatch in swatches(sheet):
-            swatch.save(into / f"{PurePosixPath(path).stem}_{row:02d}_{column}.png")
-            cut += 1
-    print(f"{SHEETS.folder}: {cut}")
+        cut += [(f"{PurePosixPath(path).stem}_{row:02d}_{column}.png", each) for row, column, each in swatches(sheet)]
+    cut = evenly(cut, given.most)
+    for name, swatch in cut:
+        swatch.save(into / name)
+    print(f"{SHEETS.folder}: {len(cut)}")
 
 
 def files(clone: Path, source: Source, without: frozenset[str] = frozenset()) -> list[str]:
     listed = git(clone, "ls-tree", "-r", "--name-only", "-z", source.commit).decode().split("\0")
     found = sorted(path for path in listed if re.fullmatch(source.matching, path, re.IGNORECASE))
-    found = [path for path in found if path not in without]
-    return found if len(found) <= source.most else [found[n * len(found) // source.most] for n in range(source.most)]
+    return evenly([path for path in found if path not in without], source.most)
+
+
+def evenly(found: list[T], most: int) -> list[T]:
+    """At most so many, evenly taken."""
+    return found if len(found) <= most else [found[n * len(found) // most] for n in range(most)]
 
 
 def contents(clone: Path, commit: str, path: str) -> Image.Image:

@@ -25,7 +25,6 @@ import convert
 import coverage
 import defect_types
 import deploy
-import heads
 import kept
 import materials
 import mdc
@@ -37,6 +36,7 @@ import region_sizes
 import scale
 import shipped
 import startup
+import students
 import teaching
 import trained
 import tune
@@ -62,7 +62,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "words": words.section,
     "backbones": backbones.section,
     "ablation": ablation.section,
-    "heads": heads.section,
+    "students": students.section,
     "choices": choices.section,
     "materials": materials.section,
     "memory": memory.section,
