@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.graphs import assign
-from blemish.blocks.losses import absolute_error, focal, masks_of
+from blemish.blocks.losses import absolute_error, masks_of, whole_and_map
 from blemish.blocks.maps import covered_cells
 from blemish.blocks.similarity import text_margin
 from blemish.training.sentences import TEMPERATURE, TOKENS, FrozenSentenceDetector, picture_logits
@@ -30,7 +30,7 @@ class AnomalyNLP(FrozenSentenceDetector):
     term: the robust loss, the mean absolute error ("mae"), which a wrong label pulls no harder than a right one, or
         "cross-entropy", which it does.
     The abstract says: MAE loss for prompts under noisy labels; prompt-driven optimal transport splits clean from
-    noisy. That clean pictures have the cross entropy, and that maps follow, is chosen.
+    noisy. That clean pictures have the losses of other learned sentences, and that maps follow, is chosen.
     """
 
     def __init__(
@@ -48,21 +48,19 @@ class AnomalyNLP(FrozenSentenceDetector):
         self.requires_grad_(False).eval()
 
     def loss(self, batch: Batch) -> dict[str, Tensor]:
-        """Of clean pictures cross entropy and focal loss of the map, of the others the robust one of both."""
+        """Of clean pictures cross entropy, and focal and dice loss of the map; of the others the robust one of both."""
         truth, texts = masks_of(batch), self.read()
         seen, labels = self.see(batch), truth.flatten(1).amax(1)
         pictures = picture_logits(seen.image, texts[None])
         grids = text_margin(F.normalize(seen.patches[-1], dim=-1), texts[None], TEMPERATURE)
-        cells = covered_cells(truth, grids.shape[1:]).float()
         clean = self.clean(pictures.detach(), labels) if self.purify else torch.zeros_like(labels, dtype=torch.bool)
         self.updates.add()
         found = dict[str, Tensor]()
         for name, rows in (("clean", clean), ("noisy", ~clean)):
             if rows.any():
-                one, other = (self._error(*each, robust=name == "noisy") for each in (
-                    (pictures[rows], labels[rows]), (grids[rows], cells[rows])
-                ))  # fmt: skip
-                found[name] = rows.float().mean() * (one + other)
+                error = self._robust if name == "noisy" and self.term == "mae" else whole_and_map
+                terms = error(pictures[rows], grids[rows], truth[rows])
+                found[name] = rows.float().mean() * torch.stack(list(terms.values())).sum()
         return found
 
     def clean(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -72,9 +70,6 @@ class AnomalyNLP(FrozenSentenceDetector):
         plan = assign(both, prior, strength=1.0, rounds=ROUNDS)
         return plan.argmax(1) == labels.long()
 
-    def _error(self, logits: Tensor, labels: Tensor, *, robust: bool) -> Tensor:
-        if robust and self.term == "mae":
-            return absolute_error(logits, labels)
-        if logits.dim() > 1:
-            return focal(logits, labels)
-        return F.binary_cross_entropy_with_logits(logits, labels)
+    def _robust(self, picture: Tensor, grid: Tensor, target: Tensor) -> dict[str, Tensor]:
+        cells = covered_cells(target, grid.shape[1:]).float()
+        return {"image": absolute_error(picture, target.flatten(1).amax(1)), "map": absolute_error(grid, cells)}

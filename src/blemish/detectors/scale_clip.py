@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.maps import fuse_mean, upsample
 from blemish.training.sentences import TOKENS, FrozenSentenceDetector, Judged
-from blemish.types import Encoder, Features
+from blemish.types import Encoder, Features, Prediction
 
 
 class ScaleCLIP(FrozenSentenceDetector):
@@ -39,9 +40,9 @@ class ScaleCLIP(FrozenSentenceDetector):
         fine = F.normalize(seen.patches[-1], dim=-1)
         return Features(seen.image, (fine, F.avg_pool2d(fine.movedim(-1, 1), 2, ceil_mode=True).movedim(1, -1)))
 
-    def judge(self, seen: Features, texts: Tensor) -> Judged:
-        """By the lower of both scales."""
-        found = super().judge(seen, texts)
+    def predict(self, found: Judged, size: Sequence[int]) -> Prediction:
+        """By the lower of both scales, each of which was taught by itself."""
         fine, coarse = found.grids
         both = fine, upsample(coarse, fine.shape[1:])
-        return found._replace(grids=(torch.minimum(*both) if self.agreement else fuse_mean(*both),))
+        grids = (torch.minimum(*both) if self.agreement else fuse_mean(*both),)
+        return super().predict(found._replace(grids=grids), size)

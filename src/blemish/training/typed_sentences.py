@@ -17,7 +17,7 @@ NORMAL, ANY = "object.", "damage"
 
 
 class TypedSentenceDetector(FrozenSentenceDetector):
-    """Every place against a normal sentence and those of each type, which all begin with the same learned words.
+    """Every place against a normal sentence and those of each type, which begin with learned words that types share.
 
     vocabulary: the types, by their names; other names may be asked for once it is trained. phrases: of each type, whose
     sentences speak for it together. type_scores: the highest probability of each type in the smoothed maps.
@@ -34,8 +34,8 @@ class TypedSentenceDetector(FrozenSentenceDetector):
         image_size: int | None,
         seed: int,
     ) -> None:
-        suffixes = [NORMAL, *(f"{phrase}." for group in phrases for phrase in group)]
-        super().__init__(encoder, image_size=image_size, seed=seed, suffixes=suffixes, tokens=tokens, shared=True)
+        super().__init__(encoder, image_size=image_size, seed=seed, suffixes=(NORMAL, f"{ANY}."), tokens=tokens)
+        self.phrases = tuple(f"{phrase}." for group in phrases for phrase in group)
         self.vocabulary, self.types = vocabulary, tuple(vocabulary or (ANY,))
         self.sizes = [1, *map(len, phrases)]
         # Not saved: a detector that was trained on some types is asked about others, by their words.
@@ -48,7 +48,9 @@ class TypedSentenceDetector(FrozenSentenceDetector):
 
     def read(self) -> Tensor:
         """Unit embeddings of no defect and of each type: (1 + K, D)."""
-        groups = super().read().split(self.sizes)
+        good, bad = self.sentences.context
+        said = [(good, NORMAL), *((bad, phrase) for phrase in self.phrases)]
+        groups = F.normalize(self.sentences.encode(self.encoder, said), dim=-1).split(self.sizes)
         return F.normalize(torch.stack([group.mean(0) for group in groups]), dim=-1)
 
     def judge(self, seen: Features, texts: Tensor) -> Judged:
