@@ -95,6 +95,7 @@ def main() -> None:
     made.add_argument("--minutes", type=float, default=1e6)
     made.add_argument("--threads", type=int, default=2)
     made.add_argument("--rate", type=float, default=2e-3)
+    made.add_argument("--warmup", type=int, default=SCHEDULE.warmup, help="steps until the rate is reached")
     made.add_argument("--precision", default="bf16-mixed", help="32-true where the processor has no bfloat16 products")
     made.add_argument("--run", default="run", help="folder of the checkpoint, in --work")
     made.add_argument("--weights", nargs="*", default=[], metavar="NAME=VALUE", help="of the aims")
@@ -158,6 +159,7 @@ def make(given: argparse.Namespace, watch: ShowProgress) -> None:
         run = Run(
             given.work / given.run, given.steps, given.rate, given.minutes, given.precision, given.out,
             given.pairs, given.singles, given.held, given.start, given.depths, given.parts, given.tokens,
+            given.warmup,
         )  # fmt: skip
         learn([photos, drawn, more, again, *rounds, *([real] if given.auxiliary else [])], lessons, weights, run, watch)
 
@@ -179,6 +181,7 @@ class Run:
     depths: Sequence[int] | None = None
     parts: Sequence[str] = ()
     tokens: bool = False
+    warmup: int = SCHEDULE.warmup
 
 
 def learn(
@@ -194,7 +197,7 @@ def learn(
     student = pipeline.initial_student(shape, pipeline.words_of(stores), start, SEED)
     if run.tokens:
         student = initialise(tokens.with_tokens(student), SEED)
-    schedule = replace(SCHEDULE, steps=run.steps, rate=run.rate, seed=SEED, precision=run.precision)
+    schedule = replace(SCHEDULE, steps=run.steps, rate=run.rate, warmup=run.warmup, seed=SEED, precision=run.precision)
     mixture = Mixture(run.pairs, run.singles, run.held)
     with Stop(run.minutes) as stop:
         student, done = pipeline.pretrain(

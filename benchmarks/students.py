@@ -45,8 +45,8 @@ NAMES = ("", "object", "zqxv blorp")
 """What the part is called: by its name, by one that fits anything, and by one that is no word."""
 COLUMNS = ("words alone", "called object", "called nonsense", *(f"{shots} good" for shots in SHOTS), "patches")
 AGAINST = (
-    ("heads-mean", "embedded"),
-    ("heads-real", "embedded"),
+    ("heads-mean", "embedded, 30 November"),
+    ("heads-real", "embedded, 30 November"),
     ("on-drawn", "embedded"),
     ("on-real", "embedded"),
     ("on-real", "on-drawn"),
