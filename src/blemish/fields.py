@@ -214,6 +214,10 @@ def fits_annotation(annotation: Any) -> Fits:
     return {float: is_number, str: is_string}.get(annotation, lambda value: True)
 
 
+LIST_EXAMPLES = {int: "[1, 2]", float: "[0.5, 2]", str: '["scratch", "dent"]'}
+"""Of lists of such, as one writes them behind --set NAME=, too."""
+
+
 def annotation_in_words(annotation: Any) -> str:
     """What such a parameter takes, for messages: "a whole number or null"."""
     parts = get_args(annotation)
@@ -222,7 +226,8 @@ def annotation_in_words(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(map(str, parts))
     if get_origin(annotation) in (Sequence, list, tuple):
-        return f"a list, each of it {annotation_in_words(parts[0])}"
+        such = LIST_EXAMPLES.get(parts[0])
+        return f"a list, each {annotation_in_words(parts[0])}" + (f", such as {such}" if such else "")
     if get_origin(annotation) is Mapping:
         return f"a table, each value {annotation_in_words(parts[1])}"
     plain = {int: "a whole number", float: "a number", str: "text", bool: "true or false", NoneType: "null"}

@@ -67,7 +67,7 @@ def export(
     from blemish.images import find
     from blemish.recipes import recipe as recipes
 
-    hold_new(out)
+    hold_new(out, "")
     if onnx is not None and onnx.exists():
         raise BadInput(f"{onnx} exists: name another file")
     plan = ExportPlan(

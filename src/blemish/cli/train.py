@@ -156,7 +156,7 @@ def _check(out: Path, steps_twice: object, split_of_good: object) -> None:
     if split_of_good:
         raise click.UsageError("--normal says that all pictures are of good parts: leave out --split")
     if _is_first():
-        hold_new(out)
+        hold_new(out, ", or train on what it learned by --from")
 
 
 def _run(training: Training, out: Path, minutes: float | None, tracker: Tracker, *, resume: bool) -> None:
