@@ -89,6 +89,7 @@ ABOUT_LEARNING = (
     "good parts are the same behind any invertible layer, but for shrinkage and dropped axes; one that was trained "
     "behind the whitening, on differences from the nearest good place, changed nothing either."
 )
+TRAINING = "blemish.training."  # where what methods have in common is
 OLD = "; older code"
 BOTH = "cannot be told: both are perfect"
 
@@ -245,7 +246,7 @@ def rows() -> list[dict[str, Any]]:
 
 
 def key_of(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(row[name] for name in ("method", "claim", "scene", "figure", "steps"))
+    return tuple(row[name] for name in ("method", "claim", "scene", "figure"))
 
 
 def said_of(claim: Claim) -> str:
@@ -259,7 +260,10 @@ def names_of(claim: Claim) -> dict[str, Any]:
 
 def code_of(claim: Claim) -> str:
     """Of the method's file, of what such methods have in common, and of what draws the scene."""
-    parts = (sys.modules[catalog.method(claim.method).__module__], sentences, claim.scene.source)
+    made = catalog.method(claim.method)
+    names = dict.fromkeys(each.__module__ for each in inspect.getmro(made) if each.__module__.startswith(TRAINING))
+    bases = [sys.modules[name] for name in names if name != sentences.__name__]
+    parts = (sys.modules[made.__module__], *bases, sentences, claim.scene.source)
     return sha256("".join(map(inspect.getsource, parts)).encode()).hexdigest()[:12]
 
 
