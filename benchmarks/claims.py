@@ -73,7 +73,7 @@ ABOUT = (
     "scene a claim, the mean over seeds; the difference with its 95 % interval, paired by seed. `held` says whether "
     "it exceeds that in the direction claimed. The scenes are few, the trainings short and the encoder the shipped one "
     "(or `test-tiny`, random weights, where a method needs a transformer): a claim that does not hold here may hold on "
-    "pictures, and the other way round. Of all claims there were three seeds before, with intervals twice as wide."
+    "pictures, and the other way round. Before, there were three seeds, and intervals were twice as wide."
 )
 ABOUT_LEARNING = (
     "The same methods as they are, beside themselves before training. `held out`: trained on sixteen categories of "

@@ -82,15 +82,17 @@ def circumstances() -> str:
     every = rows()
     if not every:
         return "Nothing is measured yet."
-    days, machines, versions, steps, tested, pictures, learned = (
+    days, machines, versions, tested, learned = (
         ", ".join(sorted({str(row[name]) for row in every}))
-        for name in ("measured", "machine", "torch", "steps", "tested", "pictures", "learned")
+        for name in ("measured", "machine", "torch", "tested", "learned")
     )
+    steps = ", ".join(sorted({str(row["steps"]) for row in every if row["steps"]}))
+    pictures = ", ".join(sorted({f"{row['pictures']} of {row['data']}" for row in every}))
     minutes = sum(row["seconds"] for row in every) / 60
     return (
-        f"{days}, {machines}, torch {versions}, {steps} steps of {BATCH}, at most {tested} pictures of a kind "
-        f"({pictures} in all), and at most {learned} of a kind of each other product; {minutes:.0f} minutes, beside "
-        "other work."
+        f"{days}, {machines}, torch {versions}, {steps} steps of {BATCH} where anything is trained, at most {tested} "
+        f"pictures of a kind ({pictures}), and at most {learned} of a kind of each other product; {minutes:.0f} "
+        "minutes, beside other work."
     )
 
 

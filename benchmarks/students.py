@@ -86,7 +86,8 @@ def section(given: Options) -> str:
         "with it, and `residual` and `tokens` began at random.",
         table(("model", "data", *COLUMNS), shown),
         "The same as differences: the mean over products, and half of its 95 % interval over them (Student's t), which "
-        "holds for the one training of each that there was. `heads` were measured on another machine.",
+        "holds for the one training of each that there was. `heads` and `embedded, 30 November` are of "
+        "another machine and of leaves that were gathered before.",
         table(("model", "less", *COLUMNS), [row for row in apart if any(row[2:])]),
     ])  # fmt: skip
 

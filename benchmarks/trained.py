@@ -70,8 +70,7 @@ ABOUT = (
     "pixel AP after 1,000, which took it less time than 300 took them (`seconds_of_training`; loads differed). Ours "
     "scores by its map there, anomalib's by a head of its own. AF-CLIP's attention begins from nothing, and 300 steps "
     "are too few for its map."
-    " Of what learns from good parts alone there is one seed: Dinomaly learned from all of them, FoundAD, PromptAD and "
-    "SCF-AD from 4, all without defects of the tested kinds."
+    " Dinomaly learned from all good parts and PromptAD from 4, both from no defects of the tested kinds."
 )
 LEAKS = (
     "Columns that are called leaking hold the best value of each metric of several moments of the same training, "

@@ -7,6 +7,7 @@ from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
+from blemish.catalog.bounds import require_bounds
 from blemish.catalog.cards import COLUMNS, SITUATIONS, Card, Situation
 from blemish.catalog.classifiers import CLASSIFIERS
 from blemish.catalog.detectors import DETECTORS
@@ -86,7 +87,7 @@ def classifier(
     made = class_of(classifier_card(name))
     if arguments.get("several") and "several" not in _annotations(made):
         raise BadInput(f"{name} names one type of each picture, and some have several: choose another, such as ridge")
-    _require(name, made, arguments)
+    _require(name, made, arguments, detects=False)
     from blemish.devices import keep_here
 
     found: Classifier = made(encoder, types=list(types), **arguments)
@@ -95,15 +96,17 @@ def classifier(
 
 def require_arguments(name: str, arguments: Mapping[str, Any]) -> None:
     """Raise BadInput for an argument that the method does not have, or a value that is of another kind."""
-    _require(name, method(name), arguments)
+    _require(name, method(name), arguments, detects=True)
 
 
-def _require(name: str, made: type[Any], arguments: Mapping[str, Any]) -> None:
+def _require(name: str, made: type[Any], arguments: Mapping[str, Any], *, detects: bool) -> None:
     known = _annotations(made)
     if unknown := sorted(set(arguments) - set(known)):
         raise BadInput(f"{name} takes no {', '.join(unknown)}; it takes {', '.join(sorted(known))}")
     for key, value in arguments.items():
         require_kind(f"{key} of {name}", value, known[key])
+        if name in METHODS or not detects:  # of one's own method nothing is known
+            require_bounds(name, key, value, detects=detects)
 
 
 def _annotations(made: type[Any]) -> Mapping[str, Any]:

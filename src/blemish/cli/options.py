@@ -204,15 +204,19 @@ def region_options(command: Callable[..., Any]) -> Callable[..., Any]:
 _option = functools.partial(click.option, expose_value=False, callback=_keep)
 
 
+PYTHON_WORDS = {"None": "null", "True": "true", "False": "false"}
+"""As the reference prints values, and JSON has them."""
+
+
 def arguments_of(pairs: Sequence[str]) -> dict[str, Any]:
-    """NAME=VALUE with VALUE as JSON where it is JSON, else as text."""
+    """NAME=VALUE with VALUE as JSON where it is JSON or one of Python's words for such, else as text."""
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise click.UsageError(f"--set {pair}: write NAME=VALUE, for example --set neighbours=9")
         try:
-            found[name] = json.loads(value)
+            found[name] = json.loads(PYTHON_WORDS.get(value, value))
         except ValueError:
             found[name] = value
     return found

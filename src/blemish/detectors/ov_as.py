@@ -12,6 +12,7 @@ from blemish import encoders
 from blemish.blocks.adapters import draw_linear
 from blemish.blocks.losses import masks_of
 from blemish.blocks.maps import covered_cells
+from blemish.errors import BadInput
 from blemish.training.sentences import TOKENS
 from blemish.training.typed_sentences import ANY, TypedSentenceDetector
 from blemish.types import Batch, Encoder, Features
@@ -41,6 +42,8 @@ class OVAS(TypedSentenceDetector):
         image_size: int | None = None,
         seed: int = 0,
     ) -> None:
+        if shots and not vocabulary:
+            raise BadInput("shots are of types that are named: give their names as vocabulary too")
         options = {"tokens": tokens, "seed": seed}
         phrases = [(name.replace("_", " "),) for name in vocabulary or (ANY,)]
         super().__init__(encoder, vocabulary=vocabulary, phrases=phrases, image_size=image_size, **options)

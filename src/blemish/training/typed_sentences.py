@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from blemish.blocks.losses import choose_class, focal_certainty, masks_of
 from blemish.blocks.maps import smooth, upsample
+from blemish.errors import BadInput
 from blemish.training.sentences import SIGMA, TEMPERATURE, FrozenSentenceDetector, Judged
 from blemish.types import GOOD, Batch, Encoder, Features, Prediction
 
@@ -34,6 +35,9 @@ class TypedSentenceDetector(FrozenSentenceDetector):
         image_size: int | None,
         seed: int,
     ) -> None:
+        odd = [name for name in vocabulary if not name.strip() or name == GOOD or list(vocabulary).count(name) > 1]
+        if odd:
+            raise BadInput(f"vocabulary: {odd[0]!r} is no name of one type of defect; name each of them once")
         super().__init__(encoder, image_size=image_size, seed=seed, suffixes=(NORMAL, f"{ANY}."), tokens=tokens)
         self.phrases = tuple(f"{phrase}." for group in phrases for phrase in group)
         self.vocabulary, self.types = vocabulary, tuple(vocabulary or (ANY,))
