@@ -9,7 +9,7 @@ from blemish.errors import BadInput
 from blemish.fields import is_number
 
 COUNTS = frozenset({
-    "channels", "clusters", "components", "context", "count", "crop", "depth", "heads", "hidden", "map_size",
+    "channels", "clusters", "components", "context", "count", "crop", "depth", "heads", "hidden",
     "normals", "pictures", "reduction", "scales", "size", "sizes", "tokens", "top", "turns", "width", "windows",
 })  # fmt: skip
 """Arguments of detectors of which there is at least one, in lists too; neighbours and ranks are in `SOME`."""
