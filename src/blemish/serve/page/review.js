@@ -1,4 +1,4 @@
-import { ask, byId, listen, partPath, put, say, showPictures, showVerdict, showWaiting, toggleHeat } from "./shared.js";
+import { ask, byId, listen, partPath, put, readReview, say, showPictures, showVerdict, toggleHeat } from "./shared.js";
 
 const kinds = JSON.parse(document.getElementById("words").textContent).types;
 const may = Boolean(byId("review").dataset.may);
@@ -8,7 +8,7 @@ let current = null, isBusy = false;
 const asked = new URLSearchParams(location.search);
 
 async function next() {
-    const found = await ask("/api/v1/review");
+    const found = await readReview();
     if (!asked.get("part")) return found;
     const path = partPath(asked.get("station") ?? "", asked.get("part"));
     asked.delete("part");
@@ -26,7 +26,6 @@ async function showSimilar(view) {
 async function load() {
     const found = await next();
     current = found.part;
-    showWaiting(found.waiting);
     showVerdict(current ? current.verdict : "");
     if (!current) put("verdict", say("nothing waits"));
     put("part", current?.part ?? "");
@@ -89,7 +88,7 @@ document.addEventListener("keydown", (event) => {
 for (const [id, does] of Object.entries({ accept: keys.a, reject: keys.r, undo, ask: help, close: help })) {
     byId(id)?.addEventListener("click", does);
 }
-const refresh = () => { if (!current && !isBusy) load(); else ask("/api/v1/review").then((found) => showWaiting(found.waiting)); };
+const refresh = () => { if (!current && !isBusy) load(); else readReview(); };
 document.addEventListener("view", (event) => showSimilar(event.detail));
 listen({ waits: refresh, judgement: refresh, undo: refresh }, refresh);
 load();

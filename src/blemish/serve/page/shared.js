@@ -65,6 +65,7 @@ export function toggleHeat() {
 }
 
 const alarms = new Map();
+let asked = 0, answered = 0;
 
 export function raise(subject, said) {
     if (said) alarms.set(subject, said); else alarms.delete(subject);
@@ -79,9 +80,19 @@ function showAlarms() {
     }));
 }
 
+// What waits for a review. A count whose reply comes after that to a later question is not shown.
+export async function readReview() {
+    const turn = ++asked, found = await ask("/api/v1/review");
+    if (turn > answered) {
+        answered = turn;
+        showWaiting(found.waiting);
+    }
+    return found;
+}
+
 // How many parts wait, and what is wrong, as it is now.
 function readLine() {
-    ask("/api/v1/review").then((found) => showWaiting(found.waiting));
+    readReview();
     ask("/api/v1/health").then((found) => {
         alarms.clear();
         for (const [subject, said] of Object.entries(found.alarms)) alarms.set(subject, said);
@@ -134,7 +145,7 @@ export async function redraw(path, ...ids) {
     showTimes();
 }
 
-export function showWaiting(count) {
+function showWaiting(count) {
     const place = byId("waiting");
     place.textContent = count;
     place.hidden = !count;

@@ -1,4 +1,4 @@
-import { ask, byId, listen, partPath, put, redraw, say, showPictures, showVerdict, showWaiting, toggleHeat } from "./shared.js";
+import { ask, byId, listen, partPath, put, readReview, redraw, say, showPictures, showVerdict, toggleHeat } from "./shared.js";
 
 const station = byId("station").dataset.station;
 const shown = 24, remembered = 1000;
@@ -82,10 +82,6 @@ async function catchUp() {
     loadPictures();
 }
 
-async function refreshWaiting() {
-    showWaiting((await ask("/api/v1/review")).waiting);
-}
-
 for (const button of document.querySelectorAll("[data-command]")) {
     button.addEventListener("click", async () => {
         try {
@@ -101,6 +97,6 @@ document.addEventListener("keydown", (event) => { if (event.key.toLowerCase() ==
 listen({
     part: later(show),
     state: later((found) => { if (found.station === station) put("state", found.state); }),
-    waits: refreshWaiting, judgement: refreshWaiting, undo: refreshWaiting,
+    waits: readReview, judgement: readReview, undo: readReview,
 }, catchUp);
 loadPictures();
