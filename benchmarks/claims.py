@@ -419,6 +419,7 @@ def main() -> None:
         begun, worked = time.monotonic(), time.process_time()
         row = asked | (measure if claim.switch else measure_learning)(claim, seeds, steps)
         row |= {
+            "instead_of": {name: claim.given[name] for name in claim.switch if name in claim.given},
             "seconds": round(time.monotonic() - begun, 1),
             "processor_seconds": round(time.process_time() - worked, 1),
             "measured": datetime.now(tz=UTC).date().isoformat(),

@@ -18,6 +18,7 @@ import blemish
 from blemish import catalog, data
 from blemish import encoders as encoders_door
 from blemish.catalog.measured import NAMED
+from blemish.catalog.reconstructions import RECONSTRUCTIONS
 from blemish.cli.main import main as program
 from blemish.encoders.checkpoints import names as published
 
@@ -164,6 +165,7 @@ def claimed() -> str:
     for (method, claim, scene, figure), row in sorted(last.items(), key=lambda item: item[0]):
         kind, where, learned = _kind(row), scene.partition(", ")[2], f"before {row['steps']} steps of training"
         what = f"with {claim.removeprefix('not ')}" if claim.startswith("not ") else learned
+        what += "".join(f" instead of {name}={value}" for name, value in row.get("instead_of", {}).items())
         several = len(figures[method, claim]) > 1
         what += f" in {figure}" if several else ""
         what += f" ({where})" if where and len(kinds[method, claim, figure]) > 1 else ""
@@ -172,13 +174,41 @@ def claimed() -> str:
     return f"MEASURED: dict[str, tuple[str, ...]] = {{\n{entries}}}\n"
 
 
+def looked_at() -> str:
+    """What each reconstructed method reached in a short look at real pictures, beside a plain method."""
+    found: dict[tuple[str, int], dict[str, list[list[float]]]] = {}
+    for row in _measurements(ROOT / "benchmarks/reconstructed.jsonl"):
+        if not row["other"] and row["pixel_ap"]:
+            values = [row[name]["value"] for name in ("image_auroc", "pixel_ap")]
+            found.setdefault((row["method"], row["good"]), {}).setdefault(row["data"], []).append(values)
+    said: dict[str, list[str]] = {}
+    for (method, good), sets in sorted(found.items()):
+        plain = "patchcore" if good else "winclip"
+        taught = f"{good} good parts" if good else "words alone"
+        for name, rows in sorted(sets.items()) if method in RECONSTRUCTIONS else ():
+            beside = f"{plain} {_both(found[plain, good][name])}"
+            said.setdefault(method, []).append(f"{name}, {taught}: {_both(rows)} ({beside})")
+    entries = "".join(_entry_of(method, lines) for method, lines in said.items())
+    return f"LOOKED_AT: dict[str, tuple[str, ...]] = {{\n{entries}}}\n"
+
+
+def _both(rows: list[list[float]]) -> str:
+    """Image AUROC and pixel AP, means over seeds."""
+    return " and ".join(_mean(list(each)) for each in zip(*rows, strict=True))
+
+
 def _claims() -> list[dict[str, Any]]:
     file = ROOT / "benchmarks" / "claims.jsonl"
     return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
 
 def _entry(method: str, found: dict[str, list[str]]) -> str:
-    parts = [part for kind, whats in sorted(found.items()) for part in _parts(kind, list(dict.fromkeys(whats)))]
+    return _entry_of(
+        method, [part for kind, whats in sorted(found.items()) for part in _parts(kind, list(dict.fromkeys(whats)))]
+    )
+
+
+def _entry_of(method: str, parts: list[str]) -> str:
     if len(parts) == 1:  # as it is formatted
         return f'    "{method}": ("{parts[0]}",),\n'
     return f'    "{method}": (\n' + "".join(f'        "{part}",\n' for part in parts) + "    ),\n"
@@ -293,6 +323,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
         unexportable,
         measured,
         claimed,
+        looked_at,
         blocks,
         arguments,
         encoders,

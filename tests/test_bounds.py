@@ -24,6 +24,7 @@ from blemish.fields import annotations_of
         ("clip-dsa", {"noise": -1}, "noise of clip-dsa is at least 0, not -1"),
         ("ov-as", {"shots": -1}, "shots of ov-as is at least 0, not -1"),
         ("ov-as", {"shots": 2}, "give their names as vocabulary too"),
+        ("ov-iad", {"words": "names"}, "give their names as vocabulary too"),
         ("ov-iad", {"vocabulary": ["a", "a"]}, "'a' is no name of one type"),
         ("ov-iad", {"vocabulary": ["good"]}, "'good' is no name of one type"),
     ],

@@ -38,3 +38,17 @@ def test_a_training_has_the_precision_of_its_tower(
     settings = TrainingSettings(arguments={"width": 8}, device="cpu", precision=asked)
     training = Training("supersimplenet", encoder, {"set": samples}, settings, watch=no_progress)
     assert training.schedule.precision == used
+
+
+@pytest.mark.parametrize(("named", "is_said"), [("dent", True), ("spot", False)])
+def test_a_vocabulary_that_names_no_type_of_the_examples_is_noticed(
+    named: str, is_said: bool, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bad = [
+        Sample(path, "spot", masks=(mask(tmp_path / f"masks/{at}.png", (8, 44)),))
+        for at, path in enumerate(spots(tmp_path, 2))
+    ]
+    samples = [*(Sample(path, GOOD) for path in good(tmp_path, 2)), *bad]
+    settings = TrainingSettings(arguments=quick("ov-iad") | {"vocabulary": (named,)}, device="cpu")
+    Training("ov-iad", "test-tiny", {"set": samples}, settings, watch=no_progress)
+    assert ("names none of the types of these defects (spot)" in caplog.text) is is_said

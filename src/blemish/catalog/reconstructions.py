@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from blemish.catalog.cards import Card, Grade
-from blemish.catalog.measured import MEASURED
+from blemish.catalog.measured import LOOKED_AT, MEASURED
 from blemish.types import Capability
 
 PROMPTS: frozenset[Capability] = frozenset({"text", "prompts"})
@@ -63,8 +63,12 @@ def _at_home(
 
 def describe_worth(name: str) -> str:
     """What was found of its own block and of its learning, or that nothing was yet."""
-    found = "; ".join(MEASURED.get(name, ()))
-    return f"on generated scenes: {found} (benchmarks/RESULTS.md)" if found else "not measured yet"
+    kinds = {
+        "on generated scenes": MEASURED,
+        "image AUROC and pixel AP of a short look at real pictures": LOOKED_AT,
+    }
+    found = [f"{kind}: {'; '.join(lines[name])}" for kind, lines in kinds.items() if name in lines]
+    return f"{'. '.join(found)} (benchmarks/RESULTS.md)" if found else "not measured yet"
 
 
 CARDS = {

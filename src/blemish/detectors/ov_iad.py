@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 from blemish import encoders
+from blemish.errors import BadInput
 from blemish.synth.drawn.words import SYNONYMS
 from blemish.training.sentences import TOKENS
 from blemish.training.typed_sentences import ANY, TypedSentenceDetector
@@ -37,6 +38,8 @@ class OVIAD(TypedSentenceDetector):
         image_size: int | None = None,
         seed: int = 0,
     ) -> None:
+        if words == "names" and not vocabulary:
+            raise BadInput("words are of types that are named: give their names as vocabulary too")
         names = [name.replace("_", " ") for name in vocabulary or (ANY,)]
         phrases = [(name, *(describe_by_list(name) if words == "described" else ())) for name in names]
         super().__init__(

@@ -14,7 +14,7 @@ from blemish.data.several_types import join_types
 from blemish.errors import BadData, BadInput
 from blemish.files import sha256_of
 from blemish.images import Unreadable, find
-from blemish.notices import amount, notice, silence
+from blemish.notices import amount, list_names, notice, silence
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.fit import TrainedDetector, TrainingSettings, claim, made_of, prepare_training, usable
 from blemish.recipes.reading import Reading
@@ -122,8 +122,11 @@ class Training:
         self.method, self.sets, self.watch, self.unreadable = method, sets, watch, list[Unreadable]()
         self.start, card = settings.start, catalog.card(method)
         known, self.unmasked = usable(method, card, [sample for each in sets.values() for sample in each], settings)
-        self.arguments = _arguments(method, settings, sorted({each.label for each in known if each.is_anomalous}))
+        types = sorted({each.label for each in known if each.is_anomalous})
+        self.arguments = _arguments(method, settings, types)
         catalog.require_arguments(method, self.arguments)
+        if (vocabulary := self.arguments.get("vocabulary")) and types and not {*vocabulary} & {*types}:
+            notice("the vocabulary names none of the types of these defects (%s): no type is taught", list_names(types))
         self.detector = cast(TrainedDetector, begin(method, encoder, self.arguments, settings.start))
         self.examples, self.schedule = prepare_training(
             method, card, self.detector, known, settings, watch=watch, unreadable=self.unreadable
