@@ -487,6 +487,37 @@ def test_a_recipe_that_reads_words_is_asked_about_another_product(root: Path, tm
     assert "anomaly-clip reads no words for a product" in result.stderr
 
 
+@pytest.mark.parametrize(("method", "argument"), [("ov-as", "vocabulary"), ("multi-ads", "plausible")])
+def test_an_open_vocabulary_is_asked_about_other_types_of_defects(
+    root: Path, tmp_path: Path, method: str, argument: str
+) -> None:
+    recipe, picture = tmp_path / "a.blemish", root / "test/spot/0.png"
+    passed("train", method, *SMALL, root, "--split", "test", "--steps", "2", "--out", recipe)
+    before = load(recipe)
+    passed("teach", recipe, "--vocabulary", "scratch, deep dent")
+    now = load(recipe)
+    assert (now.arguments[argument], now.parent) == (["scratch", "deep dent"], before.hash)
+    assert now.trained_on == before.trained_on
+    weights = {name for name in before.tensors if name in now.tensors and "texts" not in name}
+    assert weights
+    assert all(torch.equal(now.tensors[name], before.tensors[name]) for name in weights)
+    passed("inspect", picture, "--recipe", recipe, "--out", tmp_path / "run")
+    (found,) = json.loads((tmp_path / "run/results.jsonl").read_text())["types"]
+    assert found in {"scratch", "deep dent"}
+
+
+def test_a_vocabulary_that_words_cannot_change_is_refused(root: Path, tmp_path: Path) -> None:
+    words = ("--split", "test", "--steps", "1", "--out", tmp_path / "a.blemish")
+    passed("train", *AUXILIARY, root, *words)
+    result = run("teach", tmp_path / "a.blemish", "--vocabulary", "scratch")
+    assert (result.exit_code, "anomaly-clip has no vocabulary that words can change" in result.stderr) == (1, True)
+    shown = ("--set", 'vocabulary=["spot"]', "--set", "shots=2")
+    passed("train", "ov-as", *SMALL, root, *shown, *words[:-1], tmp_path / "shown.blemish")
+    result = run("teach", tmp_path / "shown.blemish", "--vocabulary", "scratch, dent")
+    assert result.exit_code == 1
+    assert "shown.blemish are of other vocabulary" in result.stderr
+
+
 def test_a_device_that_is_not_here_is_refused_in_a_sentence(root: Path, tmp_path: Path) -> None:
     words = ("--device", "cuda:7", "--out", tmp_path / "a.blemish")
     for command in (("train", *QUICK, root), ("pretrain", "--work", tmp_path / "w")):

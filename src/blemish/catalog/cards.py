@@ -41,6 +41,7 @@ class Card(NamedTuple):
     needs: frozenset[Capability] = frozenset()  # what an encoder must be able to do, see `Encoder.can`
     scaled: str = ""  # when its authors scale scores by a whole test set, see `evaluation.protocol`
     words: tuple[str, ...] = ()  # arguments that are words
+    vocabulary: str = ""  # argument that names types of defects, others of which may be asked for once it is trained
     no_graph: str = ""  # why it cannot be exported
     graph_with: tuple[str, ...] = ()  # arguments, as "name=value", with one of which it can be all the same
     reconstructed: tuple[str, ...] = ()  # what the paper does not say and we chose

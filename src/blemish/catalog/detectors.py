@@ -162,6 +162,7 @@ DETECTORS = {
         scaled="where `plausible` names defects, or by `global_score`",
         needs=frozenset({"text"}),
         words=("product", "defects"),
+        vocabulary="plausible",
     ),
     "musc": Card(
         "blemish.detectors.musc:MuSc",

@@ -69,6 +69,7 @@ def describe(made: type[Any]) -> Card:
         trained=trained,
         named=trained and "defects" in arguments,
         words=tuple(each for each in ("product", "defects") if each in arguments),
+        vocabulary="vocabulary" if "vocabulary" in arguments else "",
     )
 
 

@@ -198,14 +198,14 @@ CARDS = {
         "OV-AS",
         "patches through a trained map against sentences of any types of defects, and what a few of them looked like",
         ("no segmenter of its own", "one linear map for the tower", "how shown defects count", "losses", "schedule"),
-    ),
+    )._replace(vocabulary="vocabulary"),
     "ov-iad": _on_others(
         "ov_iad:OVIAD",
         "OV-IAD",
         "places against sentences of any types of defects, by their names and by other words for them",
         ("a list of words for a language model", "sentences", "losses", "schedule"),
         grade="title",
-    ),
+    )._replace(vocabulary="vocabulary"),
     "pro-clip": _on_others(
         "pro_clip:ProCLIP",
         "Pro-CLIP",

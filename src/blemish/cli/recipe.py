@@ -168,6 +168,7 @@ def _with_defects(made: Recipe, said: str, encoder: Encoder, product: str = "") 
 @click.option("--examples", type=FOLDER, metavar="DIR", help="Defects to add, a folder a type, or a data set.")
 @defects_option
 @click.option("--product", metavar="WORDS", help="What it is to inspect from now on, for a method that reads words.")
+@click.option("--vocabulary", metavar="WORDS", help='Types of defects to look for from now on: "scratch, dent".')
 @click.option("--forget", multiple=True, metavar="ID", help="A picture to take out, see `recipe show`; repeatable.")
 @click.option("--undo", is_flag=True, help="Put back the exact file that this one was made from.")
 @click.option("--out", type=FILE, metavar="NEW", help="Write another file instead of RECIPE.")
@@ -183,6 +184,7 @@ def teach(
     examples: Path | None,
     defects: str | None,
     product: str | None,
+    vocabulary: str | None,
     forget: tuple[str, ...],
     undo: bool,
     out: Path | None,
@@ -198,15 +200,16 @@ def teach(
     and one that is like none is unknown. --defects says in words what can go wrong, and what follows: in a TOML file
     the table of a type has definition, attributes, severity (accept, review or reject), accept_below_mm2 or
     accept_below_px, and products. --product asks a method that reads words about another
-    product, and keeps what it was trained for. RECIPE is replaced at once and what it was kept in the
-    folder RECIPE.history. A calibration no longer holds then and is left out.
+    product, and --vocabulary one of an open vocabulary (ov-as, ov-iad, multi-ads) about other types of defects; both
+    keep what it was trained for. RECIPE is replaced at once and what it was kept in the folder RECIPE.history. A
+    calibration no longer holds then and is left out.
 
     --budget bounds the features that are kept of good parts, in MiB: 512, or what they take already if that is more.
     """
     from blemish.recipes import recipe as recipes
     from blemish.recipes.reading import Reading
 
-    lesson = _Lesson(good, budget, defect, masks, examples, defects, product, forget)
+    lesson = _Lesson(good, budget, defect, masks, examples, defects, product, vocabulary, forget)
     _check_lesson(lesson, undo=undo, elsewhere=bool(out or encoder))
     if out and out.exists():
         raise BadInput(f"{out} exists: name another file")
@@ -233,14 +236,15 @@ class _Lesson(NamedTuple):
     examples: Path | None
     defects: str | None
     product: str | None
+    vocabulary: str | None
     forget: tuple[str, ...]
 
 
 def _check_lesson(lesson: _Lesson, *, undo: bool, elsewhere: bool) -> None:
     """elsewhere: whether another file, or another place of the encoder, is named."""
-    said = (lesson.good, lesson.defect, lesson.examples, lesson.defects, lesson.product, lesson.forget, undo)
-    if sum(map(bool, said)) != 1:
-        raise click.UsageError("say one of --good, --defect, --examples, --defects, --product, --forget and --undo")
+    kinds = ("good", "defect", "examples", "defects", "product", "vocabulary", "forget")
+    if sum(bool(getattr(lesson, kind)) for kind in kinds) + undo != 1:
+        raise click.UsageError(f"say one of {', '.join(f'--{kind}' for kind in kinds)} and --undo")
     if lesson.masks and lesson.examples:
         found = "masks/TYPE/NAME.png of images/TYPE/NAME.png"
         raise click.UsageError(f"--masks goes with --defect: --examples finds masks itself, {found}")
@@ -262,6 +266,9 @@ def _taught(old: Recipe, lesson: _Lesson, place: tuple[str | None, str], reading
         return _with_defects(old, lesson.defects, recipe_encoders(old, *place)[ENCODER])
     if lesson.product:
         return _other_product(old, lesson.product, place)
+    if lesson.vocabulary:
+        types = [each.strip() for each in lesson.vocabulary.split(",")]
+        return update.name_vocabulary(old, types, encoder=recipe_encoders(old, *place))
     return update.forget(old, lesson.forget, encoder=place[0])
 
 

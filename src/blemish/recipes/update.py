@@ -271,6 +271,18 @@ def name_product(recipe: Recipe, product: str, *, encoder: Place = None) -> Reci
     return stamp(change_words(recipe, {"product": product}, encoders_of(recipe, encoder)), recipe.hash)
 
 
+def name_vocabulary(recipe: Recipe, types: Sequence[str], *, encoder: Place = None) -> Recipe:
+    """The recipe that looks for these types of defects, by their words; all that was learned stays but a calibration.
+
+    Raises BadInput for a method without a `Card.vocabulary`, or that was shown what its types look like.
+    """
+    if not (name := catalog.card(recipe.method).vocabulary):
+        others = ", ".join(other for other, card in catalog.METHODS.items() if card.vocabulary)
+        way_out = f"name defects by `blemish teach --defects`, or train one that has: {others}"
+        raise BadInput(f"{recipe.method} has no vocabulary that words can change: {way_out}")
+    return stamp(change_words(recipe, {name: [*types]}, encoders_of(recipe, encoder)), recipe.hash)
+
+
 def change_words(recipe: Recipe, words: Mapping[str, Any], found: Mapping[str, Encoder]) -> Recipe:
     """The recipe with other arguments that are words, uncalibrated; raises BadInput where its weights are of the old.
 
@@ -281,11 +293,18 @@ def change_words(recipe: Recipe, words: Mapping[str, Any], found: Mapping[str, E
         before, after = (fresh_detector(each, found) for each in (recipe, renamed))
     old, new = state_of(before), state_of(after)
     weights = [name for name, _ in cast(nn.Module, after).named_parameters() if name in new]
-    if any(name not in old or old[name].shape != new[name].shape for name in weights):
+    learned = [name for name in new if name in weights or _is_learned(recipe, name, old.get(name))]
+    if any(name not in old or old[name].shape != new[name].shape for name in learned):
         raise BadInput(f"the weights of {recipe.source} are of other {' and '.join(words)}: give the same ones")
     said = {name: each for name, each in new.items() if name not in weights and not torch.equal(each, old[name])}
     tensors = {**recipe.tensors, **{STATE + name: each.cpu() for name, each in said.items()}}
     return dataclasses.replace(renamed, tensors=tensors)
+
+
+def _is_learned(recipe: Recipe, name: str, fresh: Tensor | None) -> bool:
+    """Whether a tensor of its method is another than that of one that has learned nothing."""
+    kept = recipe.tensors.get(STATE + name)
+    return kept is not None and (fresh is None or not torch.equal(kept, fresh.cpu()))
 
 
 def _teach(
