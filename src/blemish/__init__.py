@@ -236,3 +236,8 @@ def __getattr__(name: str) -> Any:
         value = getattr(import_module(module), there)
     globals()[name] = value
     return value
+
+
+def __dir__() -> list[str]:
+    """What is offered, imported yet or not."""
+    return sorted({*globals(), *__all__})

@@ -118,6 +118,7 @@ def test_the_matrix_of_blocks_says_what_the_files_import() -> None:
 
 def test_public_names_can_be_imported() -> None:
     assert set(blemish.__all__) == set(blemish._WHERE)
+    assert set(blemish.__all__) <= set(dir(blemish))
     for public in blemish.__all__:
         assert getattr(blemish, public) is not None
 

@@ -224,10 +224,12 @@ def require_pupil(recipe: Recipe) -> None:
     """Raise BadInput for a recipe whose method learns nothing from good parts that it is shown."""
     if hasattr(catalog.method(recipe.method), "extract"):
         return
-    others = [name for name, card in catalog.METHODS.items() if card.normal != "none" and not card.trained]
+    pupils = {name: card for name, card in catalog.METHODS.items() if card.normal != "none"}
+    others = [name for name, card in pupils.items() if not card.trained]
+    elsewhere = [name for name, card in pupils.items() if card.auxiliary]  # what they inspect did not train them
     taught = (
-        f"freeze a recipe of a method that can be taught: {', '.join(others)}. Defects, and their names, are taught to "
-        "this one too: by `blemish teach --defect`"
+        f"freeze a recipe of a method that can be taught: {', '.join(others)}; or train one on other products that can "
+        f"be: {', '.join(elsewhere)}. Defects, and their names, are taught to this one too: by `blemish teach --defect`"
     )
     if catalog.card(recipe.method).trained:
         raise BadInput(f"{recipe.method} is trained, not taught: train it again by `blemish train`, or {taught}")
