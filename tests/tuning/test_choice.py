@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from blemish.metrics.intervals import Estimate
-from blemish.tuning.choice import REAL, Judged, best, judge, rank, unseen, worth
+from blemish.tuning.choice import REAL, Judged, best, gain, judge, rank, unseen, worth
 from blemish.types import GOOD
 
 
@@ -74,3 +74,22 @@ def test_what_a_choice_reaches_on_flaws_that_did_not_make_it() -> None:
     # Without a, (b, c) choose honest; without b, (a, c) as well; without c, (a, b) choose tricky.
     assert unseen([tricky, honest]) == pytest.approx((0.8 + 0.8 + 0.0) / 3)
     assert unseen([judged(0.9, a=1.0)]) is None
+
+
+def test_what_one_candidate_is_worth_beside_another_is_sure_only_by_many_pictures() -> None:
+    def pair(count: int) -> tuple[dict[str, Any], dict[str, Any]]:
+        good = [float(at) for at in range(count)]
+        flaws = [count / 2 + 0.5 + at for at in range(count)]
+        better = [each + count / 4 for each in flaws]
+        found = outcome(good, {"a": 0.6, "b": 0.5}, a=better, b=better)
+        return found, outcome(good, {"a": 0.4, "b": 0.4}, a=flaws, b=flaws)
+
+    few, many = (gain([better], [usual]) for better, usual in (pair(2), pair(64)))
+    assert few.low <= 0 < few.value < few.high
+    assert 0 < many.low < many.value < many.high
+    better, usual = pair(64)
+    assert many.value == pytest.approx(judge([better]).image.value - judge([usual]).image.value + 0.5 - 0.4)
+    assert gain([usual, better], [usual, better]) == (0, 0, 0)
+    assert gain([usual], [better]).value == pytest.approx(-many.value)
+    twice = gain([better] * 2, [usual] * 2)
+    assert twice.high - twice.low < many.high - many.low

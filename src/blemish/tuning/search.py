@@ -21,6 +21,7 @@ from blemish.devices import device_of_name, place_model
 from blemish.errors import BadInput
 from blemish.files import alone_in, sha256_of, write, write_json
 from blemish.images import WHOLE, Unreadable, View, find
+from blemish.metrics.intervals import Estimate
 from blemish.progress import ShowProgress, no_progress
 from blemish.recipes.holdout import parts_of
 from blemish.recipes.reading import Reading
@@ -28,8 +29,8 @@ from blemish.recipes.recipe import Recipe
 from blemish.recipes.update import freeze
 from blemish.synth.drawn.sheets import sheet
 from blemish.tuning.bench import GENERATORS, Bench, Size, divide, real_defects
-from blemish.tuning.candidates import Candidate, candidates, check_methods
-from blemish.tuning.choice import Judged, judge, rank, unseen
+from blemish.tuning.candidates import Candidate, candidates, check_methods, default_candidate
+from blemish.tuning.choice import Judged, gain, judge, rank, unseen
 from blemish.tuning.told import Row, as_json, sentence
 from blemish.tuning.trial import NO_TIME, Clock, attempts, plan_trial
 from blemish.types import Encoder
@@ -161,19 +162,21 @@ class _Search:
     asked: Tuning
     watch: ShowProgress
     every: list[Candidate] = field(default_factory=list)
+    has_default: bool = False  # else DEFAULT is the first of those that are named
     clock: Clock = field(default_factory=Clock)
     judged: dict[int, Judged] = field(default_factory=dict)  # of the last round that each was in
     rounds: dict[int, int] = field(default_factory=dict)
+    outcomes: dict[tuple[int, int], list[dict[str, Any]]] = field(default_factory=dict)  # by round and candidate
     costs: dict[int, tuple[float, float]] = field(default_factory=dict)  # seconds a fold: of learning, of a picture
     failed: dict[int, str] = field(default_factory=dict)
 
     def run(self) -> tuple[list[Row], str]:
         """The rows, the best first, and the sentence; raises BadInput where there is nothing to choose from."""
-        self.every = candidates(
-            self.encoders, self.bench.picture_size(), product=self.asked.product, methods=self.asked.methods,
-            view=self.asked.view,
-        )  # fmt: skip
-        self._round(1, self._fit(FIRST), list(range(len(self.every))), self.asked.budget * FIRST_SHARE)
+        pixels, asked = self.bench.picture_size(), self.asked
+        self.every = candidates(self.encoders, pixels, product=asked.product, methods=asked.methods, view=asked.view)
+        usual = default_candidate(self.encoders, pixels, product=asked.product, view=asked.view)
+        self.has_default = self.every[DEFAULT] == usual
+        self._round(1, self._fit(FIRST), list(range(len(self.every))), asked.budget * FIRST_SHARE)
         self._refuse_too_few()
         size, last = self._fit(FIRST), 1
         for number in range(2, MOST_ROUNDS + 1):
@@ -181,7 +184,7 @@ class _Search:
             entered = self._survivors(last, size, larger)
             if larger == size or len(entered) < 2:
                 break
-            self._round(number, larger, entered, self.asked.budget)
+            self._round(number, larger, entered, asked.budget)
             size, last = larger, number
         return self._told()
 
@@ -207,6 +210,7 @@ class _Search:
             found[each].append(result.outcome)
             if len(found[each]) == len(self.bench.folds):
                 self.judged[each], self.rounds[each] = judge(found[each]), number
+                self.outcomes[number, each] = found[each]
                 self.costs[each] = cost(found[each])
 
     def _survivors(self, last: int, size: Size, larger: Size) -> list[int]:
@@ -255,13 +259,30 @@ class _Search:
             same = [each for each in self.rounds if self.rounds[each] == number]
             order += [same[place] for place in rank([self.judged[each] for each in same])]
         order = sorted(order, key=lambda each: not self._is_quick(each))
+        gains = {each: self._gain(each) for each in order if self.has_default and each != DEFAULT}
         rows = [
-            Row(self.every[each], self.judged[each], self.rounds[each], "" if self._is_quick(each) else "too slow")
-            for each in order
+            Row(self.every[each], self.judged[each], self.rounds[each], self._note(each), gains.get(each))
+            for each in self._default_first(order, gains)
         ]
         missed = [Row(self.every[each], None, 0, why) for each, why in self.failed.items() if each not in self.judged]
         first = [self.judged[each] for each in self.judged if self._is_quick(each)]
-        return [*rows, *missed], sentence(rows, self.every[DEFAULT], unseen(first))
+        return [*rows, *missed], sentence(rows, self.every[DEFAULT] if self.has_default else None, unseen(first))
+
+    def _note(self, each: int) -> str:
+        return "" if self._is_quick(each) else "too slow"
+
+    def _gain(self, each: int) -> Estimate | None:
+        """How much more it is worth than the default, by the last round that both were in."""
+        both = [number for number, who in self.outcomes if who == each and (number, DEFAULT) in self.outcomes]
+        return gain(self.outcomes[max(both), each], self.outcomes[max(both), DEFAULT]) if both else None
+
+    def _default_first(self, order: list[int], gains: Mapping[int, Estimate | None]) -> list[int]:
+        """The order with nothing before the default but what is surely better: few drawn flaws tell little."""
+        if not self.has_default or DEFAULT not in order or not self._is_quick(DEFAULT):
+            return order
+        before = order[: order.index(DEFAULT)]
+        sure = [each for each in before if (found := gains[each]) is not None and found.low > 0]
+        return list(dict.fromkeys([*sure, DEFAULT, *order]))
 
 
 def cost(folds: Sequence[Mapping[str, Any]]) -> tuple[float, float]:
