@@ -21,6 +21,7 @@ from blemish.progress import Advance, ShowProgress
 from blemish.recipes.recipe import load
 from blemish.tuning import search
 from blemish.tuning.bench import FEW, Size, divide, real_defects
+from blemish.tuning.candidates import Candidate
 from blemish.tuning.search import Tuning, tune
 
 QUICK = ["--encoder", "test-tiny", "--method", "padim", "--method", "patchcore"]
@@ -69,17 +70,18 @@ def test_it_leaves_a_recipe_that_can_be_used_a_table_a_picture_and_a_sentence(tm
     assert run("teach", tmp_path / "line.blemish", "--good", part(tmp_path / "x.png", 51)).exit_code == 0
 
 
-@pytest.mark.parametrize(("low", "chosen"), [(-0.1, "anomaly-dino"), (0.1, "padim")])
+@pytest.mark.parametrize(("low", "chosen"), [(-0.1, "patchcore"), (0.1, "padim")])
 def test_the_default_stays_unless_another_is_surely_better(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, low: float, chosen: str
 ) -> None:
     monkeypatch.setattr(search, "gain", lambda one, usual: Estimate(0.3, low, 0.7))
     every = search.candidates
+    monkeypatch.setattr(search, "default_candidate", lambda *given, **more: Candidate("patchcore", "test-tiny", {}))
     monkeypatch.setattr(search, "candidates", lambda *given, **more: [
         each for each in every(*given, **more) if not each.arguments and each.view == WHOLE
     ])  # fmt: skip
     monkeypatch.setattr(search, "rank", lambda judged: [*reversed(range(len(judged)))])  # the default comes last
-    asked = Tuning(methods=("anomaly-dino", "padim"))
+    asked = Tuning(methods=("patchcore", "padim"))
     found = tune(good(tmp_path / "good", 4), tmp_path / "work", encoders=["test-tiny"], asked=asked)
     assert found.recipe.method == chosen
     assert found.rows[0].candidate.method == chosen
@@ -87,7 +89,7 @@ def test_the_default_stays_unless_another_is_surely_better(
     assert (kept if low < 0 else "above the default's by +0.300 (+0.100 to +0.700)") in found.said
     table = json.loads((tmp_path / "work" / "tried.json").read_text(encoding="utf-8"))["tried"]
     assert {row["method"]: row["gain"] and row["gain"]["low"] for row in table if row["round"]} == {
-        "anomaly-dino": None, "padim": low
+        "patchcore": None, "padim": low
     }  # fmt: skip
 
 

@@ -81,8 +81,9 @@ def tune(
     """Choose method, encoder, view and trust in words for a part by its good parts alone, and freeze that.
 
     GOOD are pictures of good parts, or folders of them; four at least, better 20. Some are held out, flaws are drawn on
-    copies of these by several generators, in several sizes and contrasts, and what finds them best is taken: what no
-    single generator decides. Fewer and fewer candidates are measured on more and more flaws, until --budget is spent.
+    copies of these by several generators, in several sizes and contrasts, and what finds them best is taken, or the
+    default where nothing is surely better; no single generator decides. Fewer and fewer candidates are measured on more
+    and more flaws, until --budget is spent.
 
     Beside OUT, or in --work, a folder keeps what was tried with intervals (tried.json), the drawn flaws (flaws.png),
     and what is needed to go on: stop at any time, and the same command goes on. A longer --budget goes on as well.
