@@ -52,8 +52,8 @@ ABOUT = (
     "By `benchmarks/reconstructed.py`: a short look, with the last weights of trainings of few steps, on few pictures "
     "of each kind, the same for all; means over seeds of the value and of the ends of its 95 % bootstrap interval over "
     f"pictures; pixel metrics are of {FINEST} blocks along a side at most. Do not compare it with the tables above, "
-    "whose trainings are longer and whose pictures are all there are. The last rows are of all methods with code, "
-    "by the same few steps. What is trained on other products learned from `paper`, `ball-screw`, `biscuit`, `screws` and "
+    "whose trainings are longer and whose pictures are all there are. The last rows are of methods with code, by the "
+    "same few steps. What is trained on other products learned from `paper`, `ball-screw`, `biscuit`, `screws` and "
     "`leather`, see README.md; what is trained on the parts it inspects, from the 4 good ones. `other`: the second "
     "encoder, in the place of DINOv2."
 )

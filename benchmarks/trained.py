@@ -67,9 +67,10 @@ ABOUT = (
     "a fault that was found on biscuits and metal tags; its score is the peak of a map that is near its highest in "
     "good pictures too, while APRIL-GAN's is what words say of the whole picture, which no training changes."
     " SuperSimpleNet, ours and anomalib's, had 300 steps only; CLIP-MDC is behind both after 300 and ahead of both in "
-    "pixel AP after 1,000, which took it less time than 300 took them (`seconds_of_training`; loads differed). Ours "
-    "scores by its map there, anomalib's by a head of its own. AF-CLIP's attention begins from nothing, and 300 steps "
-    "are too few for its map."
+    "pixel AP after 1,000, which took it less time than 300 took them (`seconds_of_training`; loads differed). Where "
+    "ours scored by its map, `score_from=map`, it was behind anomalib's, which scores by a head of its own, as the "
+    "paper does and, since then, ours by default where it learns from defects. AF-CLIP's attention begins from "
+    "nothing, and 300 steps are too few for its map."
     " Dinomaly learned from all good parts and PromptAD from 4, both from no defects of the tested kinds."
 )
 LEAKS = (

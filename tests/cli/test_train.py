@@ -615,6 +615,20 @@ def test_a_training_begins_with_the_weights_of_a_recipe(root: Path, table: Path,
     assert load(line).hash == before.hash
 
 
+def test_a_training_on_good_parts_goes_on_with_defects_and_without(root: Path, table: Path, tmp_path: Path) -> None:
+    good, bad, again = (tmp_path / f"{name}.blemish" for name in ("good", "bad", "again"))
+    passed("train", *QUICK, root, "--steps", "1", "--out", good)
+    words = ("train", "supersimplenet", "--batch-size", "4", "--device", "cpu", "--steps", "1", "--rate", "0")
+    passed(*words, table, "--from", good, "--out", bad)
+    passed(*words, root, "--from", bad, "--out", again)
+    heads = [{name for name in load(recipe).tensors if "score_head" in name} for recipe in (good, bad, again)]
+    assert (heads[0], bool(heads[1]), heads[2]) == (set(), True, set())
+    one, *others = (load(recipe).tensors for recipe in (good, bad, again))
+    weights = [name for name in one if "map_head" in name and "weight" in name]
+    assert weights
+    assert all(torch.equal(one[name], other[name]) for other in others for name in weights)
+
+
 def test_a_training_from_a_recipe_is_resumed_from_the_same_one_only(
     root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

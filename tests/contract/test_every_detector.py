@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tests.support import training
 from tests.support.learning import learn
-from tests.support.quick import SIDE, quick
+from tests.support.quick import SIDE
 from tests.support.training import TRAINED
 from torch import Tensor, nn
 from torch.testing import assert_close
@@ -57,7 +57,7 @@ TEST = pictures(3, 9)
 
 
 def made(name: str) -> Learner:
-    return cast(Learner, catalog.method(name)("test-tiny", **quick(name)))
+    return cast(Learner, catalog.method(name)("test-tiny", **training.arguments(name)))
 
 
 def module(detector: Learner) -> nn.Module:
@@ -242,12 +242,12 @@ def test_every_argument_is_an_option_with_a_default_and_is_kept_unchanged(name: 
     for option in options:
         assert option.kind is option.KEYWORD_ONLY, option.name
         assert option.default is not option.empty, option.name
-        given = quick(name).get(option.name, option.default)
+        given = training.arguments(name).get(option.name, option.default)
         assert getattr(detector, option.name) is given, option.name
 
 
 @every
 def test_an_encoder_may_be_given_itself(name: str) -> None:
     encoder = encoders.load("test-tiny")
-    detector = catalog.method(name)(encoder, **quick(name))
+    detector = catalog.method(name)(encoder, **training.arguments(name))
     assert detector.encoder is encoder

@@ -321,3 +321,4 @@ def test_supersimplenet_scores_by_its_map_and_trains_no_other_head_unless_asked(
     assert not [name for name, _ in found.named_parameters() if name.startswith("score")]
     with torch.random.fork_rng(devices=[]):
         assert "score_focal" in SuperSimpleNet(TINY, image_size=SIDE, score_from="adapted", width=32).loss(Batch(TEST))
+        assert "score_focal" in SuperSimpleNet(TINY, image_size=SIDE, supervised=True, width=32).loss(Batch(TEST))

@@ -21,7 +21,7 @@ from blemish.progress import Advance, ShowProgress
 from blemish.recipes.recipe import load
 from blemish.tuning import search
 from blemish.tuning.bench import FEW, Size, divide, real_defects
-from blemish.tuning.candidates import Candidate
+from blemish.tuning.candidates import Candidate, candidates
 from blemish.tuning.search import Tuning, tune
 
 QUICK = ["--encoder", "test-tiny", "--method", "padim", "--method", "patchcore"]
@@ -75,10 +75,9 @@ def test_the_default_stays_unless_another_is_surely_better(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, low: float, chosen: str
 ) -> None:
     monkeypatch.setattr(search, "gain", lambda one, usual: Estimate(0.3, low, 0.7))
-    every = search.candidates
     monkeypatch.setattr(search, "default_candidate", lambda *given, **more: Candidate("patchcore", "test-tiny", {}))
     monkeypatch.setattr(search, "candidates", lambda *given, **more: [
-        each for each in every(*given, **more) if not each.arguments and each.view == WHOLE
+        each for each in candidates(*given, **more) if not each.arguments and each.view == WHOLE
     ])  # fmt: skip
     monkeypatch.setattr(search, "rank", lambda judged: [*reversed(range(len(judged)))])  # the default comes last
     asked = Tuning(methods=("patchcore", "padim"))

@@ -34,12 +34,12 @@ class SuperSimpleNet(nn.Module):
     image_score: the logit of the score head, or the map's highest. anomaly_map: the map head's logits, smoothed.
     layers: by default at a half and three quarters of the depth: 2 and 3 of a network of four stages, the paper's.
     supervised: labelled defects teach both heads, and the score head's gradient reaches the map.
-    score_from: what the score head reads: "adapted" features, the paper's, or "raw" ones with the same noise, as in
-        arXiv:2508.19060. Deviation: by default "map", the map's highest without such a head: the paper gives both, and
-        this one is a third of the work and right after fewer steps.
+    score_from: what the score head reads: "adapted" features, the paper's, by default if supervised, or "raw" ones with
+        the same noise, as in arXiv:2508.19060. Deviation: else "map", the map's highest without such a head: the paper
+        gives both, and this one is a third of the work and, of noise alone, right after fewer steps.
     threshold: of Perlin noise; 0.2 for MVTec AD, 0.6 for small defects (VisA, KolektorSDD2, SensumSODF).
-    deviation: of the noise; the paper's 0.015 is for WideResNet-50. Deviation: by default half of the features' own,
-        since noise that is small beside the features of another encoder teaches nothing in hundreds of steps.
+    deviation: of the noise; the paper's 0.015 is for WideResNet-50. Deviation: by default half of the features' own;
+        noise that is small beside them teaches nothing in hundreds of steps.
     width: of the map head; two thirds of the joined channels are as many as the paper's 1024 of WideResNet-50's 1536.
     finer: how many times as fine as the first layer's grid the heads work; 1 is a quarter of the work.
     """
@@ -50,7 +50,7 @@ class SuperSimpleNet(nn.Module):
         *,
         layers: Sequence[int] | None = None,
         supervised: bool = False,
-        score_from: Literal["adapted", "raw", "map"] = "map",
+        score_from: Literal["adapted", "raw", "map"] | None = None,
         threshold: float = 0.2,
         deviation: float | None = None,
         width: int = 1024,
@@ -61,7 +61,8 @@ class SuperSimpleNet(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder = encoders.load(encoder)
-        self.layers, self.supervised, self.score_from = layers, supervised, score_from
+        self.layers, self.supervised = layers, supervised
+        self.score_from, self.read = score_from, score_from or ("adapted" if supervised else "map")
         self.threshold, self.deviation, self.width, self.finer = threshold, deviation, width, finer
         self.sigma, self.image_size, self.seed = sigma, image_size, seed
         self.geometry = geometry(self.encoder, image_size)
@@ -70,7 +71,7 @@ class SuperSimpleNet(nn.Module):
         with randomness(torch.device("cpu"), seed):
             self.adapter = nn.Conv2d(channels, channels, 1)
             self.map_head = MapHead(channels, width)
-            self.score_head = None if score_from == "map" else ScoreHead(channels)
+            self.score_head = None if self.read == "map" else ScoreHead(channels)
             for part in self._parts():
                 part.apply(initialise)
         self.updates = Updates()
@@ -111,8 +112,7 @@ class SuperSimpleNet(nn.Module):
         found = {"map_focal": focal(grid, truth, gamma=4.0), "map_l1": truncated_l1(grid, truth)}
         if self.score_head is None:
             return found
-        read = self.adapter(raw) if self.score_from == "adapted" else raw
-        noisy = torch.cat([read, read]) + noise.dense()
+        noisy = torch.cat([self.adapter(raw) if self.read == "adapted" else raw] * 2) + noise.dense()
         score = self.score_head(noisy, grid if self.supervised else grid.detach())  # (2N,)
         return found | {"score_focal": focal(score, labels, gamma=4.0)}
 
@@ -125,7 +125,7 @@ class SuperSimpleNet(nn.Module):
         found = smooth(whole, self.sigma, radius=BLUR_RADIUS, border="mirror")
         if self.score_head is None:
             return Prediction(maximum(found), found)
-        return Prediction(self.score_head(self.adapter(raw) if self.score_from == "adapted" else raw, grid), found)
+        return Prediction(self.score_head(self.adapter(raw) if self.read == "adapted" else raw, grid), found)
 
     def _parts(self) -> list[nn.Module]:
         return [part for part in (self.adapter, self.map_head, self.score_head) if part is not None]

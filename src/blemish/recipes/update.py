@@ -288,25 +288,29 @@ def name_vocabulary(recipe: Recipe, types: Sequence[str], *, encoder: Place = No
 def change_words(recipe: Recipe, words: Mapping[str, Any], found: Mapping[str, Encoder]) -> Recipe:
     """The recipe with other arguments that are words, uncalibrated; raises BadInput where its weights are of the old.
 
-    What differs between the method made with the old words and with the new is what they say.
+    What differs between the method made with the old words and with the new is what they say; a part of it that the
+    old ones do not make begins anew, and one that the new ones do not goes.
     """
     renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, **words}, calibration=None)
     with misfits(recipe):
         before, after = (fresh_detector(each, found) for each in (recipe, renamed))
     old, new = state_of(before), state_of(after)
     weights = [name for name, _ in cast(nn.Module, after).named_parameters() if name in new]
-    learned = [name for name in new if name in weights or _is_learned(recipe, name, old.get(name))]
-    if any(name not in old or old[name].shape != new[name].shape for name in learned):
+    both = old.keys() & new.keys()
+    learned = [name for name in both if name in weights or _is_learned(recipe, name, old[name])]
+    if any(old[name].shape != new[name].shape for name in learned):
         raise BadInput(f"the weights of {recipe.source} are of other {' and '.join(words)}: give the same ones")
-    said = {name: each for name, each in new.items() if name not in weights and not torch.equal(each, old[name])}
-    tensors = {**recipe.tensors, **{STATE + name: each.cpu() for name, each in said.items()}}
+    kept = {name for name in both if name in weights or torch.equal(new[name], old[name])}
+    gone = {STATE + name for name in old.keys() - kept}
+    tensors = {name: each for name, each in recipe.tensors.items() if name not in gone}
+    tensors |= {STATE + name: each.cpu() for name, each in new.items() if name not in kept}
     return dataclasses.replace(renamed, tensors=tensors)
 
 
-def _is_learned(recipe: Recipe, name: str, fresh: Tensor | None) -> bool:
+def _is_learned(recipe: Recipe, name: str, fresh: Tensor) -> bool:
     """Whether a tensor of its method is another than that of one that has learned nothing."""
     kept = recipe.tensors.get(STATE + name)
-    return kept is not None and (fresh is None or not torch.equal(kept, fresh.cpu()))
+    return kept is not None and not torch.equal(kept, fresh.cpu())
 
 
 def _teach(
