@@ -25,6 +25,7 @@ import convert
 import coverage
 import defect_types
 import deploy
+import ingredients
 import kept
 import materials
 import mdc
@@ -63,6 +64,7 @@ SECTIONS: dict[str, Callable[[Options], str]] = {
     "backbones": backbones.section,
     "ablation": ablation.section,
     "students": students.section,
+    "ingredients": ingredients.section,
     "choices": choices.section,
     "materials": materials.section,
     "memory": memory.section,

@@ -516,6 +516,10 @@ def test_a_vocabulary_that_words_cannot_change_is_refused(root: Path, tmp_path: 
     result = run("teach", tmp_path / "shown.blemish", "--vocabulary", "scratch, dent")
     assert result.exit_code == 1
     assert "shown.blemish are of other vocabulary" in result.stderr
+    passed("train", "ov-iad", *SMALL, root, *words[:-1], tmp_path / "open.blemish")
+    for odd in (" , ", GOOD, "dent,dent"):
+        result = run("teach", tmp_path / "open.blemish", "--vocabulary", odd)
+        assert (result.exit_code, result.stderr.startswith("Error: vocabulary: ")) == (1, True)
 
 
 def test_a_device_that_is_not_here_is_refused_in_a_sentence(root: Path, tmp_path: Path) -> None:

@@ -293,7 +293,8 @@ def change_words(recipe: Recipe, words: Mapping[str, Any], found: Mapping[str, E
     """
     renamed = dataclasses.replace(recipe, arguments={**recipe.arguments, **words}, calibration=None)
     with misfits(recipe):
-        before, after = (fresh_detector(each, found) for each in (recipe, renamed))
+        before = fresh_detector(recipe, found)
+    after = fresh_detector(renamed, found)  # which says itself what is wrong with the words
     old, new = state_of(before), state_of(after)
     weights = [name for name, _ in cast(nn.Module, after).named_parameters() if name in new]
     both = old.keys() & new.keys()
