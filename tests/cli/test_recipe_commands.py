@@ -353,7 +353,7 @@ def test_masks_among_the_pictures_are_no_pictures_and_missing_ones_are_said(part
 @pytest.mark.parametrize(
     ("options", "status", "reason"),
     [
-        ([], 2, "say one of --good, --defect, --examples, --defects, --product, --forget and --undo"),
+        ([], 2, "say one of --good, --defect, --examples, --defects, --product, --vocabulary, --forget and --undo"),
         (["--undo", "--forget", "abc"], 2, "say one of"),
         (["--good", "{more}", "--masks", "{masks}"], 2, "--masks goes with --defect"),
         (["--undo", "--budget", "3"], 2, "--budget with --good"),
