@@ -55,6 +55,10 @@ class MemoryBank(Learned):
         """The rows, and the numbers beside them."""
         return (self.rows, *map(self.get_buffer, self.beside))
 
+    def place(self, query: Tensor) -> Tensor:
+        """What of a query (..., C) is compared with the rows: (..., D)."""
+        return F.normalize(query, dim=-1) if self.metric == "cosine" else query
+
     def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
         """Distances to the k nearest rows, nearest first, and their numbers: (..., D) -> (..., k), (..., k).
 
@@ -62,8 +66,7 @@ class MemoryBank(Learned):
         """
         self.require()
         k = min(k, len(self.rows))
-        flat = query.reshape(-1, query.shape[-1])
-        flat = F.normalize(flat, dim=-1) if self.metric == "cosine" else flat
+        flat = self.place(query.reshape(-1, query.shape[-1]))
         numbers = self._ask_faiss(flat, k) if self._asks_faiss else _search(flat, self.rows, self.norms, k)
         # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.
         distances = torch.stack([torch.linalg.vector_norm(flat - self.rows[n], dim=1) for n in numbers.T], -1)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from blemish.blocks.memory import MemoryBank
 
@@ -24,7 +23,7 @@ def read_nearest(bank: MemoryBank, query: Tensor, name: str) -> tuple[Tensor, Te
     rows tie.
     """
     distances, numbers = bank.nearest(query, NEAR)
-    query = F.normalize(query, dim=-1) if bank.metric == "cosine" else query
+    query = bank.place(query)
     first, *others = (bank.rows[each] for each in numbers.unbind(-1))  # (..., D) each
     # Squares are rounded by more than rows that tie differ; (b - a) * (b + a) / 2 is their difference.
     behind = [((each - first) * ((each + first) / 2 - query)).sum(-1) for each in others]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from math import sqrt
+
 import torch
 from torch import Tensor
 
@@ -10,42 +13,51 @@ from blemish.blocks.memory import MemoryBank
 from blemish.blocks.moments import mean_and_covariance, moments
 from blemish.blocks.rows import Rows
 
+LEAST = 1e-8
+"""Differences of a ten-thousandth of what features are: not far above their rounding."""
+
 
 class WhitenedBank(MemoryBank):
     """A bank of rows (M, C), compared by sqrt((x - r)^T S^-1 (x - r)) over the principal axes of S, their covariance.
 
-    variance: so many axes are kept as explain that share of it. shrinkage: of S among these axes toward a multiple of
-        the identity, as MH-PatchCore's (arXiv:2605.27748), whose scores are the squares, over at most 1000 of the rows.
+    variance: so many axes are kept as explain that share of it, all by 1. shrinkage: of S among these axes toward a
+        multiple of the identity, as MH-PatchCore's (arXiv:2605.27748), whose scores are the squares, over at most 1000
+        of the rows. even: distances are divided by sqrt(2 D), about what two rows drawn from D such axes differ by, so
+        that 1 means the same of any width.
     """
 
     raw: Tensor
     axes: Tensor
+    centre: Tensor  # (C,), without which rows would be so long that short distances are lost in rounding
 
-    def __init__(self, *, variance: float = 0.99, shrinkage: float = 0.07) -> None:
-        super().__init__("euclidean")
-        self.variance, self.shrinkage = variance, shrinkage
-        for name, sizes in (("raw", ["M", "C"]), ("axes", ["C", "D"])):
+    def __init__(
+        self, *, variance: float = 0.99, shrinkage: float = 0.07, even: bool = False, beside: Sequence[str] = ()
+    ) -> None:
+        super().__init__("euclidean", beside=beside)
+        self.variance, self.shrinkage, self.even = variance, shrinkage, even
+        for name, sizes in (("raw", ["M", "C"]), ("axes", ["C", "D"]), ("centre", ["C"])):
             self.register_buffer(name, torch.empty(0))
             self.layout[name] = sizes
 
     def hold(self, *rows: Tensor) -> None:
         """Replace the bank, and the axes by which it compares."""
-        (features,) = rows
+        features, *numbers = rows
         if not len(features):
             self.forget()
             return
         axes = whitening_axes(features, self.variance, self.shrinkage)
-        super().hold(features @ axes)
-        self.store({"raw": features, "axes": axes})
+        axes = axes / sqrt(2 * axes.shape[1]) if self.even else axes
+        centre = double(features).mean(0).to(features)
+        super().hold((features - centre) @ axes, *numbers)
+        self.store({"raw": features, "axes": axes, "centre": centre})
 
     def recall(self) -> Rows:
-        """The rows as they were given."""
-        return (self.raw,)
+        """The rows as they were given, and the numbers beside them."""
+        return (self.raw, *map(self.get_buffer, self.beside))
 
-    def nearest(self, query: Tensor, k: int = 1) -> tuple[Tensor, Tensor]:
-        """As that of any bank, of features (..., C)."""
-        self.require()
-        return super().nearest(query @ self.axes, k)
+    def place(self, query: Tensor) -> Tensor:
+        """Features (..., C) along the axes."""
+        return (query - self.centre) @ self.axes
 
 
 def whitening_axes(rows: Tensor, variance: float, shrinkage: float) -> Tensor:
@@ -54,10 +66,11 @@ def whitening_axes(rows: Tensor, variance: float, shrinkage: float) -> Tensor:
     """
     _, covariance = mean_and_covariance(moments(double(rows)))
     values, vectors = torch.linalg.eigh(covariance)  # ascending
-    values, tiny = values.flip(0).clamp_min(0), torch.finfo(torch.float32).tiny
-    share = values.cumsum(0) / values.sum().clamp_min(tiny)
-    kept = values[: min(int((share < variance).sum()) + 1, len(values))]
-    shrunk = (1 - shrinkage) * kept + shrinkage * kept.mean().clamp_min(tiny)
+    least = (LEAST * double(rows).square().mean()).clamp_min(torch.finfo(torch.float32).tiny)
+    values = values.flip(0).clamp_min(0)
+    share = values.cumsum(0) / values.sum().clamp_min(torch.finfo(torch.float32).tiny)
+    kept = values if variance >= 1 else values[: min(int((share < variance).sum()) + 1, len(values))]
+    shrunk = (1 - shrinkage) * kept + shrinkage * kept.mean().clamp_min(least)
     found = vectors.flip(1)[:, : len(kept)] / shrunk.sqrt()
     axes: Tensor = found.float().to(rows.device)
     return axes

@@ -11,21 +11,22 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
-from blemish.blocks.memory import MemoryBank
 from blemish.blocks.near_rows import read_nearest
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import class_prototypes, ensemble
 from blemish.blocks.rotation import Views, mirrors
 from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
+from blemish.blocks.whitening import WhitenedBank
 from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Prediction, TextEncoder
 
+SHRINKAGE = 0.1  # of the covariance of good patches
+EVENED = 0.75  # the power of a patch's length by which it is divided: how bright a place is says something, not all
 HIGHEST = 0.01  # share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw covers
 
 
@@ -36,7 +37,9 @@ class TAB(nn.Module):
         of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores plus `breadth` times that of all, which
         rises where the whole part is another: broken, soiled, of another colour.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
-        much more anomalous the words find the patch than that neighbour.
+        much more anomalous the words find the patch than that neighbour. The distance counts in units of what good
+        patches differ by in each direction, so that a small change of what never changes is a large one: of two good
+        patches it is about 1.
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     few: good parts are learned mirrored as well, both ways, if the first ones learned are at most so many.
@@ -72,13 +75,14 @@ class TAB(nn.Module):
         texts, self.innocent = class_prototypes(self.encoder, product, defects, ensemble(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.views = Views(few, mirrors)
-        self.bank = MemoryBank(beside=["words"])  # and what the words say of each row
+        # and what the words say of each row
+        self.bank = WhitenedBank(variance=1.0, shrinkage=SHRINKAGE, even=True, beside=["words"])
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:
         """The patches of each picture, in every view, and what the words say of them."""
         views = [self._look(view)[1:] for view in self.views(batch.images)]
         words, patches = (torch.stack(each, 1) for each in zip(*views, strict=True))  # (N, views, h, w), (..., D)
-        return ((F.normalize(patches, dim=-1).flatten(0, 3), words.flatten()),)
+        return ((patches.flatten(0, 3), words.flatten()),)
 
     def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows to remember."""
@@ -101,9 +105,15 @@ class TAB(nn.Module):
         layers = self.layers or (depth // 2, depth * 3 // 4)
         embedding, (*maps, last) = self.encoder(images, layers=[*layers, depth])
         whole = anomaly_probability(embedding, self.texts, self.temperature, normal=self.innocent)
-        joined = join_layers([F.normalize(pool_neighbours(layer), dim=-1) for layer in (*maps, last)])
+        joined = join_layers([_even(pool_neighbours(layer)) for layer in (*maps, last)])
         words = anomaly_probability(self.encoder.project(last), self.texts, self.temperature, normal=self.innocent)
         return whole, upsample(words, joined.shape[1:3]), joined
 
     def _spread(self, grid: Tensor, images: Tensor) -> Tensor:
         return smooth(upsample(grid, images.shape[-2:]), self.sigma)
+
+
+def _even(patches: Tensor) -> Tensor:
+    """Patches (..., C) whose lengths differ less."""
+    length: Tensor = torch.linalg.vector_norm(patches, dim=-1, keepdim=True)
+    return patches * length.clamp_min(1e-6).pow(-EVENED)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from blemish.errors import BadRecipe
 
-FORMAT = 3
+FORMAT = 4
 """Raised when a recipe of today could no longer be understood as it was meant."""
 
 KEY = "blemish recipe"
