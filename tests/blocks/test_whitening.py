@@ -6,6 +6,7 @@ import torch
 from torch.testing import assert_close
 
 from blemish.blocks.memory import MemoryBank
+from blemish.blocks.near_rows import read_nearest
 from blemish.blocks.whitening import WhitenedBank, whitening_axes
 
 DRAW = torch.Generator().manual_seed(0)
@@ -51,6 +52,31 @@ def test_an_oddity_in_a_quiet_channel_counts_for_more_than_without_whitening() -
     plain.hold(ROWS)
     loud, quiet = plain.distance(odd)
     assert share > 2 * quiet / loud
+
+
+def test_two_rows_are_about_one_apart_whatever_their_width() -> None:
+    for width in (3, 40):
+        rows = torch.randn(2000, width, generator=DRAW) * torch.linspace(0.1, 5, width) + 100
+        bank = WhitenedBank(variance=1.0, shrinkage=0.0, even=True)
+        bank.hold(rows)
+        apart = (bank.rows[:1000] - bank.rows[1000:]).square().sum(1)
+        assert_close(apart.mean(), torch.tensor(1.0), rtol=0.1, atol=0)
+
+
+def test_rows_far_from_the_origin_are_found_as_near_it() -> None:
+    far, near = WhitenedBank(variance=1.0), WhitenedBank(variance=1.0)
+    rows = torch.randn(300, 4, generator=DRAW)
+    far.hold(rows + 1000)
+    near.hold(rows)
+    assert torch.equal(far.nearest(rows + 1000)[1][:, 0], torch.arange(300))
+    assert_close(far.nearest(rows[:9] + 1000.5)[0], near.nearest(rows[:9] + 0.5)[0], rtol=1e-2, atol=1e-2)
+
+
+def test_numbers_beside_rows_are_read_where_a_query_lies() -> None:
+    bank = WhitenedBank(variance=1.0, beside=["words"])
+    bank.hold(ROWS, torch.arange(500.0))
+    assert_close(read_nearest(bank, ROWS[:20], "words")[1], torch.arange(20.0), rtol=0, atol=0.5)
+    assert torch.equal(bank.recall()[1], torch.arange(500.0))
 
 
 def test_it_recalls_what_it_was_given_and_forgets() -> None:

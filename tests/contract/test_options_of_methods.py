@@ -17,10 +17,11 @@ from torch.testing import assert_close
 
 from blemish import encoders
 from blemish.blocks.foreground import foreground
-from blemish.blocks.memory import MemoryBank
 from blemish.blocks.near_rows import read_nearest
+from blemish.blocks.patches import pool_neighbours
 from blemish.blocks.prompts import DEFECTS, defect_prototypes, prototypes
 from blemish.blocks.rotation import rotate
+from blemish.blocks.whitening import WhitenedBank
 from blemish.detectors.anomaly_dino import AnomalyDINO
 from blemish.detectors.padim import PaDiM
 from blemish.detectors.patchcore import PatchCore
@@ -228,13 +229,31 @@ def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> Non
     detector, memory = (learn(TAB(TINY, trust=trust, few=0, sigma=0), GOOD) for trust in (0.5, 0.0))
     _, words, patches = detector._look(TEST)
     _, good, rows = detector._look(torch.cat(GOOD))
-    bank = MemoryBank(beside=["words"])
-    bank.hold(F.normalize(rows.flatten(0, 2), dim=-1), good.flatten())
+    bank = WhitenedBank(variance=1.0, shrinkage=0.1, even=True, beside=["words"])
+    bank.hold(rows.flatten(0, 2), good.flatten())
     distance, expected = read_nearest(bank, patches, "words")
     score = distance + 0.5 * (words - expected).clamp_min(0)
-    assert_close(memory(TEST).image_score, distance.flatten(1).amax(1) + distance.mean((1, 2)))
+    plain = distance.flatten(1).amax(1) + distance.mean((1, 2))
+    assert_close(memory(TEST).image_score, plain, rtol=1e-4, atol=1e-6)
     assert_close(detector(TEST).image_score, score.flatten(1).amax(1) + score.mean((1, 2)), rtol=1e-4, atol=1e-6)
     assert (detector(TEST).anomaly_map >= memory(TEST).anomaly_map - 1e-6).all()
+
+
+def test_tab_forgets_most_of_how_long_a_patch_is_but_not_all() -> None:
+    detector = TAB(TINY)
+    maps = detector.encoder(TEST, layers=[4]).patches
+    lengths = pool_neighbours(maps[0]).norm(dim=-1)
+    width = maps[0].shape[-1]
+    assert_close(detector._look(TEST)[2][..., -width:].norm(dim=-1), lengths**0.25, rtol=1e-4, atol=1e-6)
+
+
+def test_a_plain_part_gives_tab_scores_of_flaws_and_of_itself() -> None:
+    grey = torch.full((2, 3, 64, 64), 0.5)
+    spot = grey.clone()
+    spot[1, :, 20:30, 20:30] = 0.1
+    found = learn(TAB(TINY), [grey[:1]])(torch.cat([grey[:1], spot[1:]])).image_score
+    assert found.isfinite().all()
+    assert found[0] < 1e-3 < found[1]
 
 
 def test_a_good_part_itself_has_no_score_in_tab() -> None:
@@ -256,7 +275,7 @@ def test_tab_remembers_a_coreset_of_many_patches_and_what_the_words_say_of_each(
     everything, some = (learn(TAB(TINY, product="cap", few=0, most=most), GOOD) for most in (8192, 40))
     assert len(everything.bank.rows) == 8 * 64
     assert len(some.bank.rows) == 40
-    apart, row = everything.bank.nearest(some.bank.rows)
+    apart, row = everything.bank.nearest(some.bank.recall()[0])
     assert_close(apart, torch.zeros_like(apart), rtol=0, atol=1e-5)
     said = everything.bank.get_buffer("words")[row.squeeze(-1)]
     assert_close(some.bank.get_buffer("words"), said)
