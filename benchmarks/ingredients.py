@@ -20,6 +20,7 @@ from typing import Any
 import students
 import torch
 import tune
+from album import Album
 from defect_types import interval
 from harness import HERE, Options, options, parser, table
 
@@ -31,7 +32,13 @@ from blemish.tuning.candidates import Candidate, default_candidate
 
 RAW = HERE / "ingredients.jsonl"
 DEFAULT, TESTED = "default", 30
-LESS = {"shape kept": "squeezed to a square", "trust in words": "trust=0.0", "breadth of a flaw": "breadth=0.0"}
+CHANGED = {"metric": "cosine", "trust": 0.0, "breadth": 0.0}
+LESS = {
+    "shape kept": "squeezed to a square",
+    "distances in units of good parts' own": "metric=cosine",
+    "trust in words": "trust=0.0",
+    "breadth of a flaw": "breadth=0.0",
+}
 """An ingredient, and the default without it."""
 MORE = {"whole and tiles": "whole and tiles"}
 TRAINED = {"real flaws": ("on-real", "on-drawn"), "tokens": ("tokens", "residual")}
@@ -49,10 +56,10 @@ def section(given: Options) -> str:
     return "\n\n".join([
         "## What each ingredient brought",
         f"Image AUROC, at most {TESTED} good and {TESTED} flawed pictures of products that chose none of it (but "
-        "`breadth`, see above): means over products, of each over its draws of good parts, and half of the 95 % "
-        "interval of the gain over the products (Student's t). Shape matters to long parts alone, of which there is "
-        "one product. Real flaws and tokens: models that were trained by the same 120 steps. `tune`: five minutes, "
-        "15 pictures of each kind, beside other work.",
+        "`breadth` and `metric`, by other draws): means over products, of each over its draws of good parts, and half "
+        "of the 95 % interval of the gain over the products (Student's t). Shape matters to long parts alone, of which "
+        "there is one product. Real flaws and tokens: models that were trained by the same 120 steps. `tune`: five "
+        "minutes, 15 pictures of each kind, beside other work.",
         table(head, list(_lines())),
     ])  # fmt: skip
 
@@ -62,7 +69,7 @@ def _measure(root: Path, shots: int, seed: int) -> None:
     if any(key.items() <= row.items() for row in _rows(RAW)):
         return
     plain = Trial(root, None, None, "tab", "", shots=shots, seed=seed)
-    good, encoder = training_samples(plain), encoders.load(encoders.DEFAULT)
+    good, encoder = training_samples(plain), Album(encoders.load(encoders.DEFAULT))
     test, found = tune.tested(plain, good, TESTED), dict[str, float]()
     for way, candidate in _ways(part_size([each.image for each in good])).items():
         found[way] = tune.measure(candidate, encoder, plain, good, test)[0] or 0.0
@@ -76,8 +83,8 @@ def _ways(size: tuple[int, int]) -> dict[str, Candidate]:
     found = {DEFAULT: usual}
     if usual.view.aspect:
         found["squeezed to a square"] = usual._replace(view=WHOLE)
-    for name in ("trust", "breadth"):
-        found[f"{name}=0.0"] = usual._replace(arguments={**usual.arguments, name: 0.0})
+    for name, value in CHANGED.items():
+        found[f"{name}={value}"] = usual._replace(arguments={**usual.arguments, name: value})
     if sides := tile_sides(size):
         found["whole and tiles"] = usual._replace(view=View(tile=sides[0], overlap=sides[0] // 4, balance=1.0))
     return found

@@ -239,6 +239,18 @@ def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> Non
     assert (detector(TEST).anomaly_map >= memory(TEST).anomaly_map - 1e-6).all()
 
 
+def test_tab_by_cosines_asks_how_patches_turn_and_not_how_long_they_are() -> None:
+    detector = learn(TAB(TINY, metric="cosine", trust=0, few=0, breadth=0, sigma=0), GOOD)
+    rows, patches = detector.bank.recall()[0], detector._look(TEST)[2]
+    assert_close(rows.norm(dim=-1), torch.ones(len(rows)))
+    nearest = 1 - (F.normalize(patches, dim=-1) @ rows.T).amax(-1)
+    assert_close(detector(TEST).image_score, nearest.flatten(1).amax(1), rtol=0, atol=1e-5)
+    widths = patches.unflatten(-1, (3, -1)).norm(dim=-1)
+    assert_close(widths, torch.ones_like(widths))
+    by_default = learn(TAB(TINY, trust=0, few=0, breadth=0, sigma=0), GOOD)
+    assert not torch.allclose(by_default(TEST).image_score, detector(TEST).image_score, rtol=0.05)
+
+
 def test_tab_forgets_most_of_how_long_a_patch_is_but_not_all() -> None:
     detector = TAB(TINY)
     maps = detector.encoder(TEST, layers=[4]).patches

@@ -7,14 +7,16 @@ The paper ends with a backbone for other methods. Ours is to ask its space of wo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from blemish import encoders
 from blemish.blocks.coreset import coreset
 from blemish.blocks.maps import fuse_mean, smooth, top_mean, upsample
+from blemish.blocks.memory import MemoryBank
 from blemish.blocks.near_rows import read_nearest
 from blemish.blocks.patches import join_layers, pool_neighbours
 from blemish.blocks.prompts import class_prototypes, ensemble
@@ -26,7 +28,7 @@ from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Prediction, TextEncoder
 
 SHRINKAGE = 0.1  # of the covariance of good patches
-EVENED = 0.75  # the power of a patch's length by which it is divided: how bright a place is says something, not all
+EVENED = {"mahalanobis": 0.75, "cosine": 1.0}  # the power of a layer's length by which a patch of it is divided
 HIGHEST = 0.01  # share of the patches whose mean speaks for the picture: 8 at 224 px, what one small flaw covers
 
 
@@ -37,9 +39,10 @@ class TAB(nn.Module):
         of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores plus `breadth` times that of all, which
         rises where the whole part is another: broken, soiled, of another colour.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
-        much more anomalous the words find the patch than that neighbour. The distance counts in units of what good
-        patches differ by in each direction, so that a small change of what never changes is a large one: of two good
-        patches it is about 1.
+        much more anomalous the words find the patch than that neighbour.
+    metric: of distances. "mahalanobis" counts in units of what good patches differ by in each direction, so that a
+        small change of what never changes is a large one: two good patches are about 1 apart. "cosine" takes all
+        directions alike, in [0, 2].
     defects: names of what can go wrong ("scratch", "missing screw"); none: any damage. With names only these count, and
         the common kinds of damage that mean something else (`prompts.DEFECTS`) are what they are told apart from.
     few: good parts are learned mirrored as well, both ways, if the first ones learned are at most so many.
@@ -59,6 +62,7 @@ class TAB(nn.Module):
         words: str = "winclip",
         trust: float = 0.25,
         breadth: float = 1.0,
+        metric: Literal["mahalanobis", "cosine"] = "mahalanobis",
         few: int = 4,
         layers: Sequence[int] | None = None,
         sigma: float = 4.0,
@@ -70,19 +74,25 @@ class TAB(nn.Module):
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
         self.trust, self.breadth, self.few, self.layers, self.sigma = trust, breadth, few, layers, sigma
+        self.metric: Literal["mahalanobis", "cosine"] = metric
         self.image_size, self.most, self.seed = image_size, most, seed
         self.geometry = geometry(self.encoder, image_size)
         texts, self.innocent = class_prototypes(self.encoder, product, defects, ensemble(words))
         self.register_buffer("texts", texts)  # the first `innocent` ones accuse nobody
         self.views = Views(few, mirrors)
-        # and what the words say of each row
-        self.bank = WhitenedBank(variance=1.0, shrinkage=SHRINKAGE, even=True, beside=["words"])
+        beside = ["words"]  # what the words say of each row
+        self.bank = (
+            MemoryBank(beside=beside)
+            if metric == "cosine"
+            else WhitenedBank(variance=1.0, shrinkage=SHRINKAGE, even=True, beside=beside)
+        )
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:
         """The patches of each picture, in every view, and what the words say of them."""
         views = [self._look(view)[1:] for view in self.views(batch.images)]
         words, patches = (torch.stack(each, 1) for each in zip(*views, strict=True))  # (N, views, h, w), (..., D)
-        return ((patches.flatten(0, 3), words.flatten()),)
+        rows = patches.flatten(0, 3)
+        return ((F.normalize(rows, dim=-1) if self.metric == "cosine" else rows, words.flatten()),)
 
     def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows to remember."""
@@ -105,7 +115,7 @@ class TAB(nn.Module):
         layers = self.layers or (depth // 2, depth * 3 // 4)
         embedding, (*maps, last) = self.encoder(images, layers=[*layers, depth])
         whole = anomaly_probability(embedding, self.texts, self.temperature, normal=self.innocent)
-        joined = join_layers([_even(pool_neighbours(layer)) for layer in (*maps, last)])
+        joined = join_layers([_even(pool_neighbours(layer), EVENED[self.metric]) for layer in (*maps, last)])
         words = anomaly_probability(self.encoder.project(last), self.texts, self.temperature, normal=self.innocent)
         return whole, upsample(words, joined.shape[1:3]), joined
 
@@ -113,7 +123,7 @@ class TAB(nn.Module):
         return smooth(upsample(grid, images.shape[-2:]), self.sigma)
 
 
-def _even(patches: Tensor) -> Tensor:
-    """Patches (..., C) whose lengths differ less."""
+def _even(patches: Tensor, power: float) -> Tensor:
+    """Patches (..., C) whose lengths differ less, and by 1 not at all."""
     length: Tensor = torch.linalg.vector_norm(patches, dim=-1, keepdim=True)
-    return patches * length.clamp_min(1e-6).pow(-EVENED)
+    return patches * length.clamp_min(1e-6).pow(-power)

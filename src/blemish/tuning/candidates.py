@@ -15,8 +15,10 @@ from blemish.images import WHOLE, View
 from blemish.runs.views import LARGER, LONGISH, Sight, aspect_of, takes_side, tile_sides, usual_side, view_in_words
 from blemish.types import Encoder
 
-VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {"tab": ({}, {"trust": 1.0}, {"trust": 0.0})}
-"""Arguments of a method that are worth trying: how far words are trusted beside good parts."""
+VARIANTS: Mapping[str, tuple[Mapping[str, Any], ...]] = {
+    "tab": ({}, {"metric": "cosine"}, {"trust": 1.0}, {"trust": 0.0})
+}
+"""Arguments of a method that are worth trying: how distances are measured, and how far words are trusted."""
 ORDER = ("tab", "patchcore", "subspace-ad", "padim", "rad", "winclip", "anomaly-dino")
 """From quick to slow; methods that are not named here come last."""
 
