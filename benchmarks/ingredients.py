@@ -32,12 +32,13 @@ from blemish.tuning.candidates import Candidate, default_candidate
 
 RAW = HERE / "ingredients.jsonl"
 DEFAULT, TESTED = "default", 30
-CHANGED = {"metric": "cosine", "trust": 0.0, "breadth": 0.0}
+CHANGED = {"metric": "cosine", "trust": 0.0, "breadth": 0.0, "whole": 0.0}
 LESS = {
     "shape kept": "squeezed to a square",
     "distances in units of good parts' own": "metric=cosine",
     "trust in words": "trust=0.0",
     "breadth of a flaw": "breadth=0.0",
+    "the part as a whole": "whole=0.0",
 }
 """An ingredient, and the default without it."""
 MORE = {"whole and tiles": "whole and tiles"}
@@ -56,10 +57,10 @@ def section(given: Options) -> str:
     return "\n\n".join([
         "## What each ingredient brought",
         f"Image AUROC, at most {TESTED} good and {TESTED} flawed pictures of products that chose none of it (but "
-        "`breadth` and `metric`, by other draws): means over products, of each over its draws of good parts, and half "
-        "of the 95 % interval of the gain over the products (Student's t). Shape matters to long parts alone, of which "
-        "there is one product. Real flaws and tokens: models that were trained by the same 120 steps. `tune`: five "
-        "minutes, 15 pictures of each kind, beside other work.",
+        "`breadth`, `metric` and `whole`, by other draws): means over products, of each over its draws of good parts, "
+        "and half of the 95 % interval of the gain over the products (Student's t). Shape matters to long parts alone, "
+        "of which there is one product. Real flaws and tokens: models that were trained by the same 120 steps. `tune`: "
+        "five minutes, 15 pictures of each kind, beside other work.",
         table(head, list(_lines())),
     ])  # fmt: skip
 

@@ -233,21 +233,23 @@ def test_tab_adds_what_the_words_find_worse_than_the_nearest_good_patch() -> Non
     bank.hold(rows.flatten(0, 2), good.flatten())
     distance, expected = read_nearest(bank, patches, "words")
     score = distance + 0.5 * (words - expected).clamp_min(0)
-    plain = distance.flatten(1).amax(1) + distance.mean((1, 2))
+    whole = torch.cdist(bank.place(patches.mean((1, 2))), bank.place(rows.mean((1, 2)))).amin(1)
+    plain = distance.flatten(1).amax(1) + distance.mean((1, 2)) + whole
     assert_close(memory(TEST).image_score, plain, rtol=1e-4, atol=1e-6)
-    assert_close(detector(TEST).image_score, score.flatten(1).amax(1) + score.mean((1, 2)), rtol=1e-4, atol=1e-6)
+    expected = score.flatten(1).amax(1) + score.mean((1, 2)) + whole
+    assert_close(detector(TEST).image_score, expected, rtol=1e-4, atol=1e-6)
     assert (detector(TEST).anomaly_map >= memory(TEST).anomaly_map - 1e-6).all()
 
 
 def test_tab_by_cosines_asks_how_patches_turn_and_not_how_long_they_are() -> None:
-    detector = learn(TAB(TINY, metric="cosine", trust=0, few=0, breadth=0, sigma=0), GOOD)
+    detector = learn(TAB(TINY, metric="cosine", trust=0, few=0, breadth=0, whole=0, sigma=0), GOOD)
     rows, patches = detector.bank.recall()[0], detector._look(TEST)[2]
     assert_close(rows.norm(dim=-1), torch.ones(len(rows)))
     nearest = 1 - (F.normalize(patches, dim=-1) @ rows.T).amax(-1)
     assert_close(detector(TEST).image_score, nearest.flatten(1).amax(1), rtol=0, atol=1e-5)
     widths = patches.unflatten(-1, (3, -1)).norm(dim=-1)
     assert_close(widths, torch.ones_like(widths))
-    by_default = learn(TAB(TINY, trust=0, few=0, breadth=0, sigma=0), GOOD)
+    by_default = learn(TAB(TINY, trust=0, few=0, breadth=0, whole=0, sigma=0), GOOD)
     assert not torch.allclose(by_default(TEST).image_score, detector(TEST).image_score, rtol=0.05)
 
 

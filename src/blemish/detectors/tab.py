@@ -62,6 +62,7 @@ class TAB(nn.Module):
         words: str = "winclip",
         trust: float = 0.25,
         breadth: float = 1.0,
+        whole: float = 1.0,
         metric: Literal["mahalanobis", "cosine"] = "mahalanobis",
         few: int = 4,
         layers: Sequence[int] | None = None,
@@ -73,7 +74,8 @@ class TAB(nn.Module):
         super().__init__()
         self.encoder = cast(TextEncoder, encoders.load(encoder, needs={"text"}))
         self.product, self.defects, self.temperature, self.words = product, defects, temperature, words
-        self.trust, self.breadth, self.few, self.layers, self.sigma = trust, breadth, few, layers, sigma
+        self.trust, self.breadth, self.whole, self.few = trust, breadth, whole, few
+        self.layers, self.sigma = layers, sigma
         self.metric: Literal["mahalanobis", "cosine"] = metric
         self.image_size, self.most, self.seed = image_size, most, seed
         self.geometry = geometry(self.encoder, image_size)
@@ -86,13 +88,14 @@ class TAB(nn.Module):
             if metric == "cosine"
             else WhitenedBank(variance=1.0, shrinkage=SHRINKAGE, even=True, beside=beside)
         )
+        self.parts = MemoryBank("euclidean")  # the mean patch of each good part, which the other bank compares
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:
-        """The patches of each picture, in every view, and what the words say of them."""
+        """The patches of each picture, in every view, with what the words say of them; and their mean in each."""
         views = [self._look(view)[1:] for view in self.views(batch.images)]
         words, patches = (torch.stack(each, 1) for each in zip(*views, strict=True))  # (N, views, h, w), (..., D)
-        rows = patches.flatten(0, 3)
-        return ((F.normalize(rows, dim=-1) if self.metric == "cosine" else rows, words.flatten()),)
+        rows, means = patches.flatten(0, 3), patches.mean((2, 3)).flatten(0, 1)
+        return (F.normalize(rows, dim=-1) if self.metric == "cosine" else rows, words.flatten()), (means,)
 
     def consolidate(self, rows: Tensor) -> Tensor:
         """Numbers of the rows to remember."""
@@ -107,6 +110,7 @@ class TAB(nn.Module):
         distance, expected = read_nearest(self.bank, patches, "words")  # (N, h, w) each
         grid = distance + self.trust * (words - expected).clamp_min(0)
         score = top_mean(grid, HIGHEST) + self.breadth * grid.mean((1, 2))
+        score = score + self.whole * self.bank.distance_to(self.parts.rows, patches.mean((1, 2)))
         return Prediction(score, self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
