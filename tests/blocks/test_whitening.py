@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import copy
+
 import torch
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from blemish.blocks.memory import MemoryBank
 from blemish.blocks.near_rows import read_nearest
-from blemish.blocks.whitening import WhitenedBank, whitening_axes
+from blemish.blocks.whitening import PlacedBank, WhitenedBank, whitening_axes
 
 DRAW = torch.Generator().manual_seed(0)
 MIX = torch.tensor([[10.0, 0.0, 0.0], [9.0, 1.0, 0.0], [0.0, 0.0, 0.1]])
@@ -85,6 +88,21 @@ def test_it_recalls_what_it_was_given_and_forgets() -> None:
     assert torch.equal(bank.recall()[0], ROWS)
     bank.hold(ROWS[:0])
     assert not bank.fitted
+
+
+def test_a_placed_bank_compares_as_the_other_one_does() -> None:
+    few, query = ROWS[:7], ROWS[20:24]
+    for other in (WhitenedBank(variance=1.0), MemoryBank("cosine"), MemoryBank("euclidean")):
+        other.hold(F.normalize(ROWS, dim=-1) if other.metric == "cosine" else ROWS)
+        placed = PlacedBank(other)
+        placed.hold(few)
+        assert torch.equal(placed.recall()[0], few)
+        apart = (other.place(query)[:, None] - other.place(few)).norm(dim=-1).amin(1)
+        expected = apart.square() / 2 if other.metric == "cosine" else apart
+        assert_close(placed.distance(query), expected)
+        copied = copy.deepcopy([other, placed])
+        copied[0].forget()
+        assert_close(placed.distance(query), expected)
 
 
 def test_equal_rows_have_finite_axes() -> None:

@@ -102,6 +102,17 @@ def test_a_recipe_that_was_taught_more_takes_the_graph_of_before(
         export_recipe(taught, ExportPlan(backend="openvino"), before=exported.recipe)
 
 
+@pytest.mark.slow
+def test_what_no_prediction_reads_is_no_reason_for_a_new_graph(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = frozen("tab", good(folder / "taught", 4))
+    before = export_recipe(recipe, ExportPlan())
+    taught = add_good(recipe, good(folder / "more", 4, first=60))
+    assert not torch.equal(learned_of(taught)["bank.axes"], learned_of(recipe)["bank.axes"])
+    monkeypatch.setattr(exporting, "graphs_of", None)
+    found = export_recipe(taught, ExportPlan(), before=before.recipe)
+    assert found.parity.holds
+
+
 def test_a_graph_is_renewed_by_all_that_was_learned_or_not_at_all(recipe: Recipe, exported: Exported) -> None:
     graph, learned = graph_bytes(exported.recipe), learned_of(recipe)
     wide = learned["bank.rows"].repeat(1, 2)

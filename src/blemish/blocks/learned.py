@@ -26,6 +26,9 @@ class Learned(nn.Module):
     Those in float64 stay on the processor where the device they are moved to has none.
     """
 
+    unread: frozenset[str] = frozenset()
+    """Names of those that no prediction reads: they are there to learn more."""
+
     def __init__(self, *layouts: str, dtype: torch.dtype = torch.float32) -> None:
         super().__init__()
         self.layout: dict[str, list[str]] = {}

@@ -69,19 +69,10 @@ class MemoryBank(Learned):
         flat = self.place(query.reshape(-1, query.shape[-1]))
         numbers = self._ask_faiss(flat, k) if self._asks_faiss else _search(flat, self.rows, self.norms, k)
         # The search ranks by |r|^2 - 2 q.r, which cancels for close rows; distances are taken from differences.
-        distances = torch.stack([self._apart(flat, self.rows[n]) for n in numbers.T], -1)
+        distances = torch.stack([torch.linalg.vector_norm(flat - self.rows[n], dim=1) for n in numbers.T], -1)
+        distances = distances.square() / 2 if self.metric == "cosine" else distances
         shape = (*query.shape[:-1], k)
         return distances.view(shape), numbers.view(shape)
-
-    def distance_to(self, others: Tensor, query: Tensor) -> Tensor:
-        """Distance to the nearest of other features (M, C), as the bank measures it: (..., C) -> (...)."""
-        rows, flat = self.place(others), self.place(query.reshape(-1, query.shape[-1]))
-        numbers = _search(flat, rows, rows.square().sum(1), 1).squeeze(1)
-        return self._apart(flat, rows[numbers]).view(query.shape[:-1])
-
-    def _apart(self, placed: Tensor, rows: Tensor) -> Tensor:
-        apart: Tensor = torch.linalg.vector_norm(placed - rows, dim=1)
-        return apart.square() / 2 if self.metric == "cosine" else apart
 
     def distance(self, query: Tensor, *, share: float | None = None) -> Tensor:
         """Distance to the nearest row: (..., D) -> (...).

@@ -26,6 +26,7 @@ class WhitenedBank(MemoryBank):
         that 1 means the same of any width.
     """
 
+    unread = frozenset({"raw"})
     raw: Tensor
     axes: Tensor
     centre: Tensor  # (C,), without which rows would be so long that short distances are lost in rounding
@@ -58,6 +59,29 @@ class WhitenedBank(MemoryBank):
     def place(self, query: Tensor) -> Tensor:
         """Features (..., C) along the axes."""
         return (query - self.centre) @ self.axes
+
+
+class PlacedBank(MemoryBank):
+    """A bank of features that are compared as another bank compares its own: that one learns before it."""
+
+    unread = frozenset({"raw"})
+    raw: Tensor
+
+    def __init__(self, other: MemoryBank) -> None:
+        super().__init__(other.metric)
+        self.place = other.place  # type: ignore[method-assign]
+        self.register_buffer("raw", torch.empty(0))
+        self.layout["raw"] = ["M", "C"]
+
+    def hold(self, *rows: Tensor) -> None:
+        """Replace the bank by features, as the other bank places them now."""
+        (features,) = rows
+        super().hold(self.place(features) if len(features) else features)
+        self.store({"raw": features})
+
+    def recall(self) -> Rows:
+        """The rows as they were given."""
+        return (self.raw,)
 
 
 def whitening_axes(rows: Tensor, variance: float, shrinkage: float) -> Tensor:

@@ -23,7 +23,7 @@ from blemish.blocks.prompts import class_prototypes, ensemble
 from blemish.blocks.rotation import Views, mirrors
 from blemish.blocks.rows import Rows
 from blemish.blocks.similarity import anomaly_probability
-from blemish.blocks.whitening import WhitenedBank
+from blemish.blocks.whitening import PlacedBank, WhitenedBank
 from blemish.encoders.capabilities import geometry
 from blemish.types import Batch, Prediction, TextEncoder
 
@@ -88,7 +88,7 @@ class TAB(nn.Module):
             if metric == "cosine"
             else WhitenedBank(variance=1.0, shrinkage=SHRINKAGE, even=True, beside=beside)
         )
-        self.parts = MemoryBank("euclidean")  # the mean patch of each good part, which the other bank compares
+        self.parts = PlacedBank(self.bank)  # the mean patch of each good part
 
     def extract(self, batch: Batch) -> tuple[Rows, ...]:
         """The patches of each picture, in every view, with what the words say of them; and their mean in each."""
@@ -110,7 +110,7 @@ class TAB(nn.Module):
         distance, expected = read_nearest(self.bank, patches, "words")  # (N, h, w) each
         grid = distance + self.trust * (words - expected).clamp_min(0)
         score = top_mean(grid, HIGHEST) + self.breadth * grid.mean((1, 2))
-        score = score + self.whole * self.bank.distance_to(self.parts.rows, patches.mean((1, 2)))
+        score = score + self.whole * self.parts.distance(patches.mean((1, 2)))
         return Prediction(score, self._spread(grid, images))
 
     def _look(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:

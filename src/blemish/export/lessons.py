@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, cast
 
@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from blemish.blocks.learned import Learned
 from blemish.blocks.memory import ROWS_IN_GRAPH
 from blemish.export.tracing import Model, Traced, arrays_of
 from blemish.recipes import known_defects
@@ -27,6 +28,8 @@ SURE = 16
 """Numbers of a tensor that no other has by chance."""
 UNNAMED = "blemish lessons"
 """In a graph's metadata: the hash of what was learned that it has not by name, and that must be the same."""
+UNREAD = "blemish lessons unread"
+"""There too: the names, in lines, of what was learned that no graph has, since no prediction reads it."""
 NEAR, SCALED = 1e-4, 0.75
 """How near a graph with other numbers must come to the detector with them, and by what the numbers are multiplied."""
 
@@ -62,7 +65,10 @@ def name_lessons(traced: Traced, detector: Detector, learned: Mapping[str, Tenso
     names = {each.name: _lesson_of(numpy_helper.to_array(each), wanted) for each in model.graph.initializer}
     _rename(model, {name: lesson for name, lesson in names.items() if lesson})
     found = {_name_of(lesson) for lesson in names.values() if lesson}
-    if left := {name: each for name, each in wanted.items() if name not in found}:
+    unread = _unread(detector)
+    if unread:
+        model.metadata_props.add(key=UNREAD, value="\n".join(sorted(unread)))
+    if left := {name: each for name, each in wanted.items() if name not in found | unread}:
         model.metadata_props.add(key=UNNAMED, value=_digest(left))
     named = traced._replace(model=model)
     chosen = {name: each for name, each in learned.items() if name in found}
@@ -76,7 +82,8 @@ def renew_graph(model: bytes, learned: Mapping[str, Tensor]) -> bytes | None:
     from onnx import numpy_helper
 
     found, wanted = onnx.load_from_string(model), _arrays(learned)
-    left = dict(wanted)
+    said = {each.key: each.value for each in found.metadata_props}
+    left = {name: each for name, each in wanted.items() if name not in said.get(UNREAD, "").split("\n")}
     for each in found.graph.initializer:
         if not each.name.startswith(LESSON):
             continue
@@ -87,7 +94,7 @@ def renew_graph(model: bytes, learned: Mapping[str, Tensor]) -> bytes | None:
         new = wanted[name].T if is_turned else wanted[name]
         each.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(new), each.name))
         left.pop(name, None)
-    fixed = {each.key: each.value for each in found.metadata_props}.get(UNNAMED, "")
+    fixed = said.get(UNNAMED, "")
     del found.graph.value_info[:]  # shapes of before
     return None if (_digest(left) if left else "") != fixed else bytes(found.SerializeToString())
 
@@ -116,7 +123,7 @@ def _agrees(
     share: int,
 ) -> bool:
     """Whether graph and detector do with other numbers, and, of a share, one row more in so many, put first."""
-    other = {name: _vary(each, share) for name, each in chosen.items()}
+    other = {name: _vary(each, share * (name not in _of_one_length(detector))) for name, each in chosen.items()}
     model = renew_graph(traced.model.SerializeToString(), {**learned, **other})
     if model is None:
         return False
@@ -132,6 +139,23 @@ def _agrees(
     finally:
         owner.load_state_dict(dict(chosen), strict=False)
     return all(_is_near(one, two) for one, two in zip(expected, given, strict=True))
+
+
+def _unread(detector: Detector) -> set[str]:
+    return {name for name, block in _learned_blocks(detector) if name.rpartition(".")[2] in block.unread}
+
+
+def _of_one_length(detector: Detector) -> set[str]:
+    """Names of what has no axis of rows."""
+    axes = {name: block.layout[name.rpartition(".")[2]] for name, block in _learned_blocks(detector)}
+    return {name for name, known in axes.items() if known and known[0] != "M"}
+
+
+def _learned_blocks(detector: Detector) -> Iterator[tuple[str, Learned]]:
+    """Each learned tensor's name in the detector, and its block."""
+    for owner, block in cast(nn.Module, detector).named_modules():
+        if isinstance(block, Learned):
+            yield from ((f"{owner}.{name}".removeprefix("."), block) for name in block.layout)
 
 
 def _vary(tensor: Tensor, share: int) -> Tensor:

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 GROUP = 64
 """Rows of a memory, of which the best is found before its place is."""
+LEAST_GROUPS = 4
+"""Fewer rows are looked through as they are."""
 SEARCH, RANKS = "search ", "ranks"
 """The names of what this module writes begin so; the ranks of all rows, 2 q.r - |r|^2, are named so behind."""
 FIXED = "lesson in 8 bits of "
@@ -83,6 +85,8 @@ def _searches(graph: Any) -> Iterator[_Search]:
             continue
         kept, is_turned = turns.get(rows, rows), rows not in turns
         groups = -(-sizes.get(kept, (0, 0))[int(is_turned)] // GROUP)
+        if groups < LEAST_GROUPS:
+            continue
         if found := _asked(users[product.output[0]], {name: each for name, each in counts.items() if each <= groups}):
             yield _Search(product, kept, is_turned, *found)
 
