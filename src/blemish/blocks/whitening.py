@@ -13,7 +13,7 @@ from blemish.blocks.memory import MemoryBank
 from blemish.blocks.moments import mean_and_covariance, moments
 from blemish.blocks.rows import Rows
 
-LEAST = 1e-8
+FLATTEST = 1e-8
 """Differences of a ten-thousandth of what features are: not far above their rounding."""
 
 
@@ -90,7 +90,7 @@ def whitening_axes(rows: Tensor, variance: float, shrinkage: float) -> Tensor:
     """
     _, covariance = mean_and_covariance(moments(double(rows)))
     values, vectors = torch.linalg.eigh(covariance)  # ascending
-    least = (LEAST * double(rows).square().mean()).clamp_min(torch.finfo(torch.float32).tiny)
+    least = (FLATTEST * double(rows).square().mean()).clamp_min(torch.finfo(torch.float32).tiny)
     values = values.flip(0).clamp_min(0)
     share = values.cumsum(0) / values.sum().clamp_min(torch.finfo(torch.float32).tiny)
     kept = values if variance >= 1 else values[: min(int((share < variance).sum()) + 1, len(values))]
