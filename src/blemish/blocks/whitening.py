@@ -76,7 +76,7 @@ class PlacedBank(MemoryBank):
     def hold(self, *rows: Tensor) -> None:
         """Replace the bank by features, as the other bank places them now."""
         (features,) = rows
-        super().hold(self.place(features) if len(features) else features)
+        super().hold(self.place(features.to(self.rows.device)) if len(features) else features)
         self.store({"raw": features})
 
     def recall(self) -> Rows:
