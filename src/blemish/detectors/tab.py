@@ -36,8 +36,9 @@ class TAB(nn.Module):
     """Each patch, and the whole picture, against words for a good part and for what can go wrong with it.
 
     image_score: zero-shot, mean of the whole picture's probability of the anomalous words and that of the highest 1 %
-        of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores plus `breadth` times that of all, which
-        rises where the whole part is another: broken, soiled, of another colour.
+        of patches, in [0, 1]; fitted, mean of the highest 1 % of patch scores, plus `breadth` times that of all, plus
+        `whole` times how far the mean of its patches lies from that of the nearest good part. The last two rise where
+        the whole part is another: broken, soiled, of another colour.
     anomaly_map: zero-shot, the patches' probability; fitted, distance to the nearest good patch plus `trust` times how
         much more anomalous the words find the patch than that neighbour.
     metric: of distances. "mahalanobis" counts in units of what good patches differ by in each direction, so that a
